@@ -1,0 +1,1 @@
+"""The harness: scenes, channel, runner, results, tables, plots and the command `bench`."""

@@ -1,0 +1,1 @@
+"""Methods: senders and receivers, behind one interface (`methods.base.Method`)."""

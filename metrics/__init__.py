@@ -1,0 +1,1 @@
+"""Metrics: measurements of regenerated scenes, behind one interface (`metrics.base.Metric`)."""

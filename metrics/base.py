@@ -1,0 +1,110 @@
+"""What a metric is: a measurement of single scenes, and a summary over them.
+
+`Metric.measure` turns pictures into a small array per scene (a distance, a confusion matrix, a feature vector);
+`Metric.summarise` turns the stacked arrays of many scenes into scores. The harness caches the arrays, so a summary
+over other scenes, a bootstrap or a new table costs no second pass over the pictures.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class MetricError(Exception):
+    """A message for people: a metric cannot be computed, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class MetricContext:
+    """Where a metric is asked to work.
+
+    `num_labels` is the size of the data set's label space, `evaluated` the label ids that enter mIoU,
+    `label_names[i]` the name of label id i.
+    """
+
+    dataset: str
+    num_labels: int
+    evaluated: tuple[int, ...]
+    label_names: tuple[str, ...]
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    weights_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A batch of regenerated pictures beside the truth.
+
+    `generated`, `original`: (B, 3, H, W) float32 in [0, 1]; `labels` (B, H, W) int64; `instances` (B, H, W) int32;
+    `depth` (B, H, W) float32 metres or None.
+    """
+
+    generated: Tensor
+    original: Tensor
+    labels: Tensor
+    instances: Tensor
+    depth: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number about a set of scenes. `std` is the spread over scenes (or draws) that the paper prints as ±."""
+
+    metric: str
+    value: float
+    std: float | None
+    scenes: int
+
+
+class Metric(ABC):
+    """One measurement. Subclasses are found through the entry-point group `bench.metrics`.
+
+    `name` is what people type and tables print (`mIoU`, `LPIPS`, `FID[lite0]`); `protocol` says how the number is
+    made in a few words (judge, classes, resize rule, features) and is stored with every value.
+    """
+
+    name: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+    #: Bumped whenever the metric's own code changes its values.
+    code_version: ClassVar[int] = 1
+
+    def __init__(self, context: MetricContext) -> None:
+        """Load what is needed; raises MetricError where weights are missing or a data set does not fit."""
+        self.context = context
+
+    @property
+    @abstractmethod
+    def protocol(self) -> str:
+        """The protocol by name, for example `gt|judge=streets-v1|19 classes`."""
+
+    @abstractmethod
+    def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
+        """Per-scene arrays, each with leading dimension B."""
+
+    @abstractmethod
+    def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
+        """Scores over all scenes of `measured`, whose arrays are stacked along the first axis."""
+
+    def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Values that belong to single scenes: metric name -> (B,) float64, NaN where undefined. May be empty."""
+        return {}
+
+    def weights_digest(self) -> str | None:
+        """SHA-256 of the network behind the metric, or None."""
+        return None
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that determines the metric's values, as JSON-serialisable data."""
+        return {
+            "name": self.name,
+            "code_version": self.code_version,
+            "protocol": self.protocol,
+            "weights_sha256": self.weights_digest(),
+        }
