@@ -1,0 +1,141 @@
+"""Finding methods by name, and the spec strings that compose them.
+
+Grammar: NAME, then any number of `+fds`, `-fds`, `-nofds` (the same as `-fds`) and `:option=value`, for example
+`smis`, `smis+fds`, `gesco-nofds`, `gesco:steps=50:guidance=1.5`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from methods.base import Method, MethodContext, MethodError
+
+GROUP = "bench.methods"
+#: modifier -> the options that it sets. `+fds` is GESCO's sender and FDS block in front of any semantic method.
+MODIFIERS: dict[str, dict[str, Any]] = {
+    "+fds": {"fds": True, "drop_absent": True},
+    "-fds": {"fds": False},
+    "-nofds": {"fds": False},
+}
+_SPEC = re.compile(r"(?P<name>[A-Za-z0-9_]+)(?P<rest>.*)", re.DOTALL)
+_PART = re.compile(r"(?P<modifier>[+-][a-z_]+)|:(?P<key>[a-z_]+)=(?P<value>[^:+\s]+)")
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """A parsed spec string: the method's name and the options that the string sets; `text` is its canonical form."""
+
+    text: str
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def nearest(name: str, valid: list[str]) -> str:
+    """`; did you mean 'x'?` for the nearest valid name, or the list of all where none is near."""
+    close = difflib.get_close_matches(name, valid, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(valid)}"
+
+
+@lru_cache(maxsize=1)
+def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+    return {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
+
+
+def method_names() -> list[str]:
+    """Names of all installed methods, without importing any."""
+    return sorted(_entry_points())
+
+
+def load_method(name: str) -> type[Method]:
+    """The class behind a method's name; MethodError names the nearest one, or the package that fails to import."""
+    points = _entry_points()
+    if name not in points:
+        raise MethodError(f"unknown method '{name}'{nearest(name, sorted(points))}")
+    point = points[name]
+    try:
+        loaded = point.load()
+    except Exception as error:
+        package = point.dist.name if point.dist else "an unknown package"
+        raise MethodError(f"method '{name}' of {package} cannot be imported ({point.value}): {error}") from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Method)):
+        raise MethodError(f"method '{name}' ({point.value}) is not a subclass of methods.base.Method")
+    return loaded
+
+
+def available_methods() -> dict[str, type[Method]]:
+    """All methods that import, by name."""
+    found = {}
+    for name in method_names():
+        try:
+            found[name] = load_method(name)
+        except MethodError:  # a broken plug-in must not take the others down; naming it raises the error
+            continue
+    return found
+
+
+def _value(text: str, default: Any, where: str) -> Any:
+    """Read an option's text as the type of its default."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+        if isinstance(default, int):
+            return int(text)
+        if isinstance(default, float):
+            return float(text)
+    except (ValueError, KeyError):
+        raise MethodError(f"{where}: '{text}' is not a {type(default).__name__}") from None
+    return text
+
+
+def method_defaults(method: type[Method]) -> dict[str, Any]:
+    """Every option of a method with its default, those of the semantic front end included."""
+    return {**getattr(method, "semantic_options", {}), **method.default_options}
+
+
+def parse_spec(text: str) -> MethodSpec:
+    """Parse a spec string; MethodError names the nearest method, modifier or option."""
+    match = _SPEC.fullmatch(text.strip())
+    if match is None:
+        raise MethodError(f"'{text}' is not a method spec; write for example smis, smis+fds or gesco:steps=50")
+    name, rest = match["name"], match["rest"]
+    defaults = method_defaults(load_method(name))
+    options: dict[str, Any] = {}
+    modifiers: list[str] = []
+    position = 0
+    while position < len(rest):
+        part = _PART.match(rest, position)
+        if part is None:
+            raise MethodError(f"cannot read '{rest[position:]}' in method spec '{text}'; write +fds or :option=value")
+        if part["modifier"]:
+            modifier = part["modifier"]
+            if modifier not in MODIFIERS:
+                raise MethodError(f"unknown modifier '{modifier}' in '{text}'{nearest(modifier, sorted(MODIFIERS))}")
+            if "fds" not in defaults:
+                raise MethodError(f"'{name}' sends no semantic maps, so '{modifier}' does not apply to it")
+            options.update(MODIFIERS[modifier])
+            modifiers.append("-nofds" if modifier == "-fds" else modifier)
+        else:
+            key = part["key"]
+            if key not in defaults:
+                raise MethodError(f"unknown option '{key}' of {name} in '{text}'{nearest(key, sorted(defaults))}")
+            options[key] = _value(part["value"], defaults[key], f"option {key} in '{text}'")
+        position = part.end()
+    explicit = sorted(k for k in options if f":{k}=" in rest)
+    canonical = name + "".join(dict.fromkeys(modifiers)) + "".join(f":{k}={options[k]}" for k in explicit)
+    return MethodSpec(canonical, name, options)
+
+
+def build_method(spec: MethodSpec, context: MethodContext, configured: Mapping[str, Any] | None = None) -> Method:
+    """Build a method: its defaults, then `configured` (bench.toml), then the spec's own options."""
+    cls = load_method(spec.name)
+    defaults = method_defaults(cls)
+    for key in configured or {}:
+        if key not in defaults:
+            raise MethodError(f"unknown option '{key}' in [methods.{spec.name}]{nearest(key, sorted(defaults))}")
+    return cls(context, {**(configured or {}), **spec.options})

@@ -1,0 +1,76 @@
+"""`SemanticMethod`: the sender and the first half of the receiver that all semantic methods share.
+
+Sender: label map -> one-hot maps (+ instance edges) -> drop absent classes -> codec -> symbols.
+Receiver: FDS (if on) -> zero maps for the dropped classes -> the method's own `generate`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from methods.base import Method, MethodContext, MethodError, Received, Scene, Transmission
+from methods.semantic.codec import CODECS
+from methods.semantic.fds import fast_denoise
+from methods.semantic.maps import instance_edges, keep_channels, one_hot, present_labels, restore_channels
+
+
+class SemanticMethod(Method):
+    """A method that transmits semantic maps. Subclasses implement `generate`.
+
+    Options: `fds` puts GESCO's FDS block behind the channel; `drop_absent` sends only the classes that occur (the
+    list of kept classes is side information, counted at one bit a class); `codec` names an entry of `CODECS`.
+    The spec modifiers `+fds` and `-fds`/`-nofds` set `fds` (and `+fds` also `drop_absent`: GESCO's whole sender).
+    """
+
+    semantic_options: ClassVar[Mapping[str, Any]] = {"fds": False, "drop_absent": False, "codec": "png1"}
+    #: False for networks without the instance-edge channel (OASIS)
+    uses_edges: ClassVar[bool] = True
+
+    def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(context, {**self.semantic_options, **self.default_options, **(options or {})})
+        if self.options["codec"] not in CODECS:
+            raise MethodError(f"unknown codec '{self.options['codec']}' for {self.name}; known: {', '.join(CODECS)}")
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the full map: label ids plus the edge channel."""
+        return self.context.label_space.size + int(self.uses_edges)
+
+    def send(self, scene: Scene) -> Transmission:
+        """One-hot maps and edges of the scenes, absent classes dropped, through the codec (paper, section 3.2)."""
+        num_labels = self.context.label_space.size
+        maps = one_hot(scene.labels, num_labels)
+        if self.uses_edges:
+            maps = torch.cat([maps, instance_edges(scene.instances)], dim=1)
+        symbols, side_info, bits, uses = [], [], [], []
+        for one, labels in zip(maps, scene.labels, strict=True):
+            classes = present_labels(labels, num_labels) if self.options["drop_absent"] else tuple(range(num_labels))
+            kept = (*classes, num_labels) if self.uses_edges else classes
+            encoded = CODECS[self.options["codec"]](keep_channels(one, kept).numpy(), len(classes))
+            sent = torch.from_numpy(encoded.decoded)
+            symbols.append(sent)
+            side_info.append({"kept": kept})
+            bits.append(encoded.bits + (num_labels if self.options["drop_absent"] else 0))
+            uses.append(sent.numel())
+        return Transmission(tuple(symbols), tuple(side_info), tuple(bits), tuple(uses))
+
+    def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
+        """Denoise the maps where FDS is on, restore the dropped classes, and generate."""
+        return self.generate(self.received_maps(received), rngs)
+
+    def received_maps(self, received: Received) -> Tensor:
+        """The maps that condition the generator: (B, C + E, H, W) float32 on the CPU, unbounded where noisy."""
+        full = []
+        for symbols, info in zip(received.symbols, received.side_info, strict=True):
+            maps = fast_denoise(symbols) if self.options["fds"] else symbols
+            full.append(restore_channels(maps, info["kept"], self.num_channels))
+        return torch.stack(full)
+
+    @abstractmethod
+    def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
+        """Pictures for conditioning maps (B, C + E, H, W): (B, 3, H, W) float32 in [0, 1], randomness from `rngs`."""

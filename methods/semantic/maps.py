@@ -1,0 +1,56 @@
+"""From label and instance maps to the one-hot maps that are sent, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def one_hot(labels: Tensor, num_labels: int) -> Tensor:
+    """One binary map a label id: (B, H, W) int64 -> (B, num_labels, H, W) float32 in {0, 1}."""
+    if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= num_labels):
+        raise ValueError(
+            f"label ids run from {int(labels.min())} to {int(labels.max())}, outside 0..{num_labels - 1}: "
+            "the label map does not belong to this data set"
+        )
+    return F.one_hot(labels, num_labels).permute(0, 3, 1, 2).float()
+
+
+def instance_edges(instances: Tensor) -> Tensor:
+    """Boundaries between instances: (B, H, W) integers -> (B, 1, H, W) float32 in {0, 1}.
+
+    A pixel is 1 where its instance id differs from any of its four neighbours, so both sides of a border are marked
+    (the edge channel of SPADE, CC-FPSE, SMIS, SDM and GESCO).
+    """
+    edge = torch.zeros_like(instances, dtype=torch.bool)
+    across = instances[:, :, 1:] != instances[:, :, :-1]
+    down = instances[:, 1:, :] != instances[:, :-1, :]
+    edge[:, :, 1:] |= across
+    edge[:, :, :-1] |= across
+    edge[:, 1:, :] |= down
+    edge[:, :-1, :] |= down
+    return edge[:, None].float()
+
+
+def present_labels(labels: Tensor, num_labels: int) -> tuple[int, ...]:
+    """Label ids that occur in one map (H, W), ascending: what GESCO's sender keeps (paper, section 3.2)."""
+    counts = torch.bincount(labels.flatten(), minlength=num_labels)
+    return tuple(int(i) for i in counts.nonzero().flatten())
+
+
+def keep_channels(maps: Tensor, kept: Sequence[int]) -> Tensor:
+    """Drop the absent classes: (C + E, H, W) -> (K + E, H, W), where E counts the channels behind the classes.
+
+    `kept` indexes channels, edge channel included where it is to be sent.
+    """
+    return maps[list(kept)]
+
+
+def restore_channels(received: Tensor, kept: Sequence[int], num_channels: int) -> Tensor:
+    """The "Pad" of the paper's Eq. 2: (K, H, W) -> (num_channels, H, W) with zero maps for what was dropped."""
+    full = received.new_zeros((num_channels, *received.shape[1:]))
+    full[list(kept)] = received
+    return full
