@@ -1,0 +1,1 @@
+"""Semantic diffusion: the U-Net that SDM and GESCO share, its noise schedule, its loss and its samplers."""

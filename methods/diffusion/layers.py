@@ -1,0 +1,151 @@
+"""Building blocks of the semantic diffusion U-Net: SPADE, residual blocks, attention, time embedding.
+
+Names and shapes of the parameters follow the published checkpoints (guided-diffusion family), so that a checkpoint's
+rows and ours are the same list.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+#: gamma and beta of one SPADE layer, each (B, channels, h, w)
+Modulation = tuple[Tensor, Tensor]
+
+
+def timestep_embedding(timesteps: Tensor, width: int) -> Tensor:
+    """Sinusoids [cos | sin] of the timestep: (B,) -> (B, width) float32, frequencies 10000^(-i / (width / 2))."""
+    half = width // 2
+    frequencies = torch.exp(-math.log(10000) / half * torch.arange(half, dtype=torch.float32, device=timesteps.device))
+    angles = timesteps.float()[:, None] * frequencies[None]
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class Spade(nn.Module):
+    """Spatially-adaptive normalisation (paper Eq. 7) on GroupNorm: Norm(a) * (1 + gamma(map)) + beta(map).
+
+    gamma and beta depend on the map alone, so `modulation` can be computed once per image and reused at every step.
+    `factor` is how much coarser than the map this layer works.
+    """
+
+    def __init__(self, channels: int, map_channels: int, hidden: int, groups: int, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.param_free_norm = nn.GroupNorm(groups, channels, affine=False)
+        self.mlp_shared = nn.Sequential(nn.Conv2d(map_channels, hidden, 3, padding=1), nn.ReLU())
+        self.mlp_gamma = nn.Conv2d(hidden, channels, 3, padding=1)
+        self.mlp_beta = nn.Conv2d(hidden, channels, 3, padding=1)
+
+    def modulation(self, maps: Tensor) -> Modulation:
+        """gamma and beta for maps that are already at this layer's resolution."""
+        hidden = self.mlp_shared(maps)
+        return self.mlp_gamma(hidden), self.mlp_beta(hidden)
+
+    def forward(self, x: Tensor, modulation: Modulation) -> Tensor:
+        gamma, beta = modulation
+        return torch.addcmul(beta, self.param_free_norm(x), 1 + gamma)
+
+
+def _scale_shift(h: Tensor, embedding: Tensor) -> Tensor:
+    scale, shift = embedding[:, :, None, None].chunk(2, dim=1)
+    return torch.addcmul(shift, h, 1 + scale)
+
+
+class EncoderBlock(nn.Module):
+    """GroupNorm-SiLU-conv twice, the time code scaling and shifting the second norm; optional 2x down-sampling."""
+
+    def __init__(
+        self, channels: int, out_channels: int, time_width: int, groups: int, dropout: float, down: bool = False
+    ) -> None:
+        super().__init__()
+        self.down = down
+        self.in_layers = nn.Sequential(
+            nn.GroupNorm(groups, channels), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)
+        )
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(time_width, 2 * out_channels))
+        self.out_layers = nn.Sequential(
+            nn.GroupNorm(groups, out_channels),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1),
+        )
+        self.skip_connection = (
+            nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
+        )
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        norm, act, conv = self.in_layers
+        h = act(norm(x))
+        if self.down:
+            h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
+        h = conv(h)
+        norm, *rest = self.out_layers
+        h = _scale_shift(norm(h), self.emb_layers(time))
+        for layer in rest:
+            h = layer(h)
+        return self.skip_connection(x) + h
+
+
+class SpadeBlock(nn.Module):
+    """The middle and decoder block: as `EncoderBlock`, with both norms replaced by SPADE; optional 2x up-sampling."""
+
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int,
+        time_width: int,
+        groups: int,
+        dropout: float,
+        map_channels: tuple[int, int],
+        hidden: int,
+        factors: tuple[int, int],
+        up: bool = False,
+    ) -> None:
+        super().__init__()
+        self.up = up
+        self.in_norm = Spade(channels, map_channels[0], hidden, groups, factors[0])
+        self.in_layers = nn.Sequential(nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1))
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(time_width, 2 * out_channels))
+        self.out_norm = Spade(out_channels, map_channels[1], hidden, groups, factors[1])
+        self.out_layers = nn.Sequential(
+            nn.SiLU(), nn.Dropout(dropout), nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        )
+        self.skip_connection = (
+            nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
+        )
+
+    def forward(self, x: Tensor, time: Tensor, modulations: dict[int, Modulation]) -> Tensor:
+        act, conv = self.in_layers
+        h = act(self.in_norm(x, modulations[id(self.in_norm)]))
+        if self.up:
+            h = F.interpolate(h, scale_factor=2, mode="nearest")
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+        h = conv(h)
+        h = _scale_shift(self.out_norm(h, modulations[id(self.out_norm)]), self.emb_layers(time))
+        return self.skip_connection(x) + self.out_layers(h)
+
+
+class Attention(nn.Module):
+    """Self-attention over pixels with a residual connection; per head the channels are ordered q, k, v.
+
+    The published code uses scaled dot products, not the cosine similarity of the paper's Eq. 5; the checkpoints fit
+    the former, so that is what this is.
+    """
+
+    def __init__(self, channels: int, head_channels: int, groups: int) -> None:
+        super().__init__()
+        self.heads = channels // head_channels
+        self.norm = nn.GroupNorm(groups, channels)
+        self.qkv = nn.Conv1d(channels, 3 * channels, 1)
+        self.proj_out = nn.Conv1d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, height, width = x.shape
+        flat = x.reshape(b, c, height * width)
+        qkv = self.qkv(self.norm(flat)).reshape(b, self.heads, 3, c // self.heads, -1)
+        q, k, v = (part.transpose(2, 3) for part in qkv.unbind(2))
+        h = F.scaled_dot_product_attention(q, k, v).transpose(2, 3).reshape(b, c, -1)
+        return (flat + self.proj_out(h)).reshape(b, c, height, width)

@@ -1,0 +1,153 @@
+"""The semantic diffusion U-Net of SDM and GESCO (paper section 3.3, Figure 6; FACTS of the published code).
+
+GroupNorm in the encoder, SPADE in the middle and the decoder, attention at the coarse levels, 3 input channels and 6
+outputs (prediction and variance). `SemanticUNet(UNetConfig())` is the paper-size network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.diffusion.layers import Attention, EncoderBlock, Modulation, Spade, SpadeBlock, timestep_embedding
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Size of the network; the defaults are the paper's Cityscapes setting (654 million parameters).
+
+    `attention_factors`: down-sampling factors, relative to the network's own grid, that have attention.
+    `patch`: side of the pixel blocks that the network's grid is made of. 1 is the paper's; 2 folds each 2x2 block of
+    picture and map into channels, so that no layer works at full resolution (embedded profile: four times faster).
+    """
+
+    map_channels: int = 36
+    width: int = 256
+    multipliers: tuple[int, ...] = (1, 1, 2, 2, 4, 4)
+    blocks: int = 2
+    attention_factors: tuple[int, ...] = (8, 16, 32)
+    head_channels: int = 64
+    spade_hidden: int = 128
+    groups: int = 32
+    dropout: float = 0.0
+    patch: int = 1
+
+
+class SemanticUNet(nn.Module):
+    """forward(x, timesteps, modulations): x (B, 3, H, W), timesteps (B,) in 0..999, modulations from `prepare(maps)`.
+
+    Returns (B, 6, H, W): three channels of prediction, three of the variance interpolation. H and W must be
+    multiples of patch * 2^(levels - 1).
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        time_width = 4 * c.width
+        self.time_embed = nn.Sequential(nn.Linear(c.width, time_width), nn.SiLU(), nn.Linear(time_width, time_width))
+        widths = [c.width * m for m in c.multipliers]
+
+        def encoder_block(channels: int, out: int, down: bool = False) -> EncoderBlock:
+            return EncoderBlock(channels, out, time_width, c.groups, c.dropout, down)
+
+        def spade_block(channels: int, out: int, factor: int, up: bool = False) -> SpadeBlock:
+            factors = (factor, factor // 2) if up else (factor, factor)
+            map_channels = tuple(self._map_channels(f) for f in factors)
+            return SpadeBlock(
+                channels, out, time_width, c.groups, c.dropout, map_channels, c.spade_hidden, factors, up  # type: ignore[arg-type]
+            )
+
+        def attention(channels: int) -> Attention:
+            return Attention(channels, min(c.head_channels, channels), c.groups)
+
+        self.input_blocks = nn.ModuleList(
+            [nn.ModuleList([nn.Conv2d(3 * c.patch**2, widths[0], 3, padding=1)])]
+        )
+        skips, channels, factor = [widths[0]], widths[0], 1
+        for level, width in enumerate(widths):
+            for _ in range(c.blocks):
+                layers: list[nn.Module] = [encoder_block(channels, width)]
+                channels = width
+                if factor in c.attention_factors:
+                    layers.append(attention(channels))
+                self.input_blocks.append(nn.ModuleList(layers))
+                skips.append(channels)
+            if level < len(widths) - 1:
+                self.input_blocks.append(nn.ModuleList([encoder_block(channels, channels, down=True)]))
+                skips.append(channels)
+                factor *= 2
+
+        self.middle_block = nn.ModuleList(
+            [spade_block(channels, channels, factor), attention(channels), spade_block(channels, channels, factor)]
+        )
+
+        self.output_blocks = nn.ModuleList()
+        for level, width in reversed(list(enumerate(widths))):
+            for i in range(c.blocks + 1):
+                layers = [spade_block(channels + skips.pop(), width, factor)]
+                channels = width
+                if factor in c.attention_factors:
+                    layers.append(attention(channels))
+                if level and i == c.blocks:
+                    layers.append(spade_block(channels, channels, factor, up=True))
+                    factor //= 2
+                self.output_blocks.append(nn.ModuleList(layers))
+
+        self.out = nn.Sequential(
+            nn.GroupNorm(c.groups, channels), nn.SiLU(), nn.Conv2d(channels, 6 * c.patch**2, 3, padding=1)
+        )
+
+    def _map_channels(self, factor: int) -> int:
+        """Folded maps condition the finest level only; coarser ones see the nearest-neighbour map, as published."""
+        return self.config.map_channels * (self.config.patch**2 if factor == 1 else 1)
+
+    def reset_parameters(self) -> None:
+        """Initialise for training: second convolutions, attention projections and the output start at zero."""
+        for module in self.modules():
+            if isinstance(module, EncoderBlock | SpadeBlock):
+                nn.init.zeros_(module.out_layers[-1].weight)  # type: ignore[arg-type]
+                nn.init.zeros_(module.out_layers[-1].bias)  # type: ignore[arg-type]
+            elif isinstance(module, Attention):
+                nn.init.zeros_(module.proj_out.weight)
+                nn.init.zeros_(module.proj_out.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.out[-1].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.out[-1].bias)  # type: ignore[arg-type]
+
+    def prepare(self, maps: Tensor) -> dict[int, Modulation]:
+        """gamma and beta of every SPADE layer for maps (B, map_channels, H, W); valid for any timestep."""
+        patch = self.config.patch
+        resized: dict[int, Tensor] = {}
+        modulations = {}
+        for module in self.modules():
+            if isinstance(module, Spade):
+                if module.factor not in resized:
+                    scale = module.factor * patch
+                    size = (maps.shape[2] // scale, maps.shape[3] // scale)
+                    if module.factor == 1 and patch > 1:
+                        resized[1] = F.pixel_unshuffle(maps, patch)
+                    else:
+                        resized[module.factor] = F.interpolate(maps, size=size, mode="nearest")
+                modulations[id(module)] = module.modulation(resized[module.factor])
+        return modulations
+
+    def forward(self, x: Tensor, timesteps: Tensor, modulations: dict[int, Modulation]) -> Tensor:
+        patch = self.config.patch
+        time = self.time_embed(timestep_embedding(timesteps, self.config.width))
+        h = F.pixel_unshuffle(x, patch) if patch > 1 else x
+        skips = []
+        for block in self.input_blocks:
+            for layer in block:  # type: ignore[attr-defined]
+                h = layer(h, time) if isinstance(layer, EncoderBlock) else layer(h)
+            skips.append(h)
+        for layer in self.middle_block:
+            h = layer(h, time, modulations) if isinstance(layer, SpadeBlock) else layer(h)
+        for block in self.output_blocks:
+            h = torch.cat([h, skips.pop()], dim=1)
+            for layer in block:  # type: ignore[attr-defined]
+                h = layer(h, time, modulations) if isinstance(layer, SpadeBlock) else layer(h)
+        h = self.out(h)
+        return F.pixel_shuffle(h, patch) if patch > 1 else h

@@ -1,0 +1,84 @@
+"""Spatially-adaptive normalisation (Park et al., CVPR 2019, Eq. 1-2) and the residual block made of it.
+
+Groups are a parameter: with one group these are SPADE's layers, with more they are SMIS's (Zhu et al., CVPR 2020,
+"group-decreasing network").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.layers.spectral import SpectralConv2d
+
+SLOPE = 0.2  # of the leaky ReLUs of all SPADE descendants
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """How the semantic map becomes a scale and a shift.
+
+    `map_width` channels of the (already arranged) map; `hidden` channels of the shared convolution; `map_groups`
+    groups of the shared convolution; `groups` groups of the scale and shift convolutions; `kernel` their side.
+    """
+
+    map_width: int
+    hidden: int
+    map_groups: int = 1
+    groups: int = 1
+    kernel: int = 3
+
+
+class Spade(nn.Module):
+    """Batch normalisation without affine terms, then scaled and shifted pixel by pixel by the semantic map.
+
+    Input (B, width, H, W) and a map (B, map_width, H', W'), which is resized by nearest neighbour.
+    """
+
+    def __init__(self, width: int, modulation: Modulation) -> None:
+        super().__init__()
+        pad = modulation.kernel // 2
+        self.param_free_norm = nn.BatchNorm2d(width, affine=False)
+        self.mlp_shared = nn.Sequential(
+            nn.Conv2d(modulation.map_width, modulation.hidden, 3, padding=1, groups=modulation.map_groups), nn.ReLU()
+        )
+        self.mlp_gamma = nn.Conv2d(modulation.hidden, width, modulation.kernel, padding=pad, groups=modulation.groups)
+        self.mlp_beta = nn.Conv2d(modulation.hidden, width, modulation.kernel, padding=pad, groups=modulation.groups)
+
+    def forward(self, x: Tensor, maps: Tensor) -> Tensor:
+        """Normalise and modulate `x`; the result has its shape."""
+        if maps.shape[-2:] != x.shape[-2:]:
+            maps = F.interpolate(maps, size=x.shape[-2:], mode="nearest")
+        hidden = self.mlp_shared(maps)
+        normalised = self.param_free_norm(x)
+        return normalised * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
+
+
+class SpadeBlock(nn.Module):
+    """The residual block of SPADE: (Spade, leaky ReLU, conv 3x3) twice, and a learned skip where the width changes.
+
+    The skip is a Spade and a bias-free 1x1 convolution without activation. The middle width is the smaller one.
+    All three convolutions are spectrally normalised and have `groups` groups.
+    """
+
+    def __init__(self, in_width: int, out_width: int, modulation: Modulation, groups: int = 1) -> None:
+        super().__init__()
+        middle = min(in_width, out_width)
+        self.learned_skip = in_width != out_width
+        self.conv_0 = SpectralConv2d(in_width, middle, 3, padding=1, groups=groups)
+        self.conv_1 = SpectralConv2d(middle, out_width, 3, padding=1, groups=groups)
+        if self.learned_skip:
+            self.conv_s = SpectralConv2d(in_width, out_width, 1, groups=groups, bias=False)
+        self.norm_0 = Spade(in_width, modulation)
+        self.norm_1 = Spade(middle, modulation)
+        if self.learned_skip:
+            self.norm_s = Spade(in_width, modulation)
+
+    def forward(self, x: Tensor, maps: Tensor) -> Tensor:
+        """(B, in_width, H, W) and a map (B, map_width, ...) to (B, out_width, H, W)."""
+        maps = F.interpolate(maps, size=x.shape[-2:], mode="nearest") if maps.shape[-2:] != x.shape[-2:] else maps
+        skip = self.conv_s(self.norm_s(x, maps)) if self.learned_skip else x
+        inner = self.conv_0(F.leaky_relu(self.norm_0(x, maps), SLOPE))
+        return skip + self.conv_1(F.leaky_relu(self.norm_1(inner, maps), SLOPE))
