@@ -1,0 +1,64 @@
+"""The noise schedule: one set of float64 tables, and its respacing to fewer steps.
+
+A network trained with T = 1000 knows timesteps 0..999. Fewer sampling steps therefore keep a subset of those
+timesteps and re-derive the betas between them; the schedule is never rebuilt with a smaller T.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class NoiseSchedule:
+    """Tables of length S. `timesteps[i]` is what the network is told at step i; `alphas_cumprod` is the paper's
+    alpha_t of Eq. 4; `posterior_*` belong to q(x_{t-1} | x_t, x_0)."""
+
+    timesteps: np.ndarray
+    betas: np.ndarray
+    alphas_cumprod: np.ndarray
+    alphas_cumprod_prev: np.ndarray
+    posterior_log_variance_clipped: np.ndarray
+    posterior_mean_coef1: np.ndarray
+    posterior_mean_coef2: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.timesteps)
+
+
+def schedule_from_betas(betas: np.ndarray, timesteps: np.ndarray) -> NoiseSchedule:
+    """Derive all tables from betas (S,) float64. Entry 0 of the clipped log variance reuses entry 1."""
+    alphas_cumprod = np.cumprod(1.0 - betas)
+    previous = np.append(1.0, alphas_cumprod[:-1])
+    variance = betas * (1.0 - previous) / (1.0 - alphas_cumprod)
+    clipped = np.append(variance[1], variance[1:]) if len(betas) > 1 else np.array([betas[0]])
+    return NoiseSchedule(
+        timesteps=timesteps,
+        betas=betas,
+        alphas_cumprod=alphas_cumprod,
+        alphas_cumprod_prev=previous,
+        posterior_log_variance_clipped=np.log(clipped),
+        posterior_mean_coef1=betas * np.sqrt(previous) / (1.0 - alphas_cumprod),
+        posterior_mean_coef2=(1.0 - previous) * np.sqrt(1.0 - betas) / (1.0 - alphas_cumprod),
+    )
+
+
+def linear_schedule(steps: int = 1000) -> NoiseSchedule:
+    """The paper's linear schedule: betas from 1e-4 to 0.02 for T = 1000, scaled by 1000 / T otherwise."""
+    scale = 1000 / steps
+    return schedule_from_betas(np.linspace(scale * 1e-4, scale * 0.02, steps), np.arange(steps))
+
+
+def respaced(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
+    """Keep `steps` evenly spaced timesteps, first and last included, with betas that bridge the gaps."""
+    total = len(schedule)
+    if not 2 <= steps <= total:
+        raise ValueError(f"steps must be between 2 and {total}, not {steps}")
+    if steps == total:
+        return schedule
+    kept = np.round(np.arange(steps) * ((total - 1) / (steps - 1))).astype(int)
+    alphas = schedule.alphas_cumprod[kept]
+    betas = 1.0 - alphas / np.append(1.0, alphas[:-1])
+    return schedule_from_betas(betas, schedule.timesteps[kept])
