@@ -10,10 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from methods.training.task import TrainingTask
 
 
 class MethodError(Exception):
@@ -134,6 +137,11 @@ class Method(ABC):
     def weights_digest(self) -> str | None:
         """SHA-256 of the weights file in use, or None for a method without weights."""
         return None
+
+    @classmethod
+    def training_task(cls, context: MethodContext) -> TrainingTask:
+        """How `bench train` trains this method in `context`; MethodError for a method without training."""
+        raise MethodError(f"'{cls.name}' has no training")
 
     def identity(self) -> dict[str, Any]:
         """Everything that determines the method's output, as JSON-serialisable data: the heart of the cache key."""

@@ -69,9 +69,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
     """Write float tensors as float16 with JSON-encoded metadata, atomically."""
-    half = {
-        k: (v.half() if v.is_floating_point() else v).detach().cpu().contiguous() for k, v in tensors.items()
-    }
+    half = {k: (v.half() if v.is_floating_point() else v).detach().cpu().contiguous() for k, v in tensors.items()}
     for key, value in half.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise MethodError(f"tensor '{key}' is not finite in float16: {path} was not written")

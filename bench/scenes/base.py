@@ -32,9 +32,10 @@ class SceneArrays:
 class SceneSource(ABC):
     """One data set at one size. `ids(split)` lists scene ids in a fixed order; `load(split, id)` reads one."""
 
-    name: ClassVar[str]
-    label_space: ClassVar[LabelSpace]
-    splits: ClassVar[tuple[str, ...]]
+    #: Set by the class; an exported data set that is read back sets its own on the instance.
+    name: str
+    label_space: LabelSpace
+    splits: tuple[str, ...]
     #: (height, width) used when none is asked for
     default_size: ClassVar[tuple[int, int]]
 

@@ -54,9 +54,7 @@ class ReverseStep:
 
 def posterior_mean(schedule: NoiseSchedule, x: Tensor, index: Tensor, x0: Tensor) -> Tensor:
     """Mean of q(x_{t-1} | x_t, x_0)."""
-    return (
-        table(schedule.posterior_mean_coef1, index, x) * x0 + table(schedule.posterior_mean_coef2, index, x) * x
-    )
+    return table(schedule.posterior_mean_coef1, index, x) * x0 + table(schedule.posterior_mean_coef2, index, x) * x
 
 
 def learned_log_variance(schedule: NoiseSchedule, index: Tensor, interpolation: Tensor) -> Tensor:
@@ -92,6 +90,4 @@ def reverse_step(
         x0 = dynamic_threshold(x0, threshold)
     elif clip:
         x0 = x0.clamp(-1, 1)
-    return ReverseStep(
-        posterior_mean(schedule, x, index, x0), learned_log_variance(schedule, index, interpolation), x0
-    )
+    return ReverseStep(posterior_mean(schedule, x, index, x0), learned_log_variance(schedule, index, interpolation), x0)

@@ -58,15 +58,21 @@ class SemanticUNet(nn.Module):
             factors = (factor, factor // 2) if up else (factor, factor)
             map_channels = tuple(self._map_channels(f) for f in factors)
             return SpadeBlock(
-                channels, out, time_width, c.groups, c.dropout, map_channels, c.spade_hidden, factors, up  # type: ignore[arg-type]
+                channels,
+                out,
+                time_width,
+                c.groups,
+                c.dropout,
+                map_channels,
+                c.spade_hidden,
+                factors,
+                up,  # type: ignore[arg-type]
             )
 
         def attention(channels: int) -> Attention:
             return Attention(channels, min(c.head_channels, channels), c.groups)
 
-        self.input_blocks = nn.ModuleList(
-            [nn.ModuleList([nn.Conv2d(3 * c.patch**2, widths[0], 3, padding=1)])]
-        )
+        self.input_blocks = nn.ModuleList([nn.ModuleList([nn.Conv2d(3 * c.patch**2, widths[0], 3, padding=1)])])
         skips, channels, factor = [widths[0]], widths[0], 1
         for level, width in enumerate(widths):
             for _ in range(c.blocks):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.layers.spectral import SpectralConv2d
+from methods.layers.spectral import SpectralConv2d, pointwise
 
 SLOPE = 0.2  # of the leaky ReLUs of all SPADE descendants
 
@@ -52,8 +52,17 @@ class Spade(nn.Module):
         if maps.shape[-2:] != x.shape[-2:]:
             maps = F.interpolate(maps, size=x.shape[-2:], mode="nearest")
         hidden = self.mlp_shared(maps)
-        normalised = self.param_free_norm(x)
-        return normalised * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
+        # x * (1 + gamma) + beta; the 1 is added to the bias of gamma, which saves a pass over the pixels
+        gamma, beta = self.mlp_gamma, self.mlp_beta
+        scale = _convolve(gamma, hidden, gamma.weight, gamma.bias + 1)
+        return (self.param_free_norm(x) * scale).add_(_convolve(beta, hidden, beta.weight, beta.bias))
+
+
+def _convolve(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`layer`'s convolution with another weight and bias."""
+    if layer.kernel_size == (1, 1) and layer.groups == 1:
+        return pointwise(x, weight, bias)
+    return F.conv2d(x, weight, bias, 1, layer.padding, 1, layer.groups)
 
 
 class SpadeBlock(nn.Module):
@@ -80,5 +89,5 @@ class SpadeBlock(nn.Module):
         """(B, in_width, H, W) and a map (B, map_width, ...) to (B, out_width, H, W)."""
         maps = F.interpolate(maps, size=x.shape[-2:], mode="nearest") if maps.shape[-2:] != x.shape[-2:] else maps
         skip = self.conv_s(self.norm_s(x, maps)) if self.learned_skip else x
-        inner = self.conv_0(F.leaky_relu(self.norm_0(x, maps), SLOPE))
-        return skip + self.conv_1(F.leaky_relu(self.norm_1(inner, maps), SLOPE))
+        inner = self.conv_0(F.leaky_relu(self.norm_0(x, maps), SLOPE, inplace=True))
+        return skip + self.conv_1(F.leaky_relu(self.norm_1(inner, maps), SLOPE, inplace=True))

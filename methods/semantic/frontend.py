@@ -46,7 +46,7 @@ class SemanticMethod(Method):
         num_labels = self.context.label_space.size
         maps = one_hot(scene.labels, num_labels)
         if self.uses_edges:
-            maps = torch.cat([maps, instance_edges(scene.instances)], dim=1)
+            maps = torch.cat([maps, instance_edges(scene.labels, scene.instances)], dim=1)
         symbols, side_info, bits, uses = [], [], [], []
         for one, labels in zip(maps, scene.labels, strict=True):
             classes = present_labels(labels, num_labels) if self.options["drop_absent"] else tuple(range(num_labels))

@@ -19,15 +19,18 @@ def one_hot(labels: Tensor, num_labels: int) -> Tensor:
     return F.one_hot(labels, num_labels).permute(0, 3, 1, 2).float()
 
 
-def instance_edges(instances: Tensor) -> Tensor:
-    """Boundaries between instances: (B, H, W) integers -> (B, 1, H, W) float32 in {0, 1}.
+def instance_edges(labels: Tensor, instances: Tensor) -> Tensor:
+    """The instance-edge channel: (B, H, W) labels and instances -> (B, 1, H, W) float32 in {0, 1}.
 
-    A pixel is 1 where its instance id differs from any of its four neighbours, so both sides of a border are marked
-    (the edge channel of SPADE, CC-FPSE, SMIS, SDM and GESCO).
+    A pixel is 1 where its id differs from any of its four neighbours, so both sides of a border are marked. As in the
+    official loaders (SPADE, CC-FPSE, SMIS, SDM, GESCO) the ids are those of Cityscapes's `instanceIds` pictures, in
+    which a pixel without an instance carries its label: borders between regions of stuff are edges too. Instance ids
+    are at least 1000 in every data set, so they never meet a label.
     """
-    edge = torch.zeros_like(instances, dtype=torch.bool)
-    across = instances[:, :, 1:] != instances[:, :, :-1]
-    down = instances[:, 1:, :] != instances[:, :-1, :]
+    ids = torch.where(instances > 0, instances, labels.to(instances.dtype))
+    edge = torch.zeros_like(ids, dtype=torch.bool)
+    across = ids[:, :, 1:] != ids[:, :, :-1]
+    down = ids[:, 1:, :] != ids[:, :-1, :]
     edge[:, :, 1:] |= across
     edge[:, :, :-1] |= across
     edge[:, 1:, :] |= down

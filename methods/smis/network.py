@@ -74,10 +74,10 @@ def embedded_config(height: int, width: int, labels: int = 35) -> SmisConfig:
     """
     blocks = (
         BlockConfig("head_0", 16 * labels, 16 * labels, labels, 8 * labels, labels, labels, upsample=False),
-        BlockConfig("up_0", 16 * labels, 320, 5, 80, 5, 5),
-        BlockConfig("up_1", 320, 128, 4, 64, 1, 1),
-        BlockConfig("up_2", 128, 64, 2, 32, 1, 1),
-        BlockConfig("up_3", 64, 32, 1, 16, 1, 1),
+        BlockConfig("up_0", 16 * labels, 160, 5, 80, 5, 5, kernel=1),
+        BlockConfig("up_1", 160, 64, 4, 32, 1, 1, kernel=1),
+        BlockConfig("up_2", 64, 16, 2, 32, 1, 1, kernel=1),
+        BlockConfig("up_3", 16, 16, 1, 16, 1, 1, kernel=1),
     )
     return SmisConfig(labels, (height // 16, width // 16), blocks)
 

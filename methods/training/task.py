@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -24,15 +24,21 @@ class TrainingScenes(Protocol):
 class TrainingTask(ABC):
     """One method's training. The trainer owns data order, checkpoints, logging and the random generator.
 
-    `networks`, `emas` and `optimizers` hold everything that a checkpoint has to restore; `scheduled` below is called
-    before every step, so that learning rates are a function of the step alone and resume exactly.
+    `networks`, `emas` and `optimizers` hold everything that a checkpoint has to restore. Learning rates have to be a
+    function of the step alone, so that a resumed training equals an uninterrupted one.
     """
 
-    #: batch size of the recipe
-    batch_size: ClassVar[int] = 4
+    #: the recipe's batch size and number of steps
+    batch_size: int
+    steps: int
     networks: dict[str, nn.Module]
     emas: dict[str, nn.Module]
     optimizers: dict[str, torch.optim.Optimizer]
+
+    @abstractmethod
+    def recipe(self) -> dict[str, Any]:
+        """Everything that determines the training beside data, seed and steps, as JSON-serialisable data. A
+        checkpoint is only continued by an equal recipe."""
 
     @abstractmethod
     def step(self, scene: Scene, generator: torch.Generator, step: int) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""Judges: the networks that metrics ask what a picture shows."""

@@ -58,9 +58,7 @@ def add_house(
             scaled(roof, 0.8),
         )
     else:
-        scene.box(
-            (-half - 0.2, half + 0.2), (height, height + 0.4), (-long, long), BUILDING, scaled(colour, 0.75)
-        )
+        scene.box((-half - 0.2, half + 0.2), (height, height + 0.4), (-long, long), BUILDING, scaled(colour, 0.75))
 
 
 def add_barrier(

@@ -183,11 +183,7 @@ def _mark(
         paint = np.maximum(paint, _line(z - middle, 1.5, slant) * stripes)
     ground = albedo[pick]
     # Wheels polish two bands a lane and dirt gathers at the kerb.
-    wear = (
-        1
-        + 0.05 * np.cos(lateral * (2 * math.pi / 1.75))
-        - 0.22 * np.clip(1 - (half - np.abs(lateral)) / 0.4, 0, 1)
-    )
+    wear = 1 + 0.05 * np.cos(lateral * (2 * math.pi / 1.75)) - 0.22 * np.clip(1 - (half - np.abs(lateral)) / 0.4, 0, 1)
     ground *= wear[:, None]
     if street.tracks is not None:
         for rail in (

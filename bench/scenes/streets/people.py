@@ -61,9 +61,7 @@ def add_person(scene: Scene, draws: Draws, x: float, z: float, facing: float) ->
     for sign, shade in ((-1.0, 0.75), (1.0, 1.0)):
         foot = sign * (stride + (0 if side else hip))
         start = sign * (0.01 * h if side else hip)
-        _limb(
-            scene, key, (start, 0.50 * h), (foot, 0.03 * h), (0.105 * h, 0.075 * h), scaled(trousers, shade)
-        )
+        _limb(scene, key, (start, 0.50 * h), (foot, 0.03 * h), (0.105 * h, 0.075 * h), scaled(trousers, shade))
         toe = foot + (towards * 0.03 * h if side else 0.0)
         scene.panel((toe - 0.05 * h, toe + 0.05 * h), (0, 0.035 * h), key, (0.10, 0.08, 0.08))
     shoulder = (0.10 if side else 0.135) * h
@@ -145,9 +143,7 @@ def _motorcycle(scene: Scene, draws: Draws, key: int, lamps: bool) -> None:
                   key, (0.95, 0.1, 0.08), lamp)  # fmt: skip
 
 
-def _rider(
-    scene: Scene, draws: Draws, seat: float, grip: tuple[float, float], turn: float, motor: bool
-) -> None:
+def _rider(scene: Scene, draws: Draws, seat: float, grip: tuple[float, float], turn: float, motor: bool) -> None:
     """A leaning rider in the billboard plane.
 
     seat: saddle height; grip: (forward, up) of the handlebar from the saddle; turn: heading of the machine
@@ -195,9 +191,7 @@ def _rider(
         scene.ellipse(head[0], head[1] + 0.03, 0.15, 0.145, key, helmet, arc=(0.0, 0.5))
 
 
-def add_bicycle(
-    scene: Scene, draws: Draws, x: float, z: float, heading: float, ridden: bool, facing: float
-) -> None:
+def add_bicycle(scene: Scene, draws: Draws, x: float, z: float, heading: float, ridden: bool, facing: float) -> None:
     """A bicycle at world (x, z), with a rider on it or parked; `facing` is the bearing from the camera."""
     key = scene.instance(BICYCLE)
     scene.begin(x, z, heading, shadow=(0.08, 0.85, 1.5 if ridden else 0.9))

@@ -24,9 +24,7 @@ def _outlines() -> list[list[tuple[float, float]]]:
         phase = rng.uniform(0, 6, 3)
         lobes = 0.07 * np.sin(3 * angle + phase[0]) + 0.05 * np.sin(7 * angle + phase[1])
         reach = 1 + lobes + rng.uniform(-0.06, 0.06, len(angle))
-        outlines.append(
-            list(zip((reach * np.cos(angle)).tolist(), (reach * np.sin(angle)).tolist(), strict=True))
-        )
+        outlines.append(list(zip((reach * np.cos(angle)).tolist(), (reach * np.sin(angle)).tolist(), strict=True)))
     return outlines
 
 

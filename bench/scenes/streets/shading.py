@@ -38,9 +38,7 @@ def shade(
 ) -> Shaded:
     rays_x, rays_y = grid.rays(camera)
     x, y = rays_x[None, :], rays_y[:, None]
-    row = np.concatenate(
-        [faces.plane, faces.u, faces.v, faces.u0[:, None], faces.v0[:, None], faces.span], axis=1
-    )[ids]
+    row = np.concatenate([faces.plane, faces.u, faces.v, faces.u0[:, None], faces.v0[:, None], faces.span], axis=1)[ids]
     inverse = row[..., 0] * x + row[..., 1] * y + row[..., 2]
     # A drawn outline reaches up to half a pixel beyond its polygon, where an edge-on plane would run away.
     depth = np.clip(1 / np.clip(inverse, 1e-3, 10.0), row[..., 11], row[..., 12])
@@ -112,8 +110,7 @@ def _face_lighting(faces: Faces, light: Light, camera: Camera) -> Floats:
     facing = np.maximum(facing, 0.15)
     ambient = 0.92 - 0.08 * faces.normal[:, 1]
     return np.asarray(
-        ambient[:, None] * np.array(light.ambient, np.float32)
-        + facing[:, None] * np.array(light.sun, np.float32),
+        ambient[:, None] * np.array(light.ambient, np.float32) + facing[:, None] * np.array(light.sun, np.float32),
         np.float32,
     )
 
@@ -140,9 +137,7 @@ def _sky(light: Light, x: Floats, y: Floats) -> Floats:
     colour = horizon + (zenith - horizon) * share + np.zeros((1, x.shape[1], 1), np.float32)
     height = 1 / (up + 0.08)
     drift = 60 * light.sun_direction[0]
-    noise = fractal(
-        (x * height * 14 + drift).astype(np.float32), (height * 14 + np.zeros_like(x)).astype(np.float32)
-    )
+    noise = fractal((x * height * 14 + drift).astype(np.float32), (height * 14 + np.zeros_like(x)).astype(np.float32))
     cloud = np.clip((noise + light.cloud_cover * 1.1 - 0.55) * 2.2, 0, 1)[..., None] * 0.8
     tone = np.array(light.cloud, np.float32) * (1 + 0.08 * noise[..., None])
     return np.asarray(colour + cloud * (tone - colour), np.float32)

@@ -95,9 +95,7 @@ def _facade(p: Samples) -> tuple[Floats, Floats]:
     glass = np.where(curtain[:, None], np.float32(0.62) * p.colour + 0.16, glass)
     glass = np.where(door[:, None], p.second * 0.7, glass)
     lit = p.lamps & (cell_hash(i, j, seed + 13) < 0.42) & ~door
-    glass = np.where(
-        lit[:, None], np.array([1.0, 0.80, 0.46], np.float32) * (0.65 + 0.35 * r)[:, None], glass
-    )
+    glass = np.where(lit[:, None], np.array([1.0, 0.80, 0.46], np.float32) * (0.65 + 0.35 * r)[:, None], glass)
     colour = _blend(colour, glass, window)
     bar = np.maximum(np.abs(x) * bay < 0.035, np.abs(y - 0.6) * storey < 0.03) & (window > 0.5) & ~door
     detail = bar * _fade(p.pixel, 0.12) * 0.8
@@ -112,9 +110,7 @@ def _masonry(p: Samples) -> tuple[Floats, Floats]:
     long = np.where(brick, np.float32(0.42), np.float32(1.50))
     row = np.floor(p.t / course)
     column = p.s / long + 0.5 * np.mod(row, 2)
-    edge = np.minimum(
-        np.abs(column - np.rint(column)) * long, np.abs(p.t / course - np.rint(p.t / course)) * course
-    )
+    edge = np.minimum(np.abs(column - np.rint(column)) * long, np.abs(p.t / course - np.rint(p.t / course)) * course)
     fade = np.clip(1.6 - 2.2 * p.pixel / course, 0, 1)
     joint = (edge < 0.022) * fade
     tone = (cell_hash(np.floor(column), row, 5.0) - 0.5) * 0.24 * fade

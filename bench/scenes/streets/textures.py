@@ -34,9 +34,7 @@ def fractal(s: Floats, t: Floats) -> Floats:
     # Wrapped by hand first: remap holds coordinates in 16 bits.
     s = s - np.floor(s * (1 / _SIDE)) * _SIDE
     t = t - np.floor(t * (1 / _SIDE)) * _SIDE
-    return np.asarray(
-        cv2.remap(fractal_table(), s, t, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32
-    )
+    return np.asarray(cv2.remap(fractal_table(), s, t, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
 
 
 def cell_hash(i: Floats, j: Floats, seed: Floats | float) -> Floats:

@@ -46,9 +46,7 @@ def _across(
 ) -> None:  # fmt: skip
     """A rectangle on the rear (z < 0) or front (z > 0) face; `slope` moves its top edge along z."""
     a, b = (x[0], x[1]) if z < 0 else (x[1], x[0])
-    scene.polygon(
-        [(a, y[0], z), (b, y[0], z), (b, y[1], z + slope), (a, y[1], z + slope)], key, colour, surface
-    )
+    scene.polygon([(a, y[0], z), (b, y[0], z), (b, y[1], z + slope), (a, y[1], z + slope)], key, colour, surface)
 
 
 def _beside(
@@ -58,12 +56,8 @@ def _beside(
     """The same rectangle on both sides at +-x; `lean` pulls its top in by (sideways, rear, front)."""
     (y0, y1), (z0, z1), (inwards, rear, front) = y, z, lean
     top = x - inwards
-    scene.polygon(
-        [(x, y0, z0), (x, y0, z1), (top, y1, z1 - front), (top, y1, z0 + rear)], key, colour, surface
-    )
-    scene.polygon(
-        [(-x, y0, z1), (-x, y0, z0), (-top, y1, z0 + rear), (-top, y1, z1 - front)], key, colour, surface
-    )
+    scene.polygon([(x, y0, z0), (x, y0, z1), (top, y1, z1 - front), (top, y1, z0 + rear)], key, colour, surface)
+    scene.polygon([(-x, y0, z1), (-x, y0, z0), (-top, y1, z0 + rear), (-top, y1, z1 - front)], key, colour, surface)
 
 
 def add_car(scene: Scene, draws: Draws, x: float, z: float, heading: float, lamps: bool) -> None:
@@ -75,17 +69,13 @@ def add_car(scene: Scene, draws: Draws, x: float, z: float, heading: float, lamp
     scene.begin(x, z, heading, shadow=(half, long, height * 0.8))
     paint = draws.tint(draws.pick(CAR_PAINT), 0.05)
     scene.box((-half + 0.1, half - 0.1), (0.08, 0.4), (-long + 0.15, long - 0.15), key, (0.06, 0.06, 0.07))
-    scene.box(
-        (-half, half), (0.28, waist), (-long, long), key, paint, Surface.PAINT, taper=(0.06, 0.06, 0.12)
-    )
+    scene.box((-half, half), (0.28, waist), (-long, long), key, paint, Surface.PAINT, taper=(0.06, 0.06, 0.12))
     _wheels(scene, key, half, 0.33, (-long * 0.62, long * 0.64))
     rear = -long + (0.15 if estate > 0.4 else 0.65)
     front = long - 1.15
     cabin_taper = (0.2, 0.25 if estate > 0.4 else 0.55, 0.75)
     cabin = half - 0.08
-    scene.box(
-        (-cabin, cabin), (waist - 0.03, height), (rear, front), key, paint, Surface.PAINT, taper=cabin_taper
-    )
+    scene.box((-cabin, cabin), (waist - 0.03, height), (rear, front), key, paint, Surface.PAINT, taper=cabin_taper)
     rise = height - waist
     low, high = waist + 0.03, height - 0.08
     part = (high - low) / rise
@@ -160,9 +150,7 @@ def add_truck(scene: Scene, draws: Draws, x: float, z: float, heading: float, la
         if part == "cab":
             scene.box((-half + 0.03, half - 0.03), (0.45, 2.65), (front + 0.1, long), key, cab, Surface.PAINT,
                       taper=(0.05, 0.0, 0.2))  # fmt: skip
-            _across(
-                scene, key, (-half + 0.15, half - 0.15), (1.5, 2.45), long + 0.01, GLASS, Surface.GLASS, -0.12
-            )
+            _across(scene, key, (-half + 0.15, half - 0.15), (1.5, 2.45), long + 0.01, GLASS, Surface.GLASS, -0.12)
             _beside(scene, key, half - 0.02, (1.5, 2.35), (front + 0.7, long - 0.1), GLASS, Surface.GLASS,
                     (0.02, 0.0, 0.1))  # fmt: skip
             _across(scene, key, (-0.8, 0.8), (0.75, 1.3), long + 0.01, scaled(cab, 0.5))
@@ -175,9 +163,7 @@ def add_truck(scene: Scene, draws: Draws, x: float, z: float, heading: float, la
                 _beside(scene, key, half + 0.006, (1.8, 2.5), (-long * 0.6, front - long * 0.5), logo)
             _across(scene, key, (-0.03, 0.03), (1.0, height - 0.1), -long - 0.005, scaled(body, 0.55))
             for edge in (-half + 0.06, half - 0.06):
-                _across(
-                    scene, key, (edge - 0.06, edge + 0.06), (0.95, height), -long - 0.005, scaled(body, 0.65)
-                )
+                _across(scene, key, (edge - 0.06, edge + 0.06), (0.95, height), -long - 0.005, scaled(body, 0.65))
             _across(scene, key, (-half, half), (height - 0.12, height), -long - 0.005, scaled(body, 0.65))
             _across(scene, key, (-half, half), (0.55, 0.95), -long - 0.004, chassis)
     _wheels(scene, key, half, 0.5, (-long * 0.72, -long * 0.42, long * 0.70))

@@ -87,27 +87,17 @@ class _Builder:
         draws, street = self.draws, self.street
         side = street.side(sign)
         edge = street.half_width_m + side.edge_m
-        setback = {"city": 0.0, "suburb": draws.uniform(4, 8), "park": 18.0, "works": draws.uniform(5, 12)}[
-            side.kind
-        ]
+        setback = {"city": 0.0, "suburb": draws.uniform(4, 8), "park": 18.0, "works": draws.uniform(5, 12)}[side.kind]
         along = draws.uniform(-4, 4)
         while along < 95:
             length = draws.uniform(7, 14)
             gap = 0.0 if side.kind == "city" else draws.uniform(1, 6)
-            clear = (
-                street.crossing is None
-                or along + length < street.crossing[0] - 2
-                or along > street.crossing[1] + 2
-            )
+            clear = street.crossing is None or along + length < street.crossing[0] - 2 or along > street.crossing[1] + 2
             if clear and draws.chance({"city": 0.96, "suburb": 0.85, "park": 0.25, "works": 0.6}[side.kind]):
                 buildings.add_house(self.scene, draws, street, sign, edge + setback, along, length)
             along += length + gap
         if side.kind == "works" or (side.kind == "suburb" and draws.chance(0.75)):
-            weights = (
-                {"wall": 0.5, "fence": 0.5}
-                if side.kind == "works"
-                else {"wall": 0.3, "fence": 0.5, "hedge": 0.2}
-            )
+            weights = {"wall": 0.5, "fence": 0.5} if side.kind == "works" else {"wall": 0.3, "fence": 0.5, "hedge": 0.2}
             kind = draws.weighted(weights)
             if kind == "hedge":
                 self._hedge(sign, edge + 0.5)
@@ -142,9 +132,7 @@ class _Builder:
                 if not self._at_crossing(along, 3):
                     self._plant_at(plants.add_tree if draws.chance(0.65) else plants.add_bush, lateral, along)
 
-    def _plant_at(
-        self, add: Callable[[Scene, Draws, float, float, float], None], lateral: float, along: float
-    ) -> None:
+    def _plant_at(self, add: Callable[[Scene, Draws, float, float, float], None], lateral: float, along: float) -> None:
         if self._free(lateral, along, 0.6, 0.8):
             x, z, _ = self.street.place(lateral, along)
             add(self.scene, self.draws, x, z, self._facing(x, z))
@@ -157,9 +145,7 @@ class _Builder:
         spacing = draws.uniform(14, 24)
         while along < 70:
             x, z, _ = street.place(lamp_side * (street.half_width_m + 0.45), along)
-            furniture.add_lamp_post(
-                self.scene, draws, x, z, self._facing(x, z), -lamp_side * draws.uniform(0.8, 1.8)
-            )
+            furniture.add_lamp_post(self.scene, draws, x, z, self._facing(x, z), -lamp_side * draws.uniform(0.8, 1.8))
             self._taken.append((lamp_side * (street.half_width_m + 0.45), along, 0.4, 0.4))
             along += spacing
         for sign, chance in ((1.0, 0.45), (-1.0, 0.25)):
@@ -178,9 +164,7 @@ class _Builder:
                     furniture.add_traffic_light(self.scene, draws, x, z, self._facing(x, z), reach)
                     self._taken.append((lateral, stop, 0.4, 0.4))
 
-    def _post(
-        self, add: Callable[[Scene, Draws, float, float, float], None], lateral: float, along: float
-    ) -> None:
+    def _post(self, add: Callable[[Scene, Draws, float, float, float], None], lateral: float, along: float) -> None:
         if self._free(lateral, along, 0.45, 0.6):
             x, z, _ = self.street.place(lateral, along)
             add(self.scene, self.draws, x, z, self._facing(x, z))
@@ -232,9 +216,7 @@ class _Builder:
             x, z, heading = self.street.place(lateral, along)
             vehicles.add_tram_car(self.scene, key, livery, x, z, heading + away, self.light.lamps)
 
-    def _vehicle(
-        self, lateral: float, along: float, turn: float, parked: bool = False, follows: bool = False
-    ) -> None:
+    def _vehicle(self, lateral: float, along: float, turn: float, parked: bool = False, follows: bool = False) -> None:
         draws = self.draws
         kind = draws.weighted(PARKED if parked else FOLLOWING if follows else LEADING)
         long = {"car": 2.5, "truck": 4.9, "bus": 6.2}[kind]

@@ -1,0 +1,211 @@
+"""Computing one cell: scenes -> sender -> channel -> receiver -> PNG files, and the metrics on them.
+
+This is what a worker runs. The receiver gets a `Received` and generators, nothing else: neither the scenes nor the
+channel. Pictures are rounded to 8 bits and written; metrics see the written files, so a cached cell and a new one give
+the same numbers.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from bench.cache import Draft, Entry, open_entry, safe_name
+from bench.channel import PEAK_TOLERANCE, Channel
+from bench.errors import BenchError
+from bench.plan import Cell, MetricPlan, SceneSet
+from bench.seeding import channel_stream, digest, receiver_stream
+from bench.worker import WORKER
+from methods.base import Method, Received, Scene, Transmission
+from metrics.base import Comparison, Metric
+
+#: Recording warnings changes the interpreter's global filters: one thread at a time.
+_WARNINGS = threading.Lock()
+
+
+def cell_path(out: Path, cell: Cell) -> Path:
+    """Folder of a cell's pictures."""
+    return out / "cells" / cell.name
+
+
+def metric_key(cell: Cell, pictures: Entry, identity: dict[str, Any]) -> dict[str, Any]:
+    """Everything that can change a metric's values on a cell: the cell, its very pictures, the metric."""
+    return {"cell": cell.key, "pictures": pictures.content_sha256, "metric": identity}
+
+
+def metric_path(out: Path, cell: Cell, pictures: Entry, metric: MetricPlan) -> Path:
+    """Folder of one metric's arrays and scores on one cell."""
+    key = digest(metric_key(cell, pictures, metric.identity))
+    return out / "metrics" / cell.name / f"{safe_name(metric.name)}-{key[:12]}"
+
+
+def batches(ids: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    """`ids` in groups of at most `size`, in order."""
+    for start in range(0, len(ids), size):
+        yield tuple(ids[start : start + size])
+
+
+def channel_pass(scenes: SceneSet, scene: Scene, sent: Transmission, channel: Channel, seed: int) -> Received:
+    """What reaches the receiver of a batch: every scene's symbols through the channel with that scene's own noise."""
+    identity = channel.identity()
+    return Received(
+        symbols=tuple(
+            channel.transmit(symbols, channel_stream(scenes.dataset, scene_id, identity, seed))
+            for symbols, scene_id in zip(sent.symbols, scene.ids, strict=True)
+        ),
+        side_info=tuple(sent.side_info),
+    )
+
+
+def _check_sent(sent: Transmission, scene: Scene, cell: Cell) -> None:
+    if not len(sent.symbols) == len(sent.side_info) == len(sent.bits) == len(sent.channel_uses) == len(scene):
+        raise BenchError(f"{cell.method.spec} did not send one entry a scene")
+    for symbols, scene_id in zip(sent.symbols, scene.ids, strict=True):
+        peak = float(symbols.abs().max()) if symbols.numel() else 0.0
+        if not peak <= 1 + PEAK_TOLERANCE:  # the form that is also true for NaN
+            raise BenchError(f"{cell.method.spec} sent scene {scene_id} with amplitude {peak:g}; the limit is 1")
+
+
+def _to_bytes(pictures: Tensor, scene: Scene, cell: Cell) -> np.ndarray:
+    """(B, 3, H, W) in [0, 1] -> (B, H, W, 3) uint8, rounded."""
+    expected = (len(scene), 3, *cell.scenes.size)
+    if tuple(pictures.shape) != expected:
+        raise BenchError(f"{cell.method.spec} returned pictures of shape {tuple(pictures.shape)}, not {expected}")
+    pictures = pictures.detach().to("cpu", torch.float32)
+    if not bool(torch.isfinite(pictures).all()):
+        raise BenchError(f"{cell.method.spec} returned pictures with NaN or infinite values")
+    return (pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance: dict[str, Any]) -> Entry:
+    """Run the method over all scenes and publish the cell. `seconds` in its manifest count sender, channel and
+    receiver, not reading scenes or writing files."""
+    method: Method = WORKER.method(cell, device)
+    facts: list[dict[str, Any]] = []
+    seconds = 0.0
+    with Draft(out) as draft, torch.inference_mode():
+        for ids in batches(cell.scenes.ids, batch_size):
+            scene = WORKER.scene(cell.scenes, ids)
+            identity = cell.channel.identity()
+            rngs = [
+                receiver_stream(cell.scenes.dataset, scene_id, identity, cell.seed, cell.method.spec)
+                for scene_id in ids
+            ]
+            start = time.perf_counter()
+            sent = method.send(scene)
+            _check_sent(sent, scene, cell)
+            received = channel_pass(cell.scenes, scene, sent, cell.channel, cell.seed)
+            pictures = _to_bytes(method.receive(received, rngs), scene, cell)
+            seconds += time.perf_counter() - start
+            for scene_id, pixels, bits, uses in zip(ids, pictures, sent.bits, sent.channel_uses, strict=True):
+                name = f"{len(facts):05d}-{safe_name(scene_id)}.png"
+                draft.write(name, _png(pixels))
+                facts.append({"id": scene_id, "file": name, "bits": int(bits), "channel_uses": int(uses)})
+        true_db = cell.channel.true_snr_db
+        return draft.publish(
+            cell_path(out, cell),
+            {
+                "key": cell.key,
+                "scenes": facts,
+                "sigma": cell.channel.sigma,
+                "true_snr_db": true_db if math.isfinite(true_db) else None,  # null: no noise at all
+                "seconds": seconds,
+                "batch_size": batch_size,
+                "device": device,
+                "provenance": provenance,
+            },
+        )
+
+
+def read_picture(pictures: Entry, position: int) -> np.ndarray:
+    """The picture of the scene at `position`, (H, W, 3) uint8, verified against the manifest."""
+    with Image.open(io.BytesIO(pictures.read(pictures.manifest["scenes"][position]["file"]))) as image:
+        return np.array(image.convert("RGB"))
+
+
+def _number(value: float | None) -> float | None:
+    """A JSON number; None where undefined."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch_size: int, device: str) -> Entry:
+    """Measure one metric on a cell's pictures and publish arrays, scores, per-scene values and what it
+    warned of (`notes`)."""
+    metric: Metric = WORKER.metric(cell.scenes, plan, device)
+    parts: list[dict[str, np.ndarray]] = []
+    position = 0
+    with torch.inference_mode():
+        for ids in batches(cell.scenes.ids, batch_size):
+            scene = WORKER.scene(cell.scenes, ids)
+            generated = np.stack([read_picture(pictures, position + k) for k in range(len(ids))])
+            position += len(ids)
+            parts.append(
+                metric.measure(
+                    Comparison(
+                        generated=torch.from_numpy(generated).permute(0, 3, 1, 2).float().div_(255),
+                        original=scene.image,
+                        labels=scene.labels,
+                        instances=scene.instances,
+                        depth=scene.depth,
+                    )
+                )
+            )
+    measured = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **measured)  # type: ignore[arg-type]
+    with _WARNINGS, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        summary = metric.summarise(measured)
+    scores = [
+        {"metric": s.metric, "value": _number(s.value), "std": _number(s.std), "scenes": s.scenes} for s in summary
+    ]
+    notes = list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, UserWarning)))
+    per_scene = {name: [_number(v) for v in values.tolist()] for name, values in metric.per_scene(measured).items()}
+    with Draft(out) as draft:
+        draft.write("arrays.npz", buffer.getvalue())
+        return draft.publish(
+            metric_path(out, cell, pictures, plan),
+            {
+                "key": metric_key(cell, pictures, plan.identity),
+                "metric": plan.name,
+                "protocol": plan.protocol,
+                "higher_is_better": plan.higher_is_better,
+                "scores": scores,
+                "per_scene": per_scene,
+                "notes": notes,
+            },
+        )
+
+
+def read_arrays(entry: Entry) -> dict[str, np.ndarray]:
+    """A metric's per-scene arrays from its sealed folder, verified, loaded without pickle."""
+    with np.load(io.BytesIO(entry.read("arrays.npz")), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def find_cell(cell: Cell, out: Path, warn: bool = True) -> Entry | None:
+    """The cell in the cache, verified, or None."""
+    entry = open_entry(cell_path(out, cell), warn)
+    return entry if entry is not None and entry.manifest.get("key") == cell.key else None
+
+
+def find_metric(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, warn: bool = True) -> Entry | None:
+    """A metric's measurement in the cache, verified, or None."""
+    return open_entry(metric_path(out, cell, pictures, plan), warn)

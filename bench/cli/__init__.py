@@ -1,0 +1,58 @@
+"""The command `bench`: one thin file a command, heavy imports inside the commands, errors as one line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from bench.cli.data import app as data_app
+from bench.cli.doctor import doctor
+from bench.cli.plot import plot
+from bench.cli.run import run
+from bench.cli.sheet import sheet
+from bench.cli.table import table
+from bench.cli.train import train
+from bench.errors import BenchError, storage_message
+
+app = typer.Typer(
+    help="Generative semantic communication, measured: methods x data sets x channels.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (run, table, plot, sheet, train, doctor):
+    app.command()(command)
+app.add_typer(data_app, name="data")
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def main() -> None:
+    """Run the command line; errors meant for people become one line on stderr and an exit code: 2 for what cannot be
+    asked for, 1 for what failed."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    logging.getLogger("bench").addHandler(handler)
+    try:
+        app()
+    except BenchError as error:
+        _fail(str(error), error.exit_code)
+    except Exception as error:
+        # these modules import torch, so only after something went wrong, when most often they are loaded already
+        from bench.scenes.base import DataError
+        from methods.base import MethodError
+        from metrics.base import MetricError
+
+        if isinstance(error, DataError | MethodError | MetricError):
+            _fail(str(error), 1)
+        message = storage_message(error) if isinstance(error, OSError) else None
+        if message is None:
+            raise
+        _fail(message, 1)

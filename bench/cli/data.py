@@ -1,0 +1,152 @@
+"""`bench data`: list the data sets, verify a data root, write a data set in Cityscapes's layout."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.options import ConfigOption
+
+if TYPE_CHECKING:
+    from bench.config import Config
+    from bench.scenes.base import SceneSource
+    from bench.scenes.folder import FolderSource
+
+app = typer.Typer(no_args_is_help=True, help="List, verify and export data sets.")
+
+_CORES = os.cpu_count() or 1
+
+Root = Annotated[Path | None, typer.Option(help="The data root; else the environment or bench.toml names it.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Workers; the default is one a CPU core.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
+
+
+@app.command("list")
+def list_datasets(config: ConfigOption = None) -> None:
+    """Every data set: embedded or where its root was found, scenes a split, size and label ids."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from bench.config import load_config
+    from bench.scenes.registry import DATASETS
+
+    configuration = load_config(config)
+    table = Table("data set", Column("where", overflow="fold"), "scenes", "size", "label ids")
+    for name, kind in DATASETS.items():
+        where, scenes, size = _whereabouts(name, configuration)
+        space = kind.label_space
+        table.add_row(name, where, scenes, size, f"{space.size}\n{len(space.evaluated)} scored")
+    Console().print(table)
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="The data set, for example cityscapes.")],
+    root: Root = None,
+    split: Annotated[str | None, typer.Option(help="One split; else every split that is there.")] = None,
+    jobs: Jobs = _CORES,
+    quiet: Quiet = False,
+    config: ConfigOption = None,
+) -> None:
+    """Verify a data root: decode every file and list every problem. Exit code 1 if there is one."""
+    from bench.scenes.check import check as check_root
+    from bench.scenes.folder import FolderSource
+
+    source = _open(name, root, None, split, config)
+    if not isinstance(source, FolderSource):
+        typer.echo(f"{name} is rendered by the project: there are no files to check")
+        return
+    report = check_root(source, split, jobs, progress=not quiet)
+    for problem in report.problems:
+        typer.echo(str(problem))
+    scenes = ", ".join(f"{split} {count}" for split, count in report.scenes.items()) or "none"
+    count = len(report.problems)
+    found = f"{count} problem{'' if count == 1 else 's'}" if count else "no problem"
+    typer.echo(f"{source.name} in {source.root}: {found}; complete scenes: {scenes}")
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="The data set, for example streets.")],
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="An empty folder, or an export to continue.")],
+    split: Annotated[str, typer.Option(help="The split to write.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="The first N scenes; else all.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="HxW", help="Height x width; else the usual size.")] = None,
+    root: Root = None,
+    jobs: Jobs = _CORES,
+    quiet: Quiet = False,
+    config: ConfigOption = None,
+) -> None:
+    """Write scenes in Cityscapes's official layout. The same command again continues an export that was stopped.
+
+    For example: bench data export streets /tmp/streets --split val --limit 100 --size 256x512
+    """
+    from bench.scenes.export import export as write_export
+
+    source = _open(name, root, size, split, config)
+    report = write_export(source, split, destination, limit, jobs, progress=not quiet)
+    typer.echo(f"wrote {report.written} scenes to {destination}; {report.kept} were there already")
+    typer.echo(f"read them with: --datasets cityscapes --root {destination} --split {split}")
+
+
+def _open(name: str, root: Path | None, size: str | None, split: str | None, config: Path | None) -> SceneSource:
+    """The data set behind a command's arguments; UsageError for a name, split or size that does not exist."""
+    from bench.config import load_config
+    from bench.errors import UsageError, nearest
+    from bench.scenes.registry import DATASETS, open_dataset
+
+    if name not in DATASETS:
+        raise UsageError(f"unknown data set '{name}'{nearest(name, DATASETS)}")
+    section = load_config(config).data.get(name)
+    wanted = _parse_size(size) if size is not None else section.size if section else None
+    source = open_dataset(name, root, wanted, section.root if section else None)
+    if split is not None and split not in source.splits:
+        raise UsageError(f"unknown split '{split}' of {name}{nearest(split, source.splits)}")
+    return source
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    """`256x512` -> (256, 512)."""
+    from bench.errors import UsageError
+
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise UsageError(f"'{text}' is not a size: write height x width, for example 256x512")
+    return int(height), int(width)
+
+
+def _whereabouts(name: str, config: Config) -> tuple[str, str, str]:
+    """Where a data set is, its scenes a split and the size it is read at, in words."""
+    from bench.scenes.base import DataError
+    from bench.scenes.folder import FolderSource
+    from bench.scenes.registry import DATASETS
+    from bench.scenes.roots import environment_variable, find_root
+    from bench.scenes.streets_source import DEFAULT_SCENES
+
+    section = config.data.get(name)
+    kind, size = DATASETS[name], section.size if section else None
+    height, width = size or kind.default_size
+    if not issubclass(kind, FolderSource):
+        scenes = "\n".join(f"{split} {count}" for split, count in DEFAULT_SCENES.items())
+        return "embedded: rendered here", f"{scenes}\n(more with --limit)", f"{height}x{width}"
+    root = find_root(name, None, section.root if section else None)
+    if root is None:
+        return f"no root: --root, {environment_variable(name)} or bench.toml", "-", f"{height}x{width}"
+    try:
+        source = kind(root.path, size)
+        scenes = "\n".join(_count(source, split) for split in source.available_splits()) or "none"
+        return f"{root.path}\n({root.origin})", scenes, f"{source.height}x{source.width}"
+    except DataError as error:
+        return str(error), "-", f"{height}x{width}"
+
+
+def _count(source: FolderSource, split: str) -> str:
+    """Complete scenes of a split, and how many files keep others from being complete."""
+    listing = source.listing(split)
+    missing = f" ({len(listing.problems)} files missing)" if listing.problems else ""
+    return f"{split} {len(listing.scenes)}{missing}"

@@ -1,0 +1,191 @@
+"""`bench run`: sweep methods over data sets and channels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli.options import ConfigOption, integers, names, numbers
+from bench.errors import BenchError, UsageError
+
+if TYPE_CHECKING:
+    from bench.config import Config
+    from bench.plan import Plan
+    from bench.runner import RunReport
+
+#: Metrics whose tables end a run, where they were computed.
+SUMMARY = ("mIoU", "LPIPS", "FID")
+
+
+def _settings(path: Path | None, run: dict[str, Any], channel: dict[str, Any]) -> Config:
+    """The configuration with the command line's values over the file's."""
+    from pydantic import ValidationError
+
+    from bench.config import Config, load_config
+
+    config = load_config(path)
+    given = {key: value for key, value in run.items() if value is not None}
+    try:
+        return Config.model_validate(
+            {
+                "run": {**config.run.model_dump(), **given},
+                "channel": {**config.channel.model_dump(), **{k: v for k, v in channel.items() if v is not None}},
+                "data": config.data,
+                "methods": config.methods,
+            }
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"--{str(first['loc'][1]).replace('_', '-')}: {first['msg']} (got {first['input']!r})"
+        ) from None
+
+
+def run(
+    methods: Annotated[str | None, typer.Option(help="Specs, comma-separated: gesco,smis+fds or all.")] = None,
+    psnr: Annotated[str | None, typer.Option(help="PSNRs in dB, comma-separated, or all (the paper's seven).")] = None,
+    datasets: Annotated[str | None, typer.Option(help="streets, cityscapes, coco_stuff, camvid, or all.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Data root of the (one) data set.")] = None,
+    split: Annotated[str | None, typer.Option(help="train, val, test, or auto.")] = None,
+    scenes: Annotated[int | None, typer.Option(help="Scenes a cell.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Metrics, comma-separated, or all.")] = None,
+    calibration: Annotated[str | None, typer.Option(help="paper (its list of sigmas) or eq1 (its equation).")] = None,
+    power: Annotated[str | None, typer.Option(help="peak or average.")] = None,
+    profile: Annotated[str | None, typer.Option(help="embedded, paper, or auto.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (all GPUs, else CPU), cpu, cuda, cuda:N.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Workers; 0 is one a GPU or one a CPU core.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Scenes a method gets at once.")] = None,
+    backend: Annotated[str | None, typer.Option(help="joblib's: loky, threading, sequential, dask, ray.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for cache, results and plots.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan, cache and an estimate; run nothing.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Send scenes with every method over every channel, measure the pictures, print tables and save a plot.
+
+    What is in the cache is not computed again; a killed run goes on where it was.
+
+    Example: bench run --methods gesco,smis --psnr 10,1 --scenes 8
+    """
+    settings = _settings(
+        config,
+        {
+            "methods": None if methods is None else names(methods),
+            "datasets": None if datasets is None else names(datasets),
+            "psnr": None if psnr is None else "all" if psnr == "all" else numbers(psnr, "--psnr"),
+            "scenes": scenes,
+            "seeds": None if seeds is None else integers(seeds, "--seeds"),
+            "metrics": None if metrics is None else names(metrics),
+            "split": split,
+            "device": device,
+            "jobs": jobs,
+            "batch_size": batch_size,
+            "backend": backend,
+            "profile": profile,
+            "out": out,
+        },
+        {"calibration": calibration, "power": power},
+    )
+    from bench.plan import make_plan
+
+    plan = make_plan(settings, root)
+    if dry_run:
+        _dry_run(plan, settings)
+        return
+    try:
+        _run(plan, settings)
+    except KeyboardInterrupt:
+        raise BenchError("interrupted; finished cells are kept, the same command goes on from there") from None
+
+
+def _dry_run(plan: Plan, settings: Config) -> None:
+    from bench.estimate import GUESS_SECONDS_A_SCENE, History, in_words, total
+    from bench.runner import survey, worker_count
+
+    out = settings.run.out
+    history = History(out)
+    estimates = []
+    for state in survey(plan, out):
+        missing = state.missing(plan.metrics[state.cell.scenes.dataset])
+        if state.pictures is None:
+            estimate = history.estimate(state.cell)
+            estimates.append(estimate)
+            what = f"to compute, about {in_words(estimate.seconds)}{'' if estimate.measured else ' (a guess)'}"
+        else:
+            what = f"cached, to measure: {', '.join(m.name for m in missing)}" if missing else "cached"
+        typer.echo(f"{state.cell.title}: {what}")
+    workers = worker_count(plan, settings.run.jobs)
+    seconds, guesses = total(estimates, workers)
+    for line in plan.left_out:
+        typer.echo(f"left out: {line}")
+    scene_sets = {cell.scenes.dataset: cell.scenes for cell in plan.cells}
+    for name, scenes in scene_sets.items():
+        typer.echo(f"{name}: {len(scenes.ids)} scenes of split {scenes.split} at {scenes.size[0]}x{scenes.size[1]}")
+    typer.echo(
+        f"{len(plan.cells)} cells, {len(plan.cells) - len(estimates)} cached; to compute on {workers} worker(s): about "
+        f"{in_words(seconds)}, metrics not counted"
+    )
+    if guesses:
+        typer.echo(
+            f"{guesses} of these estimates are guesses of {GUESS_SECONDS_A_SCENE:g} s a scene: no cell of that method "
+            "has been computed here yet"
+        )
+
+
+def _run(plan: Plan, settings: Config) -> None:
+    import time
+
+    from rich.console import Console
+
+    from bench.lastrun import remember
+    from bench.progress import RunProgress
+    from bench.results import provenance, tidy_rows, write_results
+    from bench.runner import run_plan, worker_count, write_failures
+
+    console = Console(stderr=True)
+    for line in plan.left_out:
+        typer.echo(f"left out: {line}", err=True)
+    start = time.perf_counter()
+    out, asked = settings.run.out, settings.run
+    report = run_plan(plan, out, asked.jobs, asked.batch_size, asked.backend, RunProgress(console, out))
+    wall = time.perf_counter() - start
+    frame = tidy_rows(report.states)
+    facts = provenance(plan, report, wall, worker_count(plan, asked.jobs), asked.batch_size)
+    write_results(frame, facts, out)
+    remember(out)
+    log = write_failures(report, out)
+    _summary(plan, report, frame, out, wall)
+    if report.failures:
+        for what, message, _ in report.failures:
+            typer.echo(f"failed: {what}: {' '.join(message.split())}", err=True)
+        raise BenchError(
+            f"{len(report.failures)} failure(s); everything else is done and kept. Tracebacks: {log}. "
+            "The same command tries the failed cells again"
+        )
+
+
+def _summary(plan: Plan, report: RunReport, frame: Any, out: Path, wall: float) -> None:
+    from bench.plots import plot_results
+    from bench.tables import render
+
+    for name, reason in report.skipped.items():
+        typer.echo(f"left out: {name}: {reason}", err=True)
+    for note in report.notes:
+        typer.echo(f"note: {note}", err=True)
+    shown = []
+    for metric in SUMMARY:
+        try:
+            typer.echo("\n" + render(frame, metric), nl=False)
+        except UsageError:  # not computed in this run
+            continue
+        shown.append(metric)
+    plots = plot_results(frame, out) if shown else []
+    cached = len(plan.cells) - report.computed - sum(state.pictures is None for state in report.states)
+    typer.echo(f"\n{len(plan.cells)} cells: {report.computed} computed, {cached} from the cache, in {wall:.1f} s")
+    if plots:
+        typer.echo(f"plot:     {plots[0]}")
+    typer.echo(f"results:  {out / 'results.parquet'}, {out / 'results.csv'}, {out / 'provenance.json'}")
+    typer.echo(f"pictures: {out / 'cells'}")
+    typer.echo(f"next:     bench table bits --out {out};  bench sheet --out {out}")

@@ -1,0 +1,49 @@
+"""Errors that are messages for people, and the nearest valid name for a mistyped one."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+from collections.abc import Iterable
+from pathlib import Path
+
+#: Operating-system errors about the place we write to: they end a run, because every other cell would meet them too.
+STORAGE_ERRORS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "no permission",
+    errno.EPERM: "not permitted",
+}
+
+
+class BenchError(Exception):
+    """A run cannot go on; the message says what is wrong and what to do. Exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(BenchError):
+    """What was asked for does not exist or does not fit together: a name, a number, a key. Exit code 2."""
+
+    exit_code = 2
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """The end of an "unknown ..." message: `; did you mean 'x'?`, or the list of all names where none is near."""
+    names = list(valid)
+    lower = {n.lower(): n for n in names}
+    close = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean '{lower[close[0]]}'?"
+    return f"; known: {', '.join(names)}" if names else "; none is known"
+
+
+def storage_message(error: OSError, fallback: Path | str | None = None) -> str | None:
+    """One line about a full disk or a forbidden file, naming the file; None for any other operating-system error."""
+    reason = STORAGE_ERRORS.get(error.errno or 0)
+    if reason is None:
+        return None
+    where = error.filename or fallback or "a file"
+    remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the permissions"
+    return f"cannot use {where}: {reason}; {remedy} or choose another folder with --out"

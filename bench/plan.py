@@ -1,0 +1,264 @@
+"""What is to be computed: cells (data set x method x channel x seed) over one list of scenes, and metrics on them.
+
+The plan is made before anything runs, so that a wrong name, a missing weights file or a missing data root is known at
+once. It is small and picklable: a worker rebuilds data set, method and metric from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import methods.registry as method_registry
+import metrics.registry as metric_registry
+from bench.cache import safe_name
+from bench.channel import PAPER_PSNRS, Channel, build_channel
+from bench.config import Config, DataSection, MethodSection
+from bench.device import Devices, resolve_devices
+from bench.errors import UsageError, nearest
+from bench.names import resolve_metric
+from bench.scenes import registry as scene_registry
+from bench.scenes.base import DataError, SceneSource
+from bench.seeding import digest
+from methods.base import LabelSpace, MethodContext, MethodError
+from metrics.base import MetricContext, MetricError
+
+#: Bumped when the harness itself changes what a cell contains (streams, rounding, order of steps).
+HARNESS_VERSION = 1
+#: Data sets that the project renders itself; any other one has a data root and belongs to the paper's scale.
+EMBEDDED_DATASETS = frozenset({"streets", "stuff"})
+
+
+@dataclass(frozen=True)
+class SceneSet:
+    """Scenes of one split of one data set at one size.
+
+    `opened_as` is the name under which the registry opens it; `dataset` the name it gives itself, which differs for
+    an export of another data set.
+    """
+
+    opened_as: str
+    dataset: str
+    root: Path | None
+    size: tuple[int, int]
+    split: str
+    ids: tuple[str, ...]
+    fingerprint: str
+    asked: int
+
+    def open(self) -> SceneSource:
+        """The data set behind the scenes."""
+        return scene_registry.open_dataset(self.opened_as, root=self.root, size=self.size)
+
+
+@dataclass(frozen=True)
+class MethodPlan:
+    """A method as it will be built on one data set; `identity` is what its built instance said of itself."""
+
+    spec: str
+    profile: str
+    options: dict[str, Any]
+    weights_dir: Path | None
+    identity: dict[str, Any] = field(default_factory=dict)
+
+    def context(self, scenes: SceneSet, label_space: LabelSpace, device: str) -> MethodContext:
+        """Where the method works: `scenes`' data set and size on the torch device named."""
+        import torch
+
+        height, width = scenes.size
+        return MethodContext(
+            scenes.dataset, label_space, height, width, self.profile, torch.device(device), self.weights_dir
+        )
+
+
+@dataclass(frozen=True)
+class MetricPlan:
+    """A metric on one data set; `identity` is what its built instance said of itself."""
+
+    name: str
+    protocol: str
+    higher_is_better: bool
+    identity: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method on one channel with one seed over the scenes: the unit that is computed, cached and counted."""
+
+    scenes: SceneSet
+    method: MethodPlan
+    channel: Channel
+    seed: int
+    device_kind: str
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Everything that can change the cell's pictures. Batch size and jobs are absent: they must not matter."""
+        return {
+            "harness": HARNESS_VERSION,
+            "dataset": self.scenes.dataset,
+            "fingerprint": self.scenes.fingerprint,
+            "split": self.scenes.split,
+            "size": list(self.scenes.size),
+            "scenes": list(self.scenes.ids),
+            "spec": self.method.spec,
+            "method": self.method.identity,
+            "channel": self.channel.identity(),
+            "seed": self.seed,
+            "device": self.device_kind,
+        }
+
+    @property
+    def name(self) -> str:
+        """Folder of the cell below OUT/cells: data set, spec, then channel, seed and 12 digits of the key's digest."""
+        leaf = f"{safe_name(self.channel.label)}-seed{self.seed}-{digest(self.key)[:12]}"
+        return f"{safe_name(self.scenes.dataset)}/{safe_name(self.method.spec)}/{leaf}"
+
+    @property
+    def title(self) -> str:
+        """The cell in words, for messages."""
+        return f"{self.method.spec} on {self.scenes.dataset}, {self.channel.label}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells in the order of the tables, the metrics of each data set, and what was left out and why."""
+
+    cells: tuple[Cell, ...]
+    metrics: dict[str, tuple[MetricPlan, ...]]
+    devices: Devices
+    left_out: tuple[str, ...] = ()
+
+
+def _scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
+    split = config.run.split
+    if split == "auto":
+        split = next((s for s in ("test", "val") if s in source.splits), source.splits[-1])
+    elif split not in source.splits:
+        raise UsageError(f"unknown split '{split}' of {source.name}{nearest(split, source.splits)}")
+    ids = tuple(source.ids(split, config.run.scenes))
+    if not ids:
+        raise DataError(f"split '{split}' of {source.name} has no scenes")
+    return SceneSet(
+        opened_as=opened_as,
+        dataset=source.name,
+        root=getattr(source, "root", None),
+        size=(source.height, source.width),
+        split=split,
+        ids=ids,
+        fingerprint=source.fingerprint(split, ids),
+        asked=config.run.scenes,
+    )
+
+
+def _method_plan(spec: Any, config: Config, scenes: SceneSet, label_space: LabelSpace) -> MethodPlan:
+    section = config.methods.get(spec.name, MethodSection())
+    profile = section.profile or config.run.profile
+    if profile == "auto":
+        profile = "embedded" if scenes.dataset in EMBEDDED_DATASETS else "paper"
+    draft = MethodPlan(spec.text, profile, dict(section.options), section.weights_dir)
+    built = method_registry.build_method(spec, draft.context(scenes, label_space, "cpu"), draft.options)
+    return MethodPlan(draft.spec, profile, draft.options, draft.weights_dir, built.identity())
+
+
+def metric_context(dataset: str, label_space: LabelSpace, device: str) -> MetricContext:
+    """Where a metric works: a data set's label space on the torch device named."""
+    import torch
+
+    return MetricContext(
+        dataset, label_space.size, label_space.evaluated, label_space.names, device=torch.device(device)
+    )
+
+
+def _metric_plans(
+    names: Sequence[str], dataset: str, label_space: LabelSpace, left_out: list[str]
+) -> tuple[MetricPlan, ...]:
+    plans = []
+    for name in names:
+        try:
+            metric = metric_registry.create_metric(name, metric_context(dataset, label_space, "cpu"))
+        except MetricError as error:
+            left_out.append(f"{name} is not computed for {dataset}: {error}")
+            continue
+        plans.append(MetricPlan(metric.name, metric.protocol, metric.higher_is_better, metric.identity()))
+    return tuple(plans)
+
+
+def _expand(asked: Sequence[str], everything: Sequence[str]) -> list[str]:
+    """Names in order, without repetition, `all` standing for everything."""
+    wanted = everything if "all" in asked else asked
+    return list(dict.fromkeys(wanted))
+
+
+def _channels(config: Config) -> list[Channel]:
+    psnrs = PAPER_PSNRS if config.run.psnr == "all" else config.run.psnr
+    ordered = sorted(dict.fromkeys(float(p) for p in psnrs), reverse=True)
+    section = config.channel
+    return [build_channel(section.kind, p, section.calibration, section.power) for p in ordered]
+
+
+def _specs(config: Config) -> list[Any]:
+    names = _expand(config.run.methods, sorted(method_registry.available_methods()))
+    try:
+        specs = [method_registry.parse_spec(name) for name in names]
+    except MethodError as error:
+        raise UsageError(str(error)) from None
+    return list({spec.text: spec for spec in specs}.values())
+
+
+def _check_sections(config: Config) -> None:
+    for name in config.data:
+        if name not in scene_registry.DATASETS:
+            raise UsageError(f"unknown data set in [data.{name}]{nearest(name, scene_registry.DATASETS)}")
+    known = method_registry.available_methods()
+    for name in config.methods:
+        if name not in known:
+            raise UsageError(f"unknown method in [methods.{name}]{nearest(name, known)}")
+
+
+def make_plan(config: Config, root: Path | None = None) -> Plan:
+    """Resolve every name, open the data sets and build every method once.
+
+    `root` overrides the data root of the (single) data set. Raises UsageError for unknown names and for methods named
+    explicitly that cannot be built; with methods = all those are left out and named in `left_out`, as are metrics
+    that a data set does not allow. Raises DataError where a data set cannot be read.
+    """
+    channels = _channels(config)
+    devices = resolve_devices(config.run.device)
+    datasets = _expand(config.run.datasets, sorted(scene_registry.DATASETS))
+    for name in datasets:
+        if name not in scene_registry.DATASETS:
+            raise UsageError(f"unknown data set '{name}'{nearest(name, scene_registry.DATASETS)}")
+    if root is not None and len(datasets) > 1:
+        raise UsageError("--root belongs to one data set; give one with --datasets, or set roots in bench.toml")
+    _check_sections(config)
+    specs = _specs(config)
+    known_metrics = metric_registry.metric_names()
+    metric_names = list(
+        dict.fromkeys(resolve_metric(m, known_metrics) for m in _expand(config.run.metrics, known_metrics))
+    )
+    left_out: list[str] = []
+    cells: list[Cell] = []
+    metrics: dict[str, tuple[MetricPlan, ...]] = {}
+    for dataset in datasets:
+        section = config.data.get(dataset, DataSection())
+        source = scene_registry.open_dataset(dataset, root=root, size=section.size, configured=section.root)
+        scenes = _scene_set(source, dataset, config)
+        if scenes.dataset in metrics:
+            raise UsageError(f"two of the data sets are '{scenes.dataset}'; run them into two folders")
+        label_space = source.label_space
+        metrics[scenes.dataset] = _metric_plans(metric_names, scenes.dataset, label_space, left_out)
+        for spec in specs:
+            try:
+                method = _method_plan(spec, config, scenes, label_space)
+            except MethodError as error:
+                if "all" not in config.run.methods:
+                    raise UsageError(f"{spec.text} on {scenes.dataset}: {error}") from None
+                left_out.append(f"{spec.text} does not run on {scenes.dataset}: {error}")
+                continue
+            cells += [Cell(scenes, method, c, seed, devices.kind) for c in channels for seed in config.run.seeds]
+    if not cells:
+        raise UsageError("nothing can run: " + "; ".join(left_out))
+    return Plan(tuple(cells), metrics, devices, tuple(left_out))

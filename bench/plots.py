@@ -1,0 +1,97 @@
+"""A metric against PSNR, one line a method: PNG for the screen, SVG for a paper."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.cache import safe_name, write_atomically
+from bench.errors import UsageError
+from bench.tables import MetricTable, metric_tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_METRICS = ("mIoU", "LPIPS", "FID")
+PANEL_INCHES = (4.6, 3.8)
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+
+
+def _draw(axis: Any, table: MetricTable, colours: dict[str, Any]) -> None:
+    """One panel. The PSNRs stand at even distances, worst channel on the left: 100 is "no noise", not five times 20.
+    Lines are shifted sideways a little, so that the bars of equal values stay apart."""
+    levels = sorted(table.psnrs)
+    for number, (method, row) in enumerate(table.entries.items()):
+        by_psnr = dict(zip(table.psnrs, row, strict=True))
+        shown = [(k, e) for k, p in enumerate(levels) if (e := by_psnr[p]) and math.isfinite(e.value)]
+        shift = 0.06 * (number - (len(table.entries) - 1) / 2)
+        axis.errorbar(
+            [k + shift for k, _ in shown],
+            [e.value for _, e in shown],
+            yerr=[e.std or 0.0 for _, e in shown],
+            label=method,
+            color=colours[method],
+            marker=MARKERS[list(colours).index(method) % len(MARKERS)],
+            markersize=5,
+            linewidth=1.6,
+            elinewidth=0.8,
+            capsize=0,
+        )
+    axis.set_xticks(range(len(levels)), [f"{p:g}" for p in levels])
+    axis.set_xlabel("PSNR of the channel (dB)")
+    axis.set_ylabel(f"{table.metric} {table.arrow}")
+    values = [e.value - (e.std or 0.0) for row in table.entries.values() for e in row if e and math.isfinite(e.value)]
+    if values and min(values) >= 0:
+        axis.set_ylim(bottom=-0.03 * axis.get_ylim()[1])  # zero in sight, and its markers whole
+
+
+def plot_results(frame: pd.DataFrame, out: Path, metrics: Sequence[str] = ()) -> list[Path]:
+    """Draw one figure a data set and channel convention with a panel for each metric into OUT/plots; the files made.
+
+    Without `metrics` the default ones that the results hold are drawn; UsageError where a named one is missing.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    panels: dict[str, list[MetricTable]] = {}
+    for metric in metrics or DEFAULT_METRICS:
+        try:
+            tables = metric_tables(frame, metric)
+        except UsageError:
+            if metrics:
+                raise
+            continue
+        for table in tables:
+            panels.setdefault(table.scene_set, []).append(table)
+    if not panels:
+        raise UsageError(f"the results hold none of {', '.join(DEFAULT_METRICS)}: name a metric that was run")
+    sns.set_theme(context="paper", style="whitegrid", palette="colorblind")
+    made = []
+    for scene_set, tables in panels.items():
+        methods = list(dict.fromkeys(method for table in tables for method in table.entries))
+        colours = dict(zip(methods, sns.color_palette("colorblind", len(methods)), strict=True))
+        width, height = PANEL_INCHES
+        figure, axes = plt.subplots(1, len(tables), figsize=(width * len(tables), height), squeeze=False)
+        for axis, table in zip(axes[0], tables, strict=True):
+            _draw(axis, table, colours)
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="upper center", ncols=min(len(labels), 6), bbox_to_anchor=(0.5, 0.95), frameon=False
+        )
+        figure.suptitle(tables[0].scene_set_title, fontsize=9, y=0.99)
+        figure.tight_layout(rect=(0, 0, 1, 0.9))
+        stem = safe_name("-".join([scene_set, *(table.metric for table in tables)] if metrics else [scene_set]))
+        for kind in ("png", "svg"):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, dpi=160)
+            path = out / "plots" / f"{stem}.{kind}"
+            write_atomically(path, buffer.getvalue())
+            made.append(path)
+        plt.close(figure)
+    return made

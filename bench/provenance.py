@@ -1,0 +1,75 @@
+"""Where numbers come from: commit, versions, machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from bench.device import cpu_name
+
+#: Distributions whose versions can change a picture or a number.
+PACKAGES = (
+    "gesco-bench",
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "pillow",
+    "opencv-python-headless",
+    "lpips",
+    "timm",
+)
+
+
+def _git(*arguments: str) -> str | None:
+    folder = Path(__file__).resolve().parent.parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def code_provenance() -> dict[str, Any]:
+    """Commit and whether the checkout had changes (None where the package is not run from its repository), versions
+    of Python and of the packages that matter, and the processor."""
+    commit = None
+    if (Path(__file__).resolve().parent.parent / ".git").exists():  # not the repository of a surrounding project
+        commit = _git("rev-parse", "HEAD")
+    return {
+        "commit": commit,
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
+        "python": platform.python_version(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+    }
+
+
+def device_names(names: tuple[str, ...]) -> list[str]:
+    """Names of the devices in use, for people: the GPU's model for cuda devices."""
+    if not any(name.startswith("cuda") for name in names):
+        return list(names)
+    import torch
+
+    return [f"{name} ({torch.cuda.get_device_name(name)})" for name in names]
+
+
+def command_line() -> str:
+    """The command as typed, without the folder of the script."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -1,0 +1,170 @@
+"""Tidy rows of a run and where they came from: results.parquet, results.csv and provenance.json, each written whole.
+
+One row is one number: data set, split, size, scale, method, channel, psnr, sigma, true_snr_db, seed, scene, metric,
+value, std, scenes, higher_is_better, protocol. `scene` is "all" for a number about the whole set. Bits, channel uses
+and seconds are rows as well. The files describe the last run into their folder; cells of earlier runs stay cached, so
+a run that names all methods gathers them at no cost.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.cache import write_atomically
+from bench.errors import BenchError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.plan import Plan
+    from bench.runner import CellState, RunReport
+
+SCHEMA = 1
+WHOLE_SET = "all"
+COLUMNS = (
+    "dataset", "split", "size", "scale", "method", "channel", "psnr", "sigma", "true_snr_db", "seed", "scene",
+    "metric", "value", "std", "scenes", "higher_is_better", "protocol",
+)  # fmt: skip
+METADATA_KEY = b"gesco_bench"
+BITS_PROTOCOL = "payload under the method's codec, side information included, a scene"
+USES_PROTOCOL = "real symbols on the analogue channel, a scene"
+SECONDS_PROTOCOL = "sender, channel and receiver on one worker, a scene"
+
+
+def _value(number: float | None) -> float:
+    return float("nan") if number is None else float(number)
+
+
+def _cell_rows(state: CellState) -> Iterator[dict[str, Any]]:
+    cell, pictures = state.cell, state.pictures
+    if pictures is None:
+        return
+    channel = cell.channel
+    base = {
+        "dataset": cell.scenes.dataset,
+        "split": cell.scenes.split,
+        "size": f"{cell.scenes.size[0]}x{cell.scenes.size[1]}",
+        "scale": cell.method.profile,
+        "method": cell.method.spec,
+        "channel": channel.label.partition("@")[0],
+        "psnr": float(channel.psnr),
+        "sigma": channel.sigma,
+        "true_snr_db": channel.true_snr_db,
+        "seed": cell.seed,
+    }
+
+    def row(scene: str, metric: str, value: Any, std: Any, scenes: int, better: bool, protocol: str) -> dict[str, Any]:
+        numbers = {"value": _value(value), "std": _value(std), "scenes": scenes}
+        return {
+            **base, "scene": scene, "metric": metric, **numbers, "higher_is_better": better, "protocol": protocol,
+        }  # fmt: skip
+
+    ids = [scene["id"] for scene in pictures.manifest["scenes"]]
+    for entry in state.scores.values():
+        facts = entry.manifest
+        better, protocol = facts["higher_is_better"], facts["protocol"]
+        for score in facts["scores"]:
+            yield row(WHOLE_SET, score["metric"], score["value"], score["std"], score["scenes"], better, protocol)
+        for name, values in facts["per_scene"].items():
+            for scene_id, value in zip(ids, values, strict=True):
+                yield row(scene_id, name, value, None, 1, better, protocol)
+    for name, protocol in (("bits", BITS_PROTOCOL), ("channel_uses", USES_PROTOCOL)):
+        values = np.array([scene[name] for scene in pictures.manifest["scenes"]], dtype=np.float64)
+        yield row(WHOLE_SET, name, values.mean(), values.std(), len(ids), False, protocol)
+        for scene_id, value in zip(ids, values, strict=True):
+            yield row(scene_id, name, value, None, 1, False, protocol)
+    seconds = pictures.manifest["seconds"] / len(ids)
+    yield row(WHOLE_SET, "seconds", seconds, None, len(ids), False, SECONDS_PROTOCOL)
+
+
+def tidy_rows(states: list[CellState]) -> pd.DataFrame:
+    """All numbers of the cells, in the plan's order, as a frame with `COLUMNS`."""
+    import pandas as pd
+
+    return pd.DataFrame([row for state in states for row in _cell_rows(state)], columns=list(COLUMNS))
+
+
+def provenance(plan: Plan, report: RunReport, wall_seconds: float, jobs: int, batch_size: int) -> dict[str, Any]:
+    """What a reader has to know to trust or repeat the run."""
+    from bench.provenance import code_provenance, command_line, device_names
+
+    present = [state for state in report.states if state.pictures is not None]
+    commits = {
+        f"{made.get('commit') or 'unknown'}{'+changes' if made.get('dirty') else ''}"
+        for state in present
+        if state.pictures is not None and (made := state.pictures.manifest["provenance"]) is not None
+    }
+    scene_sets = {cell.scenes.dataset: cell.scenes for cell in plan.cells}
+    return {
+        "schema": SCHEMA,
+        **code_provenance(),
+        "cells_computed_at": sorted(commits),
+        "devices": device_names(plan.devices.names),
+        "jobs": jobs,
+        "batch_size": batch_size,
+        "weights_sha256": {cell.method.spec: cell.method.identity.get("weights_sha256") for cell in plan.cells},
+        "datasets": {
+            name: {
+                "split": scenes.split,
+                "size": list(scenes.size),
+                "opened_as": scenes.opened_as,
+                "root": str(scenes.root) if scenes.root else None,
+                "scenes_asked": scenes.asked,
+                "scenes_used": len(scenes.ids),
+                "fingerprint": scenes.fingerprint,
+            }
+            for name, scenes in scene_sets.items()
+        },
+        "metrics": {m.name: m.identity for metrics in plan.metrics.values() for m in metrics},
+        "cell_folders": [f"cells/{state.cell.name}" for state in present],
+        "cells": len(plan.cells),
+        "cells_present": len(present),
+        "cells_computed_now": report.computed,
+        "failures": [f"{what}: {message}" for what, message, _ in report.failures],
+        "left_out": [*plan.left_out, *(f"{name}: {reason}" for name, reason in report.skipped.items())],
+        "notes": report.notes,
+        "wall_seconds": round(wall_seconds, 3),
+        "command": command_line(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def write_results(frame: pd.DataFrame, facts: dict[str, Any], out: Path) -> None:
+    """Write the three files, each atomically; the Parquet file, which tables and plots read, comes last."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = json.dumps(facts, indent=1)
+    write_atomically(out / "provenance.json", (text + "\n").encode())
+    header = "".join(f"# {key}: {json.dumps(value)}\n" for key, value in facts.items())
+    write_atomically(out / "results.csv", (header + frame.to_csv(index=False)).encode())
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: text.encode()})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    write_atomically(out / "results.parquet", buffer.getvalue())
+
+
+def read_results(out: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows and the provenance of the last run into `out`; a message says what to do where there are none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = out / "results.parquet"
+    if not path.is_file():
+        raise UsageError(f"there are no results in {out} (no results.parquet); run `bench run --out {out}` first")
+    try:
+        table = pq.read_table(path)
+        facts = json.loads((table.schema.metadata or {})[METADATA_KEY])
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise BenchError(
+            f"{path} is damaged or not ours ({error}); run the same `bench run` again to write it"
+        ) from None
+    return table.to_pandas(), facts

@@ -1,0 +1,164 @@
+"""Running a plan: find out what is cached, compute the rest through joblib, gather everything in the plan's order."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.cache import Entry, clean_stale, write_atomically
+from bench.cell import find_cell, find_metric
+from bench.device import cores
+from bench.errors import BenchError, UsageError, nearest
+from bench.estimate import History
+from bench.execute import Outcome, Task, execute
+from bench.plan import Cell, MetricPlan, Plan
+from bench.provenance import code_provenance
+
+log = logging.getLogger("bench")
+
+
+@dataclass
+class CellState:
+    """A cell and what the cache holds of it; `scores` by metric name."""
+
+    cell: Cell
+    pictures: Entry | None
+    scores: dict[str, Entry] = field(default_factory=dict)
+
+    def missing(self, metrics: tuple[MetricPlan, ...]) -> tuple[MetricPlan, ...]:
+        """The metrics that are not measured yet."""
+        return tuple(m for m in metrics if m.name not in self.scores)
+
+
+@dataclass
+class RunReport:
+    """A finished run: the state of every cell, what was computed, and what went wrong."""
+
+    states: list[CellState]
+    computed: int = 0
+    measured: int = 0
+    failures: list[tuple[str, str, str]] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> list[str]:
+        """What metrics had to say about their numbers, each once."""
+        return list(dict.fromkeys(n for s in self.states for e in s.scores.values() for n in e.manifest["notes"]))
+
+
+def survey_cell(cell: Cell, metrics: tuple[MetricPlan, ...], out: Path) -> CellState:
+    """What the cache holds of one cell, every byte verified; damage is reported as a warning."""
+    state = CellState(cell, find_cell(cell, out))
+    if state.pictures is not None:
+        for metric in metrics:
+            entry = find_metric(cell, state.pictures, metric, out)
+            if entry is not None:
+                state.scores[metric.name] = entry
+    return state
+
+
+def survey(plan: Plan, out: Path) -> list[CellState]:
+    """What the cache holds of the plan, in the plan's order."""
+    return [survey_cell(cell, plan.metrics[cell.scenes.dataset], out) for cell in plan.cells]
+
+
+def worker_count(plan: Plan, jobs: int) -> int:
+    """Workers to use: `jobs`, or where that is 0 one a GPU, or one a CPU core."""
+    return jobs or (cores() if plan.devices.kind == "cpu" else len(plan.devices.names))
+
+
+def _parallel(tasks: list[Task], jobs: int, backend: str) -> Iterator[Outcome]:
+    """Outcomes as they come, from joblib's backend of that name."""
+    if backend == "sequential" or (jobs == 1 and backend in ("loky", "threading")):
+        yield from map(execute, tasks)
+        return
+    import joblib
+    from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
+
+    if backend == "ray":
+        try:
+            from ray.util.joblib import register_ray
+        except ImportError:
+            raise UsageError("backend 'ray' needs the package ray: pip install ray") from None
+        register_ray()
+    known = sorted({*BACKENDS, *EXTERNAL_BACKENDS, "ray"})
+    if backend not in known:
+        raise UsageError(f"unknown backend '{backend}'{nearest(backend, known)}")
+    try:
+        # from loky's pool one worker process stays for the whole run, so weights are loaded once in each
+        with joblib.parallel_config(backend=backend, n_jobs=jobs):
+            try:
+                pool = joblib.Parallel(batch_size=1, return_as="generator_unordered")
+            except ValueError:  # this backend gives results only at the end
+                pool = joblib.Parallel(batch_size=1)
+            yield from pool(joblib.delayed(execute)(task) for task in tasks)
+    except ImportError as error:
+        raise UsageError(f"backend '{backend}' is not installed: {error}") from None
+    except joblib.externals.loky.process_executor.TerminatedWorkerError:
+        raise BenchError(
+            "a worker process was killed, most likely for lack of memory: use fewer --jobs or a smaller --batch-size. "
+            "Finished cells are kept; the same command goes on from there"
+        ) from None
+
+
+def run_plan(
+    plan: Plan,
+    out: Path,
+    jobs: int,
+    batch_size: int,
+    backend: str,
+    progress: Callable[[list[Task], Iterator[Outcome]], Iterator[Outcome]] = lambda tasks, outcomes: outcomes,
+) -> RunReport:
+    """Compute what is missing of `plan` under `out` and gather the whole plan's cells and scores.
+
+    A cell or metric that fails is in the report's `failures` and costs no other cell; a full or read-only disk stops
+    the run with a BenchError. `progress` may wrap the stream of outcomes.
+    """
+    clean_stale(out)
+    states = survey(plan, out)
+    history = History(out)
+    run_id = uuid.uuid4().hex[:12]
+    provenance = code_provenance()
+    todo = [s for s in states if s.pictures is None or s.missing(plan.metrics[s.cell.scenes.dataset])]
+    # the slowest method first, so that no worker is left alone with it at the end; a method's cells stay together
+    todo.sort(key=lambda s: (s.pictures is not None, -history.estimate(s.cell).seconds, s.cell.method.spec))
+    tasks = [
+        Task(s.cell, plan.metrics[s.cell.scenes.dataset], out, batch_size, plan.devices, run_id, provenance)
+        for s in todo
+    ]
+    report = RunReport(states)
+    if not tasks:
+        return report
+    workers = min(worker_count(plan, jobs), len(tasks))
+    try:
+        for outcome in progress(tasks, _parallel(tasks, workers, backend)):
+            report.computed += outcome.computed
+            report.measured += outcome.measured
+            report.failures += outcome.failures
+            for metric, reason in outcome.skipped:
+                report.skipped.setdefault(metric, reason)
+            if outcome.fatal:
+                raise BenchError(outcome.fatal)
+    finally:
+        for lock in Path(tempfile.gettempdir()).glob(f"gesco-bench-{run_id}-*.lock"):
+            lock.unlink(missing_ok=True)
+    done = {id(s) for s in todo}
+    report.states = [
+        survey_cell(s.cell, plan.metrics[s.cell.scenes.dataset], out) if id(s) in done else s for s in states
+    ]
+    return report
+
+
+def write_failures(report: RunReport, out: Path) -> Path | None:
+    """Keep the tracebacks of a run's failures in OUT/failures.log; None (and no file) where there were none."""
+    path = out / "failures.log"
+    if not report.failures:
+        path.unlink(missing_ok=True)
+        return None
+    text = "\n".join(f"== {what}\n{message}\n\n{trace}" for what, message, trace in report.failures)
+    write_atomically(path, text.encode())
+    return path

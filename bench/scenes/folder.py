@@ -1,0 +1,258 @@
+"""Data sets that live in a folder of the user's own, the data root: what Cityscapes, COCO-Stuff and CamVid share."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from bench.errors import nearest
+from bench.scenes.base import DataError, SceneArrays, SceneSource
+from bench.scenes.images import read_map, read_rgb, resize_map, resize_rgb
+from bench.scenes.problems import FileError, Problem
+
+#: Instance ids of every data set are 0 (none) or at least this, as in Cityscapes. So no instance id equals a label id,
+#: and `where(instances > 0, instances, labels)` is Cityscapes's `instanceIds` picture.
+FIRST_INSTANCE = 1000
+
+
+@dataclass(frozen=True)
+class SceneFiles:
+    """The files of one scene; `instances` is None in data sets without instance maps."""
+
+    id: str
+    image: Path
+    labels: Path
+    instances: Path | None = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(path for path in (self.image, self.labels, self.instances) if path is not None)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The complete scenes of a split by id, in the data set's order, and what keeps others from being complete."""
+
+    scenes: dict[str, SceneFiles]
+    problems: list[Problem]
+
+
+class FolderSource(SceneSource):
+    """A data set under `root`. Subclasses say which files make a scene and what the values in its maps mean.
+
+    Files are read at full size and resized in one step: maps by nearest neighbour, pictures by antialiased bicubic.
+    """
+
+    #: What a user has to do to get the data, in one sentence.
+    how_to_get: ClassVar[str]
+    #: What the root has to contain, in a few words.
+    layout: ClassVar[str]
+    #: What to do about label values that do not exist.
+    label_remedy: str
+    #: The value of unlabelled pixels in label files, where it is not the unknown label's id, the last one, itself.
+    unlabelled_value: ClassVar[int | None] = None
+    #: Bumped whenever the code here or in a subclass changes what a scene looks like.
+    code_version: ClassVar[int] = 1
+
+    def __init__(self, root: Path, size: tuple[int, int] | None = None) -> None:
+        """Look at nothing but whether `root` is a folder (DataError); files are read when they are needed."""
+        super().__init__(size)
+        self.root = Path(root)
+        if not self.root.is_dir():
+            raise DataError(f"the root of {self.name}, {self.root}, is not a folder; it has to hold {self.layout}")
+        self._listings: dict[str, Listing] = {}
+
+    def __reduce__(self) -> tuple[Callable[..., FolderSource], tuple[type[FolderSource], Path, tuple[int, int]]]:
+        # A worker process opens the root once and lists it once; listings are not worth sending with every task.
+        return _open_once, (type(self), self.root, (self.height, self.width))
+
+    @abstractmethod
+    def available_splits(self) -> list[str]:
+        """The splits that have a folder under the root."""
+
+    @abstractmethod
+    def _list(self, split: str) -> Listing:
+        """Find the files of a split."""
+
+    def _decode_instances(self, raw: np.ndarray) -> np.ndarray:
+        """Values of an instance file -> instance ids: 0 or at least FIRST_INSTANCE."""
+        return np.where(raw >= FIRST_INSTANCE, raw, 0)
+
+    def _instances_without_file(self, split: str, scene_id: str, shape: tuple[int, ...]) -> np.ndarray:
+        """The (h, w) int32 instance map of a scene that has no file for it: no instances."""
+        return np.zeros(shape, np.int32)
+
+    def _other_files(self, split: str) -> tuple[Path, ...]:
+        """Files that shape scenes of a split beside the scenes' own."""
+        return ()
+
+    def listing(self, split: str) -> Listing:
+        """The scenes of a split and what is missing (looked up once); DataError where the split is not there."""
+        if split not in self.splits:
+            raise DataError(f"{self.name} has no split '{split}'{nearest(split, self.splits)}")
+        if split not in self._listings:
+            present = self.available_splits()
+            if split not in present:
+                there = f"there is only {', '.join(present)}" if present else "there is no split at all"
+                raise DataError(f"{self.root} has no split '{split}' of {self.name}: {there}; "
+                                f"the root has to hold {self.layout}")  # fmt: skip
+            self._listings[split] = self._list(split)
+        return self._listings[split]
+
+    def ids(self, split: str, limit: int | None = None) -> list[str]:
+        """Scene ids in the order of the files' names; DataError where files are missing, because a result over the
+        scenes that happen to be complete would be mistaken for one over the data set."""
+        listing = self.listing(split)
+        if listing.problems:
+            raise DataError(
+                f"{listing.problems[0]} ({len(listing.problems)} such problems; "
+                f"`bench data check {self.name} --root {self.root} --split {split}` lists all)"
+            )
+        if not listing.scenes:
+            raise DataError(f"{self.root} has no scenes in the split {split}; it has to hold {self.layout}")
+        return list(listing.scenes)[:limit]
+
+    def files(self, split: str, scene_id: str) -> SceneFiles:
+        """The files of one scene; DataError names the nearest id for one that does not exist."""
+        scenes = self.listing(split).scenes
+        if scene_id not in scenes:
+            close = nearest(scene_id, scenes) if len(scenes) < 10_000 else ""
+            raise DataError(f"{self.name} has no scene '{scene_id}' in its split {split}{close}")
+        return scenes[scene_id]
+
+    def load(self, split: str, scene_id: str) -> SceneArrays:
+        """Read one scene at this source's size; DataError names the file that is missing or broken."""
+        scene, problems = self.examine(split, self.files(split, scene_id))
+        if scene is None:
+            raise FileError(problems[0])
+        return scene
+
+    def examine(self, split: str, files: SceneFiles) -> tuple[SceneArrays | None, list[Problem]]:
+        """Read one scene and say everything that is wrong with its files; the scene is None if anything is."""
+        problems: list[Problem] = []
+        image = _attempt(read_rgb, files.image, problems)
+        raw = _attempt(read_map, files.labels, problems)
+        raw_instances = None if files.instances is None else _attempt(read_map, files.instances, problems)
+        for path, ids in ((files.labels, raw), (files.instances, raw_instances)):
+            if path is not None and ids is not None and image is not None and ids.shape != image.shape[:2]:
+                what = f"is {_size(ids)}, but its image {files.image} is {_size(image)} (height x width)"
+                problems.append(Problem(path, what, "both have to be of one size: restore the files"))
+        if raw is not None and (wrong := self._wrong_values(raw)):
+            what = f"has label values {', '.join(map(str, wrong))}, which {self.name} does not have"
+            problems.append(Problem(files.labels, what, self.label_remedy))
+        if image is None or raw is None or problems:
+            return None, problems
+        labels = resize_map(raw, self.height, self.width)
+        if self.unlabelled_value is not None:
+            labels = np.where(labels == self.unlabelled_value, self.label_space.size - 1, labels)
+        if raw_instances is None:
+            instances = self._instances_without_file(split, files.id, raw.shape)
+        else:
+            instances = self._decode_instances(raw_instances)
+        return SceneArrays(
+            files.id,
+            resize_rgb(image, self.height, self.width),
+            labels.astype(np.uint8),
+            resize_map(instances.astype(np.int32), self.height, self.width),
+        ), []
+
+    def fingerprint(self, split: str, ids: Sequence[str]) -> str:
+        """SHA-256 over the bytes of these scenes' files, their ids, the size and the version of the reading code."""
+        whole = hashlib.sha256()
+        parts = [self.name, self.label_space.name, str(self.code_version), split, f"{self.height}x{self.width}"]
+        parts += [file_digest(path) for path in self._other_files(split)]
+        for scene_id in ids:
+            parts += [scene_id, *(file_digest(path) for path in self.files(split, scene_id).paths)]
+        whole.update("\n".join(parts).encode())
+        return whole.hexdigest()
+
+    def _wrong_values(self, raw: np.ndarray) -> list[int]:
+        """Values in a label file that stand for nothing."""
+        count = self.label_space.size
+        if self.unlabelled_value is None:
+            wrong = (raw < 0) | (raw >= count)
+        else:
+            wrong = ((raw < 0) | (raw >= count - 1)) & (raw != self.unlabelled_value)
+        return [int(value) for value in np.unique(raw[wrong])] if wrong.any() else []
+
+
+@functools.cache
+def _open_once(kind: type[FolderSource], root: Path, size: tuple[int, int]) -> FolderSource:
+    return kind(root, size)
+
+
+def pair(
+    images: Mapping[str, Path], maps: Sequence[tuple[str, Mapping[str, Path]]], expected: Iterable[str]
+) -> Listing:
+    """Match files by scene id: `maps` holds (what it is, files by id) for labels and, perhaps, instances.
+
+    `expected` says in words, one for the images and one for each kind of map, where a missing file should be; the
+    words may contain `{id}`.
+    """
+    kinds = [("image", images), *maps]
+    places = dict(zip([kind for kind, _ in kinds], expected, strict=True))
+    every = sorted(set().union(*(files for _, files in kinds)))
+    scenes: dict[str, SceneFiles] = {}
+    problems: list[Problem] = []
+    for scene_id in every:
+        missing = [kind for kind, files in kinds if scene_id not in files]
+        if missing:
+            present = next(files[scene_id] for _, files in kinds if scene_id in files)
+            problems += [
+                Problem(
+                    Path(places[kind].format(id=scene_id)),
+                    f"is missing: there is {present.name} but no {kind} for it",
+                    f"restore it, or remove {present} to leave this scene out",
+                )
+                for kind in missing
+            ]
+        else:
+            scenes[scene_id] = SceneFiles(scene_id, *(files[scene_id] for _, files in kinds))
+    return Listing(scenes, problems)
+
+
+def files_by_id(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
+    """Files directly in `folder` whose name ends in one of `endings`, by the name without that ending."""
+    found: dict[str, Path] = {}
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            ending = next((e for e in endings if path.name.endswith(e)), None)
+            if ending is not None and not path.name.startswith("."):
+                found[path.name[: -len(ending)]] = path
+    return found
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, remembered while its size and modification time stay the same; DataError if unreadable."""
+    try:
+        status = path.stat()
+        return _digest_of(path, status.st_mtime_ns, status.st_size)
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+        raise FileError(Problem(path, what, "restore it or download it again")) from None
+
+
+@functools.cache
+def _digest_of(path: Path, mtime_ns: int, size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _attempt(read: Callable[[Path], np.ndarray], path: Path, problems: list[Problem]) -> np.ndarray | None:
+    """Read a file; what goes wrong becomes a problem."""
+    try:
+        return read(path)
+    except FileError as error:
+        problems.append(error.problem)
+        return None
+
+
+def _size(array: np.ndarray) -> str:
+    return f"{array.shape[0]}x{array.shape[1]}"

@@ -1,0 +1,35 @@
+"""Every data set by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.errors import nearest
+from bench.scenes.base import DataError, SceneSource
+from bench.scenes.camvid import CamVid
+from bench.scenes.cityscapes import Cityscapes
+from bench.scenes.coco_stuff import CocoStuff
+from bench.scenes.folder import FolderSource
+from bench.scenes.roots import require_root
+from bench.scenes.streets_source import Streets
+
+DATASETS: dict[str, type[SceneSource]] = {source.name: source for source in (Streets, Cityscapes, CocoStuff, CamVid)}
+
+
+def open_dataset(
+    name: str, root: Path | None = None, size: tuple[int, int] | None = None, configured: Path | None = None
+) -> SceneSource:
+    """The data set `name` at `size` (height, width).
+
+    `root` is the value of --root, `configured` the root in bench.toml; the environment comes in between (see
+    `roots.find_root`). Embedded data sets need no root and ignore it. DataError for an unknown name, a missing root or
+    a size that is not positive.
+    """
+    if name not in DATASETS:
+        raise DataError(f"there is no data set '{name}'{nearest(name, DATASETS)}")
+    if size is not None and min(size) < 1:
+        raise DataError(f"the size {size[0]}x{size[1]} of {name} is not a size: height and width have to be positive")
+    dataset = DATASETS[name]
+    if issubclass(dataset, FolderSource):
+        return dataset(require_root(name, dataset.how_to_get, dataset.layout, root, configured), size)
+    return dataset(size)

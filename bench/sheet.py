@@ -1,0 +1,185 @@
+"""A contact sheet: scenes with their label maps, what reached the receiver, and every method's pictures by PSNR."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+import methods.registry as method_registry
+from bench.cache import Entry, open_entry, safe_name, write_atomically
+from bench.cell import read_picture
+from bench.channel import Channel, build_channel
+from bench.config import Config, MethodSection
+from bench.errors import BenchError, UsageError
+from bench.scenes import registry as scene_registry
+from bench.scenes.base import SceneSource, stack
+from bench.seeding import channel_stream
+from bench.worker import one_thread
+from methods.base import LabelSpace, MethodContext, MethodError, Received, Scene
+
+DEFAULT_PSNRS = (100.0, 10.0, 1.0)
+#: Pictures narrower than this are enlarged by a whole factor, pixels kept.
+MIN_WIDTH = 240
+GAP, MARGIN, HEADER = 6, 64, 28
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The cells of one data set: `cells[(spec, psnr)]`, all with one seed and channel convention."""
+
+    dataset: str
+    facts: dict[str, Any]
+    cells: dict[tuple[str, float], Entry]
+
+    @property
+    def specs(self) -> list[str]:
+        return list(dict.fromkeys(spec for spec, _ in self.cells))
+
+
+def _runs(out: Path, facts: dict[str, Any]) -> list[_Run]:
+    found: dict[str, dict[tuple[str, float], Entry]] = {}
+    for folder in facts["cell_folders"]:
+        entry = open_entry(out / folder)
+        if entry is None:
+            continue
+        key = entry.manifest["key"]
+        found.setdefault(key["dataset"], {}).setdefault((key["spec"], key["channel"]["psnr"]), entry)
+    return [_Run(name, facts["datasets"][name], cells) for name, cells in found.items()]
+
+
+def paint_labels(labels: np.ndarray, space: LabelSpace) -> np.ndarray:
+    """Label ids (H, W) in the label space's colours, (H, W, 3) uint8."""
+    return np.array(space.palette, dtype=np.uint8)[labels]
+
+
+def paint_received(received: Received, space: LabelSpace) -> np.ndarray | None:
+    """What reached the receiver, for the eye: the strongest of the received class maps at each pixel in its class's
+    colour, a received picture as it is; None for symbols that are neither. (H, W, 3) uint8."""
+    symbols, info = received.symbols[0], received.side_info[0]
+    if symbols.ndim != 3:
+        return None
+    kept = info.get("kept")
+    if kept is not None:
+        classes = [k for k, label in enumerate(kept) if label < space.size]  # the edge channel is no class
+        strongest = symbols[classes].argmax(dim=0).numpy()
+        return paint_labels(np.array([kept[k] for k in classes])[strongest], space)
+    if symbols.shape[0] == 3:
+        return (symbols.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    return None
+
+
+def _map_sender(run: _Run, source: SceneSource, config: Config) -> tuple[str, Any] | None:
+    """The first method that sends class maps and can be built here."""
+    for spec_text in run.specs:
+        spec = method_registry.parse_spec(spec_text)
+        identity = next(e.manifest["key"]["method"] for (s, _), e in run.cells.items() if s == spec_text)
+        section = config.methods.get(spec.name, MethodSection())
+        context = MethodContext(
+            source.name, source.label_space, source.height, source.width, identity["profile"],
+            torch.device("cpu"), section.weights_dir,
+        )  # fmt: skip
+        try:
+            method = method_registry.build_method(spec, context, section.options)
+        except MethodError:
+            continue
+        if "drop_absent" in method.options:
+            return spec_text, method
+    return None
+
+
+def _received_map(method: Any, scene: Scene, channel: Channel, seed: int) -> np.ndarray | None:
+    sent = method.send(scene)
+    stream = channel_stream(method.context.dataset, scene.ids[0], channel.identity(), seed)
+    return paint_received(Received((channel.transmit(sent.symbols[0], stream),), sent.side_info), scene.label_space)
+
+
+def _enlarge(picture: np.ndarray, factor: int) -> Image.Image:
+    image = Image.fromarray(picture)
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def _block(
+    run: _Run, source: SceneSource, position: int, psnrs: Sequence[float], sender: tuple[str, Any] | None
+) -> list[list[np.ndarray | None]]:
+    """The pictures of one scene: a row a PSNR; columns: the truth, the received map, one a method."""
+    first = next(iter(run.cells.values())).manifest
+    key, scene_id = first["key"], first["scenes"][position]["id"]
+    arrays = source.load(key["split"], scene_id)
+    truth = [arrays.image, paint_labels(arrays.labels, source.label_space)]
+    scene = stack([arrays], source.label_space)
+    rows = []
+    for number, psnr in enumerate(psnrs):
+        row: list[np.ndarray | None] = [truth[number] if number < len(truth) else None]
+        if sender is not None:
+            settings = key["channel"]
+            channel = build_channel(settings["kind"], psnr, settings["calibration"], settings["power"])
+            row.append(_received_map(sender[1], scene, channel, key["seed"]))
+        for spec in run.specs:
+            entry = run.cells.get((spec, psnr))
+            row.append(read_picture(entry, position) if entry else None)
+        rows.append(row)
+    rows += [[picture] for picture in truth[len(psnrs) :]]  # with a single PSNR the labels get a row of their own
+    return rows
+
+
+def _paste(blocks: list[list[list[np.ndarray | None]]], headings: list[str], psnrs: Sequence[float]) -> Image.Image:
+    """One picture of all blocks: the truth on the left, then the PSNRs, then what depends on them."""
+    height, width = next(p for row in blocks[0] for p in row if p is not None).shape[:2]
+    factor = max(1, -(-MIN_WIDTH // width))
+    wide, high = width * factor, height * factor
+    lefts = [GAP + column * (wide + GAP) + (MARGIN if column else 0) for column in range(len(headings))]
+    block_height = len(blocks[0]) * (high + GAP) + 2 * GAP
+    sheet = Image.new("RGB", (lefts[-1] + wide + GAP, HEADER + len(blocks) * block_height), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=14)
+    for left, heading in zip(lefts, headings, strict=True):
+        draw.text((left + wide / 2, HEADER / 2), heading, "black", font, anchor="mm")
+    for number, block in enumerate(blocks):
+        for line, row in enumerate(block):
+            top = HEADER + number * block_height + line * (high + GAP)
+            if line < len(psnrs):
+                middle = GAP + wide + (MARGIN + GAP) / 2
+                draw.text((middle, top + high / 2), f"{psnrs[line]:g} dB", "black", font, anchor="mm")
+            for left, picture in zip(lefts, row, strict=False):
+                if picture is not None:
+                    sheet.paste(_enlarge(picture, factor), (left, top))
+    return sheet
+
+
+def make_sheets(
+    out: Path, facts: dict[str, Any], config: Config, scenes: int = 4, psnrs: Sequence[float] = DEFAULT_PSNRS
+) -> list[Path]:
+    """Write OUT/plots/sheet-DATASET.png for each data set of the last run, from cached cells; the files made.
+
+    The maps that reached the receiver are not in the cache: they are sent again through the same channel with the
+    same noise, by the first method that sends class maps. PSNRs that were not run are left out.
+    """
+    runs = _runs(out, facts)
+    if not runs:
+        raise BenchError(f"the cache in {out} holds none of the last run's cells; run `bench run --out {out}` again")
+    made = []
+    for run in runs:
+        about = run.facts
+        root = Path(about["root"]) if about["root"] else None
+        source = scene_registry.open_dataset(about["opened_as"], root=root, size=tuple(about["size"]))
+        shown = [p for p in psnrs if any(psnr == p for _, psnr in run.cells)]
+        if not shown:
+            raise UsageError(f"no cell at PSNR {', '.join(f'{p:g}' for p in psnrs)}; choose others with --psnr")
+        with one_thread(), torch.inference_mode():
+            sender = _map_sender(run, source, config)
+            positions = range(min(scenes, about["scenes_used"]))
+            blocks = [_block(run, source, position, shown, sender) for position in positions]
+        headings = ["original, labels", *([f"received map ({sender[0]})"] if sender else []), *run.specs]
+        buffer = io.BytesIO()
+        _paste(blocks, headings, shown).save(buffer, "PNG", optimize=True)
+        path = out / "plots" / f"sheet-{safe_name(run.dataset)}.png"
+        write_atomically(path, buffer.getvalue())
+        made.append(path)
+    return made

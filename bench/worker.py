@@ -1,0 +1,129 @@
+"""What a worker keeps between cells: data sets, scenes, methods and metrics, so that weights are loaded once.
+
+Everything is kept per thread, because a method's instance need not be safe to share.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+import torch
+
+import methods.registry as method_registry
+import metrics.registry as metric_registry
+from bench.device import Devices
+from bench.plan import Cell, MetricPlan, SceneSet, metric_context
+from bench.scenes.base import SceneArrays, SceneSource, stack
+from bench.seeding import digest
+from methods.base import Method, Scene
+from metrics.base import Metric
+
+T = TypeVar("T")
+#: Methods are the largest things kept; cells come ordered by method, so few are enough.
+KEPT_METHODS = 2
+KEPT_METRICS = 16
+KEPT_SOURCES = 4
+KEPT_SCENES = 256
+
+
+class _Recent(OrderedDict[Hashable, Any]):
+    """The most recently used values of one kind, at most `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def of(self, key: Hashable, make: Callable[[], T]) -> T:
+        if key in self:
+            self.move_to_end(key)
+            return self[key]  # type: ignore[no-any-return]
+        while len(self) >= self.limit:
+            self.popitem(last=False)  # before making the new one, so that both need not fit into memory
+        value = self[key] = make()
+        return value
+
+
+class Worker(threading.local):
+    """One thread's data sets, scenes, methods, metrics and device."""
+
+    def __init__(self) -> None:
+        self._sources = _Recent(KEPT_SOURCES)
+        self._scenes = _Recent(KEPT_SCENES)
+        self._methods = _Recent(KEPT_METHODS)
+        self._metrics = _Recent(KEPT_METRICS)
+        self._slots: dict[str, tuple[int, filelock.FileLock]] = {}
+
+    def source(self, scenes: SceneSet) -> SceneSource:
+        """The data set behind `scenes`."""
+        return self._sources.of((scenes.dataset, scenes.root, scenes.size), scenes.open)
+
+    def scene(self, scenes: SceneSet, ids: Sequence[str]) -> Scene:
+        """A batch of scenes, from memory where they were used lately."""
+        source = self.source(scenes)
+
+        def arrays(scene_id: str) -> SceneArrays:
+            key = (scenes.dataset, scenes.fingerprint, scenes.size, scenes.split, scene_id)
+            return self._scenes.of(key, lambda: source.load(scenes.split, scene_id))
+
+        return stack([arrays(scene_id) for scene_id in ids], source.label_space)
+
+    def method(self, cell: Cell, device: str) -> Method:
+        """The cell's method, built on `device`."""
+        plan = cell.method
+
+        def build() -> Method:
+            context = plan.context(cell.scenes, self.source(cell.scenes).label_space, device)
+            return method_registry.build_method(method_registry.parse_spec(plan.spec), context, plan.options)
+
+        key = digest([plan.spec, plan.identity, cell.scenes.dataset, list(cell.scenes.size), device])
+        return self._methods.of(key, build)
+
+    def metric(self, scenes: SceneSet, plan: MetricPlan, device: str) -> Metric:
+        """A metric for the data set of `scenes`, built on `device`."""
+        key = digest([plan.identity, scenes.dataset, device])
+        space = self.source(scenes).label_space
+        return self._metrics.of(
+            key, lambda: metric_registry.create_metric(plan.name, metric_context(scenes.dataset, space, device))
+        )
+
+    def device(self, devices: Devices, run_id: str) -> str:
+        """This worker's device. Workers of one run share the devices out by locking numbered files: the first takes
+        number 0, the next number 1; a lock ends with its process."""
+        if len(devices.names) == 1:
+            return devices.names[0]
+        if run_id not in self._slots:
+            self._slots = {run_id: _claim_slot(run_id)}
+        return devices.names[self._slots[run_id][0] % len(devices.names)]
+
+
+def _claim_slot(run_id: str) -> tuple[int, filelock.FileLock]:
+    slot = 0
+    while True:
+        lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"gesco-bench-{run_id}-{slot}.lock", thread_local=False)
+        try:
+            lock.acquire(blocking=False)
+            return slot, lock
+        except filelock.Timeout:
+            slot += 1
+
+
+WORKER = Worker()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on exactly one thread: a sum's order, and with it a picture's last bits, must not depend on the number
+    of jobs or cores. All cores are used by running as many workers."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,5 @@
+"""GESCO (Grassucci, Barbarossa, Comminiello, arXiv 2306.04321): semantic diffusion over a noisy channel."""
+
+from methods.gesco.method import Gesco, GescoBehindFds
+
+__all__ = ["Gesco", "GescoBehindFds"]

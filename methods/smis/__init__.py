@@ -1,0 +1,5 @@
+"""SMIS: semantically multi-modal image synthesis with a group-decreasing network."""
+
+from methods.smis.method import Smis
+
+__all__ = ["Smis"]

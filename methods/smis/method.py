@@ -1,0 +1,53 @@
+"""SMIS as a method of the benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from methods.base import MethodContext
+from methods.semantic.frontend import SemanticMethod
+from methods.smis.network import SmisGenerator
+from methods.smis.profiles import profile_for
+from methods.smis.task import SmisTask
+from methods.training.task import TrainingTask
+from methods.weights import file_digest, find_weights, load_into, read_weights
+
+
+class Smis(SemanticMethod):
+    """Semantically multi-modal image synthesis (Zhu et al., CVPR 2020).
+
+    As in the paper's comparison it gets all channels, noise on each, and no FDS block; it was trained on clean maps. The
+    latent comes from the prior N(0, I): a receiver has no image to encode.
+    """
+
+    name: ClassVar[str] = "smis"
+    title: ClassVar[str] = "SMIS"
+
+    def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
+        """Build the profile's generator and load its weights; MethodError where there are none or they do not fit."""
+        super().__init__(context, options)
+        self.config = profile_for(context).generator
+        self.weights_path = find_weights(self.name, context)
+        self.network = SmisGenerator(self.config)
+        load_into(self.network, read_weights(self.weights_path)[0], self.weights_path)
+        self.network.eval().requires_grad_(False)
+        self.network.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def weights_digest(self) -> str | None:
+        return file_digest(self.weights_path)
+
+    @classmethod
+    def training_task(cls, context: MethodContext) -> TrainingTask:
+        return SmisTask(context)
+
+    @torch.inference_mode()
+    def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
+        """One forward pass; the latent of each scene is drawn from its own generator."""
+        device = self.context.device
+        latent = torch.stack([torch.randn(self.config.latent_shape, generator=rng) for rng in rngs])
+        maps = maps.to(device).contiguous(memory_format=torch.channels_last)
+        return ((self.network(maps, latent.to(device)) + 1) / 2).clamp(0, 1).cpu()

@@ -1,0 +1,67 @@
+"""SMIS's two scales: which networks, and how they are trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from methods.base import MethodContext, MethodError
+from methods.smis.discriminator import DiscriminatorConfig, embedded_discriminator, paper_discriminator
+from methods.smis.encoder import EncoderConfig, embedded_encoder, paper_encoder
+from methods.smis.network import SmisConfig, embedded_config, paper_config
+
+
+@dataclass(frozen=True)
+class SmisProfile:
+    """Networks, learning rates and loss weights of one training.
+
+    The defaults are the authors' (Adam with two learning rates; L_GAN + 10 L_FM + 10 L_P + 0.05 L_KL).
+    `perceptual_layers` weigh relu1_1, relu2_1, relu3_1 of VGG. `constant` is the share of the training at full learning
+    rate; after that it falls linearly to zero. `ema` is the decay of the generator's moving average, which is what ships (the
+    authors have none; in a short training it replaces much of the fine annealing).
+    """
+
+    generator: SmisConfig
+    encoder: EncoderConfig
+    discriminator: DiscriminatorConfig
+    batch_size: int
+    steps: int
+    generator_rate: float = 1e-4
+    discriminator_rate: float = 4e-4
+    betas: tuple[float, float] = (0.0, 0.9)
+    matching_weight: float = 10.0
+    perceptual_weight: float = 10.0
+    perceptual_layers: tuple[float, ...] = (0.25, 0.5, 1.0)
+    kl_weight: float = 0.05
+    constant: float = 0.5
+    ema: float = 0.999
+
+
+def profile_for(context: MethodContext) -> SmisProfile:
+    """The profile that a context names, `embedded` or `paper`; MethodError for another one or a size that does not fit."""
+    height, width, labels = context.height, context.width, context.label_space.size
+    if context.profile not in ("embedded", "paper"):
+        raise MethodError(f"smis has no profile '{context.profile}'; known: embedded, paper")
+    multiple = 16 if context.profile == "embedded" else 64
+    if height % multiple or width % multiple:
+        raise MethodError(
+            f"smis ({context.profile}) needs sides that are multiples of {multiple}, not {height}x{width}"
+        )
+    if labels % 35:
+        raise MethodError(
+            f"smis groups its channels for the 35 label ids of Cityscapes and streets; {context.dataset} has {labels}"
+        )
+    if context.profile == "paper":
+        return SmisProfile(
+            paper_config(height, width, labels),
+            paper_encoder(height, width, labels),
+            paper_discriminator(labels),
+            batch_size=4,
+            steps=148_750,  # 200 epochs of 2975 scenes
+        )
+    return SmisProfile(
+        embedded_config(height, width, labels),
+        embedded_encoder(height, width, labels),
+        embedded_discriminator(labels),
+        batch_size=8,
+        steps=6000,
+    )

