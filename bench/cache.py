@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from bench.errors import BenchError, storage_message
-from bench.seeding import canonical
+from bench.seeding import digest
 
 MANIFEST = "manifest.json"
 #: Bumped when the layout of a sealed folder changes.
@@ -58,7 +58,7 @@ class Entry:
     @property
     def content_sha256(self) -> str:
         """One digest over the names and digests of all files."""
-        return sha256(canonical(self.manifest["files"]).encode())
+        return digest(self.manifest["files"])
 
     def read(self, name: str) -> bytes:
         """One file's bytes, verified; Broken where they are not what was written."""
@@ -81,7 +81,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_bytes())
         sealed = manifest.pop("seal")
-        matches = sealed == sha256(canonical(manifest).encode()) and manifest["schema"] == SCHEMA
+        matches = sealed == digest(manifest) and manifest["schema"] == SCHEMA
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise Broken(f"{file} is missing or unreadable") from None
     if not matches:
@@ -135,7 +135,7 @@ class Draft:
         """Seal the folder with `facts` beside the files' digests and rename it to `target`. Where another run was
         faster, its folder stays and is returned."""
         manifest = {"schema": SCHEMA, "files": dict(sorted(self.files.items())), **facts}
-        seal = sha256(canonical(manifest).encode())
+        seal = digest(manifest)
         self.write(MANIFEST, (json.dumps({**manifest, "seal": seal}, indent=1, allow_nan=False) + "\n").encode())
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

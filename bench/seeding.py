@@ -20,9 +20,14 @@ def canonical(data: Any) -> str:
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
+def text_digest(text: str) -> str:
+    """SHA-256 of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def digest(data: Any) -> str:
     """SHA-256 of the canonical JSON, in hexadecimal."""
-    return hashlib.sha256(canonical(data).encode()).hexdigest()
+    return text_digest(canonical(data))
 
 
 def generator_for(*parts: Any) -> torch.Generator:

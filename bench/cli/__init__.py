@@ -39,7 +39,8 @@ def main() -> None:
     asked for, 1 for what failed."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("warning: %(message)s"))
-    logging.getLogger("bench").addHandler(handler)
+    logger = logging.getLogger("bench")
+    logger.addHandler(handler)
     try:
         app()
     except BenchError as error:
@@ -56,3 +57,5 @@ def main() -> None:
         if message is None:
             raise
         _fail(message, 1)
+    finally:
+        logger.removeHandler(handler)

@@ -37,14 +37,14 @@ def train(
     import torch
 
     from bench.config import load_config
-    from bench.device import core_count, resolve_devices
+    from bench.device import cores, torch_device
     from bench.scenes.registry import open_dataset
     from bench.training import TrainingRequest, train_target
     from methods.weights import user_weights_dir
 
     settings = load_config(config)
     data = settings.data.get(dataset)
-    torch.set_num_threads(threads or core_count())
+    torch.set_num_threads(threads or cores())
     request = TrainingRequest(
         target=method,
         source=open_dataset(dataset, root, data.size if data else None, data.root if data else None),
@@ -52,10 +52,10 @@ def train(
         out=out or Path("runs/train") / method,
         weights_dir=weights_dir or user_weights_dir(),
         profile=profile,
-        device=torch.device(resolve_devices(device).names[0]),
+        device=torch_device(device),
         seed=seed,
         steps=steps,
-        jobs=threads or core_count(),
+        jobs=threads or cores(),
         time_limit=time_limit,
         sample_every=sample_every,
     )
