@@ -54,59 +54,59 @@ def _machine() -> Iterator[Finding]:
             yield Finding("machine", True, f"{package} is installed: {use} works")
 
 
-def _datasets(config: Config) -> Iterator[tuple[Finding, str, SceneSource | None]]:
+def _datasets(config: Config) -> Iterator[tuple[Finding, SceneSource | None]]:
     for name in scene_registry.DATASETS:
         section = config.data.get(name, DataSection())
         try:
             source = scene_registry.open_dataset(name, size=section.size, configured=section.root)
         except DataError as error:
-            yield Finding("data", False, str(error)), name, None
+            yield Finding("data", False, str(error)), None
             continue
         root = getattr(source, "root", None)
         where = f"in {root}" if root else "rendered on demand, no download"
-        yield Finding("data", True, f"{name} at {source.height}x{source.width}, {where}"), name, source
+        yield Finding("data", True, f"{name} at {source.height}x{source.width}, {where}"), source
 
 
-def _methods(config: Config, name: str, source: SceneSource | None) -> Iterator[Finding]:
-    dataset = scene_registry.DATASETS[name]
-    space = source.label_space if source else dataset.label_space
-    height, width = (source.height, source.width) if source else dataset.default_size
-    for method_name in method_registry.method_names():
-        section = config.methods.get(method_name, MethodSection())
-        profile = section.profile or ("embedded" if name in EMBEDDED_DATASETS else "paper")
-        context = MethodContext(name, space, height, width, profile, weights_dir=section.weights_dir)
+def _methods(config: Config, source: SceneSource) -> Iterator[Finding]:
+    topic = f"methods on {source.name}"
+    for name in method_registry.method_names():
+        section = config.methods.get(name, MethodSection())
+        profile = section.profile or ("embedded" if source.name in EMBEDDED_DATASETS else "paper")
+        context = MethodContext(
+            source.name, source.label_space, source.height, source.width, profile, weights_dir=section.weights_dir
+        )
         try:
-            spec = method_registry.parse_spec(method_name)
-            method = method_registry.build_method(spec, context, section.options)
+            method = method_registry.build_method(method_registry.parse_spec(name), context, section.options)
         except MethodError as error:
-            yield Finding(f"methods on {name}", False, f"{method_name}: {error}")
+            yield Finding(topic, False, f"{name}: {error}")
             continue
         weights = method.weights_digest()
         kind = f"weights {weights[:12]}" if weights else "needs no weights"
-        yield Finding(f"methods on {name}", True, f"{method_name}: {kind}, scale {profile}")
+        yield Finding(topic, True, f"{name}: {kind}, scale {profile}")
 
 
-def _metrics(name: str, source: SceneSource | None) -> Iterator[Finding]:
-    space = source.label_space if source else scene_registry.DATASETS[name].label_space
-    for metric_name in metric_registry.metric_names():
+def _metrics(source: SceneSource) -> Iterator[Finding]:
+    topic = f"metrics on {source.name}"
+    for name in metric_registry.metric_names():
         try:
-            metric = metric_registry.create_metric(metric_name, metric_context(name, space, "cpu"))
+            metric = metric_registry.create_metric(name, metric_context(source.name, source.label_space, "cpu"))
         except MetricError as error:
-            yield Finding(f"metrics on {name}", False, f"{metric_name}: {error}")
+            yield Finding(topic, False, f"{name}: {error}")
             continue
-        yield Finding(f"metrics on {name}", True, f"{metric_name}: {metric.protocol}")
+        yield Finding(topic, True, f"{name}: {metric.protocol}")
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """Look at machine, data sets, methods and metrics, one finding at a time. Never raises for a gap."""
+    """Look at machine and data sets, then at methods and metrics on each data set that is there, one finding at a
+    time. Never raises for a gap."""
     yield from _machine()
-    opened = []
-    for finding, name, source in _datasets(config):
+    sources = []
+    for finding, source in _datasets(config):
         yield finding
-        opened.append((name, source))
-    for name, source in opened:
-        yield from _methods(config, name, source)
-    for name, source in opened:
-        yield from _metrics(name, source)
+        if source is not None:
+            sources.append(source)
+    for source in sources:
+        yield from _methods(config, source)
+        yield from _metrics(source)
     levels = ", ".join(f"{p:g}" for p in PAPER_PSNRS)
     yield Finding("channel", None, f"awgn, {config.channel.calibration} calibration, PSNRs of the paper: {levels}")

@@ -62,7 +62,7 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
     torch.manual_seed(request.seed)  # the networks' initial weights
     task = load_method(request.target).training_task(context)
     scenes = _scenes(request, "train", request.scenes)
-    steps = request.steps or task.steps
+    steps = task.steps = request.steps or task.steps  # a task's learning rates may depend on it
     run = TrainingRun(
         request.out, steps, request.seed, time_limit=request.time_limit, sample_every=request.sample_every
     )

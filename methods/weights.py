@@ -77,6 +77,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         save_file(half, temporary, {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()})
+        temporary.chmod(0o644)  # safetensors writes for the owner alone; weights are shared and packaged
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

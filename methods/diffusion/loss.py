@@ -20,6 +20,9 @@ from methods.diffusion.schedule import NoiseSchedule
 
 #: lambda of Eq. 10. L_KL is the sum over all T steps, so on one randomly drawn step it weighs lambda * T = 1.
 KL_WEIGHT = 0.001
+#: A network that predicts x_0 is weighed by 1 / (1 - alpha_t), the error in v = (sqrt(a) x_t - x_0) / sqrt(1 - a)
+#: (Salimans & Ho 2022); the floor keeps the nearly noiseless steps, where x_t shows the picture, from dominating.
+X0_LOSS_FLOOR = 0.05
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,11 @@ def hybrid_loss(
     The variational term learns the variance only: the predicted mean is detached from it (Nichol & Dhariwal 2021).
     """
     predicted, interpolation = output.chunk(2, dim=1)
-    if prediction == "v":
-        alpha = schedule.alphas_cumprod
-        target = table(np.sqrt(alpha), index, x) * noise - table(np.sqrt(1 - alpha), index, x) * x0
+    if prediction == "x0":
+        weight = table(1 / np.maximum(1 - schedule.alphas_cumprod, X0_LOSS_FLOOR), index, index)
+        denoising = weight * ((x0 - predicted) ** 2).mean(dim=(1, 2, 3))
     else:
-        target = noise
-    denoising = ((target - predicted) ** 2).mean(dim=(1, 2, 3))
+        denoising = ((noise - predicted) ** 2).mean(dim=(1, 2, 3))
 
     with torch.no_grad():
         mean = posterior_mean(schedule, x, index, to_x0(schedule, x, index, predicted, prediction))

@@ -58,12 +58,13 @@ def profile_for(context: MethodContext) -> Profile:
                 groups=8,
                 patch=2,
             ),
-            prediction="v",
+            prediction="x0",
             batch_size=8,
-            learning_rate=4e-4,
-            warmup_steps=200,
+            learning_rate=8e-4,
+            warmup_steps=300,
             ema_decay=0.999,
             steps=10_000,
             behind_fds_from=6_000,
+            drop_rate=0.1,
         )
     raise MethodError(f"unknown profile '{context.profile}' for gesco; known: embedded, paper")

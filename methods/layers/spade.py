@@ -53,16 +53,17 @@ class Spade(nn.Module):
             maps = F.interpolate(maps, size=x.shape[-2:], mode="nearest")
         hidden = self.mlp_shared(maps)
         # x * (1 + gamma) + beta; the 1 is added to the bias of gamma, which saves a pass over the pixels
-        gamma, beta = self.mlp_gamma, self.mlp_beta
-        scale = _convolve(gamma, hidden, gamma.weight, gamma.bias + 1)
-        return (self.param_free_norm(x) * scale).add_(_convolve(beta, hidden, beta.weight, beta.bias))
+        scale = _convolve(self.mlp_gamma, hidden, 1.0)
+        return (self.param_free_norm(x) * scale).add_(_convolve(self.mlp_beta, hidden, 0.0))
 
 
-def _convolve(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`layer`'s convolution with another weight and bias."""
+def _convolve(layer: nn.Conv2d, x: Tensor, offset: float) -> Tensor:
+    """`layer` (stride 1, with bias) applied to `x`, plus a constant."""
+    assert layer.bias is not None
+    bias = layer.bias + offset
     if layer.kernel_size == (1, 1) and layer.groups == 1:
-        return pointwise(x, weight, bias)
-    return F.conv2d(x, weight, bias, 1, layer.padding, 1, layer.groups)
+        return pointwise(x, layer.weight, bias)
+    return F.conv2d(x, layer.weight, bias, padding=layer.kernel_size[0] // 2, groups=layer.groups)
 
 
 class SpadeBlock(nn.Module):

@@ -29,6 +29,7 @@ class SpectralConv2d(nn.Module):
     `bias` as in `torch.nn.Conv2d`. Input (B, in_width, H, W), output (B, out_width, H', W').
     """
 
+    bias: Tensor | None
     weight_u: Tensor
     weight_v: Tensor
 

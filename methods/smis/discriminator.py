@@ -38,7 +38,8 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         widths = config.widths
-        stages: list[nn.Module] = [nn.Conv2d(config.channels, widths[0], KERNEL, stride=2, padding=PADDING)]
+        self.first = nn.Conv2d(config.channels, widths[0], KERNEL, stride=2, padding=PADDING)
+        stages = []
         for i in range(1, len(widths)):
             stride = 1 if i == len(widths) - 1 else 2
             conv = SpectralConv2d(widths[i - 1], widths[i], KERNEL, stride=stride, padding=PADDING, bias=False)
@@ -49,16 +50,16 @@ class PatchDiscriminator(nn.Module):
     def forward(self, maps: Tensor, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Patch scores (k * B, 1, h, w) and the hidden features of every stage, for k pictures a map.
 
-        The first convolution works on maps (B, C, H, W) and pictures (k * B, 3, H, W) apart and adds the two, which equals
-        convolving their concatenation and does the larger part once for all k.
+        The first convolution works on maps (B, C, H, W) and pictures (k * B, 3, H, W) apart and adds the two, which
+        equals convolving their concatenation and does the larger part once for all k.
         """
-        first = self.stages[0]
         channels = maps.shape[1]
-        of_maps = F.conv2d(maps, first.weight[:, :channels], first.bias, first.stride, first.padding)
-        of_pictures = F.conv2d(pictures, first.weight[:, channels:], None, first.stride, first.padding)
+        weight, bias = self.first.weight, self.first.bias
+        of_maps = F.conv2d(maps, weight[:, :channels], bias, stride=2, padding=PADDING)
+        of_pictures = F.conv2d(pictures, weight[:, channels:], stride=2, padding=PADDING)
         x = F.leaky_relu(of_pictures + of_maps.repeat(len(pictures) // len(maps), 1, 1, 1), 0.2)
         hidden = [x]
-        for stage in self.stages[1:]:
+        for stage in self.stages:
             x = F.leaky_relu(stage(x), 0.2)
             hidden.append(x)
         return self.score(x), hidden

@@ -1,7 +1,7 @@
 """SMIS's class-wise encoder (Zhu et al., CVPR 2020, section 3.2), used in training only.
 
-It sees what each class looks like in the true image and gives the distribution of that class's latent, so that the decoder
-learns to obey it. A receiver has no true image: there the latent is drawn from the prior N(0, I).
+It sees what each class looks like in the true image and gives the distribution of that class's latent, so that the
+decoder learns to obey it. A receiver has no true image: there the latent is drawn from the prior N(0, I).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from methods.smis.network import LATENT
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """`labels` ids, the `size` (height, width) that class regions are stretched to, and channels a label of each layer."""
+    """`labels` ids, `size` (height, width) that class regions are stretched to, channels a label of each layer."""
 
     labels: int
     size: tuple[int, int]
@@ -38,10 +38,10 @@ def embedded_encoder(height: int, width: int, labels: int = 35) -> EncoderConfig
 def class_regions(image: Tensor, labels: Tensor, number: int, size: tuple[int, int]) -> Tensor:
     """Cut each class out of the image and stretch its bounding box to `size` by nearest neighbour.
 
-    `image` (B, 3, H, W), `labels` (B, H, W) integers -> (B, 3 * number, *size), three channels a class, zero outside the
-    class's pixels and for absent classes.
+    `image` (B, 3, H, W), `labels` (B, H, W) integers -> (B, 3 * number, *size), three channels a class, zero outside
+    the class's pixels and for absent classes.
     """
-    batch, _, height, width = image.shape
+    batch, width = len(image), image.shape[-1]
     mask = F.one_hot(labels, number).permute(0, 3, 1, 2).bool()
     rows = _stretch(mask.any(3), size[0])
     columns = _stretch(mask.any(2), size[1])
@@ -54,7 +54,7 @@ def class_regions(image: Tensor, labels: Tensor, number: int, size: tuple[int, i
 
 
 def _stretch(occupied: Tensor, length: int) -> Tensor:
-    """For a projection (B, N, L) of class masks: the source indices (B, N, length) that sample its bounding interval."""
+    """For a projection (B, N, L) of class masks: source indices (B, N, length) that sample its bounding interval."""
     size = occupied.shape[-1]
     first = occupied.int().argmax(-1)
     last = size - 1 - occupied.flip(-1).int().argmax(-1)

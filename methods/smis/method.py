@@ -20,8 +20,8 @@ from methods.weights import file_digest, find_weights, load_into, read_weights
 class Smis(SemanticMethod):
     """Semantically multi-modal image synthesis (Zhu et al., CVPR 2020).
 
-    As in the paper's comparison it gets all channels, noise on each, and no FDS block; it was trained on clean maps. The
-    latent comes from the prior N(0, I): a receiver has no image to encode.
+    As in the paper's comparison it gets all channels, noise on each, and no FDS block; it was trained on clean maps.
+    The latent comes from the prior N(0, I): a receiver has no image to encode.
     """
 
     name: ClassVar[str] = "smis"

@@ -1,8 +1,8 @@
 """SMIS's generator, the group-decreasing network (Zhu et al., CVPR 2020, section 3.3 and Fig. 3).
 
-Every class owns eight latent channels. The first convolutions keep the classes apart, one group a class, and the number of
-groups falls towards the output, so that classes can agree with each other. Written from the paper and checked against the
-layout of the published Cityscapes checkpoint.
+Every class owns eight latent channels. The first convolutions keep the classes apart, one group a class, and the number
+of groups falls towards the output, so that classes can agree with each other. Written from the paper and checked
+against the layout of the published Cityscapes checkpoint.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ LATENT = 8  # latent channels a class, as published
 class BlockConfig:
     """One residual block: its widths, the groups of its convolutions and what its normalisation looks like.
 
-    `hidden`, `map_groups`, `modulation_groups` and `kernel` are those of `methods.layers.Modulation`; the labels are split
-    into `map_groups` equal runs, each of which sees the edge channel. `upsample` doubles the size before the block.
+    `hidden`, `map_groups`, `modulation_groups` and `kernel` are those of `methods.layers.Modulation`; the labels are
+    split into `map_groups` equal runs, each of which sees the edge channel. `upsample` doubles the size before it.
     """
 
     name: str
@@ -54,8 +54,8 @@ class SmisConfig:
 def paper_config(height: int, width: int, labels: int = 35, base: int = 280) -> SmisConfig:
     """The published Cityscapes network (base width 280: 76.5 M parameters; its grouping needs a multiple of 70).
 
-    All three convolutions of a modulation have one group a label there, whatever the groups of the block, and the hidden
-    width is labels x groups. Six doublings lead from the seed to the image, so the sides are multiples of 64.
+    All three convolutions of a modulation have one group a label there, whatever the groups of the block, and the
+    hidden width is labels x groups. Six doublings lead from the seed to the image, so the sides are multiples of 64.
     """
     widths = (16 * base, 16 * base, 16 * base, 16 * base, 8 * base, 4 * base, 2 * base, base)
     names = ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3")
@@ -69,8 +69,9 @@ def paper_config(height: int, width: int, labels: int = 35, base: int = 280) -> 
 def embedded_config(height: int, width: int, labels: int = 35) -> SmisConfig:
     """The small network that ships: five blocks, four doublings, groups 35, 5, 4, 2, 1.
 
-    Where it differs from the paper's besides width: modulations follow the block's grouping (the paper's keep one group a
-    label), since a convolution with one channel a group is slow on a CPU.
+    Where it differs from the paper's besides width and depth: behind the first block the modulations have 5 groups and
+    then 1 (the paper's keep one group a label), since convolutions with a channel or two a group are slow on a CPU, and
+    their scale and shift are 1x1 convolutions.
     """
     blocks = (
         BlockConfig("head_0", 16 * labels, 16 * labels, labels, 8 * labels, labels, labels, upsample=False),
@@ -83,7 +84,7 @@ def embedded_config(height: int, width: int, labels: int = 35) -> SmisConfig:
 
 
 def arrange(maps: Tensor, groups: int) -> Tensor:
-    """Repeat the edge channel behind every run of labels, so that each group of a convolution sees its labels and the edge.
+    """Repeat the edge channel behind every run of labels: each group of a convolution sees its labels and the edge.
 
     (B, L + 1, H, W) with the edge last -> (B, L + groups, H, W); `groups` divides L.
     """
@@ -99,8 +100,8 @@ def arrange(maps: Tensor, groups: int) -> Tensor:
 class SmisGenerator(nn.Module):
     """Semantic maps and a latent to a picture.
 
-    Input: maps (B, labels + 1, H, W), edge last, any real values, and a latent (B, 8 * labels, h, w) at the seed's size;
-    output (B, 3, H, W) in [-1, 1] where H, W are the seed's size doubled once a block that upsamples.
+    Input: maps (B, labels + 1, H, W), edge last, any real values, and a latent (B, 8 * labels, h, w) at the seed's
+    size; output (B, 3, H, W) in [-1, 1] where H, W are the seed's size doubled once a block that upsamples.
     """
 
     def __init__(self, config: SmisConfig) -> None:

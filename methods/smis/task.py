@@ -33,7 +33,7 @@ def initialise(network: nn.Module) -> None:
     """Xavier normal with gain 0.02 for all convolutions, zero biases: the authors' initialisation."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | SpectralConv2d):
-            nn.init.xavier_normal_(module.weight if isinstance(module, nn.Conv2d) else module.weight_orig, 0.02)
+            nn.init.xavier_normal_(module.weight_orig if isinstance(module, SpectralConv2d) else module.weight, 0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
@@ -41,9 +41,9 @@ def initialise(network: nn.Module) -> None:
 class SmisTask(TrainingTask):
     """SMIS's training on clean maps, with the latent encoded from the true image (sampled from the prior in `sample`).
 
-    Differences from the authors' loop, both for speed: discriminator and generator learn from the same forward pass of the
-    discriminator instead of one each, and the perceptual loss looks, by lot at every step, either at the whole picture at half
-    size or at a quarter of it at full size.
+    Differences from the authors' loop, both for speed: discriminator and generator learn from the same forward pass of
+    the discriminator instead of one each, and the perceptual loss looks, by lot at every step, either at the whole
+    picture at half size or at a quarter of it at full size.
     """
 
     def __init__(self, context: MethodContext, profile: SmisProfile | None = None) -> None:
@@ -64,7 +64,8 @@ class SmisTask(TrainingTask):
             network.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.emas = {"generator": self.average}
-        self.features = VggFeatures().to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.features = VggFeatures()
+        self.features.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.drawing = [*self.generator.parameters(), *self.encoder.parameters()]
         self.judging = list(self.discriminator.parameters())
         self.optimizers = {
@@ -73,7 +74,12 @@ class SmisTask(TrainingTask):
         }
 
     def recipe(self) -> dict[str, Any]:
-        return asdict(self.profile)
+        return {
+            **asdict(self.profile),
+            "steps": self.steps,  # the learning rates depend on it
+            "perceptual_features": "VGG16 (ImageNet) relu1_1, relu2_1, relu3_1",
+            "training_maps": "clean",
+        }
 
     def step(self, scene: Scene, generator: torch.Generator, step: int) -> dict[str, float]:
         """One update of all three networks; returns the losses before weighting."""
@@ -152,7 +158,7 @@ class SmisTask(TrainingTask):
     def _follow(self, step: int) -> None:
         """Move the average towards the generator, batch statistics included.
 
-        The spectral vectors are copied: averaged, they would no longer be unit vectors and sigma would come out too small.
+        The spectral vectors are copied: averaged, they would not be unit vectors and sigma would come out too small.
         """
         ema_update(self.average, self.generator, self.profile.ema, step)
         live = dict(self.generator.named_buffers())

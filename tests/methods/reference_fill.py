@@ -1,8 +1,8 @@
 """Deterministic weights for the parity tests: each tensor is a function of its key alone.
 
-The rule is that of the reference sheet behind `data/*_small.npz`: standard-normal float32 draws seeded by the CRC-32 of the key,
-scaled by what the last component of the key is. `weight_v` is half a power step from `weight_u`, so that u and v are not
-converged and an implementation that recomputes the largest singular value fails.
+The rule is that of the reference sheet behind `data/*_small.npz`: standard-normal float32 draws seeded by the CRC-32 of
+the key, scaled by what the last component of the key is. `weight_v` is half a power step from `weight_u`, so that u
+and v are not converged and an implementation that recomputes the largest singular value fails.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.methods.reference_fill import checksum, filled_state
 
 from methods.smis.encoder import SmisEncoder, paper_encoder
 from methods.smis.network import SmisGenerator, arrange, embedded_config, paper_config
+from tests.methods.reference_fill import checksum, filled_state
 
 DATA = Path(__file__).parent / "data"
 
@@ -42,7 +42,9 @@ def test_paper_networks_have_the_published_rows(layout: dict) -> None:
 
 
 @pytest.mark.parametrize("case", ["clean", "noisy"])
-def test_output_and_early_stages_equal_the_official_ones(layout: dict, golden: dict[str, np.ndarray], case: str) -> None:
+def test_output_and_early_stages_equal_the_official_ones(
+    layout: dict, golden: dict[str, np.ndarray], case: str
+) -> None:
     meta = json.loads(str(golden["meta"]))
     state = filled_state(layout["small"])
     assert checksum(state) == pytest.approx(tuple(meta["fill_checksum"]), rel=1e-12)

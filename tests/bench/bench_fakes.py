@@ -1,0 +1,144 @@
+"""Small methods and metrics for tests of the harness, offered through entry points like a third party's."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from methods.base import Method, Received, Scene, Transmission
+from methods.semantic.frontend import SemanticMethod
+from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
+
+
+class _Pixels(Method):
+    """Sends the image; 8 bits a value."""
+
+    def send(self, scene: Scene) -> Transmission:
+        sizes = tuple(image.numel() for image in scene.image)
+        return Transmission(tuple(scene.image), ({},) * len(scene), tuple(8 * s for s in sizes), sizes)
+
+    def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
+        return torch.stack(received.symbols).clamp(0, 1)
+
+
+class FakePixels(_Pixels):
+    """Shows what arrives, darkened by an option."""
+
+    name = "fake_pixels"
+    title = "Fake pixels"
+    default_options: ClassVar[Mapping[str, Any]] = {"gain": 1.0}
+
+    def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
+        return super().receive(received, rngs) * self.options["gain"]
+
+
+class FakeSlow(FakePixels):
+    """Takes BENCH_FAKE_SECONDS a batch."""
+
+    name = "fake_slow"
+
+    def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
+        time.sleep(float(os.environ.get("BENCH_FAKE_SECONDS", "0")))
+        return super().receive(received, rngs)
+
+
+class FakeNetwork(_Pixels):
+    """Convolutions, whose sums depend on threads and batches if anything does, and noise from the receiver's stream."""
+
+    name = "fake_network"
+    title = "Fake network"
+
+    def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
+        weights = torch.Generator().manual_seed(0)
+        x = torch.stack(received.symbols)
+        for channels in ((32, 3), (32, 32), (3, 32)):
+            x = F.conv2d(x, torch.randn((*channels, 3, 3), generator=weights) / (9 * channels[1]) ** 0.5, padding=1)
+            x = F.silu(x)
+        noise = torch.stack([torch.randn(x.shape[1:], generator=rng) for rng in rngs])
+        return torch.sigmoid(x + 0.1 * noise)
+
+
+class FakeMaps(SemanticMethod):
+    """A semantic method whose pictures are the strongest map's number as a grey value."""
+
+    name = "fake_maps"
+    title = "Fake maps"
+    default_options: ClassVar[Mapping[str, Any]] = {"drop_absent": True}
+
+    def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
+        return (maps.argmax(dim=1, keepdim=True).float() / maps.shape[1]).expand(-1, 3, -1, -1)
+
+
+class FakeFaulty(_Pixels):
+    """Breaks the contract in the way that its option says."""
+
+    name = "fake_faulty"
+    title = "Fake faulty"
+    default_options: ClassVar[Mapping[str, Any]] = {"fault": "raise"}
+
+    def send(self, scene: Scene) -> Transmission:
+        sent = super().send(scene)
+        if self.options["fault"] != "loud":
+            return sent
+        return Transmission(tuple(s + 1 for s in sent.symbols), sent.side_info, sent.bits, sent.channel_uses)
+
+    def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
+        pictures = super().receive(received, rngs)
+        faults = {"nan": pictures * float("nan"), "shape": pictures[:, :, 1:], "loud": pictures}
+        return faults[self.options["fault"]]
+
+
+class FakeMse(Metric):
+    """Mean squared error; its ± is the spread over scenes."""
+
+    name = "FakeMSE"
+    higher_is_better = False
+
+    @property
+    def protocol(self) -> str:
+        return "mean over pixels"
+
+    def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
+        return {"mse": (comparison.generated - comparison.original).square().mean(dim=(1, 2, 3)).numpy()}
+
+    def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
+        values = measured["mse"].astype(np.float64)
+        return [Score(self.name, float(values.mean()), float(values.std()), len(values))]
+
+    def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {self.name: measured["mse"].astype(np.float64)}
+
+
+class FakeVariant(FakeMse):
+    """A distance with its features in its name, like FID[lite0]."""
+
+    name = "FakeFID[tiny]"
+
+
+class FakeMisfit(FakeMse):
+    """Does not fit any data set."""
+
+    name = "FakeMisfit"
+
+    def __init__(self, context: MetricContext) -> None:
+        raise MetricError(f"no judge for {context.dataset}")
+
+
+class FakeLate(FakeMse):
+    """Finds out only while measuring that it cannot."""
+
+    name = "FakeLate"
+
+    def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
+        raise MetricError("these scenes lack what it needs")
+
+
+METHODS = {m.name: m.__name__ for m in (FakePixels, FakeSlow, FakeNetwork, FakeMaps, FakeFaulty)}
+METRICS = {m.name: m.__name__ for m in (FakeMse, FakeVariant, FakeMisfit, FakeLate)}

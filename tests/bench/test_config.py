@@ -1,0 +1,75 @@
+"""bench.toml: the documented defaults are the real ones, and mistakes in it are named with the nearest key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.config import Config, load_config, read_config
+from bench.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "bench.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_documented_defaults_are_the_defaults() -> None:
+    documented, default = read_config(ROOT / "bench.toml"), Config()
+    assert documented.run.model_copy(update={"out": default.run.out}) == default.run
+    assert documented.run.out == ROOT / default.run.out
+    assert documented.channel == default.channel
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_config() == Config()
+
+
+def test_the_working_folder_is_looked_at_and_a_named_file_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "[run]\nscenes = 5\n")
+    (tmp_path / "other.toml").write_text("[run]\nscenes = 6\n")
+    assert load_config().run.scenes == 5
+    assert load_config(tmp_path / "other.toml").run.scenes == 6
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, '[run]\nout = "here"\n[data.cityscapes]\nroot = "cs"\n[methods.smis]\nweights_dir = "w"\n')
+    config = read_config(path)
+    assert config.run.out == tmp_path / "here"
+    assert config.data["cityscapes"].root == tmp_path / "cs"
+    assert config.methods["smis"].weights_dir == tmp_path / "w"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[run]\nscene = 3\n", "unknown key 'scene' in [run] of {path}; did you mean 'scenes'?"),
+        ("[runn]\nscenes = 3\n", "unknown key 'runn' in {path}; did you mean 'run'?"),
+        (
+            "[channel]\ncalibrate = 'eq1'\n",
+            "unknown key 'calibrate' in [channel] of {path}; did you mean 'calibration'?",
+        ),
+        ("[data.camvid]\nrooot = 'x'\n", "unknown key 'rooot' in [data.camvid] of {path}; did you mean 'root'?"),
+        ("[methods.smis]\noption = {}\n", "unknown key 'option' in [methods.smis] of {path}; did you mean 'options'?"),
+        ("[run]\nscenes = 0\n", "run.scenes in {path}"),
+        ("[run]\nscenes = 'many'\n", "run.scenes in {path}"),
+        ("[run\n", "{path} is not valid TOML"),
+    ],
+)
+def test_mistakes_are_one_line_with_file_and_key(tmp_path: Path, text: str, told: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(UsageError) as error:
+        read_config(path)
+    assert told.format(path=path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_named_file_that_is_absent_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no configuration file .*absent\.toml"):
+        load_config(tmp_path / "absent.toml")

@@ -1,0 +1,245 @@
+"""The sweep: bit-identical however it is run, resumable after any kill, safe to run twice at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import bench_fakes
+import numpy as np
+import pytest
+import torch
+from conftest import Answer, manifests, pictures
+from PIL import Image
+
+from methods.base import Received
+
+Cli = Callable[..., Answer]
+Start = Callable[..., "subprocess.Popen[str]"]
+NETWORK = ("run", "--methods", "fake_network", "--psnr", "100,10", "--seeds", "0,1")
+
+
+def decoded(out: Path) -> dict[str, np.ndarray]:
+    return {name: np.array(Image.open(out / name), dtype=int) for name in pictures(out)}
+
+
+def table(cli: Cli, out: str) -> str:
+    answer = cli("table", "FakeMSE", "--out", out, "--format", "csv")
+    assert answer.code == 0, answer.err
+    return answer.out
+
+
+def test_pictures_are_bit_identical_for_any_jobs_backend_and_order(cli: Cli, fakes: Path) -> None:
+    assert cli(*NETWORK, "--out", "one").code == 0
+    two = cli(*NETWORK, "--out", "two", "--jobs", "2", "--backend", "loky")
+    assert two.code == 0, two.err
+    assert cli(*NETWORK, "--out", "threads", "--jobs", "3", "--backend", "threading").code == 0
+    turned = ("run", "--methods", "fake_network", "--psnr", "10", "--seeds", "1,0")
+    assert cli(*turned, "--out", "turned").code == 0
+    one = pictures(fakes / "one")
+    assert len(one) == 4 * 3
+    assert pictures(fakes / "two") == one
+    assert pictures(fakes / "threads") == one
+    part = pictures(fakes / "turned")
+    assert part == {name: one[name] for name in part}
+    assert len(part) == 2 * 3
+    assert table(cli, "one") == table(cli, "two")
+
+
+def test_methods_run_on_one_thread_whatever_the_process_had(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    receive = bench_fakes.FakePixels.receive
+
+    def spy(self: bench_fakes.FakePixels, received: Received, rngs: list[torch.Generator]) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return receive(self, received, rngs)
+
+    monkeypatch.setattr(bench_fakes.FakePixels, "receive", spy)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        assert cli("run", "--psnr", "10", "--out", "o").code == 0
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1]
+
+
+def test_a_receiver_gets_symbols_side_information_and_generators_only(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def spy(self: bench_fakes.FakePixels, received: Received, rngs: list[torch.Generator]) -> torch.Tensor:
+        seen.extend([received, *rngs])
+        return torch.stack(received.symbols)
+
+    monkeypatch.setattr(bench_fakes.FakePixels, "receive", spy)
+    assert cli("run", "--psnr", "10", "--out", "o").code == 0
+    assert type(seen[0]) is Received
+    assert set(vars(seen[0])) == {"symbols", "side_info"}
+    assert all(type(rng) is torch.Generator for rng in seen[1:])
+    assert len(seen) == 1 + 3
+
+
+def test_another_batch_size_moves_no_pixel_by_more_than_one(cli: Cli, fakes: Path) -> None:
+    for size in ("1", "2", "8"):
+        assert cli(*NETWORK, "--batch-size", size, "--out", f"b{size}").code == 0
+    whole = decoded(fakes / "b8")
+    for size in ("1", "2"):
+        other = decoded(fakes / f"b{size}")
+        assert other.keys() == whole.keys()
+        assert max(np.abs(other[name] - whole[name]).max() for name in whole) <= 1
+
+
+def test_methods_that_send_the_same_meet_the_same_noise(cli: Cli, fakes: Path) -> None:
+    assert cli("run", "--methods", "fake_pixels,fake_slow", "--psnr", "10", "--out", "o").code == 0
+    found = pictures(fakes / "o")
+    first = [data for name, data in found.items() if "/fake_pixels/" in name]
+    second = [data for name, data in found.items() if "/fake_slow/" in name]
+    assert len(first) == 3
+    assert first == second
+    assert len(set(first)) == 3
+
+
+def test_a_kill_loses_no_finished_cell_and_changes_no_number(cli: Cli, start: Start, fakes: Path) -> None:
+    sweep = ("run", "--methods", "fake_pixels,fake_slow", "--psnr", "all")
+    process = start(*sweep, "--out", "killed", BENCH_FAKE_SECONDS="0.4")
+    out = fakes / "killed"
+    limit = time.time() + 60
+    while sum("/fake_slow/" in name for name in manifests(out)) < 2:
+        assert process.poll() is None, process.communicate()
+        assert time.time() < limit
+        time.sleep(0.02)
+    time.sleep(0.2)  # now it is in the middle of a cell
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    finished = manifests(out)
+    assert 2 <= len(finished) < 14
+    assert not (out / "results.parquet").exists()
+    resumed = cli(*sweep, "--out", "killed")
+    assert resumed.code == 0, resumed.err
+    assert "damaged" not in resumed.err
+    assert f"{14 - len(finished)} computed, {len(finished)} from the cache" in resumed.out
+    after = manifests(out)
+    assert {name: after[name] for name in finished} == finished
+    assert list((out / "tmp").iterdir()) == []
+    assert cli(*sweep, "--out", "whole").code == 0
+    assert table(cli, "killed") == table(cli, "whole")
+    assert pictures(out) == pictures(fakes / "whole")
+
+
+def test_two_runs_at_once_into_one_cache_do_no_harm(cli: Cli, start: Start, fakes: Path) -> None:
+    sweep = ("run", "--methods", "fake_slow", "--psnr", "all", "--out", "shared")
+    both = [start(*sweep, BENCH_FAKE_SECONDS="0.1") for _ in range(2)]
+    said = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert not any("damaged" in err or "Traceback" in err for _, err in said)
+    again = cli(*sweep)
+    assert "0 computed, 7 from the cache" in again.out
+    assert list((fakes / "shared" / "tmp").iterdir()) == []
+    assert cli(*sweep[:-1], "alone").code == 0
+    assert table(cli, "shared") == table(cli, "alone")
+
+
+@pytest.mark.parametrize("which", ["*.png", "manifest.json"])
+def test_a_flipped_byte_is_reported_and_only_that_cell_computed_again(cli: Cli, fakes: Path, which: str) -> None:
+    sweep = ("run", "--psnr", "10,5", "--out", "o")
+    assert cli(*sweep).code == 0
+    before = pictures(fakes / "o")
+    victim = sorted((fakes / "o" / "cells").rglob(which))[0]
+    damaged = bytearray(victim.read_bytes())
+    damaged[len(damaged) // 2] ^= 4
+    victim.write_bytes(damaged)
+    again = cli(*sweep)
+    assert again.code == 0
+    assert "1 computed, 1 from the cache" in again.out
+    assert again.err.count("warning: damaged cache entry") == 1
+    assert victim.name in again.err
+    assert pictures(fakes / "o") == before
+
+
+def test_a_flipped_byte_in_a_measurement_costs_only_the_measurement(cli: Cli, fakes: Path) -> None:
+    assert cli("run", "--psnr", "10", "--out", "o").code == 0
+    before = table(cli, "o")
+    victim = next((fakes / "o" / "metrics").rglob("arrays.npz"))
+    victim.write_bytes(victim.read_bytes()[:-1] + b"\0\0")
+    again = cli("run", "--psnr", "10", "--out", "o")
+    assert "0 computed, 1 from the cache" in again.out
+    assert "arrays.npz" in again.err
+    assert table(cli, "o") == before
+
+
+def test_another_metric_is_measured_on_the_cached_pictures(cli: Cli, fakes: Path) -> None:
+    assert cli("run", "--psnr", "10", "--out", "o").code == 0
+    more = cli("run", "--psnr", "10", "--metrics", "FakeMSE,FakeFID", "--out", "o")
+    assert "0 computed, 1 from the cache" in more.out
+    assert cli("table", "FakeFID", "--out", "o").code == 0
+
+
+def test_one_failing_method_costs_no_other_cell(cli: Cli, fakes: Path) -> None:
+    answer = cli("run", "--methods", "fake_faulty,fake_pixels", "--psnr", "10", "--out", "o")
+    assert answer.code == 1
+    assert "failed: fake_faulty on streets, awgn-paper-peak@10, seed 0: KeyError: 'raise'" in answer.err
+    assert "Traceback (most recent" not in answer.err
+    assert "KeyError" in (fakes / "o" / "failures.log").read_text()
+    assert "fake_pixels" in table(cli, "o")
+    assert "fake_faulty" not in table(cli, "o")
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("loud", "with amplitude 2; the limit is 1"),
+        ("nan", "returned pictures with NaN or infinite values"),
+        ("shape", "returned pictures of shape (3, 3, 31, 64), not (3, 3, 32, 64)"),
+    ],
+)
+def test_a_method_that_breaks_the_contract_is_told_how(cli: Cli, fakes: Path, fault: str, told: str) -> None:
+    answer = cli("run", "--methods", f"fake_faulty:fault={fault}", "--psnr", "100", "--out", "o")
+    assert answer.code == 1
+    assert told in answer.err
+    assert manifests(fakes / "o") == {}
+
+
+def test_a_metric_that_cannot_measure_is_named_once_and_left_out(cli: Cli) -> None:
+    answer = cli("run", "--metrics", "FakeMisfit,FakeLate,FakeMSE", "--psnr", "10,5", "--out", "o")
+    assert answer.code == 0
+    assert answer.err.count("no judge for streets") == 1
+    assert answer.err.count("these scenes lack what it needs") == 1
+
+
+def test_a_full_disk_stops_the_run_and_names_the_file(cli: Cli, fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        if self.suffix == ".png":
+            raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    answer = cli("run", "--psnr", "10,5", "--out", "o")
+    assert answer.code == 1
+    assert "00000-test-000000.png: the disk is full; free some space or choose another folder with --out" in answer.err
+    assert answer.err.count("\n") == 1
+    assert manifests(fakes / "o") == {}
+    assert list((fakes / "o" / "tmp").iterdir()) == []
+
+
+def test_workers_share_the_devices_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    import uuid
+
+    from bench.device import Devices
+    from bench.worker import Worker
+
+    devices = Devices("cuda", ("cuda:0", "cuda:1"))
+    run_id = f"test-{uuid.uuid4().hex}"
+    workers = [Worker() for _ in range(3)]
+    given = [worker.device(devices, run_id) for worker in workers]
+    assert given == ["cuda:0", "cuda:1", "cuda:0"]
+    assert workers[1].device(devices, run_id) == "cuda:1"

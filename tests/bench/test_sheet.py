@@ -1,0 +1,82 @@
+"""The contact sheet: pictures from the cache in their places, received maps in the label colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from conftest import Answer
+from PIL import Image
+
+from bench.scenes.labels import CITYSCAPES
+from bench.scenes.registry import open_dataset
+from bench.sheet import GAP, HEADER, MARGIN, paint_labels, paint_received
+from methods.base import Received
+
+Cli = Callable[..., Answer]
+
+
+def test_received_maps_are_painted_with_the_strongest_class_and_without_edges() -> None:
+    kept = (7, 23, CITYSCAPES.size)  # road, sky, edges
+    maps = torch.tensor([[[0.9, 0.2]], [[0.1, 0.3]], [[5.0, 5.0]]])
+    painted = paint_received(Received((maps,), ({"kept": kept},)), CITYSCAPES)
+    assert painted.tolist() == [[list(CITYSCAPES.palette[7]), list(CITYSCAPES.palette[23])]]
+
+
+def test_a_received_picture_is_shown_clipped_and_other_symbols_not_at_all() -> None:
+    symbols = torch.tensor([-1.0, 0.5, 2.0]).reshape(3, 1, 1)
+    assert paint_received(Received((symbols,), ({},)), CITYSCAPES).tolist() == [[[0, 128, 255]]]
+    assert paint_received(Received((torch.zeros(7),), ({},)), CITYSCAPES) is None
+
+
+def test_the_sheet_shows_truth_maps_and_pictures(cli: Cli, fakes: Path) -> None:
+    answer = cli("run", "--methods", "fake_pixels,fake_maps", "--psnr", "100,10", "--out", "o")
+    assert answer.code == 0, answer.err
+    answer = cli("sheet", "--scenes", "2", "--psnr", "100,10,1", "--out", "o")
+    assert answer.code == 0, answer.err
+    with Image.open(Path(answer.out.strip())) as picture:
+        sheet = np.array(picture)
+    factor = 4  # 64 pixels wide becomes at least 240
+    high, wide = 32 * factor, 64 * factor
+    blocks, rows, columns = 2, 2, 4  # scenes; PSNRs that were run; truth, received map and the two methods
+    assert sheet.shape == (
+        HEADER + blocks * (rows * (high + GAP) + 2 * GAP),
+        GAP + columns * (wide + GAP) + MARGIN,
+        3,
+    )
+
+    def shown(scene: int, row: int, column: int) -> np.ndarray:
+        top = HEADER + scene * (rows * (high + GAP) + 2 * GAP) + row * (high + GAP)
+        left = GAP + column * (wide + GAP) + (MARGIN if column else 0)
+        return sheet[top : top + high : factor, left : left + wide : factor]
+
+    source = open_dataset("streets", size=(32, 64))
+    for number, scene_id in enumerate(source.ids("test", 2)):
+        scene = source.load("test", scene_id)
+        labels = paint_labels(scene.labels, CITYSCAPES)
+        assert np.array_equal(shown(number, 0, 0), scene.image)
+        assert np.array_equal(shown(number, 1, 0), labels)
+        assert np.array_equal(shown(number, 0, 1), labels)  # the map came through the clean channel
+        noisy = (shown(number, 1, 1) == labels).all(axis=2).mean()
+        assert 0.05 < noisy < 0.95
+        assert np.array_equal(shown(number, 0, 2), scene.image)
+        assert not np.array_equal(shown(number, 1, 2), scene.image)
+
+
+def test_a_single_psnr_leaves_room_for_the_labels(cli: Cli, fakes: Path) -> None:
+    assert cli("run", "--psnr", "10", "--out", "o").code == 0
+    answer = cli("sheet", "--scenes", "1", "--psnr", "10", "--out", "o")
+    assert answer.code == 0, answer.err
+    with Image.open(Path(answer.out.strip())) as picture:
+        assert picture.height == HEADER + 2 * (32 * 4 + GAP) + 2 * GAP
+
+
+def test_a_psnr_that_was_not_run_is_refused_and_a_lost_cache_is_named(cli: Cli, fakes: Path) -> None:
+    assert cli("run", "--psnr", "10", "--out", "o").code == 0
+    answer = cli("sheet", "--psnr", "20", "--out", "o")
+    assert (answer.code, "no cell at PSNR 20" in answer.err) == (2, True)
+    (fakes / "o" / "cells").rename(fakes / "o" / "gone")
+    answer = cli("sheet", "--out", "o")
+    assert (answer.code, "holds none of the last run's cells" in answer.err) == (1, True)

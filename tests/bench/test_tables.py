@@ -1,0 +1,182 @@
+"""Results and tables: tidy rows with their origin, and four renderings of the same numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Answer
+
+from bench.errors import BenchError, UsageError
+from bench.results import COLUMNS, read_results, write_results
+from bench.tables import metric_tables, render
+
+Cli = Callable[..., Answer]
+
+
+def frame(values: dict[tuple[str, float, int], tuple[float, float | None]], **other: object) -> pd.DataFrame:
+    """Set-level rows: (method, psnr, seed) -> (value, std)."""
+    base = {
+        "dataset": "streets", "split": "test", "size": "64x128", "scale": "embedded", "channel": "awgn-paper-peak",
+        "sigma": 0.36, "true_snr_db": 8.9, "scene": "all", "metric": "mIoU", "scenes": 32, "higher_is_better": True,
+        "protocol": "gt|judge=x", **other,
+    }  # fmt: skip
+    rows = [
+        {**base, "method": m, "psnr": p, "seed": s, "value": v, "std": math.nan if d is None else d}
+        for (m, p, s), (v, d) in values.items()
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+TWO = frame(
+    {
+        ("gesco", 100.0, 0): (0.75, 0.125),
+        ("gesco", 1.0, 0): (0.5, 0.25),
+        ("smis_x", 100.0, 0): (0.875, 0.0625),
+        ("smis_x", 1.0, 0): (0.25, None),
+    }
+)
+
+
+def test_text_marks_the_best_and_says_how_the_numbers_were_made() -> None:
+    lines = render(TWO, "miou").splitlines()
+    assert lines[0].split() == ["mIoU", "↑", "100", "1"]
+    assert lines[2].split() == ["gesco", "0.750", "±", "0.125", "*0.500", "±", "0.250"]
+    assert lines[3].split() == ["smis_x", "*0.875", "±", "0.062", "0.250"]
+    for told in (
+        "streets test at 64x128",
+        "embedded",
+        "32 scenes",
+        "seeds 0",
+        "paper calibration",
+        "gt|judge=x",
+        "8.9",
+    ):
+        assert told in lines[-1]
+
+
+def test_markdown_is_a_table_with_the_best_in_bold() -> None:
+    lines = render(TWO, "mIoU", "md").splitlines()
+    assert lines[:4] == [
+        "| mIoU ↑ | 100 | 1 |",
+        "| --- | ---: | ---: |",
+        "| gesco | 0.750 ± 0.125 | **0.500** ± 0.250 |",
+        "| smis_x | **0.875** ± 0.062 | 0.250 |",
+    ]
+
+
+def test_csv_has_full_precision_and_reads_back() -> None:
+    text = render(frame({("a", 10.0, 0): (1 / 3, 1 / 7), ("b", 10.0, 0): (0.5, None)}), "mIoU", "csv")
+    rows = list(csv.reader(io.StringIO("".join(line + "\n" for line in text.splitlines() if line[0] != "#"))))
+    assert rows[0] == ["method", "10", "10_std"]
+    assert [float(x) for x in rows[1][1:]] == [1 / 3, 1 / 7]
+    assert rows[2] == ["b", "0.5", ""]
+
+
+def test_latex_escapes_names_and_bolds_the_best() -> None:
+    text = render(TWO, "mIoU", "latex")
+    assert r"smis\_x & \textbf{0.875} $\pm$ 0.062 & 0.250 \\" in text
+    assert r"mIoU $\uparrow$ & 100 & 1 \\" in text
+    assert text.count(r"\begin") == text.count(r"\end") == 2
+    assert not any(sign in text for sign in "±↑∞")
+
+
+def test_for_a_distance_the_lowest_is_best() -> None:
+    rows = frame({("a", 10.0, 0): (2.0, None), ("b", 10.0, 0): (1.0, None)}, metric="LPIPS", higher_is_better=False)
+    (table,) = metric_tables(rows, "LPIPS")
+    assert table.arrow == "↓"
+    assert table.best(0) == {"b"}
+
+
+def test_seeds_are_averaged_and_their_spread_is_used_where_scenes_give_none() -> None:
+    (table,) = metric_tables(frame({("a", 10.0, 0): (1.0, None), ("a", 10.0, 1): (3.0, None)}), "mIoU")
+    assert (table.entries["a"][0].value, table.entries["a"][0].std) == (2.0, 1.0)
+    (table,) = metric_tables(frame({("a", 10.0, 0): (1.0, 0.5), ("a", 10.0, 1): (3.0, 0.25)}), "mIoU")
+    assert (table.entries["a"][0].value, table.entries["a"][0].std) == (2.0, 0.375)
+
+
+def test_an_undefined_value_is_said_and_never_best() -> None:
+    rows = frame({("a", 10.0, 0): (math.nan, None), ("b", 10.0, 0): (0.1, None), ("c", 10.0, 0): (0.2, None)})
+    assert "undefined" in render(rows, "mIoU")
+    assert metric_tables(rows, "mIoU")[0].best(0) == {"c"}
+
+
+def test_what_was_not_run_is_a_dash() -> None:
+    rows = frame({("a", 10.0, 0): (0.5, None), ("a", 5.0, 0): (0.5, None), ("b", 10.0, 0): (0.1, None)})
+    assert render(rows, "mIoU").splitlines()[3].split() == ["b", "0.100", "-"]
+
+
+def test_each_data_set_and_channel_convention_has_its_own_table() -> None:
+    one = frame({("a", 10.0, 0): (0.5, None)})
+    rows = pd.concat([one, one.assign(channel="awgn-eq1-peak"), one.assign(dataset="camvid", scale="paper")])
+    captions = [table.caption for table in metric_tables(rows, "mIoU")]
+    assert len(captions) == 3
+    assert "eq1 calibration" in captions[1]
+    assert "camvid" in captions[2]
+    assert "scale: paper" in captions[2]
+
+
+def test_big_numbers_have_no_decimals() -> None:
+    (line,) = [row for row in render(frame({("a", 10.0, 0): (1353150.4, 10.0)}), "mIoU").splitlines() if row[:1] == "a"]
+    assert line.split() == ["a", "1,353,150", "±", "10"]
+
+
+def test_unknown_names_are_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"unknown metric 'mIuo'; did you mean 'mIoU'\?"):
+        render(TWO, "mIuo")
+    with pytest.raises(UsageError, match="unknown format 'markdwn'"):
+        render(TWO, "mIoU", "markdwn")
+    both = pd.concat([TWO.assign(metric="FID[a]"), TWO.assign(metric="FID[b]")])
+    with pytest.raises(UsageError, match="ambiguous"):
+        render(both, "FID")
+
+
+def test_rows_are_tidy_and_say_where_they_come_from(cli: Cli, fakes: Path) -> None:
+    answer = cli("run", "--methods", "fake_pixels,fake_maps", "--psnr", "100,10", "--out", "o")
+    assert answer.code == 0, answer.err
+    rows, facts = read_results(fakes / "o")
+    assert tuple(rows.columns) == COLUMNS
+    key = ["dataset", "method", "channel", "psnr", "seed", "scene", "metric"]
+    assert not rows.duplicated(key).any()
+    mse = rows[(rows["metric"] == "FakeMSE") & (rows["method"] == "fake_pixels")]
+    whole, single = mse[mse["scene"] == "all"], mse[mse["scene"] != "all"]
+    assert len(whole) == 2
+    assert len(single) == 2 * 3
+    clean = whole[whole["psnr"] == 100].iloc[0]
+    assert (clean["value"], clean["sigma"], clean["true_snr_db"]) == (0.0, 0.0, math.inf)
+    noisy = whole[whole["psnr"] == 10].iloc[0]
+    assert (noisy["sigma"], noisy["protocol"]) == (0.36, "mean over pixels")
+    assert noisy["true_snr_db"] == pytest.approx(8.87, abs=0.01)
+    assert noisy["value"] == pytest.approx(single[single["psnr"] == 10]["value"].mean())
+    uses = rows[(rows["metric"] == "channel_uses") & (rows["method"] == "fake_pixels") & (rows["scene"] == "all")]
+    assert set(uses["value"]) == {3 * 32 * 64}
+    assert set(rows["metric"]) == {"FakeMSE", "bits", "channel_uses", "seconds"}
+    assert facts["datasets"]["streets"]["scenes_asked"] == facts["datasets"]["streets"]["scenes_used"] == 3
+    assert facts["weights_sha256"] == {"fake_pixels": None, "fake_maps": None}
+    assert facts["cells_computed_now"] == 4
+    assert {"commit", "dirty", "python", "packages", "devices", "cpu", "wall_seconds", "command", "date"} <= set(facts)
+
+
+def test_the_three_files_agree(cli: Cli, fakes: Path) -> None:
+    assert cli("run", "--psnr", "10", "--out", "o").code == 0
+    rows, facts = read_results(fakes / "o")
+    assert json.loads((fakes / "o" / "provenance.json").read_text()) == facts
+    text = (fakes / "o" / "results.csv").read_text()
+    header = dict(line[2:].split(": ", 1) for line in text.splitlines() if line.startswith("# "))
+    assert {key: json.loads(value) for key, value in header.items()} == facts
+    back = pd.read_csv(fakes / "o" / "results.csv", comment="#")
+    pd.testing.assert_frame_equal(back, rows, check_dtype=False)
+
+
+def test_a_damaged_results_file_is_named(tmp_path: Path) -> None:
+    write_results(TWO, {"schema": 1}, tmp_path)
+    path = tmp_path / "results.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(BenchError, match=r"results\.parquet is damaged"):
+        read_results(tmp_path)

@@ -1,0 +1,156 @@
+"""GESCO as a method and as a training, on tiny inputs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench.scenes.base import stack
+from bench.scenes.registry import open_dataset
+from methods.base import MethodContext, MethodError, Received, Scene
+from methods.diffusion.unet import SemanticUNet, UNetConfig
+from methods.gesco.method import Gesco
+from methods.gesco.profiles import NOISE_LEVELS, profile_for
+from methods.gesco.task import GescoTask, corrupted_maps, draw_noise_levels
+from methods.registry import build_method, parse_spec
+from methods.semantic.fds import fast_denoise
+from methods.semantic.maps import instance_edges, one_hot
+from methods.weights import weights_name, write_weights
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    source = open_dataset("streets")
+    return stack([source.load("test", i) for i in source.ids("test", 2)], source.label_space)
+
+
+@pytest.fixture(scope="module")
+def context(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> MethodContext:
+    """A context whose weights folder holds a randomly initialised embedded network."""
+    folder = tmp_path_factory.mktemp("weights")
+    context = MethodContext("streets", scene.label_space, 64, 128, weights_dir=folder)
+    torch.manual_seed(0)
+    network = SemanticUNet(profile_for(context).network)
+    write_weights(folder / weights_name("gesco", context), network.state_dict(), {"card": "random"})
+    return context
+
+
+def received(method: Gesco, scene: Scene) -> Received:
+    sent = method.send(scene)
+    return Received(sent.symbols, sent.side_info)
+
+
+def generators(count: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(i) for i in range(count)]
+
+
+def test_sender_keeps_present_classes_and_counts_their_list(context: MethodContext, scene: Scene) -> None:
+    method = Gesco(context, {"steps": 2})
+    sent = method.send(scene)
+    for symbols, info, bits, uses, labels in zip(
+        sent.symbols, sent.side_info, sent.bits, sent.channel_uses, scene.labels, strict=True
+    ):
+        assert list(info["kept"]) == [*sorted(set(labels.flatten().tolist())), 35]
+        assert symbols.shape == (len(info["kept"]), 64, 128)
+        assert uses == symbols.numel()
+        assert symbols.max() == 1.0  # peak power P = 1
+        assert bits > 35
+
+
+def test_received_maps_are_padded_with_clean_zero_maps(context: MethodContext, scene: Scene) -> None:
+    method = Gesco(context, {"steps": 2})
+    maps = method.received_maps(received(method, scene))
+    clean = torch.cat([one_hot(scene.labels, 35), instance_edges(scene.labels, scene.instances)], dim=1)
+    assert torch.equal(maps, fast_denoise(clean))
+    raw = Gesco(context, {"steps": 2, "fds": False})
+    assert torch.equal(raw.received_maps(received(raw, scene)), clean)
+
+
+def test_a_picture_depends_on_its_own_generator_only(context: MethodContext, scene: Scene) -> None:
+    method = Gesco(context, {"steps": 3})
+    both = method.receive(received(method, scene), generators(2))
+    assert both.shape == (2, 3, 64, 128)
+    assert both.dtype == torch.float32
+    assert 0 <= both.min() <= both.max() <= 1
+    one = received(method, scene)
+    alone = method.receive(Received(one.symbols[1:], one.side_info[1:]), generators(2)[1:])
+    assert (alone[0] - both[1]).abs().max() <= 1 / 255
+
+
+def test_spec_options_reach_the_sampler_and_the_identity(context: MethodContext) -> None:
+    method = build_method(parse_spec("gesco-nofds:steps=7"), context, {"guidance": 1.25})
+    assert isinstance(method, Gesco)
+    assert len(method.schedule) == 7
+    options = method.identity()["options"]
+    assert (options["fds"], options["steps"], options["guidance"]) == (False, 7, 1.25)
+    assert method.identity()["weights_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({"sampler": "euler"}, "unknown sampler"), ({"steps": 1}, "steps must be between"),
+                          ({"codec": "gif"}, "unknown codec")]
+)
+def test_impossible_options_are_named(context: MethodContext, options: dict, said: str) -> None:
+    with pytest.raises(MethodError, match=said):
+        Gesco(context, options)
+
+
+def test_missing_weights_name_the_file_and_the_remedy(scene: Scene, tmp_path: Path) -> None:
+    context = MethodContext("streets", scene.label_space, 32, 32, weights_dir=tmp_path)
+    with pytest.raises(MethodError, match=r"gesco-streets-32x32\.safetensors.*bench train gesco"):
+        Gesco(context)
+
+
+def test_weights_of_another_network_are_refused_with_a_list(context: MethodContext, tmp_path: Path) -> None:
+    other = SemanticUNet(UNetConfig(width=8, multipliers=(1, 1), blocks=1, groups=4, head_channels=8, patch=2))
+    folder = MethodContext("streets", context.label_space, 64, 128, weights_dir=tmp_path)
+    write_weights(tmp_path / weights_name("gesco", folder), other.state_dict(), {})
+    with pytest.raises(MethodError, match="do not fit the network: missing"):
+        Gesco(folder)
+
+
+def test_noise_levels_are_the_papers_with_psnr_100_favoured() -> None:
+    drawn = Counter(draw_noise_levels(9000, torch.Generator().manual_seed(0)).tolist())
+    assert set(drawn) == set(np.float32(NOISE_LEVELS).tolist())
+    assert drawn[0.0] / 9000 == pytest.approx(1 / 3, abs=0.03)
+    assert drawn[np.float32(0.9).item()] / 9000 == pytest.approx(1 / 9, abs=0.02)
+
+
+def test_training_sees_what_the_receiver_would_see(scene: Scene) -> None:
+    clean = torch.cat([one_hot(scene.labels, 35), instance_edges(scene.labels, scene.instances)], dim=1)
+    sigma = torch.tensor([0.0, 0.6])
+    maps = corrupted_maps(clean, sigma, torch.Generator().manual_seed(0), behind_fds=False)
+    assert torch.equal(maps[0], clean[0])
+    present = clean[1].amax(dim=(1, 2)) > 0
+    noise = (maps[1] - clean[1])[present]
+    assert noise.std().item() == pytest.approx(0.6, rel=0.02)
+    assert torch.corrcoef(noise.flatten(1))[0, 1].abs() < 0.1  # independent noise per channel
+    assert not maps[1][~present].any()  # dropped classes stay clean
+    behind = corrupted_maps(clean, sigma, torch.Generator().manual_seed(0), behind_fds=True)
+    assert torch.equal(behind[0], fast_denoise(clean[:1])[0])
+
+
+def test_training_lowers_the_loss_and_exports_loadable_weights(scene: Scene, tmp_path: Path) -> None:
+    context = MethodContext("streets", scene.label_space, 64, 128, weights_dir=tmp_path)
+    torch.manual_seed(0)
+    task = GescoTask(context, behind_fds=False)
+    generator = torch.Generator().manual_seed(0)
+    losses = [task.step(scene, generator, step)["denoising"] for step in range(12)]
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])
+    write_weights(tmp_path / weights_name("gesco", context), task.export(), {"card": "test"})
+    assert Gesco(context, {"steps": 2}).weights_digest()
+    assert task.sample(scene, generator).shape == scene.image.shape
+
+
+def test_the_fdstrain_recipe_switches_to_maps_behind_fds(scene: Scene) -> None:
+    context = MethodContext("streets", scene.label_space, 64, 128)
+    task = GescoTask(context, behind_fds=True)
+    raw = GescoTask(context, behind_fds=False)
+    switch = profile_for(context).behind_fds_from
+    for step, same in ((switch - 1, True), (switch, False)):
+        maps = [t.conditioning(scene, torch.Generator().manual_seed(5), step) for t in (task, raw)]
+        assert torch.equal(*maps) == same

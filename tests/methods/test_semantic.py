@@ -1,0 +1,109 @@
+"""The semantic front end: maps, edges, absent-class drop, codecs and FDS."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from methods.semantic.codec import CODECS
+from methods.semantic.fds import fast_denoise
+from methods.semantic.maps import instance_edges, keep_channels, one_hot, present_labels, restore_channels
+
+DATA = Path(__file__).parent / "data" / "diffusion_small.npz"
+LABELS = hnp.arrays(np.int64, (12, 16), elements=st.integers(0, 6))
+
+
+def maps_of(labels: np.ndarray) -> torch.Tensor:
+    tensor = torch.from_numpy(labels)[None]
+    return torch.cat([one_hot(tensor, 7), instance_edges(tensor, torch.zeros_like(tensor))], dim=1)[0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(LABELS)
+def test_maps_are_a_partition_and_give_the_labels_back(labels: np.ndarray) -> None:
+    maps = maps_of(labels)[:7]
+    assert torch.equal(maps.sum(0), torch.ones(12, 16))
+    assert np.array_equal(maps.argmax(0).numpy(), labels)
+
+
+@settings(max_examples=30, deadline=None)
+@given(LABELS)
+def test_dropping_absent_classes_loses_nothing(labels: np.ndarray) -> None:
+    maps = maps_of(labels)
+    kept = (*present_labels(torch.from_numpy(labels), 7), 7)
+    assert torch.equal(restore_channels(keep_channels(maps, kept), kept, 8), maps)
+
+
+def test_labels_outside_the_label_space_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"outside 0\.\.6"):
+        one_hot(torch.full((1, 2, 2), 9), 7)
+
+
+def test_edges_mark_both_sides_of_stuff_and_of_instances() -> None:
+    labels = torch.tensor([[[1, 1, 1, 2]]])
+    instances = torch.tensor([[[1000, 1001, 0, 0]]], dtype=torch.int32)
+    assert instance_edges(labels, instances).flatten().tolist() == [1, 1, 1, 1]
+    assert instance_edges(labels, torch.zeros_like(instances)).flatten().tolist() == [0, 0, 1, 1]
+
+
+def test_edges_equal_the_official_ones() -> None:
+    with np.load(DATA) as file:
+        whole = torch.from_numpy(file["cityscapes.instance_8bit"][:, 0].astype(np.int64))
+        edge = torch.from_numpy(file["cityscapes.edge"])
+    assert torch.equal(instance_edges(whole, torch.zeros_like(whole)), edge.float())
+
+
+@pytest.mark.parametrize("snr", [1, 10, 100])
+def test_fds_equals_the_published_receiver(snr: int) -> None:
+    with np.load(DATA) as file:
+        meta = json.loads(str(file["channel.meta"]))
+        labels = torch.from_numpy(file["channel.label"][:, 0].astype(np.int64))
+        instances = torch.from_numpy(file["channel.instance_8bit"][:, 0].astype(np.int64))
+        noise, expected = torch.from_numpy(file["channel.unit_noise_fds"]), file[f"channel.fds.snr{snr}"]
+    maps = torch.cat([one_hot(labels, 35), instance_edges(instances, torch.zeros_like(instances))], dim=1)[0]
+    kept = (*present_labels(labels, 35), 35)
+    assert list(kept[:-1]) == meta["present_classes"]
+    received = keep_channels(maps, kept) + meta["snr_to_std"][str(snr)] * noise
+    assert np.abs(fast_denoise(received).numpy() - expected[0]).max() <= 1e-6
+
+
+@settings(max_examples=20, deadline=None)
+@given(hnp.arrays(np.float32, (3, 9, 11), elements=st.floats(-2, 2, width=32)))
+def test_fds_is_average_then_maximum_of_three_by_three(maps: np.ndarray) -> None:
+    padded = np.pad(maps.astype(np.float64), ((0, 0), (1, 1), (1, 1)))
+    mean = sum(padded[:, i : i + 9, j : j + 11] for i in range(3) for j in range(3)) / 9
+    padded = np.pad(mean, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    expected = np.max([padded[:, i : i + 9, j : j + 11] for i in range(3) for j in range(3)], axis=0)
+    assert np.allclose(fast_denoise(torch.from_numpy(maps)).numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [n for n in CODECS if n != "jpeg"])
+@settings(max_examples=15, deadline=None)
+@given(labels=LABELS)
+def test_lossless_codecs_give_the_maps_back(name: str, labels: np.ndarray) -> None:
+    maps = maps_of(labels).numpy()
+    encoded = CODECS[name](maps, 7)
+    assert np.array_equal(encoded.decoded, maps)
+    assert encoded.bits == 8 * sum(len(part) for part in encoded.payload) > 0
+
+
+def test_jpeg_changes_maps_little_and_costs_real_bytes() -> None:
+    labels = np.repeat(np.arange(4, dtype=np.int64), 64).reshape(16, 16)
+    maps = maps_of(labels).numpy()
+    encoded = CODECS["jpeg"](maps, 7)
+    assert 0 < np.abs(encoded.decoded - maps).mean() < 0.1
+    assert encoded.decoded.min() >= 0
+    assert encoded.decoded.max() <= 1
+    assert len(encoded.payload) == len(maps)
+
+
+def test_packing_needs_disjoint_maps() -> None:
+    with pytest.raises(ValueError, match="overlap"):
+        CODECS["label-png"](np.ones((3, 4, 4), np.float32), 3)

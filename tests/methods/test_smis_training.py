@@ -1,0 +1,208 @@
+"""A training step does what the recipe says, and only that."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from methods.base import LabelSpace, MethodContext, MethodError, Scene
+from methods.smis.losses import (
+    VggFeatures,
+    discriminator_hinge,
+    feature_matching,
+    generator_hinge,
+    kl_divergence,
+    perceptual,
+)
+from methods.smis.network import BlockConfig, SmisConfig
+from methods.smis.profiles import SmisProfile, profile_for
+from methods.smis.task import SmisTask
+from methods.training.checkpoint import load_checkpoint, save_checkpoint
+
+SPACE = LabelSpace("thirty-five", tuple(f"class {i}" for i in range(35)), ((0, 0, 0),) * 35, (7, 8), (8,))
+CONTEXT = MethodContext("streets", SPACE, 16, 32)
+
+
+def scenes(count: int = 2, seed: int = 0) -> Scene:
+    """Two flat classes a scene, each with its own colour, and one instance."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.full((count, 16, 32), 7)
+    labels[:, 4:12, 8:20] = 8
+    image = torch.where(labels[:, None] == 8, 0.9, 0.2) * torch.rand(count, 3, 1, 1, generator=generator)
+    return Scene(image, labels, (labels == 8).int(), None, tuple(f"s{i}" for i in range(count)), SPACE)
+
+
+def small_profile() -> SmisProfile:
+    """The embedded profile with two narrow blocks."""
+    blocks = (
+        BlockConfig("head_0", 140, 70, 35, 35, 35, 35, upsample=False),
+        *(
+            BlockConfig(f"up_{i}", w, v, 1, 8, 1, 1, kernel=1)
+            for i, (w, v) in enumerate([(70, 8), (8, 8), (8, 8), (8, 8)])
+        ),
+    )
+    return dataclasses.replace(profile_for(CONTEXT), generator=SmisConfig(35, (1, 2), blocks), steps=20)
+
+
+@pytest.fixture
+def task() -> SmisTask:
+    torch.manual_seed(0)
+    return SmisTask(CONTEXT, small_profile())
+
+
+def parameters(task: SmisTask) -> dict[str, torch.Tensor]:
+    return {
+        f"{name}.{key}": value.clone()
+        for name, network in task.networks.items()
+        for key, value in network.named_parameters()
+    }
+
+
+def test_one_step_moves_all_three_networks(task: SmisTask) -> None:
+    before = parameters(task)
+    losses = task.step(scenes(), torch.Generator().manual_seed(0), 0)
+    after = parameters(task)
+    assert set(losses) == {"adversarial", "matching", "perceptual", "kl", "discriminator"}
+    for network in ("generator.conv_img", "generator.fc", "generator.head_0.conv_0", "encoder.fc_mu", "encoder.layer1"):
+        keys = [k for k in before if k.startswith(network) and k.endswith(("weight", "weight_orig"))]
+        assert keys
+        assert all(not torch.equal(before[k], after[k]) for k in keys)
+    assert not torch.equal(before["discriminator.scales.1.score.weight"], after["discriminator.scales.1.score.weight"])
+
+
+def test_adversarial_gradient_never_reaches_the_discriminator(task: SmisTask) -> None:
+    """With its rate at zero the discriminator stays; the generator's losses alone must not move it."""
+    frozen = {k: v.clone() for k, v in task.discriminator.named_parameters()}
+    for group in task.optimizers["discriminator"].param_groups:
+        group["lr"] = 0.0
+    task.profile = dataclasses.replace(task.profile, discriminator_rate=0.0)
+    task.step(scenes(), torch.Generator().manual_seed(0), 0)
+    gradients = [p.grad.clone() for p in task.judging]
+    assert all(torch.equal(v, frozen[k]) for k, v in task.discriminator.named_parameters())
+    torch.manual_seed(0)
+    twin = SmisTask(CONTEXT, dataclasses.replace(small_profile(), matching_weight=1000.0))
+    twin.step(scenes(), torch.Generator().manual_seed(0), 0)
+    assert all(torch.equal(a, p.grad) for a, p in zip(gradients, twin.judging, strict=True))
+
+
+def test_same_seed_gives_the_same_training() -> None:
+    results = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        task = SmisTask(CONTEXT, small_profile())
+        generator = torch.Generator().manual_seed(5)
+        torch.manual_seed(len(results))  # the global generator plays no part in a step
+        for step in range(2):
+            task.step(scenes(), generator, step)
+        results.append(task.export())
+    assert all(torch.equal(results[0][k], results[1][k]) for k in results[0])
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    def begin(seed: int) -> tuple[SmisTask, torch.Generator]:
+        torch.manual_seed(seed)
+        return SmisTask(CONTEXT, small_profile()), torch.Generator().manual_seed(5)
+
+    whole, generator = begin(1)
+    for step in range(2):
+        whole.step(scenes(), generator, step)
+    save_checkpoint(tmp_path / "checkpoint.pt", whole, whole.recipe(), 2, 0.0, generator)
+    whole.step(scenes(), generator, 2)
+    resumed, other = begin(2)
+    assert load_checkpoint(tmp_path / "checkpoint.pt", resumed, resumed.recipe(), other)[0] == 2
+    resumed.step(scenes(), other, 2)
+    expected, found = whole.export(), resumed.export()
+    assert all(torch.equal(expected[k], found[k]) for k in expected)
+
+
+def test_training_learns_the_colours(task: SmisTask) -> None:
+    scene = scenes(4)
+    generator = torch.Generator().manual_seed(0)
+    first = None
+    for step in range(20):
+        losses = task.step(scene, generator, step)
+        first = first or losses
+    assert losses["perceptual"] < 0.8 * first["perceptual"]
+
+
+def test_rates_are_constant_then_fall_to_zero(task: SmisTask) -> None:
+    rates = []
+    for step in (0, 9, 10, 15, 20):
+        task._schedule(step)
+        rates.append(task.optimizers["generator"].param_groups[0]["lr"] / task.profile.generator_rate)
+    assert rates == pytest.approx([1, 1, 1, 0.5, 0])
+
+
+def test_average_keeps_unit_spectral_vectors(task: SmisTask) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for step in range(3):
+        task.step(scenes(), generator, step)
+    state = task.export()
+    vectors = [v for k, v in state.items() if k.endswith(("weight_u", "weight_v"))]
+    assert vectors
+    assert all(abs(float(v.norm()) - 1) < 1e-5 for v in vectors)
+    live = task.generator.state_dict()
+    assert not torch.equal(state["conv_img.weight"], live["conv_img.weight"])
+    assert all(v.grad_fn is None and not v.requires_grad for v in state.values())
+
+
+def test_mirrored_scenes_stay_aligned(task: SmisTask) -> None:
+    image, labels, maps = task._inputs(scenes(16), torch.Generator().manual_seed(0))
+    assert torch.equal(maps[:, :35].argmax(1), labels)
+    brightness = image.amax(1)
+    bright = brightness > brightness.amin((1, 2), keepdim=True) + 1e-6
+    assert torch.equal(bright, labels == 8)
+    assert 0 < int((labels[:, 4, 8] == 8).sum()) < 16  # some are mirrored, some are not
+
+
+def test_sample_is_a_picture_and_depends_on_the_generator_alone(task: SmisTask) -> None:
+    pictures = [task.sample(scenes(), torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
+    assert pictures[0].shape == (2, 3, 16, 32)
+    assert 0 <= float(pictures[0].min()) <= float(pictures[0].max()) <= 1
+    assert torch.equal(pictures[0], pictures[1])
+    assert not torch.equal(pictures[0], pictures[2])
+
+
+def test_losses_by_hand() -> None:
+    real, fake = [torch.tensor([2.0, 0.5])], [torch.tensor([-3.0, 0.5])]
+    assert float(discriminator_hinge(real, fake)) == pytest.approx((0 + 0.5) / 2 + (0 + 1.5) / 2)
+    assert float(generator_hinge(fake)) == pytest.approx(1.25)
+    one, two = torch.zeros(2, 3), torch.full((2, 3), 0.5)
+    assert float(feature_matching([[one, one], [one]], [[two, two], [one]])) == pytest.approx(0.5)
+    assert float(kl_divergence(torch.zeros(2, 5), torch.zeros(2, 5))) == 0
+    assert float(kl_divergence(torch.ones(2, 5), torch.zeros(2, 5))) == pytest.approx(2.5)
+
+
+def test_perceptual_loss_is_zero_for_equal_pictures_only() -> None:
+    features = VggFeatures()
+    torch.manual_seed(0)
+    picture = torch.rand(1, 3, 16, 16) * 2 - 1
+    other = copy.deepcopy(picture).neg().requires_grad_()
+    assert float(perceptual(features, picture, picture, (1, 1, 1))) == 0
+    loss = perceptual(features, other, picture, (1, 1, 1))
+    loss.backward()
+    assert float(loss.detach()) > 0.1
+    assert float(other.grad.abs().max()) > 0
+    assert all(p.grad is None for p in features.parameters())
+
+
+def test_missing_features_name_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(MethodError, match="import_vgg"):
+        VggFeatures(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"profile": "tiny"}, "embedded, paper"),
+        ({"height": 40}, "multiples of 16"),
+        ({"profile": "paper"}, "multiples of 64"),
+    ],
+)
+def test_contexts_that_do_not_fit_are_refused(changes: dict, message: str) -> None:
+    with pytest.raises(MethodError, match=message):
+        profile_for(dataclasses.replace(CONTEXT, **changes))
