@@ -13,14 +13,14 @@ from bench.device import Devices
 from bench.errors import BenchError, storage_message
 from bench.plan import Cell, MetricPlan
 from bench.scenes.base import DataError
-from bench.worker import WORKER, one_thread
+from bench.worker import WORKER, end_with, one_thread
 from methods.base import MethodError
 from metrics.base import MetricError
 
 
 @dataclass(frozen=True)
 class Task:
-    """A cell and the metrics wanted on it, with what a worker needs to know of the run."""
+    """A cell and the metrics wanted on it, with what a worker needs to know of the run (`parent`: its process id)."""
 
     cell: Cell
     metrics: tuple[MetricPlan, ...]
@@ -28,6 +28,7 @@ class Task:
     batch_size: int
     devices: Devices
     run_id: str
+    parent: int
     provenance: dict[str, Any]
 
 
@@ -58,6 +59,7 @@ def _note(outcome: Outcome, what: str, error: Exception) -> None:
 def execute(task: Task) -> Outcome:
     """Do what of `task` is not in the cache; whatever goes wrong is in the outcome, so no other cell is lost."""
     outcome = Outcome(task.cell)
+    end_with(task.parent)
     with one_thread():
         try:
             device = WORKER.device(task.devices, task.run_id)

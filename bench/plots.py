@@ -85,7 +85,7 @@ def plot_results(frame: pd.DataFrame, out: Path, metrics: Sequence[str] = ()) ->
             handles, labels, loc="upper center", ncols=min(len(labels), 6), bbox_to_anchor=(0.5, 0.95), frameon=False
         )
         figure.suptitle(tables[0].scene_set_title, fontsize=9, y=0.99)
-        figure.tight_layout(rect=(0, 0, 1, 0.9))
+        figure.tight_layout(rect=(0, 0, 1, 0.94))
         stem = safe_name("-".join([scene_set, *(table.metric for table in tables)] if metrics else [scene_set]))
         for kind in ("png", "svg"):
             buffer = io.BytesIO()

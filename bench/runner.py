@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -127,7 +128,9 @@ def run_plan(
     # the slowest method first, so that no worker is left alone with it at the end; a method's cells stay together
     todo.sort(key=lambda s: (s.pictures is not None, -history.estimate(s.cell).seconds, s.cell.method.spec))
     tasks = [
-        Task(s.cell, plan.metrics[s.cell.scenes.dataset], out, batch_size, plan.devices, run_id, provenance)
+        Task(
+            s.cell, plan.metrics[s.cell.scenes.dataset], out, batch_size, plan.devices, run_id, os.getpid(), provenance
+        )
         for s in todo
     ]
     report = RunReport(states)

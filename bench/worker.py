@@ -5,8 +5,10 @@ Everything is kept per thread, because a method's instance need not be safe to s
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -115,6 +117,24 @@ def _claim_slot(run_id: str) -> tuple[int, filelock.FileLock]:
 
 
 WORKER = Worker()
+
+
+_watched: set[int] = set()
+
+
+def end_with(parent: int) -> None:
+    """In a worker process that `parent` started: end soon after `parent` has ended, however it did. Otherwise the
+    workers of a killed run would hold its memory and its GPUs for minutes. Does nothing in any other process."""
+    if os.getppid() != parent or parent in _watched:
+        return
+    _watched.add(parent)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)  # the cell under way stays unpublished; the next run clears its temporary folder
+
+    threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def hybrid_loss(
         mean = posterior_mean(schedule, x, index, to_x0(schedule, x, index, predicted, prediction))
         true_mean = posterior_mean(schedule, x, index, x0)
         true_log_variance = table(schedule.posterior_log_variance_clipped, index, x)
-    log_variance = learned_log_variance(schedule, index, interpolation)
+    log_variance = learned_log_variance(schedule, index, interpolation, prediction)
     kl = _gaussian_kl(true_mean, true_log_variance, mean, log_variance).mean(dim=(1, 2, 3))
     likelihood = -_discretised_log_likelihood(x0, mean, log_variance).mean(dim=(1, 2, 3))
     variational = torch.where(index == 0, likelihood, kl) / math.log(2.0)

@@ -58,8 +58,17 @@ def posterior_mean(schedule: NoiseSchedule, x: Tensor, index: Tensor, x0: Tensor
     return table(schedule.posterior_mean_coef1, index, x) * x0 + table(schedule.posterior_mean_coef2, index, x) * x
 
 
-def learned_log_variance(schedule: NoiseSchedule, index: Tensor, interpolation: Tensor) -> Tensor:
-    """Log variance between the clipped posterior's (-1) and log beta (+1) (Nichol & Dhariwal 2021, Eq. 15)."""
+def learned_log_variance(
+    schedule: NoiseSchedule, index: Tensor, interpolation: Tensor, prediction: Prediction = "epsilon"
+) -> Tensor:
+    """Log variance between the clipped posterior's (-1) and log beta (+1) (Nichol & Dhariwal 2021, Eq. 15).
+
+    Published networks that predict epsilon are left free to go beyond that range. Where x_0 is predicted the range is
+    kept: there the error of the mean at nearly noiseless steps is larger than any variance in the range explains, the
+    network answers with interpolations beyond 10, and a respaced schedule, whose range is wide, explodes on them.
+    """
+    if prediction == "x0":
+        interpolation = interpolation.clamp(-1, 1)
     low = table(schedule.posterior_log_variance_clipped, index, interpolation)
     high = table(np.log(schedule.betas), index, interpolation)
     fraction = (interpolation + 1) / 2
@@ -91,4 +100,4 @@ def reverse_step(
         x0 = dynamic_threshold(x0, threshold)
     elif clip:
         x0 = x0.clamp(-1, 1)
-    return ReverseStep(posterior_mean(schedule, x, index, x0), learned_log_variance(schedule, index, interpolation), x0)
+    return ReverseStep(posterior_mean(schedule, x, index, x0), learned_log_variance(schedule, index, interpolation, prediction), x0)

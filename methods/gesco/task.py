@@ -66,7 +66,7 @@ class GescoTask(TrainingTask):
         self.networks = {"unet": network}
         self.emas = {"unet": copy.deepcopy(network).requires_grad_(False)}
         self.optimizers = {
-            "unet": torch.optim.AdamW(network.parameters(), lr=self.profile.learning_rate, weight_decay=0.0)
+            "unet": torch.optim.AdamW(network.parameters(), lr=self.profile.learning_rate, weight_decay=0.0, fused=True)
         }
 
     def recipe(self) -> dict[str, Any]:

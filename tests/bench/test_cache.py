@@ -131,15 +131,23 @@ def test_a_single_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypat
 def test_only_dead_or_old_temporary_folders_are_removed(tmp_path: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
+    unburied = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert unburied.stdout is not None
+    unburied.stdout.read()  # it has ended, but its parent has not asked yet: a zombie where there is /proc
+    time.sleep(0.1)
     host = socket.gethostname()
     kept = [f"{host}.{os.getpid()}.aa", "elsewhere.example.org.1.bb"]
     removed = [f"{host}.{dead.pid}.cc", f"{host}.{dead.pid}.dd.damaged", "elsewhere.example.org.1.ee"]
     for name in (*kept, *removed):
         (tmp_path / "tmp" / name).mkdir(parents=True)
+    if Path("/proc/self/stat").exists():
+        removed.append(f"{host}.{unburied.pid}.ff")
+        (tmp_path / "tmp" / removed[-1]).mkdir()
     long_ago = time.time() - 2 * 24 * 3600
-    os.utime(tmp_path / "tmp" / removed[-1], (long_ago, long_ago))
+    os.utime(tmp_path / "tmp" / "elsewhere.example.org.1.ee", (long_ago, long_ago))
     assert clean_stale(tmp_path) == len(removed)
     assert sorted(f.name for f in leftovers(tmp_path)) == sorted(kept)
+    unburied.wait()
 
 
 def test_names_of_files_are_portable() -> None:

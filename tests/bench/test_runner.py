@@ -28,6 +28,13 @@ def decoded(out: Path) -> dict[str, np.ndarray]:
     return {name: np.array(Image.open(out / name), dtype=int) for name in pictures(out)}
 
 
+def running(group: int) -> bool:
+    """Whether a process group has a living process."""
+    listed = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    found = [line.split() for line in listed.splitlines()]
+    return any(int(pgid) == group and not state.startswith("Z") for pgid, state in found)
+
+
 def table(cli: Cli, out: str) -> str:
     answer = cli("table", "FakeMSE", "--out", out, "--format", "csv")
     assert answer.code == 0, answer.err
@@ -109,15 +116,18 @@ def test_methods_that_send_the_same_meet_the_same_noise(cli: Cli, fakes: Path) -
 
 def test_a_kill_loses_no_finished_cell_and_changes_no_number(cli: Cli, start: Start, fakes: Path) -> None:
     sweep = ("run", "--methods", "fake_pixels,fake_slow", "--psnr", "all")
-    process = start(*sweep, "--out", "killed", BENCH_FAKE_SECONDS="0.4")
+    parallel = ("--backend", "loky", "--jobs", "2")
+    process = start(*sweep, *parallel, "--out", "killed", BENCH_FAKE_SECONDS="0.6")
     out = fakes / "killed"
-    limit = time.time() + 60
+    limit = time.time() + 120
     while sum("/fake_slow/" in name for name in manifests(out)) < 2:
         assert process.poll() is None, process.communicate()
         assert time.time() < limit
         time.sleep(0.02)
-    time.sleep(0.2)  # now it is in the middle of a cell
-    os.killpg(process.pid, signal.SIGKILL)
+    os.kill(process.pid, signal.SIGKILL)
+    while running(process.pid):  # its workers notice and end as well, in the middle of what they do
+        assert time.time() < limit
+        time.sleep(0.1)
     process.communicate()
     finished = manifests(out)
     assert 2 <= len(finished) < 14
