@@ -12,11 +12,12 @@ import platformdirs
 import torch
 
 from bench.device import cpu_name
+from bench.errors import UsageError
 from bench.provenance import code_provenance
 from bench.scenes.base import SceneSource
 from bench.scenes.materialise import MaterialisedScenes, materialise
 from bench.seeding import digest
-from methods.base import MethodContext
+from methods.base import MethodContext, MethodError
 from methods.registry import load_method
 from methods.training.trainer import TrainingRun, train
 from methods.weights import weights_name, write_weights
@@ -60,7 +61,10 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
         source.name, source.label_space, source.height, source.width, request.profile, request.device
     )
     torch.manual_seed(request.seed)  # the networks' initial weights
-    task = load_method(request.target).training_task(context)
+    try:
+        task = load_method(request.target).training_task(context)
+    except MethodError as error:  # an unknown method or profile, or one without training
+        raise UsageError(str(error)) from None
     scenes = _scenes(request, "train", request.scenes)
     steps = task.steps = request.steps or task.steps  # a task's learning rates may depend on it
     run = TrainingRun(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.options import ConfigOption
+from bench.errors import UsageError, nearest
 
 
 def train(
@@ -38,10 +39,12 @@ def train(
 
     from bench.config import load_config
     from bench.device import cores, torch_device
-    from bench.scenes.registry import open_dataset
+    from bench.scenes.registry import DATASETS, open_dataset
     from bench.training import TrainingRequest, train_target
     from methods.weights import user_weights_dir
 
+    if dataset not in DATASETS:
+        raise UsageError(f"unknown data set '{dataset}'{nearest(dataset, DATASETS)}")
     settings = load_config(config)
     data = settings.data.get(dataset)
     torch.set_num_threads(threads or cores())
