@@ -121,7 +121,8 @@ def _model_card(card: dict[str, Any]) -> str:
     height, width = card["size"]
     rows = {
         "Method, profile": f"`{card['method']}`, {card['profile']}",
-        "Data": f"`{card['dataset']}` train, {card['scenes']} scenes at {height}x{width} (digest {card['scenes_sha256'][:12]})",
+        "Data": f"`{card['dataset']}` train, {card['scenes']} scenes at {height}x{width}, "
+        f"digest {card['scenes_sha256'][:12]}",
         "Steps, batch, images seen": f"{card['steps']}, {card['recipe']['batch_size']}, {card['images_seen']}",
         "Wall time, device": f"{card['seconds'] / 60:.0f} minutes, {card['device']}",
         "Final losses (mean of the last log window)": losses,

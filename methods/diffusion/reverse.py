@@ -100,4 +100,6 @@ def reverse_step(
         x0 = dynamic_threshold(x0, threshold)
     elif clip:
         x0 = x0.clamp(-1, 1)
-    return ReverseStep(posterior_mean(schedule, x, index, x0), learned_log_variance(schedule, index, interpolation, prediction), x0)
+    return ReverseStep(
+        posterior_mean(schedule, x, index, x0), learned_log_variance(schedule, index, interpolation, prediction), x0
+    )

@@ -56,7 +56,7 @@ class SemanticUNet(nn.Module):
 
         def spade_block(channels: int, out: int, factor: int, up: bool = False) -> SpadeBlock:
             factors = (factor, factor // 2) if up else (factor, factor)
-            map_channels = tuple(self._map_channels(f) for f in factors)
+            map_channels = (self._map_channels(factors[0]), self._map_channels(factors[1]))
             return SpadeBlock(
                 channels,
                 out,
@@ -66,7 +66,7 @@ class SemanticUNet(nn.Module):
                 map_channels,
                 c.spade_hidden,
                 factors,
-                up,  # type: ignore[arg-type]
+                up,
             )
 
         def attention(channels: int) -> Attention:

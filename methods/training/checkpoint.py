@@ -35,7 +35,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, task: TrainingTask, recipe: dict[str, Any], rng: torch.Generator) -> tuple[int, float]:
-    """Restore everything from `path`; the next step and the seconds spent so far. MethodError where it belongs to another recipe."""
+    """Restore everything from `path`; the next step and the seconds spent so far.
+
+    MethodError where the file is damaged or belongs to another recipe.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

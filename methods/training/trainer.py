@@ -20,7 +20,10 @@ from methods.training.task import TrainingScenes, TrainingTask
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """How one training runs: `steps` in all; a checkpoint every `checkpoint_every` steps, a log line every `log_every`, a sample sheet every `sample_every` (0: none)."""
+    """How one training runs: `steps` in all, a checkpoint, a log line and a sample sheet every so many steps.
+
+    `sample_every` 0 writes no sheets; `time_limit` stops this process, with a checkpoint, after so many seconds.
+    """
 
     out: Path
     steps: int
@@ -28,7 +31,6 @@ class TrainingRun:
     checkpoint_every: int = 250
     log_every: int = 50
     sample_every: int = 0
-    #: stop (with a checkpoint) after this many seconds of this process; None: never
     time_limit: float | None = None
 
 
@@ -50,8 +52,8 @@ def train(
     """Train to `run.steps`, from the checkpoint in `run.out` where there is one.
 
     `provenance` names the data and whatever else identifies the run; with the task's recipe and the seed it guards
-    the checkpoint. Returns a summary: steps done, images seen, seconds over all processes, mean losses of the last log window, whether
-    it finished. Raises MethodError on a loss that is not finite, leaving the last good checkpoint in place.
+    the checkpoint. Returns a summary: steps done, images seen, seconds over all processes, mean losses of the last log
+    window, whether it finished. Raises MethodError on a loss that is not finite, the last good checkpoint staying.
     """
     run.out.mkdir(parents=True, exist_ok=True)
     path = run.out / "checkpoint.pt"
@@ -72,9 +74,10 @@ def train(
             scene = scenes.batch(scene_order(len(scenes), task.batch_size, step, run.seed))
             losses = task.step(scene, rng, step)
             if not all(math.isfinite(v) for v in losses.values()):
+                broken = ", ".join(key for key, value in losses.items() if not math.isfinite(value))
                 raise MethodError(
-                    f"training stopped: {', '.join(k for k, v in losses.items() if not math.isfinite(v))} is not finite "
-                    f"at step {step}. The last good checkpoint is {path}; lower the learning rate or check the data."
+                    f"training stopped: {broken} is not finite at step {step}. The last good checkpoint is {path}; "
+                    "lower the learning rate or check the data."
                 )
             step += 1
             for key, value in losses.items():

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.methods.reference_fill import checksum, filled_state
 
 from methods.diffusion.guidance import guided_denoiser
 from methods.diffusion.layers import Spade
@@ -21,6 +20,7 @@ from methods.diffusion.reverse import noisy_image, reverse_step, to_epsilon, to_
 from methods.diffusion.samplers import ancestral, ddim
 from methods.diffusion.schedule import linear_schedule, respaced
 from methods.diffusion.unet import SemanticUNet, UNetConfig
+from tests.methods.reference_fill import checksum, filled_state
 
 DATA = Path(__file__).parent / "data" / "diffusion_small.npz"
 
@@ -70,8 +70,8 @@ def test_network_output(golden: Golden, network: SemanticUNet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("timestep", "scale", "clip"), [(999, 2, True), (500, 2, True), (1, 2, True), (0, 2, True), (999, 2, False),
-                                    (500, 2, False), (500, 1, False)]
+    ("timestep", "scale", "clip"),
+    [(999, 2, True), (500, 2, True), (1, 2, True), (0, 2, True), (999, 2, False), (500, 2, False), (500, 1, False)],
 )
 def test_reverse_step_with_guidance(
     golden: Golden, network: SemanticUNet, timestep: int, scale: int, clip: bool
@@ -101,7 +101,9 @@ def test_five_ancestral_steps(golden: Golden, network: SemanticUNet) -> None:
     assert list(schedule.timesteps) == golden.meta["respaced_timesteps"]["ddpm5"]
     draws = iter(golden("loop.step_noise"))
     denoise = guided_denoiser(network, golden("loop.semantics"), 2)
-    assert difference(ancestral(denoise, golden("loop.x_T"), schedule, lambda: next(draws)), golden("loop.ddpm5")) <= 1e-3
+    assert (
+        difference(ancestral(denoise, golden("loop.x_T"), schedule, lambda: next(draws)), golden("loop.ddpm5")) <= 1e-3
+    )
 
 
 def test_prepared_conditioning_is_that_of_every_spade_layer(golden: Golden, network: SemanticUNet) -> None:

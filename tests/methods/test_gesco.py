@@ -91,8 +91,12 @@ def test_spec_options_reach_the_sampler_and_the_identity(context: MethodContext)
 
 
 @pytest.mark.parametrize(
-    ("options", "said"), [({"sampler": "euler"}, "unknown sampler"), ({"steps": 1}, "steps must be between"),
-                          ({"codec": "gif"}, "unknown codec")]
+    ("options", "said"),
+    [
+        ({"sampler": "euler"}, "unknown sampler"),
+        ({"steps": 1}, "steps must be between"),
+        ({"codec": "gif"}, "unknown codec"),
+    ],
 )
 def test_impossible_options_are_named(context: MethodContext, options: dict, said: str) -> None:
     with pytest.raises(MethodError, match=said):
