@@ -17,7 +17,8 @@ NOISE_WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 3.0)
 @dataclass(frozen=True)
 class Profile:
     """A network and how it is trained. `behind_fds_from` is the step from which the `gesco_fdstrain` recipe puts the
-    FDS block in front of the network in training; before it, the recipe is the paper's."""
+    FDS block in front of the network in training; before it, the recipe is the paper's. `constant` is the share of the
+    steps at full learning rate; after it the rate falls linearly to zero (the paper's never falls)."""
 
     network: UNetConfig
     prediction: Prediction
@@ -28,6 +29,7 @@ class Profile:
     steps: int
     behind_fds_from: int
     drop_rate: float = 0.2
+    constant: float = 1.0
     gradient_clip: float = 1.0
 
 
@@ -66,5 +68,6 @@ def profile_for(context: MethodContext) -> Profile:
             steps=6_000,
             behind_fds_from=3_000,
             drop_rate=0.1,
+            constant=0.6,
         )
     raise MethodError(f"unknown profile '{context.profile}' for gesco; known: embedded, paper")

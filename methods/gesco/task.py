@@ -78,11 +78,19 @@ class GescoTask(TrainingTask):
             "warmup_steps": self.profile.warmup_steps,
             "ema_decay": self.profile.ema_decay,
             "drop_rate": self.profile.drop_rate,
+            "constant": self.profile.constant,
+            "steps": self.steps,
             "gradient_clip": self.profile.gradient_clip,
             "noise_levels": list(NOISE_LEVELS),
             "noise_weights": list(NOISE_WEIGHTS),
             "behind_fds_from": self.behind_fds_from,
         }
+
+    def learning_rate(self, step: int) -> float:
+        """Linear warm-up, constant, then a linear fall to zero at the last step."""
+        warm = (step + 1) / self.profile.warmup_steps if self.profile.warmup_steps else 1.0
+        fall = (self.steps - step) / max(1.0, self.steps * (1 - self.profile.constant))
+        return self.profile.learning_rate * min(1.0, warm, fall if self.profile.constant < 1 else 1.0)
 
     def conditioning(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
         """Received maps of a training batch, (B, C + 1, H, W)."""
@@ -109,9 +117,8 @@ class GescoTask(TrainingTask):
         )
         network = self.networks["unet"]
         optimizer = self.optimizers["unet"]
-        warm = min(1.0, (step + 1) / self.profile.warmup_steps) if self.profile.warmup_steps else 1.0
         for group in optimizer.param_groups:
-            group["lr"] = self.profile.learning_rate * warm
+            group["lr"] = self.learning_rate(step)
 
         x = noisy_image(self.schedule, image, index, noise)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):

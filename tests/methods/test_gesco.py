@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,17 @@ def test_training_lowers_the_loss_and_exports_loadable_weights(scene: Scene, tmp
     write_weights(tmp_path / weights_name("gesco", context), task.export(), {"card": "test"})
     assert Gesco(context, {"steps": 2}).weights_digest()
     assert task.sample(scene, generator).shape == scene.image.shape
+
+
+def test_the_learning_rate_is_a_function_of_the_step_alone(scene: Scene) -> None:
+    task = GescoTask(MethodContext("streets", scene.label_space, 64, 128), behind_fds=False)
+    task.steps = 1000
+    peak, constant = task.profile.learning_rate, task.profile.constant
+    rates = [task.learning_rate(step) for step in range(1000)]
+    assert rates[0] == pytest.approx(peak / task.profile.warmup_steps)
+    assert max(rates) == peak == rates[round(1000 * constant) - 1]
+    assert rates[-1] == pytest.approx(peak / (1000 * (1 - constant)))
+    assert all(later <= earlier for earlier, later in pairwise(rates[task.profile.warmup_steps :]))
 
 
 def test_the_fdstrain_recipe_switches_to_maps_behind_fds(scene: Scene) -> None:
