@@ -65,7 +65,7 @@ def profile_for(context: MethodContext) -> Profile:
             learning_rate=8e-4,
             warmup_steps=300,
             ema_decay=0.999,
-            steps=6_000,
+            steps=5_000,
             behind_fds_from=3_000,
             drop_rate=0.1,
             constant=0.6,

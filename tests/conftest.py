@@ -1,0 +1,23 @@
+"""Slow and GPU tests are skipped, and listed, unless asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the slow tests too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    import torch
+
+    reasons = {}
+    if not config.getoption("--slow"):
+        reasons["slow"] = "slow; run with --slow"
+    if not torch.cuda.is_available():
+        reasons["gpu"] = "needs a CUDA GPU"
+    for item in items:
+        for marker, reason in reasons.items():
+            if marker in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=reason))
