@@ -24,7 +24,7 @@ from methods.weights import weights_name, write_weights
 
 #: `bench train judge` trains the embedded judge of mIoU, which is no method.
 JUDGE = "judge"
-JUDGE_STEPS = 3000
+JUDGE_STEPS = 2500
 JUDGE_BATCH = 32
 JUDGE_VALIDATION_SCENES = 500
 

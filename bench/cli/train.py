@@ -15,7 +15,7 @@ def train(
     method: Annotated[str, typer.Argument(help="A method, or `judge`: the segmentation network behind mIoU.")],
     dataset: Annotated[str, typer.Option(help="Data set to train on.")] = "streets",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all; without it the recipe's.")] = None,
-    scenes: Annotated[int, typer.Option(min=1, help="Scenes of the train split to use.")] = 8000,
+    scenes: Annotated[int, typer.Option(min=1, help="Scenes of the train split to use.")] = 6000,
     out: Annotated[Path | None, typer.Option(help="Checkpoints and logs; without it runs/train/METHOD.")] = None,
     weights_dir: Annotated[
         Path | None, typer.Option(help="Where the weights go; without it the folder where `bench run` looks first.")

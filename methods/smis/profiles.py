@@ -66,7 +66,7 @@ def profile_for(context: MethodContext) -> SmisProfile:
         embedded_encoder(height, width, labels),
         embedded_discriminator(labels),
         batch_size=8,
-        steps=5000,
+        steps=3500,
         generator_rate=5e-4,
         discriminator_rate=1e-3,
     )
