@@ -49,7 +49,8 @@ class Gesco(SemanticMethod):
         self.weights_path = find_weights(self.name, context)
         self.network = SemanticUNet(self.profile.network)
         load_into(self.network, read_weights(self.weights_path)[0], self.weights_path)
-        self.network.eval().requires_grad_(False).to(context.device)
+        self.network.eval().requires_grad_(False)
+        self.network.to(device=context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def weights_digest(self) -> str | None:
         return file_digest(self.weights_path)
