@@ -24,7 +24,8 @@ class Gesco(SemanticMethod):
     """The paper's method: a semantic diffusion model trained on raw noisy maps, with FDS in front at the receiver.
 
     Options beside those of the front end: `sampler` (an entry of `SAMPLERS`), `steps` (of T = 1000, by respacing)
-    and `guidance` (s of the published code; 1 switches it off).
+    and `guidance` (s of the published code; 1 switches it off). The guidance is the paper's for Cityscapes; sampler and
+    steps were chosen on 24 `streets` validation scenes, where 10 DDIM steps reach the mIoU and FID of 25 ancestral ones.
     """
 
     name: ClassVar[str] = "gesco"
@@ -32,9 +33,9 @@ class Gesco(SemanticMethod):
     default_options: ClassVar[Mapping[str, Any]] = {
         "fds": True,
         "drop_absent": True,
-        "sampler": "ancestral",
-        "steps": 25,
-        "guidance": 1.5,
+        "sampler": "ddim",
+        "steps": 10,
+        "guidance": 2.0,
     }
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:

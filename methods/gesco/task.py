@@ -144,7 +144,7 @@ class GescoTask(TrainingTask):
         )
         maps = corrupted_maps(clean, torch.zeros(len(scene)), generator, self.behind_fds_from is not None)
         device = self.context.device
-        denoise = guided_denoiser(self.emas["unet"], maps.to(device), 1.5)  # type: ignore[arg-type]
+        denoise = guided_denoiser(self.emas["unet"], maps.to(device), 2.0)  # type: ignore[arg-type]
 
         def draw() -> Tensor:
             return torch.randn(scene.image.shape, generator=generator).to(device)
