@@ -24,8 +24,9 @@ class Gesco(SemanticMethod):
     """The paper's method: a semantic diffusion model trained on raw noisy maps, with FDS in front at the receiver.
 
     Options beside those of the front end: `sampler` (an entry of `SAMPLERS`), `steps` (of T = 1000, by respacing)
-    and `guidance` (s of the published code; 1 switches it off). The guidance is the paper's for Cityscapes; sampler and
-    steps were chosen on 24 `streets` validation scenes, where 10 DDIM steps reach the mIoU and FID of 25 ancestral ones.
+    and `guidance` (s of the published code; 1 switches it off). The guidance is the paper's for Cityscapes; sampler
+    and steps were chosen on 24 `streets` validation scenes, where 10 DDIM steps beat 25 ancestral ones in mIoU, LPIPS
+    and FID[lite0].
     """
 
     name: ClassVar[str] = "gesco"
