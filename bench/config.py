@@ -24,7 +24,7 @@ class RunSection(_Section):
     methods: tuple[str, ...] = ("all",)
     datasets: tuple[str, ...] = ("streets",)
     psnr: Literal["all"] | tuple[float, ...] = "all"
-    scenes: int = Field(default=32, ge=1)
+    scenes: int = Field(default=64, ge=1)
     seeds: tuple[int, ...] = (0,)
     metrics: tuple[str, ...] = ("all",)
     split: str = "auto"
