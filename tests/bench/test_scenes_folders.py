@@ -39,6 +39,11 @@ def golden():
         return dict(arrays)
 
 
+def edges_of(scene):
+    """The edge channel that methods make of a scene."""
+    return instance_edges(torch.from_numpy(scene.labels)[None].long(), torch.from_numpy(scene.instances)[None])[0, 0]
+
+
 def test_cityscapes_equals_spades_loader(tmp_path, golden):
     stem = "bonn_000000_000019"
     save(tmp_path / "leftImg8bit/val/bonn" / f"{stem}_leftImg8bit.png", golden["raw.cityscapes.image"])
@@ -49,7 +54,7 @@ def test_cityscapes_equals_spades_loader(tmp_path, golden):
     np.testing.assert_array_equal(scene.labels, golden["spade.cityscapes.label"][0])
     np.testing.assert_array_equal(as_tensor(scene.image), golden["spade.cityscapes.image"])
     np.testing.assert_array_equal(whole, golden["spade.cityscapes.instance"][0])
-    edges = instance_edges(torch.from_numpy(whole)[None])[0, 0]
+    edges = edges_of(scene)
     np.testing.assert_array_equal(edges, golden["spade.cityscapes.edge"][0])
 
 
@@ -60,7 +65,7 @@ def test_coco_stuff_equals_spades_loader(tmp_path, golden):
     np.testing.assert_array_equal(scene.labels, golden["spade.coco.label"][0])
     np.testing.assert_array_equal(as_tensor(scene.image), golden["spade.coco.image"])
     np.testing.assert_array_equal(scene.instances - 1000, golden["spade.coco.instance"][0])
-    edges = instance_edges(torch.from_numpy(scene.instances)[None])[0, 0]
+    edges = edges_of(scene)
     np.testing.assert_array_equal(edges, golden["spade.coco.edge"][0])
 
 

@@ -53,11 +53,16 @@ def test_training_writes_weights_that_the_method_loads(cli: Cli, tmp_path: Path,
     assert build_method(parse_spec(method), context).weights_digest()
 
 
-def test_the_same_command_goes_on_from_the_checkpoint(cli: Cli, tmp_path: Path) -> None:
+def test_the_same_command_goes_on_and_another_recipe_is_refused(cli: Cli, tmp_path: Path) -> None:
     train(cli, tmp_path, "gesco", 2)
-    assert "resuming at step 2" in train(cli, tmp_path, "gesco", 3)
-    state = torch.load(tmp_path / "run-gesco" / "checkpoint.pt", weights_only=True)
-    assert state["step"] == 3
+    weights = tmp_path / "weights" / "gesco-streets-64x128.safetensors"
+    with safe_open(weights, framework="pt") as file:
+        first = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    assert "resuming at step 2 of 2" in train(cli, tmp_path, "gesco", 2)
+    with safe_open(weights, framework="pt") as file:
+        assert all(torch.equal(first[key], file.get_tensor(key)) for key in first)
+    with pytest.raises(AssertionError, match="another recipe.*steps was 2, now 3"):
+        train(cli, tmp_path, "gesco", 3)
 
 
 @pytest.mark.parametrize(
