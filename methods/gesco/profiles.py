@@ -16,9 +16,12 @@ NOISE_WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 3.0)
 
 @dataclass(frozen=True)
 class Profile:
-    """A network and how it is trained. `behind_fds_from` is the step from which the `gesco_fdstrain` recipe puts the
-    FDS block in front of the network in training; before it, the recipe is the paper's. `constant` is the share of the
-    steps at full learning rate; after it the rate falls linearly to zero (the paper's never falls)."""
+    """A network, how it is trained, and how it is sampled where the options do not say.
+
+    `behind_fds_from` is the step from which the `gesco_fdstrain` recipe puts the FDS block in front of the network in
+    training; before it, the recipe is the paper's. `constant` is the share of the steps at full learning rate; after
+    it the rate falls linearly to zero (the paper's never falls).
+    """
 
     network: UNetConfig
     prediction: Prediction
@@ -28,6 +31,8 @@ class Profile:
     ema_decay: float
     steps: int
     behind_fds_from: int
+    sampler: str
+    sampling_steps: int
     drop_rate: float = 0.2
     constant: float = 1.0
     gradient_clip: float = 1.0
@@ -46,6 +51,8 @@ def profile_for(context: MethodContext) -> Profile:
             ema_decay=0.9999,
             steps=190_000,
             behind_fds_from=0,
+            sampler="ancestral",
+            sampling_steps=1000,
         )
     if context.profile == "embedded":
         return Profile(
@@ -67,6 +74,8 @@ def profile_for(context: MethodContext) -> Profile:
             ema_decay=0.999,
             steps=5_000,
             behind_fds_from=3_000,
+            sampler="ddim",
+            sampling_steps=10,
             drop_rate=0.1,
             constant=0.6,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -89,6 +90,16 @@ def test_spec_options_reach_the_sampler_and_the_identity(context: MethodContext)
     options = method.identity()["options"]
     assert (options["fds"], options["steps"], options["guidance"]) == (False, 7, 1.25)
     assert method.identity()["weights_sha256"]
+
+
+def test_sampler_and_steps_come_from_the_profile_unless_named(context: MethodContext) -> None:
+    profile = profile_for(context)
+    options = Gesco(context).identity()["options"]
+    assert (options["sampler"], options["steps"]) == (profile.sampler, profile.sampling_steps)
+    options = Gesco(context, {"sampler": "ancestral"}).identity()["options"]
+    assert (options["sampler"], options["steps"]) == ("ancestral", profile.sampling_steps)
+    paper = profile_for(replace(context, profile="paper"))
+    assert (paper.sampler, paper.sampling_steps, paper.prediction) == ("ancestral", 1000, "epsilon")
 
 
 @pytest.mark.parametrize(
