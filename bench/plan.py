@@ -200,7 +200,9 @@ def _channels(config: Config) -> list[Channel]:
 
 
 def _specs(config: Config) -> list[Any]:
-    names = _expand(config.run.methods, sorted(method_registry.available_methods()))
+    # listing all methods imports them, third parties' too: only where they are asked for
+    everything = sorted(method_registry.available_methods()) if "all" in config.run.methods else ()
+    names = _expand(config.run.methods, everything)
     try:
         specs = [method_registry.parse_spec(name) for name in names]
     except MethodError as error:
@@ -212,7 +214,7 @@ def _check_sections(config: Config) -> None:
     for name in config.data:
         if name not in scene_registry.DATASETS:
             raise UsageError(f"unknown data set in [data.{name}]{nearest(name, scene_registry.DATASETS)}")
-    known = method_registry.available_methods()
+    known = method_registry.available_methods() if config.methods else {}
     for name in config.methods:
         if name not in known:
             raise UsageError(f"unknown method in [methods.{name}]{nearest(name, known)}")

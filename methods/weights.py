@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import platformdirs
 import torch
@@ -16,6 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from methods.base import MethodContext, MethodError
+
+Network = TypeVar("Network", bound=torch.nn.Module)
 
 PACKAGED = Path(__file__).parent / "weights"
 
@@ -81,6 +84,19 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def load_for_inference(build: Callable[[], Network], method: str, context: MethodContext) -> tuple[Network, Path]:
+    """Find the method's weights, then build the network, load them and put it, frozen, on the device.
+
+    Returns the network and the file. The search comes first: a missing file is told without building anything.
+    """
+    path = find_weights(method, context)
+    network = build()
+    load_into(network, read_weights(path)[0], path)
+    network.eval().requires_grad_(False)
+    network.to(device=context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network, path
 
 
 def load_into(network: torch.nn.Module, tensors: Mapping[str, Tensor], source: Path) -> None:

@@ -99,7 +99,6 @@ class MeanIoU(Metric):
         """Confusion matrices `gt`, `judge` and `original` (see the module), each (B, 19, 19) int64."""
         check_pictures(comparison)
         check_labels(comparison)
-        truth = self._train_ids(comparison.labels.cpu())
         truth = self._train_ids(comparison.labels)
         generated = self._train_ids(self._maps(comparison.generated))
         original = self._train_ids(self._maps.remembered(comparison.original))

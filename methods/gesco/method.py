@@ -17,7 +17,7 @@ from methods.gesco.profiles import profile_for
 from methods.gesco.task import GescoTask
 from methods.semantic.frontend import SemanticMethod
 from methods.training.task import TrainingTask
-from methods.weights import file_digest, find_weights, load_into, read_weights
+from methods.weights import file_digest, load_for_inference
 
 
 class Gesco(SemanticMethod):
@@ -52,11 +52,9 @@ class Gesco(SemanticMethod):
             self.schedule = respaced(linear_schedule(), self.options["steps"])
         except ValueError as error:
             raise MethodError(f"{self.name}: {error}") from None
-        self.weights_path = find_weights(self.name, context)
-        self.network = SemanticUNet(self.profile.network)
-        load_into(self.network, read_weights(self.weights_path)[0], self.weights_path)
-        self.network.eval().requires_grad_(False)
-        self.network.to(device=context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network, self.weights_path = load_for_inference(
+            lambda: SemanticUNet(self.profile.network), self.name, context
+        )
 
     def weights_digest(self) -> str | None:
         return file_digest(self.weights_path)

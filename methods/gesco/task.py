@@ -19,8 +19,9 @@ from methods.diffusion.schedule import linear_schedule, respaced
 from methods.diffusion.unet import SemanticUNet
 from methods.gesco.profiles import NOISE_LEVELS, NOISE_WEIGHTS, profile_for
 from methods.semantic.fds import fast_denoise
-from methods.semantic.maps import instance_edges, one_hot
+from methods.semantic.maps import semantic_maps
 from methods.training.ema import ema_update
+from methods.training.rates import linear_fall
 from methods.training.task import TrainingTask
 
 
@@ -89,14 +90,11 @@ class GescoTask(TrainingTask):
     def learning_rate(self, step: int) -> float:
         """Linear warm-up, constant, then a linear fall to zero at the last step."""
         warm = (step + 1) / self.profile.warmup_steps if self.profile.warmup_steps else 1.0
-        fall = (self.steps - step) / max(1.0, self.steps * (1 - self.profile.constant))
-        return self.profile.learning_rate * min(1.0, warm, fall if self.profile.constant < 1 else 1.0)
+        return self.profile.learning_rate * min(warm, linear_fall(step, self.steps, self.profile.constant))
 
     def conditioning(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
         """Received maps of a training batch, (B, C + 1, H, W)."""
-        maps = torch.cat(
-            [one_hot(scene.labels, self.context.label_space.size), instance_edges(scene.labels, scene.instances)], dim=1
-        )
+        maps = semantic_maps(scene.labels, scene.instances, self.context.label_space.size)
         behind_fds = self.behind_fds_from is not None and step >= self.behind_fds_from
         received = corrupted_maps(maps, draw_noise_levels(len(scene), generator), generator, behind_fds)
         dropped = torch.rand(len(scene), generator=generator) < self.profile.drop_rate
@@ -139,9 +137,7 @@ class GescoTask(TrainingTask):
     @torch.inference_mode()
     def sample(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """25 respaced ancestral steps on clean maps, behind FDS where the recipe trains so."""
-        clean = torch.cat(
-            [one_hot(scene.labels, self.context.label_space.size), instance_edges(scene.labels, scene.instances)], dim=1
-        )
+        clean = semantic_maps(scene.labels, scene.instances, self.context.label_space.size)
         maps = corrupted_maps(clean, torch.zeros(len(scene)), generator, self.behind_fds_from is not None)
         device = self.context.device
         denoise = guided_denoiser(self.emas["unet"], maps.to(device), 2.0)  # type: ignore[arg-type]

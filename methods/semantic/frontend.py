@@ -16,7 +16,7 @@ from torch import Tensor
 from methods.base import Method, MethodContext, MethodError, Received, Scene, Transmission
 from methods.semantic.codec import CODECS
 from methods.semantic.fds import fast_denoise
-from methods.semantic.maps import instance_edges, keep_channels, one_hot, present_labels, restore_channels
+from methods.semantic.maps import keep_channels, one_hot, present_labels, restore_channels, semantic_maps
 
 
 class SemanticMethod(Method):
@@ -44,9 +44,10 @@ class SemanticMethod(Method):
     def send(self, scene: Scene) -> Transmission:
         """One-hot maps and edges of the scenes, absent classes dropped, through the codec (paper, section 3.2)."""
         num_labels = self.context.label_space.size
-        maps = one_hot(scene.labels, num_labels)
         if self.uses_edges:
-            maps = torch.cat([maps, instance_edges(scene.labels, scene.instances)], dim=1)
+            maps = semantic_maps(scene.labels, scene.instances, num_labels)
+        else:
+            maps = one_hot(scene.labels, num_labels)
         symbols, side_info, bits, uses = [], [], [], []
         for one, labels in zip(maps, scene.labels, strict=True):
             classes = present_labels(labels, num_labels) if self.options["drop_absent"] else tuple(range(num_labels))

@@ -38,6 +38,11 @@ def instance_edges(labels: Tensor, instances: Tensor) -> Tensor:
     return edge[:, None].float()
 
 
+def semantic_maps(labels: Tensor, instances: Tensor, num_labels: int) -> Tensor:
+    """One-hot maps with the instance-edge channel last: (B, H, W) twice -> (B, num_labels + 1, H, W) in {0, 1}."""
+    return torch.cat([one_hot(labels, num_labels), instance_edges(labels, instances)], dim=1)
+
+
 def present_labels(labels: Tensor, num_labels: int) -> tuple[int, ...]:
     """Label ids that occur in one map (H, W), ascending: what GESCO's sender keeps (paper, section 3.2)."""
     counts = torch.bincount(labels.flatten(), minlength=num_labels)

@@ -14,7 +14,7 @@ from methods.smis.network import SmisGenerator
 from methods.smis.profiles import profile_for
 from methods.smis.task import SmisTask
 from methods.training.task import TrainingTask
-from methods.weights import file_digest, find_weights, load_into, read_weights
+from methods.weights import file_digest, load_for_inference
 
 
 class Smis(SemanticMethod):
@@ -31,11 +31,7 @@ class Smis(SemanticMethod):
         """Build the profile's generator and load its weights; MethodError where there are none or they do not fit."""
         super().__init__(context, options)
         self.config = profile_for(context).generator
-        self.weights_path = find_weights(self.name, context)
-        self.network = SmisGenerator(self.config)
-        load_into(self.network, read_weights(self.weights_path)[0], self.weights_path)
-        self.network.eval().requires_grad_(False)
-        self.network.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network, self.weights_path = load_for_inference(lambda: SmisGenerator(self.config), self.name, context)
 
     def weights_digest(self) -> str | None:
         return file_digest(self.weights_path)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from methods.base import MethodContext, Scene
 from methods.layers import SpectralConv2d
-from methods.semantic.maps import instance_edges, one_hot
+from methods.semantic.maps import semantic_maps
 from methods.smis.discriminator import SmisDiscriminator
 from methods.smis.encoder import SmisEncoder, class_regions
 from methods.smis.losses import (
@@ -26,6 +26,7 @@ from methods.smis.losses import (
 from methods.smis.network import SmisGenerator
 from methods.smis.profiles import SmisProfile, profile_for
 from methods.training.ema import ema_update
+from methods.training.rates import linear_fall
 from methods.training.task import TrainingTask
 
 
@@ -120,8 +121,7 @@ class SmisTask(TrainingTask):
 
     def _schedule(self, step: int) -> None:
         """Constant learning rates, then a linear fall to zero at the last step."""
-        constant = self.profile.constant * self.steps
-        factor = min(1.0, max(0.0, (self.steps - step) / max(1.0, self.steps - constant)))
+        factor = linear_fall(step, self.steps, self.profile.constant)
         for name, rate in (
             ("generator", self.profile.generator_rate),
             ("discriminator", self.profile.discriminator_rate),
@@ -132,9 +132,7 @@ class SmisTask(TrainingTask):
     def _inputs(self, scene: Scene, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Image in [-1, 1], labels and maps on the device; half of the scenes mirrored left to right."""
         mirror = torch.rand(len(scene), generator=generator) < 0.5
-        maps = torch.cat(
-            [one_hot(scene.labels, self.profile.generator.labels), instance_edges(scene.labels, scene.instances)], 1
-        )
+        maps = semantic_maps(scene.labels, scene.instances, self.profile.generator.labels)
         image = torch.where(mirror[:, None, None, None], scene.image.flip(-1), scene.image)
         labels = torch.where(mirror[:, None, None], scene.labels.flip(-1), scene.labels)
         maps = torch.where(mirror[:, None, None, None], maps.flip(-1), maps)
@@ -169,9 +167,7 @@ class SmisTask(TrainingTask):
     @torch.no_grad()
     def sample(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """Pictures of the averaged generator for clean maps, latents drawn from the prior."""
-        maps = torch.cat(
-            [one_hot(scene.labels, self.profile.generator.labels), instance_edges(scene.labels, scene.instances)], 1
-        )
+        maps = semantic_maps(scene.labels, scene.instances, self.profile.generator.labels)
         latent = torch.randn((len(scene), *self.profile.generator.latent_shape), generator=generator)
         device = self.context.device
         return ((self.average(maps.to(device), latent.to(device)) + 1) / 2).clamp(0, 1).cpu()
