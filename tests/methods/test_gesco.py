@@ -15,9 +15,8 @@ from bench.scenes.base import stack
 from bench.scenes.registry import open_dataset
 from methods.base import MethodContext, MethodError, Received, Scene
 from methods.diffusion.unet import SemanticUNet, UNetConfig
-from methods.gesco.method import Gesco
-from methods.gesco.profiles import NOISE_LEVELS, profile_for
-from methods.gesco.task import GescoTask, corrupted_maps, draw_noise_levels
+from methods.gesco.method import BEHIND_FDS_FROM, Gesco, GescoBehindFds
+from methods.gesco.task import NOISE_LEVELS, corrupted_maps, draw_noise_levels
 from methods.registry import build_method, parse_spec
 from methods.semantic.fds import fast_denoise
 from methods.semantic.maps import instance_edges, one_hot
@@ -36,7 +35,7 @@ def context(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> MethodCon
     folder = tmp_path_factory.mktemp("weights")
     context = MethodContext("streets", scene.label_space, 64, 128, weights_dir=folder)
     torch.manual_seed(0)
-    network = SemanticUNet(profile_for(context).network)
+    network = SemanticUNet(Gesco.profile_for(context).network)
     write_weights(folder / weights_name("gesco", context), network.state_dict(), {"card": "random"})
     return context
 
@@ -93,12 +92,12 @@ def test_spec_options_reach_the_sampler_and_the_identity(context: MethodContext)
 
 
 def test_sampler_and_steps_come_from_the_profile_unless_named(context: MethodContext) -> None:
-    profile = profile_for(context)
+    profile = Gesco.profile_for(context)
     options = Gesco(context).identity()["options"]
     assert (options["sampler"], options["steps"]) == (profile.sampler, profile.sampling_steps)
     options = Gesco(context, {"sampler": "ancestral"}).identity()["options"]
     assert (options["sampler"], options["steps"]) == ("ancestral", profile.sampling_steps)
-    paper = profile_for(replace(context, profile="paper"))
+    paper = Gesco.profile_for(replace(context, profile="paper"))
     assert (paper.sampler, paper.sampling_steps, paper.prediction) == ("ancestral", 1000, "epsilon")
 
 
@@ -153,7 +152,7 @@ def test_training_sees_what_the_receiver_would_see(scene: Scene) -> None:
 def test_training_lowers_the_loss_and_exports_loadable_weights(scene: Scene, tmp_path: Path) -> None:
     context = MethodContext("streets", scene.label_space, 64, 128, weights_dir=tmp_path)
     torch.manual_seed(0)
-    task = GescoTask(context, behind_fds=False)
+    task = Gesco.training_task(context)
     generator = torch.Generator().manual_seed(0)
     losses = [task.step(scene, generator, step)["denoising"] for step in range(12)]
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
@@ -163,7 +162,7 @@ def test_training_lowers_the_loss_and_exports_loadable_weights(scene: Scene, tmp
 
 
 def test_the_learning_rate_is_a_function_of_the_step_alone(scene: Scene) -> None:
-    task = GescoTask(MethodContext("streets", scene.label_space, 64, 128), behind_fds=False)
+    task = Gesco.training_task(MethodContext("streets", scene.label_space, 64, 128))
     task.steps = 1000
     peak, constant = task.profile.learning_rate, task.profile.constant
     rates = [task.learning_rate(step) for step in range(1000)]
@@ -175,9 +174,9 @@ def test_the_learning_rate_is_a_function_of_the_step_alone(scene: Scene) -> None
 
 def test_the_fdstrain_recipe_switches_to_maps_behind_fds(scene: Scene) -> None:
     context = MethodContext("streets", scene.label_space, 64, 128)
-    task = GescoTask(context, behind_fds=True)
-    raw = GescoTask(context, behind_fds=False)
-    switch = profile_for(context).behind_fds_from
+    task = GescoBehindFds.training_task(context)
+    raw = Gesco.training_task(context)
+    switch = round(BEHIND_FDS_FROM["embedded"] * task.steps)
     for step, same in ((switch - 1, True), (switch, False)):
         maps = [t.conditioning(scene, torch.Generator().manual_seed(5), step) for t in (task, raw)]
         assert torch.equal(*maps) == same

@@ -1,0 +1,84 @@
+"""What the diffusion methods' profiles have in common: network, recipe and how a trained network is sampled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from methods.base import MethodContext, MethodError
+from methods.diffusion.reverse import Prediction
+from methods.diffusion.unet import UNetConfig
+
+
+@dataclass(frozen=True)
+class DiffusionProfile:
+    """A network, how it is trained, and how it is sampled where the options do not say.
+
+    `constant` is the share of the steps at full learning rate; after it the rate falls linearly to zero (the paper's
+    never falls). `drop_rate` of the maps are replaced by the null label, from the share `drop_from` of the steps on;
+    from there on the rate is `finetune_rate` where that is set (SDM's guidance fine-tuning).
+    """
+
+    network: UNetConfig
+    prediction: Prediction
+    batch_size: int
+    learning_rate: float
+    warmup_steps: int
+    ema_decay: float
+    steps: int
+    sampler: str
+    sampling_steps: int
+    drop_rate: float = 0.2
+    drop_from: float = 0.0
+    finetune_rate: float | None = None
+    constant: float = 1.0
+    gradient_clip: float = 1.0
+
+
+def paper_profile(map_channels: int) -> DiffusionProfile:
+    """The published network and training of SDM and GESCO (FACTS: one U-Net, two forks)."""
+    return DiffusionProfile(
+        network=UNetConfig(map_channels=map_channels),
+        prediction="epsilon",
+        batch_size=4,
+        learning_rate=1e-4,
+        warmup_steps=0,
+        ema_decay=0.9999,
+        steps=190_000,
+        sampler="ancestral",
+        sampling_steps=1000,
+    )
+
+
+def embedded_profile(map_channels: int) -> DiffusionProfile:
+    """The small network for scenes that the project renders: 28,000 images, the same number for every method."""
+    return DiffusionProfile(
+        network=UNetConfig(
+            map_channels=map_channels,
+            width=16,
+            multipliers=(2, 2, 4, 6),
+            blocks=1,
+            attention_factors=(4, 8),
+            head_channels=32,
+            spade_hidden=16,
+            groups=8,
+            patch=2,
+        ),
+        prediction="x0",
+        batch_size=8,
+        learning_rate=8e-4,
+        warmup_steps=300,
+        ema_decay=0.999,
+        steps=3_500,
+        sampler="ddim",
+        sampling_steps=10,
+        drop_rate=0.1,
+        constant=0.6,
+    )
+
+
+def named_profile(context: MethodContext, method: str) -> DiffusionProfile:
+    """The profile that a context names; MethodError for an unknown one."""
+    makers = {"embedded": embedded_profile, "paper": paper_profile}
+    if context.profile not in makers:
+        raise MethodError(f"unknown profile '{context.profile}' for {method}; known: {', '.join(makers)}")
+    return makers[context.profile](context.label_space.size + 1)

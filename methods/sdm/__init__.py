@@ -1,0 +1,5 @@
+"""SDM: semantic image synthesis by a diffusion model, the network that GESCO is built on."""
+
+from methods.sdm.method import Sdm
+
+__all__ = ["Sdm"]
