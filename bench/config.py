@@ -45,10 +45,12 @@ class ChannelSection(_Section):
 
 
 class DataSection(_Section):
-    """[data.NAME]: where a data set is and at which size (height, width) it is read."""
+    """[data.NAME]: where a data set is, at which size (height, width) it is read, and how its pictures are resized to
+    that: "spade" in one bicubic step, "sdm" as the loaders of SDM and GESCO do (see bench/scenes/images.py)."""
 
     root: Path | None = None
     size: tuple[int, int] | None = None
+    resize: Literal["spade", "sdm"] = "spade"
 
 
 class MethodSection(_Section):
@@ -59,6 +61,12 @@ class MethodSection(_Section):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+class MetricSection(_Section):
+    """[metrics.NAME]: the judge that the metric uses on each data set, where it is not the first that it knows."""
+
+    judges: dict[str, str] = Field(default_factory=dict)
+
+
 class Config(_Section):
     """The whole of bench.toml."""
 
@@ -66,6 +74,7 @@ class Config(_Section):
     channel: ChannelSection = ChannelSection()
     data: dict[str, DataSection] = Field(default_factory=dict)
     methods: dict[str, MethodSection] = Field(default_factory=dict)
+    metrics: dict[str, MetricSection] = Field(default_factory=dict)
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:

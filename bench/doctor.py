@@ -12,7 +12,7 @@ import torch
 import methods.registry as method_registry
 import metrics.registry as metric_registry
 from bench.channel import PAPER_PSNRS
-from bench.config import Config, DataSection, MethodSection
+from bench.config import Config, DataSection, MethodSection, MetricSection
 from bench.device import cores, cpu_name, memory_gib, resolve_devices
 from bench.plan import EMBEDDED_DATASETS, metric_context
 from bench.scenes import registry as scene_registry
@@ -58,7 +58,7 @@ def _datasets(config: Config) -> Iterator[tuple[Finding, SceneSource | None]]:
     for name in scene_registry.DATASETS:
         section = config.data.get(name, DataSection())
         try:
-            source = scene_registry.open_dataset(name, size=section.size, configured=section.root)
+            source = scene_registry.open_dataset(name, None, section.size, section.root, section.resize)
         except DataError as error:
             yield Finding("data", False, str(error)), None
             continue
@@ -85,11 +85,13 @@ def _methods(config: Config, source: SceneSource) -> Iterator[Finding]:
         yield Finding(topic, True, f"{name}: {kind}, scale {profile}")
 
 
-def _metrics(source: SceneSource) -> Iterator[Finding]:
+def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
     topic = f"metrics on {source.name}"
     for name in metric_registry.metric_names():
         try:
-            metric = metric_registry.create_metric(name, metric_context(source.name, source.label_space, "cpu"))
+            judge = config.metrics.get(name, MetricSection()).judges.get(source.name)
+            context = metric_context(source.name, source.label_space, "cpu", judge)
+            metric = metric_registry.create_metric(name, context)
         except MetricError as error:
             yield Finding(topic, False, f"{name}: {error}")
             continue
@@ -107,6 +109,6 @@ def examine(config: Config) -> Iterator[Finding]:
             sources.append(source)
     for source in sources:
         yield from _methods(config, source)
-        yield from _metrics(source)
+        yield from _metrics(config, source)
     levels = ", ".join(f"{p:g}" for p in PAPER_PSNRS)
     yield Finding("channel", None, f"awgn, {config.channel.calibration} calibration, PSNRs of the paper: {levels}")

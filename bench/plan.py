@@ -6,7 +6,7 @@ once. It is small and picklable: a worker rebuilds data set, method and metric f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import methods.registry as method_registry
 import metrics.registry as metric_registry
 from bench.cache import safe_name
 from bench.channel import PAPER_PSNRS, Channel, build_channel
-from bench.config import Config, DataSection, MethodSection
+from bench.config import Config, DataSection, MethodSection, MetricSection
 from bench.device import Devices, resolve_devices
 from bench.errors import UsageError, nearest
 from bench.names import resolve_metric
@@ -47,10 +47,11 @@ class SceneSet:
     ids: tuple[str, ...]
     fingerprint: str
     asked: int
+    resize: str = "spade"
 
     def open(self) -> SceneSource:
         """The data set behind the scenes."""
-        return scene_registry.open_dataset(self.opened_as, root=self.root, size=self.size)
+        return scene_registry.open_dataset(self.opened_as, self.root, self.size, resize=self.resize)
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,13 @@ class MethodPlan:
 
 @dataclass(frozen=True)
 class MetricPlan:
-    """A metric on one data set; `identity` is what its built instance said of itself."""
+    """A metric on one data set; `identity` is what its built instance said of itself, `judge` what was configured."""
 
     name: str
     protocol: str
     higher_is_better: bool
     identity: dict[str, Any]
+    judge: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ def _scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
         ids=ids,
         fingerprint=source.fingerprint(split, ids),
         asked=config.run.scenes,
+        resize=getattr(source, "resize", "spade"),
     )
 
 
@@ -163,32 +166,33 @@ def _method_plan(spec: Any, config: Config, scenes: SceneSet, label_space: Label
     return MethodPlan(draft.spec, profile, draft.options, draft.weights_dir, built.identity())
 
 
-def metric_context(dataset: str, label_space: LabelSpace, device: str) -> MetricContext:
-    """Where a metric works: a data set's label space on the torch device named."""
+def metric_context(dataset: str, label_space: LabelSpace, device: str, judge: str | None) -> MetricContext:
+    """Where a metric works: a data set's label space on the torch device named; `judge` None is the metric's first."""
     import torch
 
     return MetricContext(
-        dataset, label_space.size, label_space.evaluated, label_space.names, device=torch.device(device)
+        dataset, label_space.size, label_space.evaluated, label_space.names, torch.device(device), judge=judge
     )
 
 
 def _metric_plans(
-    names: Sequence[str], dataset: str, label_space: LabelSpace, left_out: list[str]
+    names: Sequence[str], dataset: str, label_space: LabelSpace, config: Config, left_out: list[str]
 ) -> tuple[MetricPlan, ...]:
     plans = []
     for name in names:
+        judge = config.metrics.get(name, MetricSection()).judges.get(dataset)
         try:
-            metric = metric_registry.create_metric(name, metric_context(dataset, label_space, "cpu"))
+            metric = metric_registry.create_metric(name, metric_context(dataset, label_space, "cpu", judge))
         except MetricError as error:
             left_out.append(f"{name} is not computed for {dataset}: {error}")
             continue
-        plans.append(MetricPlan(metric.name, metric.protocol, metric.higher_is_better, metric.identity()))
+        plans.append(MetricPlan(metric.name, metric.protocol, metric.higher_is_better, metric.identity(), judge))
     return tuple(plans)
 
 
 def _expand(asked: Sequence[str], everything: Sequence[str]) -> list[str]:
-    """Names in order, without repetition, `all` standing for everything."""
-    wanted = everything if "all" in asked else asked
+    """Names in order, without repetition, everything in the place of `all`."""
+    wanted = [name for one in asked for name in (everything if one == "all" else (one,))]
     return list(dict.fromkeys(wanted))
 
 
@@ -199,33 +203,55 @@ def _channels(config: Config) -> list[Channel]:
     return [build_channel(section.kind, p, section.calibration, section.power) for p in ordered]
 
 
-def _specs(config: Config) -> list[Any]:
-    # listing all methods imports them, third parties' too: only where they are asked for
-    everything = sorted(method_registry.available_methods()) if "all" in config.run.methods else ()
+def _specs(config: Config, left_out: list[str]) -> tuple[list[Any], set[str]]:
+    """The methods asked for, and those of them that only `all` stands for; what `all` cannot import is left out."""
+    everything: list[str] = []
+    if "all" in config.run.methods:  # listing all methods imports them, third parties' too: only where asked for
+        everything, broken = method_registry.all_methods()
+        left_out += broken
     names = _expand(config.run.methods, everything)
     try:
         specs = [method_registry.parse_spec(name) for name in names]
     except MethodError as error:
         raise UsageError(str(error)) from None
-    return list({spec.text: spec for spec in specs}.values())
+    return list({spec.text: spec for spec in specs}.values()), set(everything) - set(config.run.methods)
 
 
 def _check_sections(config: Config) -> None:
     for name in config.data:
         if name not in scene_registry.DATASETS:
             raise UsageError(f"unknown data set in [data.{name}]{nearest(name, scene_registry.DATASETS)}")
-    known = method_registry.available_methods() if config.methods else {}
+    known = method_registry.method_names()
     for name in config.methods:
         if name not in known:
             raise UsageError(f"unknown method in [methods.{name}]{nearest(name, known)}")
+    for name, section in config.metrics.items():
+        _check_judges(name, section.judges)
+
+
+def _check_judges(metric: str, judges: Mapping[str, str]) -> None:
+    """UsageError for a metric, a data set or a judge that does not exist."""
+    known = metric_registry.metric_names()
+    if metric not in known:
+        raise UsageError(f"unknown metric in [metrics.{metric}]{nearest(metric, known)}")
+    for dataset, judge in judges.items():
+        where = f"[metrics.{metric}.judges]"
+        if dataset not in scene_registry.DATASETS:
+            raise UsageError(f"unknown data set '{dataset}' in {where}{nearest(dataset, scene_registry.DATASETS)}")
+        try:
+            choice = metric_registry.metric_class(metric).judges(dataset)
+        except MetricError as error:
+            raise UsageError(str(error)) from None
+        if judge not in choice:
+            raise UsageError(f"unknown judge '{judge}' of {dataset} in {where}{nearest(judge, choice)}")
 
 
 def make_plan(config: Config, root: Path | None = None) -> Plan:
     """Resolve every name, open the data sets and build every method once.
 
     `root` overrides the data root of the (single) data set. Raises UsageError for unknown names and for methods named
-    explicitly that cannot be built; with methods = all those are left out and named in `left_out`, as are metrics
-    that a data set does not allow. Raises DataError where a data set cannot be read.
+    explicitly that cannot be built; those that `all` stands for are left out then and named in `left_out`, as are
+    metrics that a data set does not allow. Raises DataError where a data set cannot be read.
     """
     channels = _channels(config)
     devices = resolve_devices(config.run.device)
@@ -236,27 +262,27 @@ def make_plan(config: Config, root: Path | None = None) -> Plan:
     if root is not None and len(datasets) > 1:
         raise UsageError("--root belongs to one data set; give one with --datasets, or set roots in bench.toml")
     _check_sections(config)
-    specs = _specs(config)
+    left_out: list[str] = []
+    specs, optional = _specs(config, left_out)
     known_metrics = metric_registry.metric_names()
     metric_names = list(
         dict.fromkeys(resolve_metric(m, known_metrics) for m in _expand(config.run.metrics, known_metrics))
     )
-    left_out: list[str] = []
     cells: list[Cell] = []
     metrics: dict[str, tuple[MetricPlan, ...]] = {}
     for dataset in datasets:
         section = config.data.get(dataset, DataSection())
-        source = scene_registry.open_dataset(dataset, root=root, size=section.size, configured=section.root)
+        source = scene_registry.open_dataset(dataset, root, section.size, section.root, section.resize)
         scenes = _scene_set(source, dataset, config)
         if scenes.dataset in metrics:
             raise UsageError(f"two of the data sets are '{scenes.dataset}'; run them into two folders")
         label_space = source.label_space
-        metrics[scenes.dataset] = _metric_plans(metric_names, scenes.dataset, label_space, left_out)
+        metrics[scenes.dataset] = _metric_plans(metric_names, scenes.dataset, label_space, config, left_out)
         for spec in specs:
             try:
                 method = _method_plan(spec, config, scenes, label_space)
             except MethodError as error:
-                if "all" not in config.run.methods:
+                if spec.text not in optional:
                     raise UsageError(f"{spec.text} on {scenes.dataset}: {error}") from None
                 left_out.append(f"{spec.text} does not run on {scenes.dataset}: {error}")
                 continue

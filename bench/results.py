@@ -116,6 +116,7 @@ def provenance(plan: Plan, report: RunReport, wall_seconds: float, jobs: int, ba
                 "size": list(scenes.size),
                 "opened_as": scenes.opened_as,
                 "root": str(scenes.root) if scenes.root else None,
+                "resize": scenes.resize,
                 "scenes_asked": scenes.asked,
                 "scenes_used": len(scenes.ids),
                 "fingerprint": scenes.fingerprint,

@@ -168,7 +168,9 @@ def make_sheets(
     for run in runs:
         about = run.facts
         root = Path(about["root"]) if about["root"] else None
-        source = scene_registry.open_dataset(about["opened_as"], root=root, size=tuple(about["size"]))
+        source = scene_registry.open_dataset(
+            about["opened_as"], root, tuple(about["size"]), resize=about.get("resize", "spade")
+        )
         shown = [p for p in psnrs if any(psnr == p for _, psnr in run.cells)]
         if not shown:
             raise UsageError(f"no cell at PSNR {', '.join(f'{p:g}' for p in psnrs)}; choose others with --psnr")

@@ -64,7 +64,7 @@ class Worker(threading.local):
 
     def source(self, scenes: SceneSet) -> SceneSource:
         """The data set behind `scenes`."""
-        return self._sources.of((scenes.dataset, scenes.root, scenes.size), scenes.open)
+        return self._sources.of((scenes.dataset, scenes.root, scenes.size, scenes.resize), scenes.open)
 
     def scene(self, scenes: SceneSet, ids: Sequence[str]) -> Scene:
         """A batch of scenes, from memory where they were used lately."""
@@ -92,7 +92,8 @@ class Worker(threading.local):
         key = digest([plan.identity, scenes.dataset, device])
         space = self.source(scenes).label_space
         return self._metrics.of(
-            key, lambda: metric_registry.create_metric(plan.name, metric_context(scenes.dataset, space, device))
+            key,
+            lambda: metric_registry.create_metric(plan.name, metric_context(scenes.dataset, space, device, plan.judge)),
         )
 
     def device(self, devices: Devices, run_id: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from methods.training.task import TrainingTask
@@ -113,6 +113,8 @@ class Method(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    #: The method that this one is a variant of (another arm of an ablation): not part of `all`, run by its own name.
+    variant_of: ClassVar[str | None] = None
     #: Bumped whenever the method's own code changes its output for equal options and weights.
     code_version: ClassVar[int] = 1
     default_options: ClassVar[Mapping[str, Any]] = {}
@@ -137,6 +139,14 @@ class Method(ABC):
     def weights_digest(self) -> str | None:
         """SHA-256 of the weights file in use, or None for a method without weights."""
         return None
+
+    @classmethod
+    def build_network(cls, context: MethodContext) -> nn.Module:
+        """The network of the context's profile whose weights are loaded, randomly initialised; nothing is read.
+
+        MethodError for a method without weights, or a context that the method does not fit.
+        """
+        raise MethodError(f"'{cls.name}' has no weights")
 
     @classmethod
     def training_task(cls, context: MethodContext) -> TrainingTask:

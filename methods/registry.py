@@ -23,7 +23,8 @@ MODIFIERS: dict[str, dict[str, Any]] = {
     "-fds": {"fds": False},
     "-nofds": {"fds": False},
 }
-_SPEC = re.compile(r"(?P<name>[A-Za-z0-9_]+)(?P<rest>.*)", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z0-9_]+")
+_SPEC = re.compile(rf"(?P<name>{_NAME.pattern})(?P<rest>.*)", re.DOTALL)
 _PART = re.compile(r"(?P<modifier>[+-][a-z_]+)|:(?P<key>[a-z_]+)=(?P<value>[^:+\s]+)")
 
 
@@ -68,15 +69,20 @@ def load_method(name: str) -> type[Method]:
     return loaded
 
 
-def available_methods() -> dict[str, type[Method]]:
-    """All methods that import, by name."""
-    found = {}
+def all_methods() -> tuple[list[str], list[str]]:
+    """What `all` stands for: the names of every installed method that is no variant of another one, and a message for
+    each that cannot be used, because a broken plug-in must not take the others down."""
+    names, broken = [], []
     for name in method_names():
-        try:
-            found[name] = load_method(name)
-        except MethodError:  # a broken plug-in must not take the others down; naming it raises the error
+        if not _NAME.fullmatch(name):
+            broken.append(f"method '{name}' cannot be named in a spec: only letters, digits and _ can")
             continue
-    return found
+        try:
+            if load_method(name).variant_of is None:
+                names.append(name)
+        except MethodError as error:
+            broken.append(str(error))
+    return names, broken
 
 
 def _value(text: str, default: Any, where: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,8 @@ from methods.base import MethodContext, MethodError
 Network = TypeVar("Network", bound=torch.nn.Module)
 
 PACKAGED = Path(__file__).parent / "weights"
+#: Metadata key under which a file holds the digest of its own content.
+DIGEST_KEY = "content_sha256"
 
 
 def weights_name(method: str, context: MethodContext) -> str:
@@ -41,16 +43,19 @@ def find_weights(method: str, context: MethodContext) -> Path:
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
+    published = "`bench weights list` says where its authors' checkpoint is published and how to import it. Or train"
     raise MethodError(
         f"no weights for '{method}' on {context.dataset} at {context.height}x{context.width} "
-        f"({name} is in none of: {', '.join(str(f) for f in folders)}). Train them with "
+        f"({name} is in none of: {', '.join(str(f) for f in folders)}). "
+        f"{published if context.profile == 'paper' else 'Train'} them with "
         f"`bench train {method} --dataset {context.dataset}`, or choose a data set and size that has weights."
     )
 
 
 @lru_cache(maxsize=64)
 def _digest(path: Path, modified_ns: int, size: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def file_digest(path: Path) -> str:
@@ -70,16 +75,55 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return {k: v.float() if v.dtype in (torch.float16, torch.bfloat16) else v for k, v in tensors.items()}, metadata
 
 
-def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
-    """Write float tensors as float16 with JSON-encoded metadata, atomically."""
-    half = {k: (v.half() if v.is_floating_point() else v).detach().cpu().contiguous() for k, v in tensors.items()}
-    for key, value in half.items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise MethodError(f"tensor '{key}' is not finite in float16: {path} was not written")
+def content_digest(tensors: Iterable[tuple[str, Tensor]], metadata: Mapping[str, str]) -> str:
+    """SHA-256 over what a weights file holds: its metadata, but for this digest, and its tensors in order of keys.
+
+    Tensors one at a time, so that a file need not fit in memory: only names, types, shapes and bytes enter.
+    """
+    digest = hashlib.sha256()
+    digest.update(json.dumps({k: v for k, v in metadata.items() if k != DIGEST_KEY}, sort_keys=True).encode())
+    for key, tensor in tensors:
+        digest.update(f"\n{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        digest.update(data.data)
+    return digest.hexdigest()
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether a tensor holds neither NaN nor infinity."""
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+
+
+def some(names: Sequence[str], limit: int = 5) -> str:
+    """Up to `limit` names in a row, and how many more there are."""
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """What goes to disk: floats as `dtype`, on the CPU, contiguous, and no part of a larger storage (checkpoints of the
+    guided-diffusion family hold views of one flat vector, which safetensors refuses)."""
+    stored = (tensor.to(dtype) if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+    return stored if stored.untyped_storage().nbytes() == stored.nbytes else stored.clone()
+
+
+def write_weights(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object], dtype: torch.dtype = torch.float16
+) -> None:
+    """Write float tensors as `dtype` with JSON-encoded metadata and the digest of both, atomically.
+
+    MethodError names the tensors that are not finite in `dtype`; nothing is written then.
+    """
+    stored = {key: _stored(value, dtype) for key, value in tensors.items()}
+    bad = [key for key, value in stored.items() if not is_finite(value)]
+    if bad:
+        kind = str(dtype).removeprefix("torch.")
+        raise MethodError(f"{len(bad)} tensor(s) are not finite in {kind}: {some(bad)}; {path} was not written")
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
+    texts[DIGEST_KEY] = content_digest(sorted(stored.items()), texts)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(half, temporary, {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()})
+        save_file(stored, temporary, texts)
         temporary.chmod(0o644)  # safetensors writes for the owner alone; weights are shared and packaged
         os.replace(temporary, path)
     finally:

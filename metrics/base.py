@@ -27,7 +27,7 @@ class MetricContext:
     """Where a metric is asked to work.
 
     `num_labels` is the size of the data set's label space, `evaluated` the label ids that enter mIoU,
-    `label_names[i]` the name of label id i.
+    `label_names[i]` the name of label id i. `judge` chooses among `Metric.judges`; None is the first of them.
     """
 
     dataset: str
@@ -36,6 +36,7 @@ class MetricContext:
     label_names: tuple[str, ...]
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     weights_dir: Path | None = None
+    judge: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,12 @@ class Metric(ABC):
     def __init__(self, context: MetricContext) -> None:
         """Load what is needed; raises MetricError where weights are missing or a data set does not fit."""
         self.context = context
+
+    @classmethod
+    def judges(cls, dataset: str) -> tuple[str, ...]:
+        """Names of the judges (networks and how pictures reach them) that `context.judge` chooses from on a data set,
+        the default first; empty for a metric without that choice."""
+        return ()
 
     @property
     @abstractmethod

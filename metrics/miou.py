@@ -1,7 +1,7 @@
 """mIoU: does the regenerated picture show the same classes in the same places?
 
-A judge (a segmentation network) maps the regenerated picture to labels. Two protocols, both at data-set level (one
-confusion matrix over all scenes, as in the papers):
+A judge (a segmentation network, `metrics/judges/registry.py`) maps the regenerated picture to labels. Two protocols,
+both at data-set level (one confusion matrix over all scenes, as in the papers):
 
 - `gt`: the judge's map against the scene's true labels; printed as `mIoU`.
 - `judge`: against the judge's map of the original picture, the words of the GESCO paper (section 4.1); `mIoU[judge]`.
@@ -17,13 +17,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
+from metrics.judges.classes import CLASSES, EVALUATED_IDS, IGNORED, train_ids
+from metrics.judges.registry import judge_names, load_judge
 from metrics.pictures import PerPicture, check_labels, check_pictures
-
-_MISSING_JUDGES = {
-    "cityscapes": "its judge is DRN-D-105, which comes later; the embedded judge knows rendered scenes only",
-    "coco_stuff": "its judge is MaskFormer, which comes later; the embedded judge knows rendered scenes only",
-    "camvid": "no judge of CamVid's 11 classes is available",
-}
 
 
 def confusion_matrix(
@@ -65,32 +61,34 @@ def mean_iou(confusion: np.ndarray) -> np.ndarray:
 
 
 class MeanIoU(Metric):
-    """mIoU under the embedded `streets` judge."""
+    """mIoU under the data set's judge: the embedded one for `streets`, DRN-D-105 for `cityscapes`."""
 
     name = "mIoU"
     higher_is_better = True
 
     def __init__(self, context: MetricContext) -> None:
-        """MetricError for a data set that the embedded judge was not trained for: it never judges another one."""
+        """MetricError for a data set without a judge, for another judge than its own, and where weights are missing."""
         super().__init__(context)
-        if context.dataset != "streets":
-            why = _MISSING_JUDGES.get(context.dataset, "only `streets` has an embedded judge")
-            raise MetricError(f"mIoU is skipped on `{context.dataset}`: {why}")
-        from metrics.judges.streets import CLASSES, EVALUATED_IDS, IGNORED, StreetsJudge, train_ids
-
+        try:
+            self._judge = load_judge(context.dataset, context.judge, context.weights_dir, context.device)
+        except MetricError as error:
+            raise MetricError(f"mIoU is skipped on `{context.dataset}`: {error}") from error
         if tuple(context.evaluated) != EVALUATED_IDS:
             raise MetricError(
                 f"mIoU's judge knows the label ids {EVALUATED_IDS}, the data set evaluates {tuple(context.evaluated)}"
             )
-        self._train_ids, self._classes, self._ignored = train_ids, CLASSES, IGNORED
-        self._judge = StreetsJudge.load(context.weights_dir, context.device)
-        self._maps = PerPicture(self._judge.predict, context.device)
+        self._maps = PerPicture(self._judge.predict, context.device, gpu_batch=self._judge.gpu_batch)
+
+    @classmethod
+    def judges(cls, dataset: str) -> tuple[str, ...]:
+        return judge_names(dataset)
 
     @property
     def protocol(self) -> str:
-        height, width = self._judge.size
-        judge = f"{self._judge.name}@{height}x{width}"
-        return f"truth=labels, for mIoU[judge] the judge's map of the original|judge={judge}|{self._classes} classes"
+        return (
+            f"truth=labels, for mIoU[judge] the judge's map of the original|judge={self._judge.protocol}|"
+            f"{CLASSES} classes"
+        )
 
     def weights_digest(self) -> str:
         return self._judge.sha256
@@ -99,17 +97,14 @@ class MeanIoU(Metric):
         """Confusion matrices `gt`, `judge` and `original` (see the module), each (B, 19, 19) int64."""
         check_pictures(comparison)
         check_labels(comparison)
-        truth = self._train_ids(comparison.labels)
-        generated = self._train_ids(self._maps(comparison.generated))
-        original = self._train_ids(self._maps.remembered(comparison.original))
+        truth = train_ids(comparison.labels)
+        generated = train_ids(self._maps(comparison.generated))
+        original = train_ids(self._maps.remembered(comparison.original))
         return {
-            "gt": self._confusion(generated, truth),
-            "judge": self._confusion(generated, np.where(truth == self._ignored, self._ignored, original)),
-            "original": self._confusion(original, truth),
+            "gt": confusion_matrix(generated, truth, CLASSES, IGNORED),
+            "judge": confusion_matrix(generated, np.where(truth == IGNORED, IGNORED, original), CLASSES, IGNORED),
+            "original": confusion_matrix(original, truth, CLASSES, IGNORED),
         }
-
-    def _confusion(self, predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        return confusion_matrix(predicted, truth, self._classes, self._ignored)
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
         """Data-set level values; `std` is the standard deviation of the per-scene mIoU (None for one scene)."""

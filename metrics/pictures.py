@@ -14,7 +14,6 @@ from metrics.base import Comparison, MetricError
 
 #: Rounding that is let through on either side of [0, 1].
 _SLACK = 1e-4
-_GPU_BATCH = 64
 
 
 def check_pictures(comparison: Comparison) -> None:
@@ -65,19 +64,23 @@ class PerPicture:
     """
 
     def __init__(
-        self, function: Callable[[Tensor], Tensor], device: torch.device, memory_bytes: int = 64 << 20
+        self,
+        function: Callable[[Tensor], Tensor],
+        device: torch.device,
+        memory_bytes: int = 64 << 20,
+        gpu_batch: int = 64,
     ) -> None:
-        """`memory_bytes` bounds what `remembered` keeps."""
+        """`memory_bytes` bounds what `remembered` keeps; `gpu_batch` is the number of pictures a GPU gets at once."""
         self._function = function
         self._device = device
         self._memory: OrderedDict[bytes, np.ndarray] = OrderedDict()
         self._memory_bytes = memory_bytes
+        self._chunk = 1 if device.type == "cpu" else gpu_batch
 
     def __call__(self, pictures: Tensor) -> np.ndarray:
         """Results for all pictures, (B, ...)."""
-        chunk = 1 if self._device.type == "cpu" else _GPU_BATCH
         with torch.inference_mode():
-            results = [self._function(part.to(self._device)).cpu() for part in pictures.split(chunk)]
+            results = [self._function(part.to(self._device)).cpu() for part in pictures.split(self._chunk)]
         return torch.cat(results).numpy()
 
     def remembered(self, pictures: Tensor) -> np.ndarray:

@@ -1,26 +1,36 @@
-"""Where metrics find their weights files: the package's own folder, or one that the user names."""
+"""Where metrics find their weights files: a folder that the caller names, the user's own, the package's."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import lru_cache
 from pathlib import Path
+
+import platformdirs
 
 from metrics.base import MetricError
 
 PACKAGED = Path(__file__).parent / "weights"
 
 
+def user_weights_dir() -> Path:
+    """Where `bench weights import` puts weights, those of methods too: $GESCO_BENCH_WEIGHTS, else the user's data
+    directory."""
+    return Path(os.environ.get("GESCO_BENCH_WEIGHTS") or platformdirs.user_data_path("gesco-bench") / "weights")
+
+
 def find_weights(file_name: str, weights_dir: Path | None, remedy: str) -> Path:
-    """Path of a weights file: `weights_dir` if it holds the file, else the package's folder.
+    """Path of a weights file: the first of `weights_dir`, the user's folder and the package's that holds it.
 
     Raises MetricError that names every place looked at and `remedy`, what to do about it.
     """
-    places = [folder / file_name for folder in (weights_dir, PACKAGED) if folder is not None]
+    places = [folder / file_name for folder in (weights_dir, user_weights_dir(), PACKAGED) if folder is not None]
     for place in places:
         if place.is_file():
             return place
-    raise MetricError(f"weights file missing: looked for {' and '.join(str(p) for p in places)}. {remedy}")
+    folders = ", ".join(str(place.parent) for place in places)
+    raise MetricError(f"weights file missing: {file_name} is in none of: {folders}. {remedy}")
 
 
 def sha256_of(path: Path) -> str:

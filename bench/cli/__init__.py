@@ -14,6 +14,7 @@ from bench.cli.run import run
 from bench.cli.sheet import sheet
 from bench.cli.table import table
 from bench.cli.train import train
+from bench.cli.weights import app as weights_app
 from bench.errors import BenchError, storage_message
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
 for command in (run, table, plot, sheet, train, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
+app.add_typer(weights_app, name="weights")
 
 
 def _fail(message: str, code: int) -> None:

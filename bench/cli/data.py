@@ -96,15 +96,15 @@ def export(
 
 def _open(name: str, root: Path | None, size: str | None, split: str | None, config: Path | None) -> SceneSource:
     """The data set behind a command's arguments; UsageError for a name, split or size that does not exist."""
-    from bench.config import load_config
+    from bench.config import DataSection, load_config
     from bench.errors import UsageError, nearest
     from bench.scenes.registry import DATASETS, open_dataset
 
     if name not in DATASETS:
         raise UsageError(f"unknown data set '{name}'{nearest(name, DATASETS)}")
-    section = load_config(config).data.get(name)
-    wanted = _parse_size(size) if size is not None else section.size if section else None
-    source = open_dataset(name, root, wanted, section.root if section else None)
+    section = load_config(config).data.get(name, DataSection())
+    wanted = _parse_size(size) if size is not None else section.size
+    source = open_dataset(name, root, wanted, section.root, section.resize)
     if split is not None and split not in source.splits:
         raise UsageError(f"unknown split '{split}' of {name}{nearest(split, source.splits)}")
     return source

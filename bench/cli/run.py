@@ -34,6 +34,7 @@ def _settings(path: Path | None, run: dict[str, Any], channel: dict[str, Any]) -
                 "channel": {**config.channel.model_dump(), **{k: v for k, v in channel.items() if v is not None}},
                 "data": config.data,
                 "methods": config.methods,
+                "metrics": config.metrics,
             }
         )
     except ValidationError as error:
@@ -44,7 +45,7 @@ def _settings(path: Path | None, run: dict[str, Any], channel: dict[str, Any]) -
 
 
 def run(
-    methods: Annotated[str | None, typer.Option(help="Specs, comma-separated: gesco,smis+fds or all.")] = None,
+    methods: Annotated[str | None, typer.Option(help="Specs, comma-separated, or all but variants.")] = None,
     psnr: Annotated[str | None, typer.Option(help="PSNRs in dB, comma-separated, or all (the paper's seven).")] = None,
     datasets: Annotated[str | None, typer.Option(help="streets, cityscapes, coco_stuff, camvid, or all.")] = None,
     root: Annotated[Path | None, typer.Option(help="Data root of the (one) data set.")] = None,

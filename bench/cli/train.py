@@ -37,7 +37,7 @@ def train(
     """
     import torch
 
-    from bench.config import load_config
+    from bench.config import DataSection, load_config
     from bench.device import cores, torch_device
     from bench.scenes.registry import DATASETS, open_dataset
     from bench.training import TrainingRequest, train_target
@@ -46,11 +46,11 @@ def train(
     if dataset not in DATASETS:
         raise UsageError(f"unknown data set '{dataset}'{nearest(dataset, DATASETS)}")
     settings = load_config(config)
-    data = settings.data.get(dataset)
+    data = settings.data.get(dataset, DataSection())
     torch.set_num_threads(threads or cores())
     request = TrainingRequest(
         target=method,
-        source=open_dataset(dataset, root, data.size if data else None, data.root if data else None),
+        source=open_dataset(dataset, root, data.size, data.root, data.resize),
         scenes=scenes,
         out=out or Path("runs/train") / method,
         weights_dir=weights_dir or user_weights_dir(),

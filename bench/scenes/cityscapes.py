@@ -36,9 +36,9 @@ class Cityscapes(FolderSource):
     layout = "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png and gtFine/SPLIT/CITY/*_gtFine_{labelIds,instanceIds}.png"
     label_remedy = "it has to be a labelIds file with ids 0..34, not labelTrainIds and not colours"
 
-    def __init__(self, root: Path, size: tuple[int, int] | None = None) -> None:
+    def __init__(self, root: Path, size: tuple[int, int] | None = None, resize: str = "spade") -> None:
         index = read_index(Path(root))
-        super().__init__(root, size or (index.size if index else None))
+        super().__init__(root, size or (index.size if index else None), resize)
         self._index: ExportIndex | None = index
         if index is not None:
             # An export is the data set it was made from, so its rows must not be mistaken for Cityscapes's.

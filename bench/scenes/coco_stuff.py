@@ -47,8 +47,8 @@ class CocoStuff(FolderSource):
     )
     label_remedy = "it has to be a stuff-thing map: category id - 1 (0..181), or 255 where nothing is labelled"
 
-    def __init__(self, root: Path, size: tuple[int, int] | None = None) -> None:
-        super().__init__(root, size)
+    def __init__(self, root: Path, size: tuple[int, int] | None = None, resize: str = "spade") -> None:
+        super().__init__(root, size, resize)
         self._polygons: dict[str, dict[str, list[list[list[float]]]]] = {}
         self._reading = threading.Lock()  # `check` reads scenes in threads; one of them reads the annotations
 

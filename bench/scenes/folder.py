@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.errors import nearest
 from bench.scenes.base import DataError, SceneArrays, SceneSource
-from bench.scenes.images import read_map, read_rgb, resize_map, resize_rgb
+from bench.scenes.images import RESIZE_RULES, read_map, read_rgb, resize_map
 from bench.scenes.problems import FileError, Problem
 
 #: Instance ids of every data set are 0 (none) or at least this, as in Cityscapes. So no instance id equals a label id,
@@ -47,7 +47,8 @@ class Listing:
 class FolderSource(SceneSource):
     """A data set under `root`. Subclasses say which files make a scene and what the values in its maps mean.
 
-    Files are read at full size and resized in one step: maps by nearest neighbour, pictures by antialiased bicubic.
+    Files are read at full size; maps are resized by nearest neighbour in one step, pictures by the rule `resize` of
+    `RESIZE_RULES`: "spade" is one antialiased bicubic step, "sdm" that of the SDM and GESCO loaders.
     """
 
     #: What a user has to do to get the data, in one sentence.
@@ -61,17 +62,21 @@ class FolderSource(SceneSource):
     #: Bumped whenever the code here or in a subclass changes what a scene looks like.
     code_version: ClassVar[int] = 1
 
-    def __init__(self, root: Path, size: tuple[int, int] | None = None) -> None:
-        """Look at nothing but whether `root` is a folder (DataError); files are read when they are needed."""
+    def __init__(self, root: Path, size: tuple[int, int] | None = None, resize: str = "spade") -> None:
+        """Look at nothing but whether `root` is a folder and `resize` a rule (DataError); files are read when they are
+        needed."""
         super().__init__(size)
+        if resize not in RESIZE_RULES:
+            raise DataError(f"there is no resize rule '{resize}' for {self.name}{nearest(resize, RESIZE_RULES)}")
+        self.resize = resize
         self.root = Path(root)
         if not self.root.is_dir():
             raise DataError(f"the root of {self.name}, {self.root}, is not a folder; it has to hold {self.layout}")
         self._listings: dict[str, Listing] = {}
 
-    def __reduce__(self) -> tuple[Callable[..., FolderSource], tuple[type[FolderSource], Path, tuple[int, int]]]:
+    def __reduce__(self) -> tuple[Callable[..., FolderSource], tuple[type[FolderSource], Path, tuple[int, int], str]]:
         # A worker process opens the root once and lists it once; listings are not worth sending with every task.
-        return _open_once, (type(self), self.root, (self.height, self.width))
+        return _open_once, (type(self), self.root, (self.height, self.width), self.resize)
 
     @abstractmethod
     def available_splits(self) -> list[str]:
@@ -158,15 +163,16 @@ class FolderSource(SceneSource):
             instances = self._decode_instances(raw_instances)
         return SceneArrays(
             files.id,
-            resize_rgb(image, self.height, self.width),
+            RESIZE_RULES[self.resize](image, self.height, self.width),
             labels.astype(np.uint8),
             resize_map(instances.astype(np.int32), self.height, self.width),
         ), []
 
     def fingerprint(self, split: str, ids: Sequence[str]) -> str:
-        """SHA-256 over the bytes of these scenes' files, their ids, the size and the version of the reading code."""
+        """SHA-256 over the bytes of these scenes' files, ids, size, resize rule and the version of the reading code."""
         whole = hashlib.sha256()
         parts = [self.name, self.label_space.name, str(self.code_version), split, f"{self.height}x{self.width}"]
+        parts += [] if self.resize == "spade" else [f"resize {self.resize}"]
         parts += [file_digest(path) for path in self._other_files(split)]
         for scene_id in ids:
             parts += [scene_id, *(file_digest(path) for path in self.files(split, scene_id).paths)]
@@ -184,8 +190,8 @@ class FolderSource(SceneSource):
 
 
 @functools.cache
-def _open_once(kind: type[FolderSource], root: Path, size: tuple[int, int]) -> FolderSource:
-    return kind(root, size)
+def _open_once(kind: type[FolderSource], root: Path, size: tuple[int, int], resize: str) -> FolderSource:
+    return kind(root, size, resize)
 
 
 def pair(

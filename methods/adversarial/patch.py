@@ -65,7 +65,7 @@ class PatchDiscriminator(nn.Module):
         return self.score(x), hidden
 
 
-class SmisDiscriminator(nn.Module):
+class MultiScaleDiscriminator(nn.Module):
     """The same patch discriminator at full size, half size, ...
 
     Input: maps (B, C, H, W) and pictures (k * B, 3, H, W), k for each map, in the order of k whole batches.

@@ -1,35 +1,94 @@
-"""The guided denoiser: conditional and unconditional prediction in one batch (paper section 3.5)."""
+"""What samplers call as the denoiser: the network under guidance (paper section 3.5), its variance fixed on demand."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from methods.diffusion.compiled import Evaluate
+from methods.diffusion.layers import Modulation
 from methods.diffusion.samplers import Denoise
 from methods.diffusion.unet import SemanticUNet
 
+#: The variance of an ancestral step. "learned" is the network's (paper Eq. 3); the fixed ones are for networks whose
+#: variance channels were never trained, as the authors' published code leaves them (it drops L_KL): "fixed_small" is
+#: the posterior's, "fixed_large" beta (Ho et al. 2020, section 3.2).
+Variance = Literal["learned", "fixed_small", "fixed_large"]
+Bind = Callable[[list[Modulation]], Evaluate]
+_INTERPOLATION = {"fixed_small": -1.0, "fixed_large": 1.0}
 
-def guided_denoiser(network: SemanticUNet, maps: Tensor, scale: float) -> Denoise:
-    """A function (x, timesteps) -> (B, 6, H, W) for conditioning maps (B, C, H, W).
+
+def with_variance(denoise: Denoise, variance: Variance) -> Denoise:
+    """The same denoiser with its variance channels set to the end of their range that `variance` names.
+
+    Those channels interpolate between the posterior's log variance (-1) and log beta (+1), so a fixed variance is a
+    constant in them, for every sampler and every respacing.
+    """
+    if variance == "learned":
+        return denoise
+
+    def fixed(x: Tensor, timesteps: Tensor) -> Tensor:
+        predicted, interpolation = denoise(x, timesteps).chunk(2, dim=1)
+        return torch.cat([predicted, torch.full_like(interpolation, _INTERPOLATION[variance])], dim=1)
+
+    return fixed
+
+
+def guided_denoiser(network: SemanticUNet, maps: Tensor, scale: float, bind: Bind | None = None) -> Denoise:
+    """A function (x, timesteps) -> (B, 6, H, W) float32 for conditioning maps (B, C, H, W).
 
     out = out(0) + s (out(y) - out(0)) on the three prediction channels, the variance from the conditional branch: the
     published code's reading, to which the checkpoints' s = 2 belongs (the paper's Eq. 13 writes s - 1 for this s).
-    The null label is the all-zero map, edge channel included. s <= 1 means one conditional pass, as published. SPADE's
-    gamma and beta are prepared here, once for all steps.
+    The null label is the all-zero map, edge channel included. s <= 1 means one conditional pass, as published.
+
+    SPADE's gamma and beta are prepared here, once for all steps, and both passes are one batch, in which the null
+    label's modulations are kept once. `bind` turns modulations into the evaluation (x, timesteps) -> output; without it
+    the network is called as it is.
     """
+    if bind is None:
+        bind = partial(_bound, network)
     prepared = network.prepare(maps)
     if scale <= 1:
-        return lambda x, timesteps: network(x, timesteps, prepared)
+        evaluate = bind(prepared)
+        return lambda x, timesteps: evaluate(x, timesteps).float()
     null = network.prepare(torch.zeros_like(maps[:1]))
-    both = {
-        key: tuple(torch.cat([part, empty.expand_as(part)]) for part, empty in zip(pair, null[key], strict=True))
-        for key, pair in prepared.items()
-    }
+    evaluate_both = bind(
+        [
+            (torch.cat([gamma, null_gamma]), torch.cat([beta, null_beta]))
+            for (gamma, beta), (null_gamma, null_beta) in zip(prepared, null, strict=True)
+        ]
+    )
 
     def denoise(x: Tensor, timesteps: Tensor) -> Tensor:
-        output = network(torch.cat([x, x]), torch.cat([timesteps, timesteps]), both)  # type: ignore[arg-type]
+        output = evaluate_both(torch.cat([x, x]), torch.cat([timesteps, timesteps])).float()
         conditional, unconditional = output.chunk(2)
-        prediction = unconditional[:, :3] + scale * (conditional[:, :3] - unconditional[:, :3])
-        return torch.cat([prediction, conditional[:, 3:]], dim=1)
+        return _guided(conditional, unconditional, scale)
 
     return denoise
+
+
+def plain_denoiser(network: SemanticUNet, maps: Tensor, scale: float) -> Denoise:
+    """What `guided_denoiser` computes, the way it was published: two evaluations a step, and in each of them every
+    SPADE layer's gamma and beta from the maps anew. The reference for tests and for `bench speed`."""
+
+    def denoise(x: Tensor, timesteps: Tensor) -> Tensor:
+        conditional = network(x, timesteps, network.prepare(maps)).float()
+        if scale <= 1:
+            return conditional  # type: ignore[no-any-return]
+        unconditional = network(x, timesteps, network.prepare(torch.zeros_like(maps))).float()
+        return _guided(conditional, unconditional, scale)
+
+    return denoise
+
+
+def _bound(network: SemanticUNet, modulations: list[Modulation]) -> Evaluate:
+    return lambda x, timesteps: network(x, timesteps, modulations)
+
+
+def _guided(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
+    prediction = unconditional[:, :3] + scale * (conditional[:, :3] - unconditional[:, :3])
+    return torch.cat([prediction, conditional[:, 3:]], dim=1)

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-#: gamma and beta of one SPADE layer, each (B, channels, h, w)
+#: gamma and beta of one SPADE layer, each (B, channels, h, w), or of fewer images than the layer's input: the last one
+#: then serves all further images of the batch (the null label's, in guidance)
 Modulation = tuple[Tensor, Tensor]
 
 
@@ -28,8 +29,11 @@ class Spade(nn.Module):
     """Spatially-adaptive normalisation (paper Eq. 7) on GroupNorm: Norm(a) * (1 + gamma(map)) + beta(map).
 
     gamma and beta depend on the map alone, so `modulation` can be computed once per image and reused at every step.
-    `factor` is how much coarser than the map this layer works.
+    `factor` is how much coarser than the map this layer works; `slot` its place in the list of all modulations, set
+    by the network that owns the layer.
     """
+
+    slot: int
 
     def __init__(self, channels: int, map_channels: int, hidden: int, groups: int, factor: int) -> None:
         super().__init__()
@@ -46,7 +50,16 @@ class Spade(nn.Module):
 
     def forward(self, x: Tensor, modulation: Modulation) -> Tensor:
         gamma, beta = modulation
-        return torch.addcmul(beta, self.param_free_norm(x), 1 + gamma)
+        h = self.param_free_norm(x)
+        if len(gamma) in (1, len(h)):
+            return torch.addcmul(beta, h, 1 + gamma)
+        own = len(gamma) - 1
+        return torch.cat(
+            [
+                torch.addcmul(beta[:own], h[:own], 1 + gamma[:own]),
+                torch.addcmul(beta[own:], h[own:], 1 + gamma[own:]),
+            ]
+        )
 
 
 def _scale_shift(h: Tensor, embedding: Tensor) -> Tensor:
@@ -113,14 +126,14 @@ class SpadeBlock(nn.Module):
         )
         self.skip_connection = nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
 
-    def forward(self, x: Tensor, time: Tensor, modulations: dict[int, Modulation]) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, modulations: list[Modulation]) -> Tensor:
         act, conv = self.in_layers
-        h = act(self.in_norm(x, modulations[id(self.in_norm)]))
+        h = act(self.in_norm(x, modulations[self.in_norm.slot]))
         if self.up:
             h = F.interpolate(h, scale_factor=2, mode="nearest")
             x = F.interpolate(x, scale_factor=2, mode="nearest")
         h = conv(h)
-        h = _scale_shift(self.out_norm(h, modulations[id(self.out_norm)]), self.emb_layers(time))
+        h = _scale_shift(self.out_norm(h, modulations[self.out_norm.slot]), self.emb_layers(time))
         return self.skip_connection(x) + self.out_layers(h)
 
 
@@ -140,8 +153,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         b, c, height, width = x.shape
-        flat = x.reshape(b, c, height * width)
-        qkv = self.qkv(self.norm(flat)).reshape(b, self.heads, 3, c // self.heads, -1)
-        q, k, v = (part.transpose(2, 3) for part in qkv.unbind(2))
-        h = F.scaled_dot_product_attention(q, k, v).transpose(2, 3).reshape(b, c, -1)
-        return (flat + self.proj_out(h)).reshape(b, c, height, width)
+        # one row a pixel, channels last in memory: what fused attention kernels require of q, k and v
+        tokens = self.norm(x).flatten(2).transpose(1, 2)
+        qkv = F.linear(tokens, self.qkv.weight[:, :, 0], self.qkv.bias)
+        q, k, v = (part.transpose(1, 2) for part in qkv.reshape(b, -1, self.heads, 3, c // self.heads).unbind(3))
+        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, -1, c)
+        h = F.linear(h, self.proj_out.weight[:, :, 0], self.proj_out.bias)
+        return x + h.transpose(1, 2).reshape(b, c, height, width)

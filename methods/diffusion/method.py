@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor
 
 from methods.base import MethodContext, MethodError
-from methods.diffusion.guidance import guided_denoiser
+from methods.diffusion.compiled import WORTH_EVALUATIONS, CompiledNetwork, at_fixed_batch, filled
+from methods.diffusion.guidance import Variance, guided_denoiser, with_variance
+from methods.diffusion.memory import Batches, planned_batch
 from methods.diffusion.profile import DiffusionProfile
-from methods.diffusion.samplers import SAMPLERS
-from methods.diffusion.schedule import linear_schedule, respaced
+from methods.diffusion.samplers import SAMPLERS, Denoise
+from methods.diffusion.schedule import linear_schedule
 from methods.diffusion.unet import SemanticUNet
 from methods.semantic.frontend import SemanticMethod
+from methods.semantic.maps import Edges
 from methods.weights import file_digest, load_for_inference
+
+#: Values of the option `precision`: of weights and activations at inference; the sampler's own arithmetic is float32.
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+#: Values of the option `compile`.
+COMPILE = ("auto", "always", "never")
+
+
+def precision_on(device: torch.device, precision: str) -> torch.dtype:
+    """The type behind the option `precision`: "auto" is bfloat16 on CUDA and float32 elsewhere."""
+    if precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return PRECISIONS[precision]
 
 
 class DiffusionMethod(SemanticMethod):
@@ -25,10 +40,22 @@ class DiffusionMethod(SemanticMethod):
     Options beside those of the front end: `sampler` (an entry of `SAMPLERS`), `steps` (of T = 1000, by respacing)
     and `guidance` (s of the published code; 1 switches it off). "auto" and 0 take the profile's sampler and steps: all
     1000 ancestral ones of the papers, 10 DDIM steps embedded, where on 24 `streets` validation scenes they beat 25
-    ancestral ones in mIoU, LPIPS and FID[lite0].
+    ancestral ones in mIoU, LPIPS and FID[lite0]. `variance` of the ancestral steps is "learned", "fixed_small" or
+    "fixed_large"; "auto" is "learned" but for networks known to have learned none. The authors' checkpoint may be one:
+    their published code trains no variance, though it samples with it.
+
+    `precision` is an entry of `PRECISIONS` or "auto", `compile` one of `COMPILE`: on CUDA the network is compiled, once
+    that is worth its time. Neither changes what is computed, only its rounding.
     """
 
-    default_options: ClassVar[Mapping[str, Any]] = {"sampler": "auto", "steps": 0, "guidance": 1.0}
+    default_options: ClassVar[Mapping[str, Any]] = {
+        "sampler": "auto",
+        "steps": 0,
+        "guidance": 1.0,
+        "variance": "auto",
+        "precision": "auto",
+        "compile": "auto",
+    }
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(context, options)
@@ -37,18 +64,36 @@ class DiffusionMethod(SemanticMethod):
             self.options["sampler"] = self.profile.sampler
         if self.options["steps"] == 0:
             self.options["steps"] = self.profile.sampling_steps
-        if self.options["sampler"] not in SAMPLERS:
-            raise MethodError(f"unknown sampler '{self.options['sampler']}'; known: {', '.join(SAMPLERS)}")
+        if self.options["variance"] == "auto":
+            self.options["variance"] = self.profile.variance
+        if self.options["variance"] not in get_args(Variance):
+            known = ", ".join(["auto", *get_args(Variance)])
+            raise MethodError(f"unknown variance '{self.options['variance']}' for {self.name}; known: {known}")
+        choices = {"sampler": tuple(SAMPLERS), "precision": ("auto", *PRECISIONS), "compile": COMPILE}
+        for option, valid in choices.items():
+            if self.options[option] not in valid:
+                raise MethodError(f"unknown {option} '{self.options[option]}'; known: {', '.join(valid)}")
+        self.sampler = SAMPLERS[self.options["sampler"]]
         try:
-            self.schedule = respaced(linear_schedule(), self.options["steps"])
+            self.schedule = self.sampler.respaced(linear_schedule(), self.options["steps"])
         except ValueError as error:
             raise MethodError(f"{self.name}: {error}") from None
         self.network, self.weights_path = load_for_inference(lambda: self.build_network(context), self.name, context)
+        self.network.to(precision_on(context.device, self.options["precision"]))
+        guided = self.options["guidance"] > 1
+        self.batches = Batches(planned_batch(self.network, context.height, context.width, guided, context.device))
+        self._compiled: CompiledNetwork | None = None
+        self._evaluations = 0  # asked for so far, one a picture and step
+        self._largest_batch = 0
 
     @classmethod
     @abstractmethod
     def profile_for(cls, context: MethodContext) -> DiffusionProfile:
         """The profile that a context names; MethodError for an unknown one."""
+
+    @classmethod
+    def auto_edges(cls, context: MethodContext) -> Edges:
+        return cls.profile_for(context).edges
 
     @classmethod
     def build_network(cls, context: MethodContext) -> SemanticUNet:
@@ -60,13 +105,35 @@ class DiffusionMethod(SemanticMethod):
 
     @torch.inference_mode()
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
-        """Sample the reverse process from pure noise under the received maps."""
+        """Sample the reverse process from pure noise under the received maps, in batches that fit into memory."""
+        self._evaluations += len(rngs) * len(self.schedule)
+        return self.batches.run(self._sample, maps, rngs)
+
+    def _sample(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
         device = self.context.device
         height, width = maps.shape[2:]
 
         def draw() -> Tensor:
-            return torch.stack([torch.randn(3, height, width, generator=rng) for rng in rngs]).to(device)
+            noise = torch.stack([torch.randn(3, height, width, generator=rng) for rng in rngs])
+            # from pinned memory the copy does not wait for the GPU, so that noise is drawn while the network runs
+            return noise.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else noise.to(device)
 
-        denoise = guided_denoiser(self.network, maps.to(device), self.options["guidance"])
-        x = SAMPLERS[self.options["sampler"]](denoise, draw(), self.schedule, draw, self.profile.prediction)
+        denoise = with_variance(self._guided(maps.to(device)), self.options["variance"])
+        x = self.sampler.sample(denoise, draw(), self.schedule, draw, self.profile.prediction)
         return ((x + 1) / 2).clamp(0, 1).cpu()
+
+    def _guided(self, maps: Tensor) -> Denoise:
+        """The guided denoiser: of the network as it is, or compiled at the largest batch seen, to which others are
+        filled up, because each shape is compiled anew."""
+        if not self._worth_compiling():
+            return guided_denoiser(self.network, maps, self.options["guidance"])
+        if self._compiled is None:
+            self._compiled = CompiledNetwork(self.network)
+        self._largest_batch = rows = max(self._largest_batch, len(maps))
+        guided = guided_denoiser(self.network, filled(maps, rows), self.options["guidance"], self._compiled.bind)
+        return at_fixed_batch(guided, rows)
+
+    def _worth_compiling(self) -> bool:
+        if self.context.device.type != "cuda" or self.options["compile"] == "never":
+            return False
+        return self.options["compile"] == "always" or self._evaluations >= WORTH_EVALUATIONS

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from methods.base import MethodContext, MethodError
+from methods.diffusion.guidance import Variance
+from methods.diffusion.loss import KL_WEIGHT
 from methods.diffusion.reverse import Prediction
 from methods.diffusion.unet import UNetConfig
+from methods.semantic.maps import Edges
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,9 @@ class DiffusionProfile:
 
     `constant` is the share of the steps at full learning rate; after it the rate falls linearly to zero (the paper's
     never falls). `drop_rate` of the maps are replaced by the null label, from the share `drop_from` of the steps on;
-    from there on the rate is `finetune_rate` where that is set (SDM's guidance fine-tuning).
+    from there on the rate is `finetune_rate` where that is set (SDM's guidance fine-tuning). `kl_weight` is lambda of
+    the paper's Eq. 10; `variance` how the network is sampled, which a weight of 0 leaves no choice in; `edges` what the
+    edge channel is made of, in training and at the sender.
     """
 
     network: UNetConfig
@@ -32,6 +37,9 @@ class DiffusionProfile:
     finetune_rate: float | None = None
     constant: float = 1.0
     gradient_clip: float = 1.0
+    kl_weight: float = KL_WEIGHT
+    variance: Variance = "learned"
+    edges: Edges = "instances"
 
 
 def paper_profile(map_channels: int) -> DiffusionProfile:
@@ -46,6 +54,7 @@ def paper_profile(map_channels: int) -> DiffusionProfile:
         steps=190_000,
         sampler="ancestral",
         sampling_steps=1000,
+        edges="clipped",
     )
 
 

@@ -19,7 +19,13 @@ Prediction = Literal["epsilon", "x0"]
 
 
 def table(values: np.ndarray, index: Tensor, like: Tensor) -> Tensor:
-    """Entries of a float64 table at `index` (B,), shaped to broadcast over `like` (B, C, H, W), float32."""
+    """Entries of a float64 table at `index` (B,), shaped to broadcast over `like` (B, C, H, W), float32.
+
+    At a single `index` on the CPU, without dimensions, the entry stays there: a number for the kernels on any device,
+    whereas moving a table to a GPU would wait until that GPU has nothing left to do.
+    """
+    if index.dim() == 0:
+        return torch.tensor(values[int(index)], dtype=torch.float32)
     picked = torch.from_numpy(values).to(like.device)[index].float()
     return picked.reshape(-1, *([1] * (like.dim() - 1)))
 

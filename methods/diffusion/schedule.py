@@ -51,14 +51,36 @@ def linear_schedule(steps: int = 1000) -> NoiseSchedule:
     return schedule_from_betas(np.linspace(scale * 1e-4, scale * 0.02, steps), np.arange(steps))
 
 
-def respaced(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
-    """Keep `steps` evenly spaced timesteps, first and last included, with betas that bridge the gaps."""
-    total = len(schedule)
-    if not 2 <= steps <= total:
-        raise ValueError(f"steps must be between 2 and {total}, not {steps}")
-    if steps == total:
-        return schedule
-    kept = np.round(np.arange(steps) * ((total - 1) / (steps - 1))).astype(int)
+def subset(schedule: NoiseSchedule, kept: np.ndarray) -> NoiseSchedule:
+    """The schedule of the timesteps at the ascending indices `kept`, with betas that bridge the gaps."""
     alphas = schedule.alphas_cumprod[kept]
-    betas = 1.0 - alphas / np.append(1.0, alphas[:-1])
-    return schedule_from_betas(betas, schedule.timesteps[kept])
+    return schedule_from_betas(1.0 - alphas / np.append(1.0, alphas[:-1]), schedule.timesteps[kept])
+
+
+def _check_steps(schedule: NoiseSchedule, steps: int) -> None:
+    if not 2 <= steps <= len(schedule):
+        raise ValueError(f"steps must be between 2 and {len(schedule)}, not {steps}")
+
+
+def respaced(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
+    """Keep `steps` evenly spaced timesteps, first and last included, with betas that bridge the gaps: the respacing of
+    the published code, for samplers that add noise."""
+    _check_steps(schedule, steps)
+    if steps == len(schedule):
+        return schedule
+    return subset(schedule, np.round(np.arange(steps) * ((len(schedule) - 1) / (steps - 1))).astype(int))
+
+
+def respaced_from_noise(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
+    """Keep `steps` timesteps at equal distances down from the last one; the first is not among them.
+
+    Deterministic samplers start where x is pure noise and end with a jump from timestep T / steps - 1 to the picture.
+    ("Trailing" in Lin et al. 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed".) With the first
+    timestep kept, the jump before it spans most of the range of log signal-to-noise, and a second-order solver
+    extrapolates over it.
+    """
+    _check_steps(schedule, steps)
+    if steps == len(schedule):
+        return schedule
+    total = len(schedule)
+    return subset(schedule, np.round(total - np.arange(steps) * (total / steps)).astype(int)[::-1] - 1)

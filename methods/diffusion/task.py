@@ -12,7 +12,7 @@ from torch import Tensor
 
 from methods.base import MethodContext, Scene
 from methods.diffusion.guidance import guided_denoiser
-from methods.diffusion.loss import hybrid_loss
+from methods.diffusion.loss import KL_WEIGHT, hybrid_loss
 from methods.diffusion.profile import DiffusionProfile
 from methods.diffusion.reverse import noisy_image
 from methods.diffusion.samplers import ancestral
@@ -24,7 +24,7 @@ from methods.training.task import TrainingTask
 
 
 class DiffusionTask(TrainingTask):
-    """L = L_d + 0.001 L_KL (paper Eq. 8 to 10), a share of the maps replaced by the null label for guidance.
+    """L = L_d + lambda L_KL (paper Eq. 8 to 10), a share of the maps replaced by the null label for guidance.
 
     Subclasses give the maps: `training_maps` for a step and `sample_maps` for the sample sheet.
     """
@@ -54,8 +54,11 @@ class DiffusionTask(TrainingTask):
 
     def recipe(self) -> dict[str, Any]:
         profile = self.profile
+        network = asdict(profile.network)
+        if network["in_channels"] == 3:  # as below: recipes from before it could be chosen stay valid
+            del network["in_channels"]
         recipe: dict[str, Any] = {
-            "network": asdict(profile.network),
+            "network": network,
             "prediction": profile.prediction,
             "batch_size": self.batch_size,
             "learning_rate": profile.learning_rate,
@@ -66,6 +69,11 @@ class DiffusionTask(TrainingTask):
             "steps": self.steps,
             "gradient_clip": profile.gradient_clip,
         }
+        # Only where they differ from the usual, so that a training begun before they could be chosen can go on.
+        if profile.kl_weight != KL_WEIGHT:
+            recipe |= {"kl_weight": profile.kl_weight}
+        if profile.edges != "instances":
+            recipe |= {"edges": profile.edges}
         if profile.drop_from:
             recipe |= {"drop_from": profile.drop_from, "finetune_rate": profile.finetune_rate}
         return recipe
@@ -111,7 +119,9 @@ class DiffusionTask(TrainingTask):
         x = noisy_image(self.schedule, image, index, noise)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
             output = network(x, index, network.prepare(maps))  # type: ignore[operator]
-        loss = hybrid_loss(self.schedule, output.float(), image, x, noise, index, self.profile.prediction)
+        loss = hybrid_loss(
+            self.schedule, output.float(), image, x, noise, index, self.profile.prediction, self.profile.kl_weight
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.total.mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), self.profile.gradient_clip)

@@ -22,6 +22,8 @@ class UNetConfig:
     `attention_factors`: down-sampling factors, relative to the network's own grid, that have attention.
     `patch`: side of the pixel blocks that the network's grid is made of. 1 is the paper's; 2 folds each 2x2 block of
     picture and map into channels, so that no layer works at full resolution (embedded profile: four times faster).
+    `in_channels`: 3 is the noisy picture alone. GESCO's constructor can make 4 or 39 (a noisy label map or noisy maps
+    beside the picture); its published scripts never do, so no method here feeds such a network.
     """
 
     map_channels: int = 36
@@ -34,10 +36,12 @@ class UNetConfig:
     groups: int = 32
     dropout: float = 0.0
     patch: int = 1
+    in_channels: int = 3
 
 
 class SemanticUNet(nn.Module):
-    """forward(x, timesteps, modulations): x (B, 3, H, W), timesteps (B,) in 0..999, modulations from `prepare(maps)`.
+    """forward(x, timesteps, modulations): x (B, in_channels, H, W), timesteps (B,) in 0..999, modulations from
+    `prepare(maps)`.
 
     Returns (B, 6, H, W): three channels of prediction, three of the variance interpolation. H and W must be
     multiples of patch * 2^(levels - 1).
@@ -72,7 +76,9 @@ class SemanticUNet(nn.Module):
         def attention(channels: int) -> Attention:
             return Attention(channels, min(c.head_channels, channels), c.groups)
 
-        self.input_blocks = nn.ModuleList([nn.ModuleList([nn.Conv2d(3 * c.patch**2, widths[0], 3, padding=1)])])
+        self.input_blocks = nn.ModuleList(
+            [nn.ModuleList([nn.Conv2d(c.in_channels * c.patch**2, widths[0], 3, padding=1)])]
+        )
         skips, channels, factor = [widths[0]], widths[0], 1
         for level, width in enumerate(widths):
             for _ in range(c.blocks):
@@ -103,6 +109,9 @@ class SemanticUNet(nn.Module):
                     factor //= 2
                 self.output_blocks.append(nn.ModuleList(layers))
 
+        for slot, spade in enumerate(self._spades()):
+            spade.slot = slot
+
         self.out = nn.Sequential(
             nn.GroupNorm(c.groups, channels), nn.SiLU(), nn.Conv2d(channels, 6 * c.patch**2, 3, padding=1)
         )
@@ -123,26 +132,31 @@ class SemanticUNet(nn.Module):
         nn.init.zeros_(self.out[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.out[-1].bias)  # type: ignore[arg-type]
 
-    def prepare(self, maps: Tensor) -> dict[int, Modulation]:
+    def _spades(self) -> list[Spade]:
+        return [module for module in self.modules() if isinstance(module, Spade)]
+
+    def prepare(self, maps: Tensor) -> list[Modulation]:
         """gamma and beta of every SPADE layer for maps (B, map_channels, H, W); valid for any timestep."""
         patch = self.config.patch
+        maps = maps.to(self._dtype)
         resized: dict[int, Tensor] = {}
-        modulations = {}
-        for module in self.modules():
-            if isinstance(module, Spade):
-                if module.factor not in resized:
-                    scale = module.factor * patch
-                    size = (maps.shape[2] // scale, maps.shape[3] // scale)
-                    if module.factor == 1 and patch > 1:
-                        resized[1] = F.pixel_unshuffle(maps, patch)
-                    else:
-                        resized[module.factor] = F.interpolate(maps, size=size, mode="nearest")
-                modulations[id(module)] = module.modulation(resized[module.factor])
-        return modulations
+        for factor in {spade.factor for spade in self._spades()}:
+            if factor == 1 and patch > 1:
+                resized[factor] = F.pixel_unshuffle(maps, patch)
+            else:
+                size = (maps.shape[2] // (factor * patch), maps.shape[3] // (factor * patch))
+                resized[factor] = F.interpolate(maps, size=size, mode="nearest")
+        return [spade.modulation(resized[spade.factor]) for spade in self._spades()]
 
-    def forward(self, x: Tensor, timesteps: Tensor, modulations: dict[int, Modulation]) -> Tensor:
-        patch = self.config.patch
-        time = self.time_embed(timestep_embedding(timesteps, self.config.width))
+    @property
+    def _dtype(self) -> torch.dtype:
+        """The precision of the weights, to which whatever comes in is brought."""
+        return self.time_embed[0].weight.dtype  # type: ignore[union-attr, return-value]
+
+    def forward(self, x: Tensor, timesteps: Tensor, modulations: list[Modulation]) -> Tensor:
+        patch, dtype = self.config.patch, self._dtype
+        x = x.to(dtype)
+        time = self.time_embed(timestep_embedding(timesteps, self.config.width).to(dtype))
         h = F.pixel_unshuffle(x, patch) if patch > 1 else x
         skips = []
         for block in self.input_blocks:

@@ -45,6 +45,7 @@ class GescoBehindFds(Gesco):
 
     name: ClassVar[str] = "gesco_fdstrain"
     title: ClassVar[str] = "GESCO, trained behind FDS"
+    variant_of: ClassVar[str | None] = "gesco"
 
     @classmethod
     def training_task(cls, context: MethodContext) -> TrainingTask:

@@ -12,7 +12,7 @@ from methods.base import MethodContext, Scene
 from methods.diffusion.profile import DiffusionProfile
 from methods.diffusion.task import DiffusionTask
 from methods.semantic.fds import fast_denoise
-from methods.semantic.maps import semantic_maps
+from methods.semantic.maps import scene_maps
 
 #: The paper's seven levels (section 3.3), as standard deviations like the authors' code uses them.
 NOISE_LEVELS = (0.9, 0.6, 0.36, 0.22, 0.13, 0.05, 0.0)
@@ -48,9 +48,7 @@ def corrupted_maps(maps: Tensor, sigma: Tensor, generator: torch.Generator, behi
 class GescoTask(DiffusionTask):
     """Semantic diffusion on noisy maps."""
 
-    def __init__(
-        self, context: MethodContext, profile: DiffusionProfile, behind_fds_from: float | None = None
-    ) -> None:
+    def __init__(self, context: MethodContext, profile: DiffusionProfile, behind_fds_from: float | None = None) -> None:
         """`behind_fds_from`: the share of the steps from which the FDS block stands in front of the network in training
         too (the `gesco_fdstrain` recipe); None: never, which is the paper's."""
         super().__init__(context, profile)
@@ -66,11 +64,11 @@ class GescoTask(DiffusionTask):
 
     def training_maps(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
         """Received maps, PSNR drawn per scene."""
-        maps = semantic_maps(scene.labels, scene.instances, self.context.label_space.size)
+        maps = scene_maps(scene, self.profile.edges)
         behind_fds = self.behind_fds_from is not None and step >= self.behind_fds_from * self.steps
         return corrupted_maps(maps, draw_noise_levels(len(scene), generator), generator, behind_fds)
 
     def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """Clean maps, behind FDS where the recipe trains so."""
-        clean = semantic_maps(scene.labels, scene.instances, self.context.label_space.size)
+        clean = scene_maps(scene, self.profile.edges)
         return corrupted_maps(clean, torch.zeros(len(scene)), generator, self.behind_fds_from is not None)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from methods.base import Scene
 from methods.diffusion.task import DiffusionTask
-from methods.semantic.maps import semantic_maps
+from methods.semantic.maps import scene_maps
 
 
 class SdmTask(DiffusionTask):
@@ -23,4 +23,4 @@ class SdmTask(DiffusionTask):
 
     def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """Clean maps."""
-        return semantic_maps(scene.labels, scene.instances, self.context.label_space.size)
+        return scene_maps(scene, self.profile.edges)

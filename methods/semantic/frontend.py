@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor
@@ -16,18 +16,25 @@ from torch import Tensor
 from methods.base import Method, MethodContext, MethodError, Received, Scene, Transmission
 from methods.semantic.codec import CODECS
 from methods.semantic.fds import fast_denoise
-from methods.semantic.maps import keep_channels, one_hot, present_labels, restore_channels, semantic_maps
+from methods.semantic.maps import Edges, keep_channels, one_hot, present_labels, restore_channels, scene_maps
 
 
 class SemanticMethod(Method):
     """A method that transmits semantic maps. Subclasses implement `generate`.
 
     Options: `fds` puts GESCO's FDS block behind the channel; `drop_absent` sends only the classes that occur (the
-    list of kept classes is side information, counted at one bit a class); `codec` names an entry of `CODECS`.
+    list of kept classes is side information, counted at one bit a class); `codec` names an entry of `CODECS`; `edges`
+    is where the edge channel comes from, "instances" or "clipped" (see `maps.Edges`), "auto" being what the method's
+    networks were trained on.
     The spec modifiers `+fds` and `-fds`/`-nofds` set `fds` (and `+fds` also `drop_absent`: GESCO's whole sender).
     """
 
-    semantic_options: ClassVar[Mapping[str, Any]] = {"fds": False, "drop_absent": False, "codec": "png1"}
+    semantic_options: ClassVar[Mapping[str, Any]] = {
+        "fds": False,
+        "drop_absent": False,
+        "codec": "png1",
+        "edges": "auto",
+    }
     #: False for networks without the instance-edge channel (OASIS)
     uses_edges: ClassVar[bool] = True
 
@@ -35,6 +42,16 @@ class SemanticMethod(Method):
         super().__init__(context, {**self.semantic_options, **self.default_options, **(options or {})})
         if self.options["codec"] not in CODECS:
             raise MethodError(f"unknown codec '{self.options['codec']}' for {self.name}; known: {', '.join(CODECS)}")
+        if self.options["edges"] == "auto":
+            self.options["edges"] = self.auto_edges(context)
+        if self.options["edges"] not in get_args(Edges):
+            known = ", ".join(["auto", *get_args(Edges)])
+            raise MethodError(f"unknown edges '{self.options['edges']}' for {self.name}; known: {known}")
+
+    @classmethod
+    def auto_edges(cls, context: MethodContext) -> Edges:
+        """Where the edges come from if the options leave it open."""
+        return "instances"
 
     @property
     def num_channels(self) -> int:
@@ -44,10 +61,7 @@ class SemanticMethod(Method):
     def send(self, scene: Scene) -> Transmission:
         """One-hot maps and edges of the scenes, absent classes dropped, through the codec (paper, section 3.2)."""
         num_labels = self.context.label_space.size
-        if self.uses_edges:
-            maps = semantic_maps(scene.labels, scene.instances, num_labels)
-        else:
-            maps = one_hot(scene.labels, num_labels)
+        maps = scene_maps(scene, self.options["edges"]) if self.uses_edges else one_hot(scene.labels, num_labels)
         symbols, side_info, bits, uses = [], [], [], []
         for one, labels in zip(maps, scene.labels, strict=True):
             classes = present_labels(labels, num_labels) if self.options["drop_absent"] else tuple(range(num_labels))

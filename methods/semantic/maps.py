@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from methods.base import Scene
+
+#: Which picture of ids the edges are taken from. "clipped" is that of SDM's and GESCO's loaders, which read the
+#: instance picture as 8 bit: every id above 255 becomes 255, so borders between neighbouring things vanish.
+Edges = Literal["instances", "clipped"]
+#: Label spaces whose own instance pictures are 8 bit (their ids here are moved up): clipping changes nothing in them.
+EIGHT_BIT_INSTANCES = frozenset({"coco_stuff"})
 
 
 def one_hot(labels: Tensor, num_labels: int) -> Tensor:
@@ -16,10 +24,11 @@ def one_hot(labels: Tensor, num_labels: int) -> Tensor:
             f"label ids run from {int(labels.min())} to {int(labels.max())}, outside 0..{num_labels - 1}: "
             "the label map does not belong to this data set"
         )
-    return F.one_hot(labels, num_labels).permute(0, 3, 1, 2).float()
+    maps = torch.zeros((*labels.shape, num_labels), device=labels.device)
+    return maps.scatter_(3, labels[..., None], 1.0).permute(0, 3, 1, 2)
 
 
-def instance_edges(labels: Tensor, instances: Tensor) -> Tensor:
+def instance_edges(labels: Tensor, instances: Tensor, edges: Edges = "instances") -> Tensor:
     """The instance-edge channel: (B, H, W) labels and instances -> (B, 1, H, W) float32 in {0, 1}.
 
     A pixel is 1 where its id differs from any of its four neighbours, so both sides of a border are marked. As in the
@@ -27,6 +36,8 @@ def instance_edges(labels: Tensor, instances: Tensor) -> Tensor:
     which a pixel without an instance carries its label: borders between regions of stuff are edges too. Instance ids
     are at least 1000 in every data set, so they never meet a label.
     """
+    if edges == "clipped":
+        instances = instances.clamp(max=255)
     ids = torch.where(instances > 0, instances, labels.to(instances.dtype))
     edge = torch.zeros_like(ids, dtype=torch.bool)
     across = ids[:, :, 1:] != ids[:, :, :-1]
@@ -38,9 +49,16 @@ def instance_edges(labels: Tensor, instances: Tensor) -> Tensor:
     return edge[:, None].float()
 
 
-def semantic_maps(labels: Tensor, instances: Tensor, num_labels: int) -> Tensor:
+def semantic_maps(labels: Tensor, instances: Tensor, num_labels: int, edges: Edges = "instances") -> Tensor:
     """One-hot maps with the instance-edge channel last: (B, H, W) twice -> (B, num_labels + 1, H, W) in {0, 1}."""
-    return torch.cat([one_hot(labels, num_labels), instance_edges(labels, instances)], dim=1)
+    return torch.cat([one_hot(labels, num_labels), instance_edges(labels, instances, edges)], dim=1)
+
+
+def scene_maps(scene: Scene, edges: Edges = "instances") -> Tensor:
+    """`semantic_maps` of a batch of scenes, (B, labels + 1, H, W) in {0, 1}."""
+    if scene.label_space.name in EIGHT_BIT_INSTANCES:
+        edges = "instances"
+    return semantic_maps(scene.labels, scene.instances, scene.label_space.size, edges)
 
 
 def present_labels(labels: Tensor, num_labels: int) -> tuple[int, ...]:

@@ -31,7 +31,12 @@ class Smis(SemanticMethod):
         """Build the profile's generator and load its weights; MethodError where there are none or they do not fit."""
         super().__init__(context, options)
         self.config = profile_for(context).generator
-        self.network, self.weights_path = load_for_inference(lambda: SmisGenerator(self.config), self.name, context)
+        self.network, self.weights_path = load_for_inference(lambda: self.build_network(context), self.name, context)
+
+    @classmethod
+    def build_network(cls, context: MethodContext) -> SmisGenerator:
+        """The generator of the context's profile."""
+        return SmisGenerator(profile_for(context).generator)
 
     def weights_digest(self) -> str | None:
         return file_digest(self.weights_path)

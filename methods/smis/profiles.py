@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from methods.adversarial.patch import DiscriminatorConfig, embedded_discriminator, paper_discriminator
+from methods.adversarial.profile import AdversarialProfile
 from methods.base import MethodContext, MethodError
-from methods.smis.discriminator import DiscriminatorConfig, embedded_discriminator, paper_discriminator
 from methods.smis.encoder import EncoderConfig, embedded_encoder, paper_encoder
 from methods.smis.network import SmisConfig, embedded_config, paper_config
 
 
 @dataclass(frozen=True)
-class SmisProfile:
+class SmisProfile(AdversarialProfile):
     """Networks, learning rates and loss weights of one training.
-
-    The defaults are the authors' (Adam with two learning rates; L_GAN + 10 L_FM + 10 L_P + 0.05 L_KL), but for the
-    perceptual term (VGG16 up to relu3_1 with the weights `perceptual_layers`, see `VggFeatures`) and the generator's
-    moving average of decay `ema`, which is what ships: the authors have none. `constant` is the share of the training
-    at full learning rate; after that it falls linearly to zero.
 
     The embedded profile learns at 5 and 2.5 times the authors' rates, because its whole training is a few thousand
     steps: after 300 of them classes had their own colours, which the published rates had not reached after 400.
@@ -26,17 +22,6 @@ class SmisProfile:
     generator: SmisConfig
     encoder: EncoderConfig
     discriminator: DiscriminatorConfig
-    batch_size: int
-    steps: int
-    generator_rate: float = 1e-4
-    discriminator_rate: float = 4e-4
-    betas: tuple[float, float] = (0.0, 0.9)
-    matching_weight: float = 10.0
-    perceptual_weight: float = 10.0
-    perceptual_layers: tuple[float, ...] = (0.25, 0.5, 1.0)
-    kl_weight: float = 0.05
-    constant: float = 0.5
-    ema: float = 0.999
 
 
 def profile_for(context: MethodContext) -> SmisProfile:

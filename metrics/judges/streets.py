@@ -10,38 +10,20 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from metrics.base import MetricError
+from metrics.judges.classes import CLASSES, EVALUATED_IDS
 from metrics.weights import find_weights, sha256_of
 
-#: Cityscapes label ids of the train ids 0..18, in order (road, sidewalk, building, ..., bicycle).
-EVALUATED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-CLASSES = len(EVALUATED_IDS)
-#: Train id of pixels whose label is not evaluated.
-IGNORED = 255
 #: (height, width) of the pictures the judge is trained on, and works at.
 JUDGED_SIZE = (64, 128)
 WEIGHTS_FILE = "streets_judge.safetensors"
 _WIDTHS = (32, 64, 96, 128)
-_TRAIN_IDS = np.full(256, IGNORED, dtype=np.uint8)
-_TRAIN_IDS[list(EVALUATED_IDS)] = np.arange(CLASSES)
 _BLOCK = 2  # side of the pixel block that is one position of the network
-
-
-def train_ids(labels: np.ndarray | Tensor) -> np.ndarray:
-    """Label ids 0..255 of the 35-id space, any integer type and shape -> train ids 0..18 and `IGNORED`, uint8.
-
-    ValueError for ids outside 0..255.
-    """
-    ids = labels.cpu().numpy() if isinstance(labels, Tensor) else labels
-    if ids.size and (ids.min() < 0 or ids.max() > 255):
-        raise ValueError(f"label ids are 0..255, these run from {ids.min()} to {ids.max()}")
-    return _TRAIN_IDS[ids]
 
 
 def to_blocks(pixels: Tensor) -> Tensor:
@@ -131,6 +113,7 @@ class StreetsJudge:
 
     name = "streets-v1"
     size = JUDGED_SIZE
+    gpu_batch = 64
 
     def __init__(self, weights: Path, device: torch.device) -> None:
         """Load a file written by `metrics.judges.train_streets`; MetricError if it is not one."""
@@ -147,6 +130,11 @@ class StreetsJudge:
             ) from error
         self._network = network.to(device).to(memory_format=torch.channels_last)
         self._label_ids = torch.tensor(EVALUATED_IDS, dtype=torch.uint8, device=device)
+
+    @property
+    def protocol(self) -> str:
+        """The judge's version and the size at which it sees pictures."""
+        return f"{self.name}@{self.size[0]}x{self.size[1]}"
 
     @classmethod
     def load(cls, weights_dir: Path | None, device: torch.device) -> StreetsJudge:

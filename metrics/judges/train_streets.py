@@ -23,16 +23,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from metrics.judges.streets import (
-    CLASSES,
-    EVALUATED_IDS,
-    IGNORED,
-    WEIGHTS_FILE,
-    StreetsJudge,
-    StreetsNet,
-    to_blocks,
-    train_ids,
-)
+from metrics.judges.classes import CLASSES, EVALUATED_IDS, IGNORED, train_ids
+from metrics.judges.streets import WEIGHTS_FILE, StreetsJudge, StreetsNet, to_blocks
 from metrics.miou import confusion_matrix, iou_from_confusion
 
 PEAK_RATE = 3e-3

@@ -111,16 +111,38 @@ def test_all_methods_leave_out_what_cannot_be_built_but_a_named_one_is_an_error(
         raise MethodError("no weights")
 
     monkeypatch.setattr(bench_fakes.FakeMaps, "__init__", refuse)
-    monkeypatch.setattr(
-        registry,
-        "available_methods",
-        lambda: {"fake_maps": bench_fakes.FakeMaps, "fake_pixels": bench_fakes.FakePixels},
-    )
+    monkeypatch.setattr(registry, "method_names", lambda: ["fake_maps", "fake_pixels"])
     plan = planned(methods=("all",))
     assert {c.method.spec for c in plan.cells} == {"fake_pixels"}
     assert plan.left_out == ("fake_maps does not run on streets: no weights",)
-    with pytest.raises(UsageError, match="fake_maps on streets: no weights"):
-        planned(methods=("fake_maps", "fake_pixels"))
+    for named in (("fake_maps", "fake_pixels"), ("all", "fake_maps")):
+        with pytest.raises(UsageError, match="fake_maps on streets: no weights"):
+            planned(methods=named)
+
+
+def test_all_has_no_variants_but_they_run_by_name_beside_it(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bench_fakes
+
+    import methods.registry as registry
+
+    monkeypatch.setattr(registry, "method_names", lambda: ["fake_maps", "fake_network", "fake_pixels"])
+    monkeypatch.setattr(bench_fakes.FakeNetwork, "variant_of", "fake_pixels")
+    assert [c.method.spec for c in planned(methods=("all",), psnr=(10.0,)).cells] == ["fake_maps", "fake_pixels"]
+    beside = planned(methods=("fake_network", "all", "fake_maps+fds"), psnr=(10.0,))
+    assert [c.method.spec for c in beside.cells] == ["fake_network", "fake_maps", "fake_pixels", "fake_maps+fds"]
+
+
+def test_judges_of_the_file_reach_the_metric_and_its_identity(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bench_fakes
+
+    monkeypatch.setattr(bench_fakes.FakeMse, "judges", classmethod(lambda cls, dataset: (f"{dataset}@a", "b")))
+    monkeypatch.setattr(bench_fakes.FakeMse, "protocol", property(lambda self: f"judge={self.context.judge}"))
+    (fakes / "bench.toml").write_text(
+        (fakes / "bench.toml").read_text() + '\n[metrics.FakeMSE.judges]\nstreets = "streets@a"\n'
+    )
+    (metric,) = planned(metrics=("FakeMSE",)).metrics["streets"]
+    assert metric.judge == "streets@a"
+    assert metric.protocol == metric.identity["protocol"] == "judge=streets@a"
 
 
 @pytest.mark.parametrize(
@@ -128,6 +150,19 @@ def test_all_methods_leave_out_what_cannot_be_built_but_a_named_one_is_an_error(
     [
         ("[data.street]\nsize = [1, 1]\n", "unknown data set in [data.street]; did you mean 'streets'?"),
         ("[methods.fake_pixel]\n", "unknown method in [methods.fake_pixel]; did you mean 'fake_pixels'?"),
+        ("[metrics.mIuO]\n", "unknown metric in [metrics.mIuO]; did you mean 'mIoU'?"),
+        (
+            '[metrics.mIoU.judges]\ncityscape = "x"\n',
+            "unknown data set 'cityscape' in [metrics.mIoU.judges]; did you mean 'cityscapes'?",
+        ),
+        (
+            '[metrics.mIoU.judges]\ncityscapes = "drn_d_105@fall"\n',
+            "unknown judge 'drn_d_105@fall' of cityscapes in [metrics.mIoU.judges]; did you mean 'drn_d_105@full'?",
+        ),
+        (
+            '[metrics.LPIPS.judges]\nstreets = "streets"\n',
+            "unknown judge 'streets' of streets in [metrics.LPIPS.judges]; none is known",
+        ),
     ],
 )
 def test_sections_for_what_does_not_exist_are_errors(fakes: Path, toml: str, told: str) -> None:

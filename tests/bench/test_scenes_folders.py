@@ -1,10 +1,9 @@
 """Data sets under a root: what their files mean, how they are resized, and what is said about broken ones.
 
-`golden/preprocess_spade.npz` holds the arrays `raw.*` and `spade.*` of the project's reference `preprocess.npz`: the
-contents of PNG files, and what SPADE's official loader made of them in test mode (NVlabs/SPADE at fecacc9).
+That they equal the official loaders is the matter of `test_loaders_golden.py`.
 """
 
-from pathlib import Path
+import pickle
 
 import numpy as np
 import pytest
@@ -18,55 +17,11 @@ from bench.scenes.cityscapes import Cityscapes
 from bench.scenes.coco_stuff import CocoStuff
 from bench.scenes.folder import FolderSource
 from bench.scenes.registry import open_dataset
-from methods.semantic.maps import instance_edges
-
-GOLDEN = Path(__file__).parent / "golden" / "preprocess_spade.npz"
 
 
 def official_instances(labels: np.ndarray, instances: np.ndarray) -> np.ndarray:
     """The picture `instanceIds` that Cityscapes's own files hold."""
     return np.where(instances > 0, instances, labels)
-
-
-def as_tensor(image: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3) -> float32 (3, H, W) in [-1, 1] in the order of operations of torchvision's transforms."""
-    return torch.from_numpy(image.copy()).permute(2, 0, 1).float().div(255).sub_(0.5).div_(0.5).numpy()
-
-
-@pytest.fixture
-def golden():
-    with np.load(GOLDEN) as arrays:
-        return dict(arrays)
-
-
-def edges_of(scene):
-    """The edge channel that methods make of a scene."""
-    return instance_edges(torch.from_numpy(scene.labels)[None].long(), torch.from_numpy(scene.instances)[None])[0, 0]
-
-
-def test_cityscapes_equals_spades_loader(tmp_path, golden):
-    stem = "bonn_000000_000019"
-    save(tmp_path / "leftImg8bit/val/bonn" / f"{stem}_leftImg8bit.png", golden["raw.cityscapes.image"])
-    for kind in ("labelIds", "instanceIds"):
-        save(tmp_path / "gtFine/val/bonn" / f"{stem}_gtFine_{kind}.png", golden[f"raw.cityscapes.{kind}"])
-    scene = Cityscapes(tmp_path, (32, 64)).load("val", stem)
-    whole = official_instances(scene.labels, scene.instances)
-    np.testing.assert_array_equal(scene.labels, golden["spade.cityscapes.label"][0])
-    np.testing.assert_array_equal(as_tensor(scene.image), golden["spade.cityscapes.image"])
-    np.testing.assert_array_equal(whole, golden["spade.cityscapes.instance"][0])
-    edges = edges_of(scene)
-    np.testing.assert_array_equal(edges, golden["spade.cityscapes.edge"][0])
-
-
-def test_coco_stuff_equals_spades_loader(tmp_path, golden):
-    for folder, name in (("val_img", "image"), ("val_label", "label"), ("val_inst", "instance")):
-        save(tmp_path / folder / "000000000001.png", golden[f"raw.coco.{name}"])
-    scene = CocoStuff(tmp_path, (48, 48)).load("val", "000000000001")
-    np.testing.assert_array_equal(scene.labels, golden["spade.coco.label"][0])
-    np.testing.assert_array_equal(as_tensor(scene.image), golden["spade.coco.image"])
-    np.testing.assert_array_equal(scene.instances - 1000, golden["spade.coco.instance"][0])
-    edges = edges_of(scene)
-    np.testing.assert_array_equal(edges, golden["spade.coco.edge"][0])
 
 
 def test_cityscapes_instances_are_the_values_from_1000_on(tmp_path):
@@ -227,3 +182,19 @@ def test_real_cityscapes_edges_are_those_of_the_official_instance_files():
     path = source.files("train", scene_id).instances
     assert path is not None
     np.testing.assert_array_equal(official_instances(scene.labels, scene.instances), np.asarray(Image.open(path)))
+
+
+def test_the_resize_rule_is_part_of_the_fingerprint_and_survives_pickling(tmp_path):
+    source = Cityscapes(cityscapes_root(tmp_path), (10, 15), resize="sdm")
+    usual = Cityscapes(tmp_path, (10, 15))
+    ids = source.ids("val")
+    assert source.fingerprint("val", ids) != usual.fingerprint("val", ids)
+    assert not np.array_equal(source.load("val", ids[0]).image, usual.load("val", ids[0]).image)
+    assert pickle.loads(pickle.dumps(source)).resize == "sdm"
+
+
+def test_an_unknown_resize_rule_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no resize rule 'sdmm' for camvid; did you mean 'sdm'"):
+        CamVid(camvid_root(tmp_path), resize="sdmm")
+    with pytest.raises(DataError, match="streets is rendered"):
+        open_dataset("streets", resize="sdm")

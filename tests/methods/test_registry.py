@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
+
 import pytest
 
+from methods import registry
 from methods.base import MethodError
-from methods.registry import load_method, method_names, parse_spec
+from methods.registry import all_methods, load_method, method_names, parse_spec
 
 
 def test_built_in_methods_are_entry_points() -> None:
@@ -46,6 +50,45 @@ def test_specs(text: str, canonical: str, options: dict) -> None:
 def test_mistakes_are_named_with_the_remedy(text: str, said: str) -> None:
     with pytest.raises(MethodError, match=said):
         parse_spec(text)
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes these the only registered methods: names to entry point values, all of one package."""
+
+    def register(**points: str) -> None:
+        made = {n.replace("__", "-"): EntryPoint(n.replace("__", "-"), v, registry.GROUP) for n, v in points.items()}
+        monkeypatch.setattr(registry, "_entry_points", lambda: made)
+
+    return register
+
+
+def test_all_is_the_seven_methods_of_the_benchmark_and_no_variant() -> None:
+    names, broken = all_methods()
+    assert {"full_image", "spade", "ccfpse", "smis", "oasis", "sdm", "gesco"} <= set(names)
+    assert broken == []
+    variants = {name: load_method(name).variant_of for name in method_names() if name not in names}
+    assert variants["gesco_fdstrain"] == "gesco"
+    assert set(variants.values()) <= set(names)
+
+
+def test_all_passes_over_what_cannot_be_used_and_names_it(registered: Callable[..., None]) -> None:
+    registered(
+        full_image="methods.full_image:FullImage",
+        broken="no_such_module:Method",
+        text="methods.registry:GROUP",
+        with__hyphen="methods.full_image:FullImage",
+    )
+    names, told = all_methods()
+    assert names == ["full_image"]
+    assert [message.split(" (")[0] for message in told] == [
+        "method 'broken' of an unknown package cannot be imported",
+        "method 'text'",
+        "method 'with-hyphen' cannot be named in a spec: only letters, digits and _ can",
+    ]
+    assert "no_such_module" in told[0]
+    with pytest.raises(MethodError, match=r"'broken'.*cannot be imported"):
+        parse_spec("broken")
 
 
 def test_every_method_says_what_it_is() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from pathlib import Path
 
@@ -10,14 +9,6 @@ import pytest
 import torch
 
 from methods.base import LabelSpace, MethodContext, MethodError, Scene
-from methods.smis.losses import (
-    VggFeatures,
-    discriminator_hinge,
-    feature_matching,
-    generator_hinge,
-    kl_divergence,
-    perceptual,
-)
 from methods.smis.network import BlockConfig, SmisConfig
 from methods.smis.profiles import SmisProfile, profile_for
 from methods.smis.task import SmisTask
@@ -151,7 +142,8 @@ def test_average_keeps_unit_spectral_vectors(task: SmisTask) -> None:
 
 
 def test_mirrored_scenes_stay_aligned(task: SmisTask) -> None:
-    image, labels, maps = task._inputs(scenes(16), torch.Generator().manual_seed(0))
+    batch = task._batch(scenes(16), torch.Generator().manual_seed(0))
+    image, labels, maps = batch.image, batch.labels, batch.maps
     assert torch.equal(maps[:, :35].argmax(1), labels)
     brightness = image.amax(1)
     bright = brightness > brightness.amin((1, 2), keepdim=True) + 1e-6
@@ -165,34 +157,6 @@ def test_sample_is_a_picture_and_depends_on_the_generator_alone(task: SmisTask) 
     assert 0 <= float(pictures[0].min()) <= float(pictures[0].max()) <= 1
     assert torch.equal(pictures[0], pictures[1])
     assert not torch.equal(pictures[0], pictures[2])
-
-
-def test_losses_by_hand() -> None:
-    real, fake = [torch.tensor([2.0, 0.5])], [torch.tensor([-3.0, 0.5])]
-    assert float(discriminator_hinge(real, fake)) == pytest.approx((0 + 0.5) / 2 + (0 + 1.5) / 2)
-    assert float(generator_hinge(fake)) == pytest.approx(1.25)
-    one, two = torch.zeros(2, 3), torch.full((2, 3), 0.5)
-    assert float(feature_matching([[one, one], [one]], [[two, two], [one]])) == pytest.approx(0.5)
-    assert float(kl_divergence(torch.zeros(2, 5), torch.zeros(2, 5))) == 0
-    assert float(kl_divergence(torch.ones(2, 5), torch.zeros(2, 5))) == pytest.approx(2.5)
-
-
-def test_perceptual_loss_is_zero_for_equal_pictures_only() -> None:
-    features = VggFeatures()
-    torch.manual_seed(0)
-    picture = torch.rand(1, 3, 16, 16) * 2 - 1
-    other = copy.deepcopy(picture).neg().requires_grad_()
-    assert float(perceptual(features, picture, picture, (1, 1, 1))) == 0
-    loss = perceptual(features, other, picture, (1, 1, 1))
-    loss.backward()
-    assert float(loss.detach()) > 0.1
-    assert float(other.grad.abs().max()) > 0
-    assert all(p.grad is None for p in features.parameters())
-
-
-def test_missing_features_name_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(MethodError, match="import_vgg"):
-        VggFeatures(tmp_path / "none.safetensors")
 
 
 @pytest.mark.parametrize(

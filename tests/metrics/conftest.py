@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from metrics.base import Comparison, MetricContext
-from metrics.judges.streets import EVALUATED_IDS
+from metrics.judges.classes import EVALUATED_IDS
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +19,14 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def user_weights(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in the place of the user's own weights."""
+    folder = tmp_path_factory.mktemp("user-weights")
+    monkeypatch.setenv("GESCO_BENCH_WEIGHTS", str(folder))
+    return folder
 
 
 @pytest.fixture

@@ -10,16 +10,8 @@ import torch
 
 from metrics.base import MetricError
 from metrics.judges import train_streets
-from metrics.judges.streets import (
-    EVALUATED_IDS,
-    IGNORED,
-    WEIGHTS_FILE,
-    StreetsJudge,
-    StreetsNet,
-    from_blocks,
-    to_blocks,
-    train_ids,
-)
+from metrics.judges.classes import EVALUATED_IDS, IGNORED, train_ids
+from metrics.judges.streets import WEIGHTS_FILE, StreetsJudge, StreetsNet, from_blocks, to_blocks
 
 CPU = torch.device("cpu")
 

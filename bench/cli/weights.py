@@ -1,0 +1,108 @@
+"""`bench weights`: import the authors' checkpoints, list what is installed and what is lacking, verify it."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bench.weights.inventory import Item
+
+app = typer.Typer(no_args_is_help=True, help="Import, list and verify the authors' checkpoints.")
+
+WeightsDir = Annotated[
+    Path | None, typer.Option("--weights-dir", help="The folder; without it the one where `bench run` looks first.")
+]
+
+
+class Format(StrEnum):
+    """How a list is written."""
+
+    text = "text"
+    json = "json"
+
+
+@app.command("import")
+def import_checkpoint(
+    method: Annotated[str, typer.Argument(help="A method or a judge, for example spade or drn_d_105.")],
+    file: Annotated[Path, typer.Argument(help="The authors' file as downloaded: a checkpoint, a zip or a tar.")],
+    dataset: Annotated[str, typer.Option(help="cityscapes or coco_stuff.")],
+    weights_dir: WeightsDir = None,
+) -> None:
+    """Check the authors' checkpoint of METHOD, key by key, and install it. Nothing in the file is executed.
+
+    For example: bench weights import spade checkpoints.tar.gz --dataset cityscapes
+    """
+    from bench.weights.catalogue import WeightsError, load_catalogue
+    from bench.weights.importing import import_weights
+    from methods.weights import user_weights_dir
+
+    try:
+        path = import_weights(file, method, dataset, weights_dir or user_weights_dir(), load_catalogue())
+    except WeightsError as error:
+        typer.echo(f"error: {error}", err=True)
+        for line in error.details:
+            typer.echo(f"  {line}", err=True)
+        raise typer.Exit(error.exit_code) from None
+    typer.echo(f"wrote {path}")
+
+
+@app.command("list")
+def list_weights(
+    format: Annotated[Format, typer.Option(help="text or json.")] = Format.text, weights_dir: WeightsDir = None
+) -> None:
+    """Every network: installed, packaged or missing; for what is missing, where its authors publish it and what to
+    type."""
+    from bench.weights.catalogue import load_catalogue
+    from bench.weights.inventory import inventory
+
+    items = inventory(load_catalogue(), weights_dir)
+    if format is Format.json:
+        typer.echo(json.dumps([item.as_data() for item in items], indent=2))
+        return
+    for item in items:
+        typer.echo("\n".join(_lines(item)))
+
+
+@app.command("verify")
+def verify_weights(
+    names: Annotated[list[str] | None, typer.Argument(help="Methods, judges or files; without any, all.")] = None,
+    weights_dir: WeightsDir = None,
+) -> None:
+    """Re-read every weights file: digest, rows, finite values. Exit code 1 if there is a problem."""
+    from bench.weights.catalogue import load_catalogue
+    from bench.weights.inventory import verify
+
+    damaged = count = 0
+    for one in verify(load_catalogue(), names or (), weights_dir):
+        count += 1
+        damaged += bool(one.problems)
+        remarks = f" ({'; '.join(one.notes)})" if one.notes else ""
+        typer.echo(f"{'BAD ' if one.problems else 'ok  '} {one.path}{remarks}")
+        for problem in one.problems:
+            typer.echo(f"       {problem}")
+    typer.echo(f"{count} file{'' if count == 1 else 's'}, {damaged} with problems")
+    if damaged:
+        raise typer.Exit(1)
+
+
+def _lines(item: Item) -> list[str]:
+    """One item as text: a line of facts, and lines on how to get it where it is missing."""
+    size = "x".join(map(str, item.size)) if item.size else ""
+    head = f"{item.state:<10}{item.name:<16}{item.dataset or '':<12}{size:<9}"
+    if item.state != "missing":
+        digest = f"  sha256 {item.sha256[:12]}" if item.sha256 else ""
+        facts = "; ".join(filter(None, [item.source, item.licence]))
+        return [f"{head}{item.path}{digest}", *([f"          {facts}"] if facts else [])]
+    lines = [f"{head}{item.licence}" if item.command else f"{head}no public checkpoint"]
+    if item.note:
+        lines.append(f"          {item.note}")
+    if item.command:
+        if item.page:
+            lines.append(f"          {item.page}" + (f" -> {item.download}" if item.download else ""))
+        lines.append(f"          {item.command}")
+    return lines

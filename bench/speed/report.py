@@ -1,0 +1,122 @@
+"""What `bench speed` measured, as JSON with its provenance and as a Markdown table."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.cache import write_atomically
+from bench.provenance import code_provenance, command_line, device_names
+from bench.speed.sizes import Size
+
+SCHEMA = 1
+
+
+def provenance(size: Size, device: torch.device) -> dict[str, Any]:
+    """What a reader has to know to trust or repeat the numbers."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {
+        "schema": SCHEMA,
+        **code_provenance(),
+        "size": size.name,
+        "picture": [size.height, size.width],
+        "device": device_names((str(device),))[0],
+        "cuda": torch.version.cuda if device.type == "cuda" else None,
+        "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,  # type: ignore[no-untyped-call]
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "load_before": load,
+        "command": command_line(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _gib(value: int | None) -> str:
+    return "not measured" if value is None else f"{value / 2**30:.2f}"
+
+
+def _table(heading: list[str], lines: list[list[str]]) -> str:
+    rule = ["---", *["---:"] * (len(heading) - 1)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [heading, rule, *lines])
+
+
+def _spread(row: dict[str, Any]) -> str:
+    return f"{row['ms_per_step']:.1f} ({row['ms_per_step_min']:.1f} to {row['ms_per_step_max']:.1f})"
+
+
+def _sampling_table(measured: dict[str, Any]) -> str:
+    told = list(measured["rows"][0]["s_per_image"])
+    heading = ["way", "precision", "ms a guided step", "ms a step and image"]
+    heading += [f"s an image, {n} steps" for n in told] + ["peak GiB", "share of the matmul peak"]
+    return _table(
+        heading,
+        [
+            [
+                row["variant"],
+                row["precision"],
+                _spread(row),
+                f"{row['ms_per_step_and_image']:.1f}",
+                *(f"{row['s_per_image'][n]:.2f}" for n in told),
+                _gib(row["peak_memory_bytes"]),
+                f"{100 * row['share_of_matmul_peak']:.0f} %",
+            ]
+            for row in measured["rows"]
+        ],
+    )
+
+
+def _training_table(measured: dict[str, Any]) -> str:
+    return _table(
+        ["loop", "batch", "ms a step", "images a second", "peak GiB"],
+        [
+            [
+                row["variant"],
+                str(row["batch"]),
+                _spread(row),
+                f"{row['images_per_second']:.2f}",
+                _gib(row["peak_memory_bytes"]),
+            ]
+            for row in measured["rows"]
+        ],
+    )
+
+
+def as_markdown(kind: str, measured: dict[str, Any], facts: dict[str, Any]) -> str:
+    """The table of a measurement, its ratios, and a paragraph on where it comes from."""
+    table = (_sampling_table if kind == "sampling" else _training_table)(measured)
+    ratios = "; ".join(f"{name}: {value:.2f} times as fast" for name, value in measured["ratios"].items())
+    lines = [f"# Speed of {kind}, size {facts['size']}", "", table, "", f"{ratios}.", ""]
+    if kind == "sampling":
+        errors = ", ".join(f"{name} {value:.1e}" for name, value in measured["relative_error_against_float32"].items())
+        lines += [
+            "Seconds an image are what is prepared once plus the steps, from the median step. Relative error of one "
+            f"guided evaluation against the published way in float32: {errors}.",
+            "",
+        ]
+    height, width = facts["picture"]
+    load = "unknown" if facts["load_before"] is None else f"{facts['load_before']:.1f}"
+    lines += [
+        f"{height}x{width}, 36 map channels, seeded weights; {facts['device']} ({facts['cpu']}), {facts['threads']} CPU "
+        f"thread(s) of {facts['cores']} cores, load {load} before the run; torch "
+        f"{facts['packages'].get('torch')}, commit {facts['commit']}{'+changes' if facts['dirty'] else ''}. Medians of "
+        f"{measured['repeats']} interleaved runs of {measured['steps_timed']} steps after a warm-up (fastest to "
+        f"slowest). `{facts['command']}`, {facts['date']}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_report(kind: str, measured: dict[str, Any], facts: dict[str, Any], out: Path) -> list[Path]:
+    """Write OUT/KIND-SIZE-DEVICE.json and .md; the files made."""
+    stem = f"{kind}-{facts['size']}-{'cpu' if facts['device'] == 'cpu' else 'cuda'}"
+    text = json.dumps({"kind": kind, **measured, "provenance": facts}, indent=1, allow_nan=False) + "\n"
+    made = []
+    for suffix, data in (("json", text), ("md", as_markdown(kind, measured, facts))):
+        path = out / f"{stem}.{suffix}"
+        write_atomically(path, data.encode())
+        made.append(path)
+    return made

@@ -1,0 +1,29 @@
+"""What every adversarial training has to be told, whatever the networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialProfile:
+    """Learning rates and loss weights of one training; methods extend it by their networks.
+
+    The defaults are those of SPADE's authors (Park et al., CVPR 2019, section 4 and appendix A; SMIS's are the same):
+    Adam with two learning rates; L_GAN + 10 L_FM + 10 L_P (+ 0.05 L_KL where there is an encoder). Different are the
+    perceptual term (VGG16 up to relu3_1 with the weights `perceptual_layers`, see `VggFeatures`; a weight of 0 leaves
+    the term out) and the generator's moving average of decay `ema`, which is what ships. `constant` is the share of the
+    training at full learning rate; after that it falls linearly to zero.
+    """
+
+    batch_size: int
+    steps: int
+    generator_rate: float = 1e-4
+    discriminator_rate: float = 4e-4
+    betas: tuple[float, float] = (0.0, 0.9)
+    matching_weight: float = 10.0
+    perceptual_weight: float = 10.0
+    perceptual_layers: tuple[float, ...] = (0.25, 0.5, 1.0)
+    kl_weight: float = 0.05
+    constant: float = 0.5
+    ema: float = 0.999

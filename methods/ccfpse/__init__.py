@@ -1,0 +1,5 @@
+"""CC-FPSE: conditional convolutions and a feature-pyramid semantics-embedding discriminator."""
+
+from methods.ccfpse.method import CcFpse
+
+__all__ = ["CcFpse"]

@@ -1,0 +1,66 @@
+"""Training CC-FPSE: one step updates generator, encoder and discriminator (Liu et al., NeurIPS 2019, section 3.3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from methods.adversarial.losses import kl_divergence
+from methods.adversarial.task import AdversarialTask, Batch, Losses
+from methods.base import MethodContext
+from methods.ccfpse.discriminator import CcFpseDiscriminator
+from methods.ccfpse.encoder import CcFpseEncoder
+from methods.ccfpse.layers import TAPS, ConditionalBlock
+from methods.ccfpse.network import CcFpseGenerator
+from methods.ccfpse.profiles import CcFpseProfile, profile_for
+
+
+def start_as_identity(generator: CcFpseGenerator) -> None:
+    """Let every conditional convolution begin as a copy, with 1x1 convolutions of ordinary size behind it.
+
+    The authors' initialisation (Xavier, gain 0.02) makes kernels, a product of two such layers, so small that batch
+    normalisation's epsilon swallows what they let through: the blocks wake up slowly, which a short training cannot
+    afford. Here the bias of each kernel's middle tap is 1, and predictors and 1x1 convolutions have gain 1.
+    """
+    for block in generator.modules():
+        if isinstance(block, ConditionalBlock):
+            for name in ("conv_1", "conv_3", "gen_weights1", "gen_weights2", "gen_se_weights1", "gen_se_weights2"):
+                for layer in block.get_submodule(name).modules():
+                    if isinstance(layer, nn.Conv2d):
+                        nn.init.xavier_normal_(layer.weight)
+            for kernels in (block.gen_weights1[2], block.gen_weights2[2]):
+                assert isinstance(kernels, nn.Conv2d)
+                assert kernels.bias is not None
+                with torch.no_grad():
+                    kernels.bias.reshape(-1, TAPS)[:, TAPS // 2] = 1
+
+
+class CcFpseTask(AdversarialTask):
+    """CC-FPSE's training on clean maps: the latent is encoded from the true image, drawn from the prior in samples."""
+
+    profile: CcFpseProfile
+    encoder: CcFpseEncoder
+
+    def __init__(self, context: MethodContext, profile: CcFpseProfile | None = None) -> None:
+        """Build networks and optimisers from PyTorch's global generator; `profile` replaces the context's own."""
+        profile = profile or profile_for(context)
+        generator, encoder = CcFpseGenerator(profile.generator), CcFpseEncoder(profile.encoder)
+        super().__init__(context, profile, generator, CcFpseDiscriminator(profile.discriminator), encoder)
+        if profile.identity_start:
+            start_as_identity(generator)
+            self.average.load_state_dict(generator.state_dict())
+
+    def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
+        mean, log_variance = self.run(self.encoder, batch.image)
+        noise = torch.randn(mean.shape, generator=rng).to(mean.device)
+        fake = self.run(self.generator, batch.maps, mean + noise * (0.5 * log_variance).exp())
+        losses = self.patch_losses(batch, fake, rng)
+        kl = kl_divergence(mean, log_variance)
+        drawing = losses.drawing + self.profile.kl_weight * kl
+        return replace(losses, drawing=drawing, log={**losses.log, "kl": kl})
+
+    def picture(self, network: nn.Module, maps: Tensor, rng: torch.Generator) -> Tensor:
+        latent = torch.randn((len(maps), *self.profile.generator.latent_shape), generator=rng)
+        return network(maps, latent.to(maps.device))

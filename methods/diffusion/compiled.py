@@ -1,0 +1,115 @@
+"""The network compiled, and captured as a CUDA graph: the same arithmetic without Python and launches between kernels.
+
+CUDA only. The compiler's results are kept in the user's cache folder, so that only the first process on a machine pays.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import platformdirs
+import torch
+from torch import Tensor
+
+from methods.diffusion.layers import Modulation
+from methods.diffusion.unet import SemanticUNet
+
+#: Compiling takes a minute or two, so it starts once this many evaluations of one picture have been asked for: one
+#: picture of T = 1000, or 40 of 25 steps.
+WORTH_EVALUATIONS = 1000
+#: Runs before the capture: the first compiles, the next ones settle the library's choice of kernels.
+WARM_UP_RUNS = 3
+
+Evaluate = Callable[[Tensor, Tensor], Tensor]
+
+
+def use_compile_cache() -> None:
+    """Point the compiler's cache to the user's cache folder, unless the environment names another one."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(platformdirs.user_cache_path("gesco-bench") / "inductor"))
+
+
+@dataclass
+class _Capture:
+    """A captured evaluation: what is written into `x`, `timesteps` and `modulations` is what a replay reads."""
+
+    graph: Any
+    x: Tensor
+    timesteps: Tensor
+    modulations: list[Modulation]
+    output: Tensor
+
+
+class CompiledNetwork:
+    """Evaluations of a network on a CUDA device at one shape at a time; another shape is compiled and captured anew, so
+    callers pad a short batch. Where compiling fails, a warning says why and the network runs as it is."""
+
+    def __init__(self, network: SemanticUNet) -> None:
+        use_compile_cache()
+        self._plain = network
+        self._compiled = torch.compile(network, dynamic=False, mode="max-autotune-no-cudagraphs")
+        self._capture: _Capture | None = None
+        self._failed = False
+
+    def bind(self, modulations: list[Modulation]) -> Evaluate:
+        """A function (x, timesteps) -> output under these modulations; it and its output are valid until the next call
+        of the function or of `bind`."""
+        kept = self._capture
+        if kept is not None and _shapes(kept.modulations) == _shapes(modulations):
+            for mine, given in zip(kept.modulations, modulations, strict=True):
+                for buffer, value in zip(mine, given, strict=True):
+                    buffer.copy_(value)
+            modulations = kept.modulations
+        else:
+            self._capture = None  # free its memory before the next one is made
+
+        def evaluate(x: Tensor, timesteps: Tensor) -> Tensor:
+            capture = self._capture
+            if capture is None or capture.x.shape != x.shape:
+                if self._failed:
+                    return self._plain(x, timesteps, modulations)  # type: ignore[no-any-return]
+                self._capture = None
+                try:
+                    capture = self._capture = self._captured(x, timesteps, modulations)
+                except torch.cuda.OutOfMemoryError:
+                    raise
+                except Exception as error:  # any failure of the compiler: the pictures can be made without it
+                    self._failed = True
+                    warnings.warn(f"the network runs uncompiled, and slower: {error}", stacklevel=2)
+                    return self._plain(x, timesteps, modulations)  # type: ignore[no-any-return]
+            capture.x.copy_(x)
+            capture.timesteps.copy_(timesteps)
+            capture.graph.replay()
+            return capture.output
+
+        return evaluate
+
+    def _captured(self, x: Tensor, timesteps: Tensor, modulations: list[Modulation]) -> _Capture:
+        x, timesteps = x.clone(), timesteps.clone()
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP_RUNS):
+                self._compiled(x, timesteps, modulations)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            output = self._compiled(x, timesteps, modulations)
+        return _Capture(graph, x, timesteps, modulations, output)
+
+
+def _shapes(modulations: list[Modulation]) -> list[torch.Size]:
+    return [part.shape for pair in modulations for part in pair]
+
+
+def filled(values: Tensor, rows: int) -> Tensor:
+    """`values` (B, ...) with the last entry repeated up to `rows`."""
+    return torch.cat([values, values[-1:].expand(rows - len(values), *values.shape[1:])])
+
+
+def at_fixed_batch(denoise: Evaluate, rows: int) -> Evaluate:
+    """`denoise` called with exactly `rows` pictures, whatever number comes in."""
+    return lambda x, timesteps: denoise(filled(x, rows), filled(timesteps, rows))[: len(x)]

@@ -1,0 +1,119 @@
+"""GESCO as its authors' published code trains it, which is not what the paper describes.
+
+Two variants, for checkpoints made with that code (ispamm/GESCO at 3008010) and for pictures like the published ones:
+
+- `gesco_published`: the training script with `--add_noise` and one-hot labels. One noise map for all channels of a
+  scene, levels without 0.9, L_d alone, no null label.
+- `gesco_labels`: the README's command as it stands. It loses its one-hot option on the way, so that the network is
+  conditioned on two channels, the label id and the edges; it adds no noise either.
+
+In both the variance channels get no gradient, so they are sampled with a fixed variance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from methods.base import MethodContext, Scene
+from methods.diffusion.profile import DiffusionProfile
+from methods.diffusion.task import DiffusionTask
+from methods.gesco.method import Gesco
+from methods.semantic.maps import scene_maps
+from methods.training.task import TrainingTask
+
+#: Standard deviations of the published training noise; each is as likely as the next, so zero has a third.
+PUBLISHED_LEVELS = (0.6, 0.36, 0.22, 0.13, 0.08, 0.05, 0.0, 0.0, 0.0)
+
+
+def with_broadcast_noise(maps: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+    """maps (B, C + 1, H, W) with the same noise (B, 1, H, W) times sigma (B,) on every channel, absent classes and
+    edges included."""
+    return maps + sigma[:, None, None, None] * noise
+
+
+def label_values(maps: Tensor) -> Tensor:
+    """The two channels of a network on label ids: (B, C + 1, H, W) received maps -> (B, 2, H, W) [id, edges].
+
+    The id of a pixel is that of the strongest map, among those that were sent: a map that is zero everywhere was
+    dropped. For clean maps it is the label itself. (How the published code would receive such maps is not known: its
+    sampling script has 36 channels.)
+    """
+    classes, edges = maps[:, :-1], maps[:, -1:]
+    dropped = classes.abs().amax(dim=(2, 3), keepdim=True) == 0
+    strongest = classes.masked_fill(dropped, -torch.inf).argmax(dim=1, keepdim=True)
+    return torch.cat([strongest.to(maps.dtype), edges], dim=1)
+
+
+class PublishedTask(DiffusionTask):
+    """Semantic diffusion on maps with broadcast noise of one level a batch."""
+
+    def recipe(self) -> dict[str, Any]:
+        return {**super().recipe(), "noise": "broadcast, one level a batch", "noise_levels": list(PUBLISHED_LEVELS)}
+
+    def training_maps(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
+        """Clean maps with the published noise."""
+        maps = self.sample_maps(scene, generator)
+        level = PUBLISHED_LEVELS[int(torch.randint(len(PUBLISHED_LEVELS), (), generator=generator))]
+        noise = torch.randn((len(maps), 1, *maps.shape[2:]), generator=generator)
+        return with_broadcast_noise(maps, torch.full((len(maps),), level), noise)
+
+    def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
+        """Clean maps."""
+        return scene_maps(scene, self.profile.edges)
+
+
+class LabelsTask(DiffusionTask):
+    """Semantic diffusion on clean label ids and edges."""
+
+    def recipe(self) -> dict[str, Any]:
+        return {**super().recipe(), "conditioning": "label ids and edges"}
+
+    def training_maps(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
+        return self.sample_maps(scene, generator)
+
+    def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
+        """Clean label ids and edges, (B, 2, H, W)."""
+        return label_values(scene_maps(scene, self.profile.edges))
+
+
+class GescoPublished(Gesco):
+    """GESCO trained as the published code does with `--add_noise` and one-hot labels."""
+
+    name: ClassVar[str] = "gesco_published"
+    title: ClassVar[str] = "GESCO, published training"
+    variant_of: ClassVar[str | None] = "gesco"
+
+    @classmethod
+    def profile_for(cls, context: MethodContext) -> DiffusionProfile:
+        return replace(super().profile_for(context), drop_rate=0.0, kl_weight=0.0, variance="fixed_small")
+
+    @classmethod
+    def training_task(cls, context: MethodContext) -> TrainingTask:
+        return PublishedTask(context, cls.profile_for(context))
+
+
+class GescoOnLabels(GescoPublished):
+    """GESCO conditioned on label ids instead of one-hot maps: what the README's training command makes.
+
+    The sender is GESCO's, one map a class; the receiver decides for the strongest map before it generates.
+    """
+
+    name: ClassVar[str] = "gesco_labels"
+    title: ClassVar[str] = "GESCO on label ids"
+
+    @classmethod
+    def profile_for(cls, context: MethodContext) -> DiffusionProfile:
+        profile = super().profile_for(context)
+        return replace(profile, network=replace(profile.network, map_channels=2))
+
+    @classmethod
+    def training_task(cls, context: MethodContext) -> TrainingTask:
+        return LabelsTask(context, cls.profile_for(context))
+
+    def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
+        return super().generate(label_values(maps), rngs)

@@ -1,0 +1,5 @@
+"""OASIS: semantic image synthesis with a segmentation network as the discriminator."""
+
+from methods.oasis.method import Oasis
+
+__all__ = ["Oasis"]

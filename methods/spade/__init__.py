@@ -1,0 +1,5 @@
+"""SPADE: semantic image synthesis with spatially-adaptive normalisation."""
+
+from methods.spade.method import Spade
+
+__all__ = ["Spade"]

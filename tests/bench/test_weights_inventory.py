@@ -1,0 +1,155 @@
+"""`bench weights` at the command line: what is installed, what is lacking, and whether it is whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Answer
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from weights_fakes import CATALOGUE, save, state
+
+from bench.weights import inventory as inventory_module
+from bench.weights.importing import import_weights
+from bench.weights.inventory import inventory, verify_file
+
+Cli = Callable[..., Answer]
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A weights file of the fake catalogue in a folder of its own."""
+    monkeypatch.setenv("GESCO_BENCH_WEIGHTS", str(tmp_path / "user"))
+    return import_weights(save(tmp_path / "a.pth", state()), "fake", "cityscapes", tmp_path / "user", CATALOGUE)
+
+
+def rewrite(path: Path, **changes: torch.Tensor | None) -> None:
+    """Replace tensors of a weights file, its metadata staying."""
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = {key: value.clone() for key, value in load_file(path).items()}
+    for key, value in changes.items():
+        tensors.pop(key.replace("__", "."), None)
+        if value is not None:
+            tensors[key.replace("__", ".")] = value
+    save_file(tensors, path, metadata)
+
+
+def test_the_list_tells_installed_from_missing_and_how_to_get_it(installed: Path) -> None:
+    items = {(item.name, item.dataset): item for item in inventory(CATALOGUE)}
+    there = items["fake", "cityscapes"]
+    assert (there.state, there.path, there.licence) == ("installed", str(installed), "MIT")
+    assert there.source is not None
+    assert there.source.startswith("a.pth, sha256 ")
+    assert there.sha256 is not None
+    assert len(there.sha256) == 64
+    lacking = items["other", "cityscapes"]
+    assert lacking.state == "missing"
+    assert lacking.command == "bench weights import other other.zip --dataset cityscapes"
+    assert items["fake", "coco_stuff"].command == "bench weights import fake latest_net_G.pth --dataset coco_stuff"
+    nowhere = items["bare", "cityscapes"]
+    assert (nowhere.state, nowhere.command, nowhere.note) == ("missing", None, "nobody publishes it")
+    assert items["gesco", "streets"].state == "packaged"
+
+
+def test_a_named_folder_comes_before_the_users(installed: Path, tmp_path: Path) -> None:
+    mine = import_weights(tmp_path / "a.pth", "fake", "cityscapes", tmp_path / "mine", CATALOGUE)
+    assert inventory(CATALOGUE, tmp_path / "mine")[0].path == str(mine)
+
+
+def test_embedded_weights_that_are_lacking_are_listed_with_their_training(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("methods.weights.PACKAGED", tmp_path / "no package")
+    lacking = next(item for item in inventory(CATALOGUE) if (item.name, item.dataset) == ("smis", "streets"))
+    assert (lacking.state, lacking.command) == ("missing", "bench train smis --dataset streets")
+
+
+def test_a_whole_file_verifies(installed: Path) -> None:
+    verified = verify_file(installed, CATALOGUE)
+    assert (verified.notes, verified.problems) == ((), ())
+
+
+DAMAGE: dict[str, tuple[dict[str, torch.Tensor | None], str]] = {
+    "another value": ({"fc__bias": torch.ones(4)}, "its content has changed"),
+    "NaN": ({"fc__bias": torch.full((4,), torch.nan)}, "1 tensor(s) hold NaN or infinity: fc.bias"),
+    "missing row": ({"fc__bias": None}, "missing fc.bias"),
+    "missing counter": ({"norm__num_batches_tracked": None}, "missing norm.num_batches_tracked"),
+    "one more row": ({"extra": torch.ones(1)}, "unexpected extra"),
+    "another shape": ({"fc__bias": torch.ones(5)}, "shape fc.bias: the file has (5,), the network (4,)"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_found(installed: Path, damage: str) -> None:
+    changes, message = DAMAGE[damage]
+    rewrite(installed, **changes)
+    assert any(problem.startswith(message) for problem in verify_file(installed, CATALOGUE).problems)
+
+
+def test_changed_metadata_and_a_cut_file_are_found(installed: Path) -> None:
+    data = installed.read_bytes()
+    installed.write_bytes(data.replace(b"paper", b"papre", 1))
+    assert "its content has changed" in verify_file(installed, CATALOGUE).problems[0]
+    installed.write_bytes(data[:-5])
+    assert "cannot be read" in verify_file(installed, CATALOGUE).problems[0]
+
+
+def test_verify_at_the_command_line(cli: Cli, installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.weights.catalogue.load_catalogue", lambda: CATALOGUE)
+    monkeypatch.setattr(inventory_module.methods.weights, "PACKAGED", installed.parent / "none")
+    answer = cli("weights", "verify", "fake")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out == f"ok   {installed}\n1 file, 0 with problems\n"
+    rewrite(installed, fc__bias=torch.ones(4))
+    answer = cli("weights", "verify")
+    assert answer.code == 1
+    assert f"BAD  {installed}\n       its content has changed" in answer.out
+    answer = cli("weights", "verify", "fkae")
+    assert answer.code == 2
+    assert "there is no weights file of 'fkae'; did you mean 'fake'?" in answer.err
+
+
+def test_the_packages_own_weights_verify(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GESCO_BENCH_WEIGHTS", str(tmp_path))
+    answer = cli("weights", "verify", "gesco", "smis", "streets_judge")
+    assert answer.code == 0, answer.out
+    assert "3 files, 0 with problems" in answer.out
+
+
+def test_list_at_the_command_line(cli: Cli, installed: Path) -> None:
+    answer = cli("weights", "list")
+    assert answer.code == 0
+    assert "bench weights import spade checkpoints.tar.gz --dataset cityscapes" in answer.out
+    assert "https://github.com/xh-liu/CC-FPSE" in answer.out
+    items = json.loads(cli("weights", "list", "--format", "json").out)
+    assert {"name", "dataset", "size", "state", "file", "path", "sha256", "source", "licence", "command"} <= set(
+        items[0]
+    )
+    pairs = {(item["name"], item["dataset"]) for item in items}
+    names = ("spade", "ccfpse", "smis", "oasis", "sdm", "gesco")
+    assert {(name, dataset) for name in names for dataset in ("cityscapes", "coco_stuff")} <= pairs
+    assert {("drn_d_22", "cityscapes"), ("drn_d_105", "cityscapes"), ("gesco", "streets")} <= pairs
+
+
+def test_import_at_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.weights.catalogue.load_catalogue", lambda: CATALOGUE)
+    out = tmp_path / "out"
+    good = save(tmp_path / "a.pth", state())
+    arguments = ("--dataset", "cityscapes", "--weights-dir", str(out))
+    bad = save(tmp_path / "b.pth", state(fc__bias=None))
+    answer = cli("weights", "import", "fake", str(bad), *arguments)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err == (
+        f"error: {bad} is not the checkpoint of fake for cityscapes: of 9 rows, 1 missing. Nothing was written\n"
+        "  missing    fc.bias\n"
+    )
+    assert not out.exists()
+    answer = cli("weights", "import", "fake", str(good), *arguments)
+    assert (answer.code, answer.out) == (0, f"wrote {out / 'fake-cityscapes-256x512.safetensors'}\n")
+    answer = cli("weights", "import", "fkae", str(good), *arguments)
+    assert (answer.code, "did you mean 'fake'?" in answer.err) == (2, True)

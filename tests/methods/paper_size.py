@@ -1,0 +1,84 @@
+"""One network at paper size, in a process of its own: import a filled checkpoint, or run one forward pass from it.
+
+    python -m tests.methods.paper_size import gesco cityscapes FOLDER
+    python -m tests.methods.paper_size forward gesco cityscapes FOLDER
+
+Prints one line of JSON: seconds, the process's peak of resident memory in GiB, and what came out. `test_paper_size.py`
+runs both for every entry of the catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.scenes.registry import DATASETS
+from bench.weights.catalogue import Published, load_catalogue
+from bench.weights.importing import import_weights
+from methods.base import MethodContext
+from methods.diffusion.guidance import guided_denoiser
+from methods.diffusion.method import DiffusionMethod
+from methods.registry import build_method, parse_spec
+from methods.semantic.frontend import SemanticMethod
+from metrics.judges.registry import judge_names, load_judge
+from tests.methods.reference_fill import filled_state
+
+
+def import_filled(entry: Published, folder: Path) -> dict[str, Any]:
+    """Write a checkpoint as its authors do, a pickled state dict, and import it."""
+    rows = [(key, list(shape), str(dtype)) for key, (shape, dtype) in entry.rows.items()]
+    source = folder / "checkpoint.pth"
+    torch.save({key: torch.from_numpy(value) for key, value in filled_state(rows).items()}, source)
+    path = import_weights(source, entry.name, entry.dataset, folder, load_catalogue())
+    source.unlink()
+    return {"file": path.name, "gib": path.stat().st_size / 2**30}
+
+
+def forward(entry: Published, folder: Path) -> dict[str, Any]:
+    """One evaluation at the paper's resolution: a picture, one guided step of a diffusion model, or a label map."""
+    generator = torch.Generator().manual_seed(0)
+    if entry.size is None:  # a judge
+        name = next(name for name in judge_names(entry.dataset) if name.startswith(entry.name))
+        judge = load_judge(entry.dataset, name, folder, torch.device("cpu"))
+        return _described(judge.predict(torch.rand(1, 3, 256, 512, generator=generator)))
+    space = DATASETS[entry.dataset].label_space
+    context = MethodContext(entry.dataset, space, *entry.size, profile="paper", weights_dir=folder)
+    method = build_method(parse_spec(entry.name), context)
+    assert isinstance(method, SemanticMethod)
+    labels = torch.randint(space.size, (1, 1, 8, 16), generator=generator).float()
+    labels = torch.nn.functional.interpolate(labels, size=entry.size).long()[:, 0]
+    maps = torch.nn.functional.one_hot(labels, method.num_channels).permute(0, 3, 1, 2).float()
+    if isinstance(method, DiffusionMethod):
+        maps = maps[:, : method.network.config.map_channels]
+        with torch.inference_mode():
+            denoise = guided_denoiser(method.network, maps, method.options["guidance"])
+            return _described(denoise(torch.randn(1, 3, *entry.size, generator=generator), torch.tensor([500])))
+    return _described(method.generate(maps, [generator]))
+
+
+def _described(output: torch.Tensor) -> dict[str, Any]:
+    output = output.float()
+    return {
+        "shape": list(output.shape),
+        "finite": bool(output.isfinite().all()),
+        "spread": float(output.std()),
+    }
+
+
+def main(what: str, name: str, dataset: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    began = time.monotonic()
+    entry = load_catalogue().find(name, dataset)
+    found = {"import": import_filled, "forward": forward}[what](entry, Path(folder))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(json.dumps({"seconds": time.monotonic() - began, "peak_gib": peak, **found}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

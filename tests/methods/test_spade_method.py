@@ -1,0 +1,145 @@
+"""SPADE behind the benchmark's interface, and its training."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from methods.base import LabelSpace, MethodContext, MethodError, Received, Scene
+from methods.registry import load_method
+from methods.spade import Spade
+from methods.spade.profiles import profile_for
+from methods.spade.task import SpadeTask
+from methods.training.checkpoint import load_checkpoint, save_checkpoint
+from methods.weights import weights_name, write_weights
+
+SPACE = LabelSpace("five", tuple(f"class {i}" for i in range(5)), ((0, 0, 0),) * 5, (1, 2), (2,))
+CONTEXT = MethodContext("five", SPACE, 16, 32)
+
+
+def scenes(count: int = 2) -> Scene:
+    """Two flat classes a scene, the one bright and the other dark, and one instance."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.full((count, 16, 32), 1)
+    labels[:, 4:12, 8:20] = 2
+    image = torch.where(labels[:, None] == 2, 0.9, 0.2) * torch.rand(count, 3, 1, 1, generator=generator)
+    return Scene(image, labels, (labels == 2).int(), None, tuple(f"s{i}" for i in range(count)), SPACE)
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> MethodContext:
+    """A context whose weights folder holds a random network of the embedded profile."""
+    folder = tmp_path_factory.mktemp("weights")
+    context = dataclasses.replace(CONTEXT, weights_dir=folder)
+    torch.manual_seed(0)
+    network = Spade.build_network(context)
+    write_weights(folder / weights_name("spade", context), network.state_dict(), {"method": "spade"})
+    return context
+
+
+def received(method: Spade, count: int) -> Received:
+    sent = method.send(scenes(count))
+    generator = torch.Generator().manual_seed(1)
+    noisy = tuple(s + 0.36 * torch.randn(s.shape, generator=generator) for s in sent.symbols)
+    return Received(noisy, sent.side_info)
+
+
+def seeds(count: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(100 + i) for i in range(count)]
+
+
+def test_it_is_found_by_name() -> None:
+    assert load_method("spade") is Spade
+
+
+def test_pictures_depend_on_the_maps_alone(context: MethodContext) -> None:
+    method = Spade(context)
+    whole = received(method, 3)
+    assert whole.symbols[0].shape == (6, 16, 32)  # every class and the edges, no FDS
+    pictures = method.receive(whole, seeds(3))
+    assert pictures.shape == (3, 3, 16, 32)
+    assert pictures.dtype == torch.float32
+    assert 0 <= float(pictures.min()) < float(pictures.max()) <= 1
+    one = Received(whole.symbols[2:], whole.side_info[2:])
+    assert (method.receive(one, seeds(1)) - pictures[2:]).abs().max() < 1 / 255  # other generator, other batch
+    assert not torch.equal(pictures[0], pictures[1])
+
+
+def test_weights_of_another_size_are_refused(context: MethodContext, tmp_path: Path) -> None:
+    state = Spade(context).network.state_dict()
+    write_weights(tmp_path / weights_name("spade", context), {**state, "fc.weight": torch.zeros(3)}, {})
+    with pytest.raises(MethodError, match=r"fc\.weight is \(3,\)"):
+        Spade(dataclasses.replace(context, weights_dir=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"profile": "tiny"}, "embedded, paper"),
+        ({"height": 40}, "multiples of 16"),
+        ({"profile": "paper"}, "multiples of 32"),
+        ({"profile": "paper", "label_space": dataclasses.replace(SPACE, name="cityscapes")}, "multiples of 64"),
+    ],
+)
+def test_contexts_that_do_not_fit_are_refused(changes: dict, message: str) -> None:
+    with pytest.raises(MethodError, match=message):
+        profile_for(dataclasses.replace(CONTEXT, **changes))
+
+
+def test_paper_profile_is_the_authors_training() -> None:
+    space = dataclasses.replace(SPACE, name="cityscapes")
+    profile = profile_for(dataclasses.replace(CONTEXT, label_space=space, height=256, width=512, profile="paper"))
+    assert (profile.generator_rate, profile.discriminator_rate, profile.betas) == (1e-4, 4e-4, (0.0, 0.9))
+    assert (profile.matching_weight, profile.perceptual_weight, profile.kl_weight) == (10, 10, 0)
+    assert profile.steps * profile.batch_size == pytest.approx(200 * 2975, rel=1e-4)
+    assert profile.generator.seed == (4, 8)
+    assert profile.discriminator.widths == (64, 128, 256, 512)
+
+
+def begin(seed: int) -> tuple[SpadeTask, torch.Generator]:
+    torch.manual_seed(seed)
+    return SpadeTask(CONTEXT), torch.Generator().manual_seed(5)
+
+
+def test_one_step_moves_both_networks() -> None:
+    task, generator = begin(0)
+    before = {n: {k: v.clone() for k, v in m.named_parameters()} for n, m in task.networks.items()}
+    losses = task.step(scenes(), generator, 0)
+    assert set(losses) == {"adversarial", "matching", "perceptual", "discriminator"}
+    assert set(before) == {"generator", "discriminator"}
+    for name in ("fc", "head_0.norm_0.mlp_gamma", "up_2.norm_1.mlp_shared.0", "conv_img"):
+        key = f"{name}.weight"
+        assert not torch.equal(before["generator"][key], task.generator.get_parameter(key))
+    score = "scales.1.score.weight"
+    assert not torch.equal(before["discriminator"][score], task.discriminator.get_parameter(score))
+
+
+def test_training_learns_the_colours() -> None:
+    task, generator = begin(0)
+    losses = [task.step(scenes(4), generator, step)["perceptual"] for step in range(20)]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole, generator = begin(1)
+    for step in range(2):
+        whole.step(scenes(), generator, step)
+    save_checkpoint(tmp_path / "checkpoint.pt", whole, whole.recipe(), 2, 0.0, generator)
+    whole.step(scenes(), generator, 2)
+    resumed, other = begin(2)
+    assert load_checkpoint(tmp_path / "checkpoint.pt", resumed, resumed.recipe(), other)[0] == 2
+    resumed.step(scenes(), other, 2)
+    expected, found = whole.export(), resumed.export()
+    assert all(torch.equal(expected[k], found[k]) for k in expected)
+
+
+def test_sample_shows_the_average_and_needs_no_noise() -> None:
+    task, generator = begin(0)
+    task.step(scenes(), generator, 0)
+    first, second = (task.sample(scenes(), torch.Generator().manual_seed(s)) for s in (1, 2))
+    assert first.shape == (2, 3, 16, 32)
+    assert 0 <= float(first.min()) <= float(first.max()) <= 1
+    assert torch.equal(first, second)
