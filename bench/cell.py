@@ -24,6 +24,7 @@ from torch import Tensor
 from bench.cache import Draft, Entry, open_entry, safe_name
 from bench.channel import PEAK_TOLERANCE, Channel
 from bench.errors import BenchError
+from bench.names import PURE_NOISE
 from bench.plan import Cell, MetricPlan, SceneSet
 from bench.seeding import channel_stream, digest, receiver_stream
 from bench.worker import WORKER
@@ -35,8 +36,8 @@ _WARNINGS = threading.Lock()
 
 
 def cell_path(out: Path, cell: Cell) -> Path:
-    """Folder of a cell's pictures."""
-    return out / "cells" / cell.name
+    """Folder of a cell's pictures; references of pure noise have a room of their own, because they are no cells."""
+    return out / ("references" if cell.method.spec == PURE_NOISE else "cells") / cell.name
 
 
 def metric_key(cell: Cell, pictures: Entry, identity: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,10 @@ from collections.abc import Iterable
 
 from bench.errors import UsageError, nearest
 
+#: Stands where a method's name stands in the plan, the cache and the results, for the reference of pure-noise pictures
+#: (bench/reference.py). It is no method: nobody can ask for it, and no table shows it as a row.
+PURE_NOISE = "pure_noise"
+
 
 def resolve_metric(typed: str, known: Iterable[str]) -> str:
     """The full name behind what was typed, upper or lower case; UsageError names the nearest one."""

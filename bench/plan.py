@@ -18,7 +18,7 @@ from bench.channel import PAPER_PSNRS, Channel, build_channel
 from bench.config import Config, DataSection, MethodSection, MetricSection
 from bench.device import Devices, resolve_devices
 from bench.errors import UsageError, nearest
-from bench.names import resolve_metric
+from bench.names import PURE_NOISE, resolve_metric
 from bench.scenes import registry as scene_registry
 from bench.scenes.base import DataError, SceneSource
 from bench.seeding import digest
@@ -126,12 +126,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """All cells in the order of the tables, the metrics of each data set, and what was left out and why."""
+    """All cells in the order of the tables, the metrics of each data set, and what was left out and why.
+
+    `references` has one entry a data set: pictures of pure noise for the same scenes (see bench/reference.py).
+    """
 
     cells: tuple[Cell, ...]
     metrics: dict[str, tuple[MetricPlan, ...]]
     devices: Devices
     left_out: tuple[str, ...] = ()
+    references: tuple[Cell, ...] = ()
 
 
 def _scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
@@ -164,6 +168,13 @@ def _method_plan(spec: Any, config: Config, scenes: SceneSet, label_space: Label
     draft = MethodPlan(spec.text, profile, dict(section.options), section.weights_dir)
     built = method_registry.build_method(spec, draft.context(scenes, label_space, "cpu"), draft.options)
     return MethodPlan(draft.spec, profile, draft.options, draft.weights_dir, built.identity())
+
+
+def _noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
+    """Pure noise for every scene. Channel and seed are always the same ones: nothing is sent, and one reference serves
+    all runs over the scenes."""
+    method = MethodPlan(PURE_NOISE, PURE_NOISE, {}, None, {"name": PURE_NOISE, "code_version": 1})
+    return Cell(scenes, method, build_channel("awgn", 100.0, "paper", "peak"), 0, device_kind)
 
 
 def metric_context(dataset: str, label_space: LabelSpace, device: str, judge: str | None) -> MetricContext:
@@ -289,4 +300,6 @@ def make_plan(config: Config, root: Path | None = None) -> Plan:
             cells += [Cell(scenes, method, c, seed, devices.kind) for c in channels for seed in config.run.seeds]
     if not cells:
         raise UsageError("nothing can run: " + "; ".join(left_out))
-    return Plan(tuple(cells), metrics, devices, tuple(left_out))
+    scene_sets = {cell.scenes.dataset: cell.scenes for cell in cells}
+    references = tuple(_noise_reference(scenes, devices.kind) for name, scenes in scene_sets.items() if metrics[name])
+    return Plan(tuple(cells), metrics, devices, tuple(left_out), references)

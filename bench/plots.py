@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cache import safe_name, write_atomically
 from bench.errors import UsageError
-from bench.tables import MetricTable, metric_tables
+from bench.tables import Table, metric_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,30 +20,29 @@ PANEL_INCHES = (4.6, 3.8)
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 
 
-def _draw(axis: Any, table: MetricTable, colours: dict[str, Any]) -> None:
+def _draw(axis: Any, table: Table, colours: dict[str, Any]) -> None:
     """One panel. The PSNRs stand at even distances, worst channel on the left: 100 is "no noise", not five times 20.
     Lines are shifted sideways a little, so that the bars of equal values stay apart."""
-    levels = sorted(table.psnrs)
-    for number, (method, row) in enumerate(table.entries.items()):
-        by_psnr = dict(zip(table.psnrs, row, strict=True))
-        shown = [(k, e) for k, p in enumerate(levels) if (e := by_psnr[p]) and math.isfinite(e.value)]
-        shift = 0.06 * (number - (len(table.entries) - 1) / 2)
+    columns = table.columns[::-1]  # tables begin with the best channel
+    for number, row in enumerate(table.rows):
+        shown = [(k, e) for k, e in enumerate(row.entries[::-1]) if e and math.isfinite(e.value)]
+        shift = 0.06 * (number - (len(table.rows) - 1) / 2)
         axis.errorbar(
             [k + shift for k, _ in shown],
             [e.value for _, e in shown],
             yerr=[e.std or 0.0 for _, e in shown],
-            label=method,
-            color=colours[method],
-            marker=MARKERS[list(colours).index(method) % len(MARKERS)],
+            label=row.method,
+            color=colours[row.method],
+            marker=MARKERS[list(colours).index(row.method) % len(MARKERS)],
             markersize=5,
             linewidth=1.6,
             elinewidth=0.8,
             capsize=0,
         )
-    axis.set_xticks(range(len(levels)), [f"{p:g}" for p in levels])
+    axis.set_xticks(range(len(columns)), [column.heading for column in columns])
     axis.set_xlabel("PSNR of the channel (dB)")
-    axis.set_ylabel(f"{table.metric} {table.arrow}")
-    values = [e.value - (e.std or 0.0) for row in table.entries.values() for e in row if e and math.isfinite(e.value)]
+    axis.set_ylabel(table.label_headings[0])
+    values = [e.value - (e.std or 0.0) for row in table.rows for e in row.entries if e and math.isfinite(e.value)]
     if values and min(values) >= 0:
         axis.set_ylim(bottom=-0.03 * axis.get_ylim()[1])  # zero in sight, and its markers whole
 
@@ -59,7 +58,7 @@ def plot_results(frame: pd.DataFrame, out: Path, metrics: Sequence[str] = ()) ->
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    panels: dict[str, list[MetricTable]] = {}
+    panels: dict[str, list[Table]] = {}
     for metric in metrics or DEFAULT_METRICS:
         try:
             tables = metric_tables(frame, metric)
@@ -68,13 +67,13 @@ def plot_results(frame: pd.DataFrame, out: Path, metrics: Sequence[str] = ()) ->
                 raise
             continue
         for table in tables:
-            panels.setdefault(table.scene_set, []).append(table)
+            panels.setdefault(table.key, []).append(table)
     if not panels:
         raise UsageError(f"the results hold none of {', '.join(DEFAULT_METRICS)}: name a metric that was run")
     sns.set_theme(context="paper", style="whitegrid", palette="colorblind")
     made = []
     for scene_set, tables in panels.items():
-        methods = list(dict.fromkeys(method for table in tables for method in table.entries))
+        methods = list(dict.fromkeys(row.method for table in tables for row in table.rows))
         colours = dict(zip(methods, sns.color_palette("colorblind", len(methods)), strict=True))
         width, height = PANEL_INCHES
         figure, axes = plt.subplots(1, len(tables), figsize=(width * len(tables), height), squeeze=False)
@@ -84,9 +83,11 @@ def plot_results(frame: pd.DataFrame, out: Path, metrics: Sequence[str] = ()) ->
         figure.legend(
             handles, labels, loc="upper center", ncols=min(len(labels), 6), bbox_to_anchor=(0.5, 0.95), frameon=False
         )
-        figure.suptitle(tables[0].scene_set_title, fontsize=9, y=0.99)
+        figure.suptitle(tables[0].title, fontsize=9, y=0.99)
         figure.tight_layout(rect=(0, 0, 1, 0.94))
-        stem = safe_name("-".join([scene_set, *(table.metric for table in tables)] if metrics else [scene_set]))
+        stem = safe_name(
+            "-".join([scene_set, *(table.columns[0].metric for table in tables)] if metrics else [scene_set])
+        )
         for kind in ("png", "svg"):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, dpi=160)

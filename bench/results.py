@@ -2,7 +2,11 @@
 
 One row is one number: data set, split, size, scale, method, channel, psnr, sigma, true_snr_db, seed, scene, metric,
 value, std, scenes, higher_is_better, protocol. `scene` is "all" for a number about the whole set. Bits, channel uses
-and seconds are rows as well. The files describe the last run into their folder; cells of earlier runs stay cached, so
+and seconds are rows as well. Rows of the method `pure_noise`, without channel or PSNR, are what the metrics say of pure
+noise (bench/reference.py). The Parquet file has one column more, `draws`: for set-level scores that are no mean of
+per-scene values, what they are on resampled scenes (bench/bootstrap.py), so that tables find ties without the cache.
+
+The files describe the last run into their folder; cells of earlier runs stay cached, so
 a run that names all methods gathers them at no cost.
 """
 
@@ -17,21 +21,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.bootstrap import FEWEST_SCENES, scene_counts
 from bench.cache import write_atomically
 from bench.errors import BenchError, UsageError
+from bench.names import PURE_NOISE
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.cache import Entry
     from bench.plan import Plan
     from bench.runner import CellState, RunReport
 
 SCHEMA = 1
+RESULTS = "results.parquet"
 WHOLE_SET = "all"
 COLUMNS = (
     "dataset", "split", "size", "scale", "method", "channel", "psnr", "sigma", "true_snr_db", "seed", "scene",
     "metric", "value", "std", "scenes", "higher_is_better", "protocol",
 )  # fmt: skip
+DRAWS = "draws"
+NO_CHANNEL = "none"
 METADATA_KEY = b"gesco_bench"
 BITS_PROTOCOL = "payload under the method's codec, side information included, a scene"
 USES_PROTOCOL = "real symbols on the analogue channel, a scene"
@@ -42,12 +52,24 @@ def _value(number: float | None) -> float:
     return float("nan") if number is None else float(number)
 
 
+def _draws(entry: Entry, scenes: int) -> dict[str, np.ndarray]:
+    """Draws of a measurement's set-level scores from its cached arrays, by score; only those that need the arrays."""
+    from bench.cell import read_arrays
+    from metrics.base import Metric
+    from metrics.registry import metric_class
+
+    kind = metric_class(entry.manifest["metric"])
+    if scenes < FEWEST_SCENES or kind.resampled.__func__ is Metric.resampled.__func__:  # type: ignore[attr-defined]
+        return {}
+    return {name: d.astype(np.float32) for name, d in kind.resampled(read_arrays(entry), scene_counts(scenes)).items()}
+
+
 def _cell_rows(state: CellState) -> Iterator[dict[str, Any]]:
     cell, pictures = state.cell, state.pictures
     if pictures is None:
         return
     channel = cell.channel
-    base = {
+    base: dict[str, Any] = {
         "dataset": cell.scenes.dataset,
         "split": cell.scenes.split,
         "size": f"{cell.scenes.size[0]}x{cell.scenes.size[1]}",
@@ -59,6 +81,10 @@ def _cell_rows(state: CellState) -> Iterator[dict[str, Any]]:
         "true_snr_db": channel.true_snr_db,
         "seed": cell.seed,
     }
+    reference = cell.method.spec == PURE_NOISE
+    if reference:
+        nan = float("nan")
+        base |= {"channel": NO_CHANNEL, "psnr": nan, "sigma": nan, "true_snr_db": nan}
 
     def row(scene: str, metric: str, value: Any, std: Any, scenes: int, better: bool, protocol: str) -> dict[str, Any]:
         numbers = {"value": _value(value), "std": _value(std), "scenes": scenes}
@@ -70,11 +96,17 @@ def _cell_rows(state: CellState) -> Iterator[dict[str, Any]]:
     for entry in state.scores.values():
         facts = entry.manifest
         better, protocol = facts["higher_is_better"], facts["protocol"]
+        draws = {} if reference else _draws(entry, len(ids))
         for score in facts["scores"]:
-            yield row(WHOLE_SET, score["metric"], score["value"], score["std"], score["scenes"], better, protocol)
+            whole = row(WHOLE_SET, score["metric"], score["value"], score["std"], score["scenes"], better, protocol)
+            yield {**whole, DRAWS: draws.get(score["metric"])}
+        if reference:
+            continue
         for name, values in facts["per_scene"].items():
             for scene_id, value in zip(ids, values, strict=True):
                 yield row(scene_id, name, value, None, 1, better, protocol)
+    if reference:
+        return
     for name, protocol in (("bits", BITS_PROTOCOL), ("channel_uses", USES_PROTOCOL)):
         values = np.array([scene[name] for scene in pictures.manifest["scenes"]], dtype=np.float64)
         yield row(WHOLE_SET, name, values.mean(), values.std(), len(ids), False, protocol)
@@ -85,10 +117,10 @@ def _cell_rows(state: CellState) -> Iterator[dict[str, Any]]:
 
 
 def tidy_rows(states: list[CellState]) -> pd.DataFrame:
-    """All numbers of the cells, in the plan's order, as a frame with `COLUMNS`."""
+    """All numbers of the cells, in the plan's order, as a frame with `COLUMNS` and `DRAWS`."""
     import pandas as pd
 
-    return pd.DataFrame([row for state in states for row in _cell_rows(state)], columns=list(COLUMNS))
+    return pd.DataFrame([row for state in states for row in _cell_rows(state)], columns=[*COLUMNS, DRAWS])
 
 
 def provenance(plan: Plan, report: RunReport, wall_seconds: float, jobs: int, batch_size: int) -> dict[str, Any]:
@@ -125,6 +157,7 @@ def provenance(plan: Plan, report: RunReport, wall_seconds: float, jobs: int, ba
         },
         "metrics": {m.name: m.identity for metrics in plan.metrics.values() for m in metrics},
         "cell_folders": [f"cells/{state.cell.name}" for state in present],
+        "reference_folders": [f"references/{state.cell.name}" for state in report.references if state.pictures],
         "cells": len(plan.cells),
         "cells_present": len(present),
         "cells_computed_now": report.computed,
@@ -145,22 +178,29 @@ def write_results(frame: pd.DataFrame, facts: dict[str, Any], out: Path) -> None
     text = json.dumps(facts, indent=1)
     write_atomically(out / "provenance.json", (text + "\n").encode())
     header = "".join(f"# {key}: {json.dumps(value)}\n" for key, value in facts.items())
-    write_atomically(out / "results.csv", (header + frame.to_csv(index=False)).encode())
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    plain = frame[list(COLUMNS)]
+    write_atomically(out / "results.csv", (header + plain.to_csv(index=False)).encode())
+    table = pa.Table.from_pandas(plain, preserve_index=False)
+    if DRAWS in frame:
+        draws = [d if isinstance(d, np.ndarray) else None for d in frame[DRAWS]]
+        table = table.append_column(DRAWS, pa.array(draws, pa.list_(pa.float32())))
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: text.encode()})
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
-    write_atomically(out / "results.parquet", buffer.getvalue())
+    write_atomically(out / RESULTS, buffer.getvalue())
 
 
-def read_results(out: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The rows and the provenance of the last run into `out`; a message says what to do where there are none."""
+def read_results(out: Path, draws: bool = False) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows and the provenance of the last run into `out`; a message says what to do where there are none.
+
+    With `draws` the frame has the column `DRAWS` too: arrays, None where there are none.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = out / "results.parquet"
+    path = out / RESULTS
     if not path.is_file():
-        raise UsageError(f"there are no results in {out} (no results.parquet); run `bench run --out {out}` first")
+        raise UsageError(f"there are no results in {out} (no {RESULTS}); run `bench run --out {out}` first")
     try:
         table = pq.read_table(path)
         facts = json.loads((table.schema.metadata or {})[METADATA_KEY])
@@ -168,4 +208,6 @@ def read_results(out: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         raise BenchError(
             f"{path} is damaged or not ours ({error}); run the same `bench run` again to write it"
         ) from None
+    if not draws and DRAWS in table.column_names:
+        table = table.drop_columns([DRAWS])
     return table.to_pandas(), facts

@@ -37,18 +37,27 @@ class CellState:
 
 @dataclass
 class RunReport:
-    """A finished run: the state of every cell, what was computed, and what went wrong."""
+    """A finished run: the state of every cell and of the references of pure noise, what was computed (of the cells),
+    and what went wrong. `unreferenced` has the metrics that cannot measure pure noise."""
 
     states: list[CellState]
+    references: list[CellState] = field(default_factory=list)
     computed: int = 0
     measured: int = 0
     failures: list[tuple[str, str, str]] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    unreferenced: dict[str, str] = field(default_factory=dict)
 
     @property
     def notes(self) -> list[str]:
         """What metrics had to say about their numbers, each once."""
-        return list(dict.fromkeys(n for s in self.states for e in s.scores.values() for n in e.manifest["notes"]))
+        told = [n for s in self.states for e in s.scores.values() for n in e.manifest["notes"]]
+        told += [
+            f"{metric} cannot measure pure noise, so none of its cells prints as `noise`: {reason}"
+            for metric, reason in self.unreferenced.items()
+            if metric not in self.skipped
+        ]
+        return list(dict.fromkeys(told))
 
 
 def survey_cell(cell: Cell, metrics: tuple[MetricPlan, ...], out: Path) -> CellState:
@@ -120,7 +129,8 @@ def run_plan(
     the run with a BenchError. `progress` may wrap the stream of outcomes.
     """
     clean_stale(out)
-    states = survey(plan, out)
+    references = [survey_cell(cell, plan.metrics[cell.scenes.dataset], out) for cell in plan.references]
+    states = [*survey(plan, out), *references]
     history = History(out)
     run_id = uuid.uuid4().hex[:12]
     provenance = code_provenance()
@@ -133,26 +143,26 @@ def run_plan(
         )
         for s in todo
     ]
-    report = RunReport(states)
+    report = RunReport(states[: len(plan.cells)], references)
     if not tasks:
         return report
     workers = min(worker_count(plan, jobs), len(tasks))
     try:
         for outcome in progress(tasks, _parallel(tasks, workers, backend)):
-            report.computed += outcome.computed
+            reference = outcome.cell in plan.references
+            report.computed += outcome.computed and not reference
             report.measured += outcome.measured
             report.failures += outcome.failures
             for metric, reason in outcome.skipped:
-                report.skipped.setdefault(metric, reason)
+                (report.unreferenced if reference else report.skipped).setdefault(metric, reason)
             if outcome.fatal:
                 raise BenchError(outcome.fatal)
     finally:
         for lock in Path(tempfile.gettempdir()).glob(f"gesco-bench-{run_id}-*.lock"):
             lock.unlink(missing_ok=True)
     done = {id(s) for s in todo}
-    report.states = [
-        survey_cell(s.cell, plan.metrics[s.cell.scenes.dataset], out) if id(s) in done else s for s in states
-    ]
+    states = [survey_cell(s.cell, plan.metrics[s.cell.scenes.dataset], out) if id(s) in done else s for s in states]
+    report.states, report.references = states[: len(plan.cells)], states[len(plan.cells) :]
     return report
 
 

@@ -21,7 +21,9 @@ import torch
 import methods.registry as method_registry
 import metrics.registry as metric_registry
 from bench.device import Devices
+from bench.names import PURE_NOISE
 from bench.plan import Cell, MetricPlan, SceneSet, metric_context
+from bench.reference import PureNoise
 from bench.scenes.base import SceneArrays, SceneSource, stack
 from bench.seeding import digest
 from methods.base import Method, Scene
@@ -82,6 +84,8 @@ class Worker(threading.local):
 
         def build() -> Method:
             context = plan.context(cell.scenes, self.source(cell.scenes).label_space, device)
+            if plan.spec == PURE_NOISE:
+                return PureNoise(context)
             return method_registry.build_method(method_registry.parse_spec(plan.spec), context, plan.options)
 
         key = digest([plan.spec, plan.identity, cell.scenes.dataset, list(cell.scenes.size), device])

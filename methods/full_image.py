@@ -16,9 +16,13 @@ from methods.base import Method, MethodContext, MethodError, Received, Scene, Tr
 #: name -> Pillow's format and options. The analogue symbols are the pixels that the codec decodes to.
 CODECS: dict[str, tuple[str, dict[str, Any]]] = {
     "png": ("PNG", {"optimize": True}),
-    "jpeg75": ("JPEG", {"quality": 75}),
     "webp-lossless": ("WEBP", {"lossless": True, "quality": 100, "method": 6}),
+    "jpeg90": ("JPEG", {"quality": 90}),
+    "jpeg75": ("JPEG", {"quality": 75}),
+    "jpeg25": ("JPEG", {"quality": 25}),
     "webp75": ("WEBP", {"quality": 75, "method": 6}),
+    "avif75": ("AVIF", {"quality": 75}),
+    "avif50": ("AVIF", {"quality": 50}),
 }
 
 

@@ -103,6 +103,15 @@ class Metric(ABC):
         """Values that belong to single scenes: metric name -> (B,) float64, NaN where undefined. May be empty."""
         return {}
 
+    @classmethod
+    def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
+        """Set-level scores over resampled scenes, for bootstraps: metric name -> (R,) float64.
+
+        `counts` (R, B) says how often each of R draws holds each scene of `measured`. Only for scores that are no mean
+        of what `per_scene` gives under the same name, which the harness resamples itself; may be empty.
+        """
+        return {}
+
     def weights_digest(self) -> str | None:
         """SHA-256 of the network behind the metric, or None."""
         return None

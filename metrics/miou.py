@@ -118,6 +118,23 @@ class MeanIoU(Metric):
         return {"mIoU[scene]": mean_iou(measured["gt"])}
 
 
+    @classmethod
+    def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
+        """`mIoU` and `mIoU[judge]` of every draw's pixel counts."""
+        return {name: _resampled(measured[key], counts) for name, key in {"mIoU": "gt", "mIoU[judge]": "judge"}.items()}
+
+
+def _resampled(confusion: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """mIoU (R,) over the scenes of (B, C, C) pixel counts weighted by (R, B); only what IoU needs is summed, because C
+    squared is large for COCO-Stuff."""
+    hits = counts @ np.diagonal(confusion, axis1=1, axis2=2)
+    union = counts @ (confusion.sum(axis=1) + confusion.sum(axis=2)) - hits
+    defined = union > 0
+    total = np.divide(hits, union, out=np.zeros(hits.shape), where=defined).sum(axis=1)
+    number = defined.sum(axis=1)
+    return np.divide(total, number, out=np.full(len(total), np.nan), where=number > 0)
+
+
 def _score(name: str, confusion: np.ndarray) -> Score:
     scenes = mean_iou(confusion)
     scenes = scenes[np.isfinite(scenes)]

@@ -7,11 +7,13 @@ import sys
 
 import typer
 
+from bench.cli.ablate import ablate
 from bench.cli.data import app as data_app
 from bench.cli.doctor import doctor
 from bench.cli.plot import plot
 from bench.cli.run import run
 from bench.cli.sheet import sheet
+from bench.cli.speed import app as speed_app
 from bench.cli.table import table
 from bench.cli.train import train
 from bench.cli.weights import app as weights_app
@@ -25,9 +27,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, table, plot, sheet, train, doctor):
+for command in (run, table, ablate, plot, sheet, train, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
+app.add_typer(speed_app, name="speed")
 app.add_typer(weights_app, name="weights")
 
 

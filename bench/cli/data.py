@@ -126,7 +126,7 @@ def _whereabouts(name: str, config: Config) -> tuple[str, str, str]:
     from bench.scenes.folder import FolderSource
     from bench.scenes.registry import DATASETS
     from bench.scenes.roots import environment_variable, find_root
-    from bench.scenes.streets_source import DEFAULT_SCENES
+    from bench.scenes.rendered import DEFAULT_SCENES
 
     section = config.data.get(name)
     kind, size = DATASETS[name], section.size if section else None

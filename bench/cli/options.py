@@ -1,13 +1,16 @@
-"""Options that several commands share, and reading comma-separated lists."""
+"""Options that several commands share, reading comma-separated lists, and the configuration they change."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.config import Config
 
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="Folder of a run; without it the last run's, else results/.")
@@ -42,3 +45,28 @@ def integers(text: str, what: str) -> tuple[int, ...]:
         except ValueError:
             raise UsageError(f"{what} '{part}' is not a whole number; write for example {what} 0,1") from None
     return tuple(found)
+
+
+def configured(path: Path | None, run: dict[str, Any], channel: dict[str, Any]) -> Config:
+    """The configuration with the command line's values, where they are not None, over the file's."""
+    from pydantic import ValidationError
+
+    from bench.config import Config, load_config
+
+    config = load_config(path)
+    given = {key: value for key, value in run.items() if value is not None}
+    try:
+        return Config.model_validate(
+            {
+                "run": {**config.run.model_dump(), **given},
+                "channel": {**config.channel.model_dump(), **{k: v for k, v in channel.items() if v is not None}},
+                "data": config.data,
+                "methods": config.methods,
+                "metrics": config.metrics,
+            }
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"--{str(first['loc'][1]).replace('_', '-')}: {first['msg']} (got {first['input']!r})"
+        ) from None

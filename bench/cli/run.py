@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.options import ConfigOption, integers, names, numbers
+from bench.cli.options import ConfigOption, configured, integers, names, numbers
 from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
@@ -17,31 +17,6 @@ if TYPE_CHECKING:
 
 #: Metrics whose tables end a run, where they were computed.
 SUMMARY = ("mIoU", "LPIPS", "FID")
-
-
-def _settings(path: Path | None, run: dict[str, Any], channel: dict[str, Any]) -> Config:
-    """The configuration with the command line's values over the file's."""
-    from pydantic import ValidationError
-
-    from bench.config import Config, load_config
-
-    config = load_config(path)
-    given = {key: value for key, value in run.items() if value is not None}
-    try:
-        return Config.model_validate(
-            {
-                "run": {**config.run.model_dump(), **given},
-                "channel": {**config.channel.model_dump(), **{k: v for k, v in channel.items() if v is not None}},
-                "data": config.data,
-                "methods": config.methods,
-                "metrics": config.metrics,
-            }
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(
-            f"--{str(first['loc'][1]).replace('_', '-')}: {first['msg']} (got {first['input']!r})"
-        ) from None
 
 
 def run(
@@ -70,7 +45,7 @@ def run(
 
     Example: bench run --methods gesco,smis --psnr 10,1 --scenes 8
     """
-    settings = _settings(
+    settings = configured(
         config,
         {
             "methods": None if methods is None else names(methods),
@@ -152,7 +127,7 @@ def _run(plan: Plan, settings: Config) -> None:
     out, asked = settings.run.out, settings.run
     report = run_plan(plan, out, asked.jobs, asked.batch_size, asked.backend, RunProgress(console, out))
     wall = time.perf_counter() - start
-    frame = tidy_rows(report.states)
+    frame = tidy_rows([*report.states, *report.references])
     facts = provenance(plan, report, wall, worker_count(plan, asked.jobs), asked.batch_size)
     write_results(frame, facts, out)
     remember(out)
@@ -169,7 +144,7 @@ def _run(plan: Plan, settings: Config) -> None:
 
 def _summary(plan: Plan, report: RunReport, frame: Any, out: Path, wall: float) -> None:
     from bench.plots import plot_results
-    from bench.tables import render
+    from bench.tables import metric_tables, render
 
     for name, reason in report.skipped.items():
         typer.echo(f"left out: {name}: {reason}", err=True)
@@ -178,7 +153,7 @@ def _summary(plan: Plan, report: RunReport, frame: Any, out: Path, wall: float) 
     shown = []
     for metric in SUMMARY:
         try:
-            typer.echo("\n" + render(frame, metric), nl=False)
+            typer.echo("\n" + render(metric_tables(frame, metric)), nl=False)
         except UsageError:  # not computed in this run
             continue
         shown.append(metric)

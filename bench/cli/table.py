@@ -1,4 +1,4 @@
-"""`bench table`: one metric, methods against PSNR."""
+"""`bench table`: the paper's tables, measured, and the paper's values beside them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,27 @@ import typer
 
 from bench.cli.options import OutOption
 
+WHAT = (
+    "mIoU, LPIPS or FID (Tables 1, 2, 3), coco (4), ablation (5), objects, depth or bits (the text's claims), or any "
+    "metric of the results: KID, 'mIoU[judge]', channel_uses, seconds, ..."
+)
+
 
 def table(
-    metric: Annotated[str, typer.Argument(help="mIoU, LPIPS, FID, KID, bits, channel_uses, seconds, ...")],
+    what: Annotated[str, typer.Argument(help=WHAT)],
     out: OutOption = None,
-    style: Annotated[str, typer.Option("--format", help="text, md, csv or latex.")] = "text",
+    style: Annotated[str, typer.Option("--format", help="text, md, csv, latex or html.")] = "text",
+    published: Annotated[bool, typer.Option("--published", help="The paper's values beside ours, and Δ.")] = False,
+    psnr: Annotated[float, typer.Option(help="PSNR of the tables coco and ablation.")] = 10.0,
 ) -> None:
-    """Print one metric of a run as a table: methods against PSNR, with the best marked.
+    """Print a table of a run: methods against PSNR, or several metrics at one PSNR.
 
-    Example: bench table mIoU --format md
+    The best are marked; methods that a paired bootstrap over scenes cannot tell apart (95 %) share a rank.
+
+    Example: bench table mIoU --published
     """
     from bench.lastrun import results_folder
-    from bench.results import read_results
-    from bench.tables import render
+    from bench.tables import read_for_table, render
 
-    frame, _ = read_results(results_folder(out))
-    typer.echo(render(frame, metric, style), nl=False)
+    folder = results_folder(out)
+    typer.echo(render(read_for_table(folder, what, psnr), style, published), nl=False)

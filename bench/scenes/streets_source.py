@@ -1,58 +1,26 @@
-"""`streets`, the embedded data set: rendered on demand, no download, no data root."""
+"""`streets`, the embedded data set of driving scenes."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Sequence
-
-from bench.errors import nearest
-from bench.scenes.base import DataError, SceneArrays, SceneSource
+from bench.scenes.base import SceneArrays
 from bench.scenes.labels import CITYSCAPES
-
-#: Scenes that `ids` lists when no limit is given. The splits themselves have no end: a larger limit renders more.
-DEFAULT_SCENES = {"train": 20_000, "val": 500, "test": 500}
-
-_ID = re.compile(r"([a-z]+)-(\d{6,})")
+from bench.scenes.rendered import RenderedSource
 
 
-class Streets(SceneSource):
-    """Driving scenes of our own renderer with Cityscapes's 35 labels, instances (class * 1000 + k) and depth.
-
-    Scene `test-000012` is a pure function of its split, its number, the size and the renderer's version.
-    """
+class Streets(RenderedSource):
+    """Driving scenes of our own renderer with Cityscapes's 35 labels, instances (class * 1000 + k) and depth."""
 
     name = "streets"
     label_space = CITYSCAPES
-    splits = ("train", "val", "test")
     default_size = (64, 128)
 
-    def ids(self, split: str, limit: int | None = None) -> list[str]:
-        """`split-000000` onwards; without a limit as many as `DEFAULT_SCENES` says."""
-        self._check_split(split)
-        return [f"{split}-{index:06d}" for index in range(DEFAULT_SCENES[split] if limit is None else limit)]
-
-    def load(self, split: str, scene_id: str) -> SceneArrays:
-        """Render one scene; DataError for an id that is not one of this split."""
-        self._check_split(split)
-        match = _ID.fullmatch(scene_id)
-        if match is None or match[1] != split:
-            raise DataError(f"streets has no scene '{scene_id}' in its split {split}; ids look like '{split}-000012'")
-        from bench.scenes.streets import render_street
-
-        try:
-            scene = render_street(split, int(match[2]), self.height, self.width)
-        except ValueError as error:  # a size that is too small to draw
-            raise DataError(f"streets cannot render {scene_id}: {error}") from None
-        return SceneArrays(scene_id, scene.image, scene.labels, scene.instances, scene.depth)
-
-    def fingerprint(self, split: str, ids: Sequence[str]) -> str:
-        """SHA-256 over the renderer's version, the split, the size and the ids: nothing else shapes a scene."""
+    def renderer_version(self) -> int:
         from bench.scenes.streets import RENDERER_VERSION
 
-        parts = [self.name, str(RENDERER_VERSION), split, f"{self.height}x{self.width}", *ids]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return RENDERER_VERSION
 
-    def _check_split(self, split: str) -> None:
-        if split not in self.splits:
-            raise DataError(f"streets has no split '{split}'{nearest(split, self.splits)}")
+    def render(self, split: str, index: int, scene_id: str) -> SceneArrays:
+        from bench.scenes.streets import render_street
+
+        scene = render_street(split, index, self.height, self.width)
+        return SceneArrays(scene_id, scene.image, scene.labels, scene.instances, scene.depth)

@@ -98,11 +98,12 @@ def as_markdown(kind: str, measured: dict[str, Any], facts: dict[str, Any]) -> s
             f"guided evaluation against the published way in float32: {errors}.",
             "",
         ]
+    lines += [f"Left out: {left}\n" for left in measured.get("left_out", ())]
     height, width = facts["picture"]
     load = "unknown" if facts["load_before"] is None else f"{facts['load_before']:.1f}"
     lines += [
-        f"{height}x{width}, 36 map channels, seeded weights; {facts['device']} ({facts['cpu']}), {facts['threads']} CPU "
-        f"thread(s) of {facts['cores']} cores, load {load} before the run; torch "
+        f"{height}x{width}, 36 map channels, seeded weights; {facts['device']} ({facts['cpu']}), {facts['threads']} "
+        f"CPU thread(s) of {facts['cores']} cores, load {load} before the run; torch "
         f"{facts['packages'].get('torch')}, commit {facts['commit']}{'+changes' if facts['dirty'] else ''}. Medians of "
         f"{measured['repeats']} interleaved runs of {measured['steps_timed']} steps after a warm-up (fastest to "
         f"slowest). `{facts['command']}`, {facts['date']}.",

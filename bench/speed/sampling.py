@@ -14,31 +14,37 @@ import torch
 from torch import Tensor
 
 from bench.speed.sizes import CHANNELS, Size
-from bench.speed.timing import count_flops, interleaved, matmul_peak, timed
+from bench.speed.timing import Timing, count_flops, interleaved, matmul_peak, peak_memory, timed
 from methods.diffusion.compiled import CompiledNetwork
 from methods.diffusion.guidance import guided_denoiser, plain_denoiser
 from methods.diffusion.samplers import Denoise, ancestral
-from methods.diffusion.schedule import linear_schedule, respaced
+from methods.diffusion.schedule import NoiseSchedule, linear_schedule, respaced
 from methods.diffusion.unet import SemanticUNet
 
 #: s of the published code for Cityscapes.
 GUIDANCE = 2.0
 #: The steps that seconds a picture are told for: the paper's T, and what the fast samplers need.
 TOLD_STEPS = (1000, 25)
-PLAIN_BATCHES = (1, 4)
-OUR_BATCHES = (1, 4, 8)
+#: (way, batch) of what is timed in turn; the groups one after the other, so that their memory need not fit at once.
+GROUPS = ((("published", 1), ("ours", 1)), (("published", 4), ("ours", 4), ("ours", 8)))
+#: Ours against published, as pairs of batch sizes.
+COMPARED = ((1, 1), (4, 4), (8, 4))
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way of sampling at one batch size. `prepare` is what is done once a batch of pictures, before the steps."""
+    """One way of sampling at one batch size, ready to run: `steps` is the timed run, the rest was measured before."""
 
-    name: str
     way: str
     batch: int
     dtype: torch.dtype
-    prepare: Callable[[], Denoise]
-    flops: int
+    steps: Callable[[], Tensor]
+    prepare_seconds: float
+    peak_bytes: int | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.way}, batch {self.batch}"
 
 
 def seeded_network(size: Size, device: torch.device, dtype: torch.dtype) -> SemanticUNet:
@@ -70,29 +76,36 @@ def flops_of_a_step(size: Size, batch: int, plain: bool) -> int:
     return count_flops(lambda: denoise(x, time))
 
 
-def _variants(size: Size, device: torch.device) -> list[Variant]:
-    cuda = device.type == "cuda"
-    plain = seeded_network(size, device, torch.float16 if cuda else torch.float32)
-    ours = seeded_network(size, device, torch.bfloat16 if cuda else torch.float32)
-    ours.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    made = []
-    for network, way, batches in ((plain, "published", PLAIN_BATCHES), (ours, "ours", OUR_BATCHES)):
-        for batch in batches:
-            maps, _ = inputs(size, batch, device)
-            # a graph a batch size, so that none has to be captured anew between the interleaved runs
-            bind = CompiledNetwork(network).bind if cuda and way == "ours" else None
+def _made(
+    way: str, batch: int, size: Size, device: torch.device, network: SemanticUNet, schedule: NoiseSchedule
+) -> Variant:
+    """Set one variant up and warm it up with a run that is not counted."""
+    maps, x = inputs(size, batch, device)
+    dtype = next(network.parameters()).dtype
+    # a graph of its own for each variant, so that none has to be captured anew between the runs
+    bind = CompiledNetwork(network).bind if device.type == "cuda" and way == "ours" else None
 
-            def prepare(
-                network: SemanticUNet = network, maps: Tensor = maps, way: str = way, bind: Any = bind
-            ) -> Denoise:
-                if way == "published":
-                    return plain_denoiser(network, maps.to(next(network.parameters()).dtype), GUIDANCE)
-                return guided_denoiser(network, maps, GUIDANCE, bind)
+    def prepare() -> Denoise:
+        if way == "published":
+            return plain_denoiser(network, maps.to(dtype), GUIDANCE)
+        return guided_denoiser(network, maps, GUIDANCE, bind)
 
-            flops = flops_of_a_step(size, batch, way == "published")
-            dtype = next(network.parameters()).dtype
-            made.append(Variant(f"{way}, batch {batch}", way, batch, dtype, prepare, flops))
-    return made
+    def draw() -> Tensor:
+        noise = torch.randn(x.shape)
+        return noise.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else noise
+
+    ready: list[Denoise] = []
+
+    def warm_up() -> None:
+        ready.append(prepare())
+        ancestral(ready[0], x, schedule, draw)
+
+    # `bind` writes into the captured buffers from the second time on, so the time is that of any further picture
+    peak = peak_memory(warm_up, device)
+    seconds = timed(lambda: ready.append(prepare()), device)
+    denoise = ready.pop()
+    ready.clear()
+    return Variant(way, batch, dtype, lambda: ancestral(denoise, x, schedule, draw), seconds, peak)
 
 
 def rounding(size: Size, device: torch.device) -> dict[str, float]:
@@ -106,7 +119,7 @@ def rounding(size: Size, device: torch.device) -> dict[str, float]:
         output = guided_denoiser(seeded_network(size, device, dtype), maps, GUIDANCE)(x, time)
         return float((output - exact).square().mean().sqrt() / exact.square().mean().sqrt())
 
-    return {str(d).removeprefix("torch."): error(d) for d in (torch.float32, torch.bfloat16, torch.float16)}
+    return {_name(d): error(d) for d in (torch.float32, torch.bfloat16, torch.float16)}
 
 
 @torch.inference_mode()
@@ -116,63 +129,81 @@ def measure_sampling(
     """Rows (one a variant), the machine's matmul peaks and the rounding errors, JSON-serialisable.
 
     Timed are `steps` guided ancestral steps, noise and sampler included, and apart from them what is prepared once for
-    a picture; seconds a picture follow from the two.
+    a picture; seconds a picture follow from the two. A variant for which the device has not enough memory is named in
+    `left_out`.
     """
     report("rounding errors")
     errors = rounding(size, device)
-    variants = _variants(size, device)
-    # the last `steps` timesteps of T = 1000 cost what any others do
-    schedule = respaced(linear_schedule(), max(2, steps))
-    runs: dict[str, Callable[[], object]] = {}
-    preparing: dict[str, float] = {}
-    for variant in variants:
-        _, x = inputs(size, variant.batch, device)
-        denoise = variant.prepare()
-
-        def run(denoise: Denoise = denoise, x: Tensor = x) -> Tensor:
-            return ancestral(denoise, x, schedule, lambda: torch.randn(x.shape).to(device))
-
-        runs[variant.name] = run
-        timed(variant.prepare, device)
-        preparing[variant.name] = timed(variant.prepare, device)
-    report(f"{len(variants)} variants, {len(schedule)} steps a run")
-    peaks = {v.dtype: matmul_peak(device, v.dtype) for v in variants}
-    timings = interleaved(runs, repeats, device, report)
-    for dtype in peaks:  # again after the runs: the fastest the machine was at any time
-        peaks[dtype] = max(peaks[dtype], matmul_peak(device, dtype))
-    rows = []
-    for variant in variants:
-        timing = timings[variant.name]
-        step = timing.median / len(schedule)
-        rows.append(
-            {
-                "variant": variant.name,
-                "way": variant.way,
-                "batch": variant.batch,
-                "precision": str(variant.dtype).removeprefix("torch."),
-                "ms_per_step": 1e3 * step,
-                "ms_per_step_min": 1e3 * min(timing.runs) / len(schedule),
-                "ms_per_step_max": 1e3 * max(timing.runs) / len(schedule),
-                "ms_per_step_and_image": 1e3 * step / variant.batch,
-                "ms_prepare": 1e3 * preparing[variant.name],
-                "s_per_image": {str(n): (preparing[variant.name] + n * step) / variant.batch for n in TOLD_STEPS},
-                "peak_memory_bytes": timing.peak_bytes,
-                "gflop_per_step": variant.flops / 1e9,
-                "share_of_matmul_peak": variant.flops / step / peaks[variant.dtype],
-            }
-        )
+    cuda = device.type == "cuda"
+    networks = {
+        "published": seeded_network(size, device, torch.float16 if cuda else torch.float32),
+        "ours": seeded_network(size, device, torch.bfloat16 if cuda else torch.float32),
+    }
+    networks["ours"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # any timesteps cost the same, so few of them, evenly spaced, stand for T = 1000
+    schedule = respaced(linear_schedule(), steps)
+    rows: list[dict[str, Any]] = []
+    left_out: list[str] = []
+    peaks: dict[torch.dtype, float] = {}
+    for group in GROUPS:
+        variants = []
+        for way, batch in group:
+            report(f"warm-up: {way}, batch {batch}")
+            try:
+                variants.append(_made(way, batch, size, device, networks[way], schedule))
+            except torch.cuda.OutOfMemoryError as error:
+                left_out.append(f"{way}, batch {batch}: {error}")
+        for dtype in {v.dtype for v in variants}:
+            peaks[dtype] = max(peaks.get(dtype, 0.0), matmul_peak(device, dtype))
+        timings = interleaved({v.name: v.steps for v in variants}, repeats, device, report)
+        for dtype in {v.dtype for v in variants}:  # again: the peak is the fastest the machine was at any time
+            peaks[dtype] = max(peaks[dtype], matmul_peak(device, dtype))
+        rows += [_row(v, timings[v.name], len(schedule), size) for v in variants]
+        del variants
+        if cuda:
+            torch.cuda.empty_cache()
+    named = {_name(dtype): peak for dtype, peak in peaks.items()}
+    for row in rows:
+        row["share_of_matmul_peak"] = row["gflop_per_step"] * 1e9 / (row["ms_per_step"] / 1e3) / named[row["precision"]]
     return {
         "steps_timed": len(schedule),
         "repeats": repeats,
         "rows": rows,
+        "left_out": left_out,
         "ratios": _ratios(rows),
-        "matmul_peak_gflops": {str(d).removeprefix("torch."): p / 1e9 for d, p in peaks.items()},
+        "matmul_peak_gflops": {name: peak / 1e9 for name, peak in named.items()},
         "relative_error_against_float32": errors,
     }
 
 
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _row(variant: Variant, timing: Timing, steps: int, size: Size) -> dict[str, Any]:
+    step = timing.median / steps
+    told = {str(n): (variant.prepare_seconds + n * step) / variant.batch for n in TOLD_STEPS}
+    return {
+        "variant": variant.name,
+        "way": variant.way,
+        "batch": variant.batch,
+        "precision": _name(variant.dtype),
+        "ms_per_step": 1e3 * step,
+        "ms_per_step_min": 1e3 * min(timing.runs) / steps,
+        "ms_per_step_max": 1e3 * max(timing.runs) / steps,
+        "ms_per_step_and_image": 1e3 * step / variant.batch,
+        "ms_prepare": 1e3 * variant.prepare_seconds,
+        "s_per_image": told,
+        "peak_memory_bytes": variant.peak_bytes,
+        "gflop_per_step": flops_of_a_step(size, variant.batch, variant.way == "published") / 1e9,
+    }
+
+
 def _ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """How many times faster a picture is, batch for batch and for the pairs of issue and paper (1:1 and 8:4)."""
+    """How many times faster a picture of T = 1000 is made, where both batch sizes were measured."""
     each = {(row["way"], row["batch"]): row["s_per_image"][str(TOLD_STEPS[0])] for row in rows}
-    pairs = ((1, 1), (4, 4), (8, 4))
-    return {f"ours batch {a} against published batch {b}": each["published", b] / each["ours", a] for a, b in pairs}
+    return {
+        f"ours at batch {ours} against published at batch {theirs}": each["published", theirs] / each["ours", ours]
+        for ours, theirs in COMPARED
+        if ("ours", ours) in each and ("published", theirs) in each
+    }

@@ -27,7 +27,7 @@ class Size:
 SIZES = {
     "paper": Size("paper", UNetConfig(map_channels=CHANNELS), 256, 512, 20, 5),
     # the same six levels, an eighth of the width at a quarter of the side
-    "small": Size("small", UNetConfig(map_channels=CHANNELS, width=32), 64, 128, 2, 3),
+    "small": Size("small", UNetConfig(map_channels=CHANNELS, width=32, spade_hidden=16), 64, 128, 2, 3),
 }
 
 

@@ -20,10 +20,9 @@ MATMUL_RUNS = 5
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of the counted runs in order; `peak_bytes` is the device's peak memory during them, None on the CPU."""
+    """Seconds of the counted runs, in order."""
 
     runs: tuple[float, ...]
-    peak_bytes: int | None
 
     @property
     def median(self) -> float:
@@ -44,28 +43,33 @@ def timed(run: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
+def peak_memory(run: Callable[[], object], device: torch.device) -> int | None:
+    """The most memory in use on the device during `run` beyond what was in use before, which counts what `run` leaves
+    there; None on the CPU, where nobody keeps count."""
+    if device.type != "cuda":
+        run()
+        return None
+    _synchronise(device)
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    run()
+    _synchronise(device)
+    return torch.cuda.max_memory_allocated(device) - before
+
+
 def interleaved(
     variants: Mapping[str, Callable[[], object]],
     repeats: int,
     device: torch.device,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Timing]:
-    """Every variant once without counting, then `repeats` rounds of all of them in turn."""
+    """`repeats` rounds of all variants in turn; warming them up is the caller's."""
     runs: dict[str, list[float]] = {name: [] for name in variants}
-    peaks: dict[str, int] = dict.fromkeys(variants, 0)
-    for turn in range(repeats + 1):
+    for turn in range(repeats):
         for name, run in variants.items():
-            if device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats(device)
-            seconds = timed(run, device)
-            if turn:
-                runs[name].append(seconds)
-                if device.type == "cuda":
-                    peaks[name] = max(peaks[name], torch.cuda.max_memory_allocated(device))
-            report(f"{'warm-up' if turn == 0 else f'run {turn} of {repeats}'}: {name} {seconds:.3f} s")
-    return {
-        name: Timing(tuple(seconds), peaks[name] if device.type == "cuda" else None) for name, seconds in runs.items()
-    }
+            runs[name].append(timed(run, device))
+            report(f"run {turn + 1} of {repeats}: {name} {runs[name][-1]:.3f} s")
+    return {name: Timing(tuple(seconds)) for name, seconds in runs.items()}
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,7 +21,10 @@ SLOPE = 0.2
 @dataclass(frozen=True)
 class DiscriminatorConfig:
     """`channels` of the semantic map, `widths` of the encoding layers of stride 2, `pyramid` channels of the lateral
-    layers and `features` of what is scored and compared with the embedding, at the `scores` finest sizes but one."""
+    layers, `features` channels of what is scored and compared with the embedding.
+
+    Patches are scored at `scores` sizes, from a quarter of the picture's (the second encoding layer's) downwards.
+    """
 
     channels: int
     widths: tuple[int, ...]
@@ -63,8 +65,8 @@ class CcFpseDiscriminator(nn.Module):
     def forward(self, maps: Tensor, pictures: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Patch scores (k * B, 1, h, w), finest first, and for each encoding layer but the first its features.
 
-        Every layer's features are a list of one, so that feature matching averages over layers (as scales of one
-        layer each).
+        Every layer's features are a list of one, so that feature matching, which averages over scales, averages over
+        layers. The maps are shrunk before they are embedded, which is linear: the published order at less cost.
         """
         x, encoded = pictures, []
         for encoder in self.encoders:
@@ -87,5 +89,3 @@ class CcFpseDiscriminator(nn.Module):
             fit = (aligned * embedded.repeat(count, 1, 1, 1)).sum(1, keepdim=True)
             scores.append(pointwise(features, self.real.weight, self.real.bias) + fit)
         return scores, [[features] for features in encoded]
-
-

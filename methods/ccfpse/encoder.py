@@ -1,4 +1,4 @@
-"""CC-FPSE's image encoder: the variational encoder of SPADE (Park et al., CVPR 2019, appendix A), used in training only.
+"""CC-FPSE's image encoder, SPADE's variational one (Park et al., CVPR 2019, appendix A), used in training only.
 
 It gives the distribution of the latent that the true image asks for. A receiver has no true image: there the latent is
 drawn from the prior N(0, I). The authors' test script does encode the true test image, so their published numbers and

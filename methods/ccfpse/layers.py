@@ -21,7 +21,7 @@ from methods.layers.spectral import pointwise
 
 SLOPE = 0.2  # of all leaky ReLUs
 TAPS = 9  # of a 3x3 kernel, row by row
-PIXELS_AT_ONCE = 2048
+PIXELS_AT_ONCE = 2048  # on a CPU: what all taps are applied to before the next pixels
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,13 @@ class Predictor(nn.Sequential):
             nn.Conv2d(config.hidden, out_width, config.kernel, padding=config.kernel // 2),
         )
 
+    def parameters_of(self, index: int) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the first (0) or second (2) convolution."""
+        layer = self[index]
+        assert isinstance(layer, nn.Conv2d)
+        assert layer.bias is not None
+        return layer.weight, layer.bias
+
 
 class ConditionalBlock(nn.Module):
     """Two conditional convolutions beside a skip (paper, section 3.1 and the published checkpoints).
@@ -171,18 +178,18 @@ class ConditionalBlock(nn.Module):
 
     def _hidden(self, condition: Tensor) -> list[Tensor]:
         """Hidden features of the four predictors, computed as one convolution."""
-        first = [p[0] for p in (self.gen_weights1, self.gen_weights2, self.gen_se_weights1, self.gen_se_weights2)]
-        weight, bias = torch.cat([layer.weight for layer in first]), torch.cat([layer.bias for layer in first])
-        parts = F.relu(_convolve(condition, weight, bias)).chunk(4, dim=1)
+        predictors = (self.gen_weights1, self.gen_weights2, self.gen_se_weights1, self.gen_se_weights2)
+        weights, biases = zip(*(p.parameters_of(0) for p in predictors), strict=True)
+        parts = F.relu(_convolve(condition, torch.cat(weights), torch.cat(biases))).chunk(4, dim=1)
         return [p.contiguous(memory_format=torch.channels_last) for p in parts]
 
     @staticmethod
     def _filter(x: Tensor, hidden: Tensor, kernels: Predictor) -> Tensor:
-        return conditional_depthwise(x, hidden, kernels[2].weight, kernels[2].bias)
+        return conditional_depthwise(x, hidden, *kernels.parameters_of(2))
 
     @staticmethod
     def _gated(x: Tensor, convolution: nn.Conv2d, hidden: Tensor, gate: Predictor) -> Tensor:
-        opening = torch.sigmoid(_convolve(hidden, gate[2].weight, gate[2].bias))
+        opening = torch.sigmoid(_convolve(hidden, *gate.parameters_of(2)))
         return F.leaky_relu(pointwise(x, convolution.weight, convolution.bias) * opening, SLOPE)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:

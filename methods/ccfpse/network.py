@@ -126,14 +126,16 @@ class CcFpseGenerator(nn.Module):
 
     def forward(self, maps: Tensor, latent: Tensor) -> Tensor:
         """The picture in [-1, 1]."""
-        levels = iter(self.label_features(maps))
-        condition = torch.empty(0)
+        conditions = [
+            torch.cat([F.interpolate(maps, size=level.shape[-2:], mode="nearest"), level], dim=1)
+            for level in self.label_features(maps)
+        ]
         x = self.fc(latent).reshape(len(latent), -1, *self.config.seed)
+        level = 0
         for block in self.config.blocks:
             if block.upsample:
                 x = F.interpolate(x, scale_factor=2, mode="nearest")
-            if block.upsample or not condition.numel():
-                condition = torch.cat([F.interpolate(maps, size=x.shape[-2:], mode="nearest"), next(levels)], dim=1)
-            x = self.get_submodule(block.name)(x, condition)
+                level += 1
+            x = self.get_submodule(block.name)(x, conditions[level])
         x = self.conv_img(F.leaky_relu(x, SLOPE))
         return torch.tanh(F.pixel_shuffle(x, self.config.patch))

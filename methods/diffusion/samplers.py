@@ -4,9 +4,9 @@ All share the signature (denoise, x, schedule, draw, prediction): `denoise(x, ti
 six-channel output, `draw()` fresh unit noise shaped like x (one generator an image, see `Method.receive`).
 
 The deterministic ones share one step, DDIM's, and differ in the x_0 that they put into it. As published, x_0 is clipped
-to [-1, 1] and the noise recomputed from it, so that whatever of x is not in the clipped x_0 is carried on as noise: all the
-noise that a network of epsilon did not recognise, in every step. That is why SDM's DDIM is noisy (measured in
-`results/performance/README.md`). With `drop_clipped`, as in `SAMPLERS`, what clipping takes from x_0 is taken from x too.
+to [-1, 1] and the noise recomputed from it, so that whatever of x is not in the clipped x_0 is carried on as noise: all
+the noise that a network of epsilon did not recognise, in every step. That is why SDM's DDIM is noisy (measured in
+`results/performance/README.md`). With `drop_clipped`, as in `SAMPLERS`, clipping takes from x what it takes from x_0.
 """
 
 from __future__ import annotations

@@ -15,17 +15,17 @@ from torch import Tensor
 
 from methods.base import Method, MethodContext, MethodError, Received, Scene, Transmission
 from methods.semantic.codec import CODECS
-from methods.semantic.fds import fast_denoise
+from methods.semantic.fds import POOLS, fast_denoise
 from methods.semantic.maps import Edges, keep_channels, one_hot, present_labels, restore_channels, scene_maps
 
 
 class SemanticMethod(Method):
     """A method that transmits semantic maps. Subclasses implement `generate`.
 
-    Options: `fds` puts GESCO's FDS block behind the channel; `drop_absent` sends only the classes that occur (the
-    list of kept classes is side information, counted at one bit a class); `codec` names an entry of `CODECS`; `edges`
-    is where the edge channel comes from, "instances" or "clipped" (see `maps.Edges`), "auto" being what the method's
-    networks were trained on.
+    Options: `fds` puts GESCO's FDS block behind the channel, `pool` (of `fds.POOLS`) says what is in it; `drop_absent`
+    sends only the classes that occur (the list of kept classes is side information, counted at one bit a class);
+    `codec` names an entry of `CODECS`; `edges` is where the edge channel comes from, "instances" or "clipped" (see
+    `maps.Edges`), "auto" being what the method's networks were trained on.
     The spec modifiers `+fds` and `-fds`/`-nofds` set `fds` (and `+fds` also `drop_absent`: GESCO's whole sender).
     """
 
@@ -34,6 +34,7 @@ class SemanticMethod(Method):
         "drop_absent": False,
         "codec": "png1",
         "edges": "auto",
+        "pool": "avg-max",
     }
     #: False for networks without the instance-edge channel (OASIS)
     uses_edges: ClassVar[bool] = True
@@ -42,6 +43,8 @@ class SemanticMethod(Method):
         super().__init__(context, {**self.semantic_options, **self.default_options, **(options or {})})
         if self.options["codec"] not in CODECS:
             raise MethodError(f"unknown codec '{self.options['codec']}' for {self.name}; known: {', '.join(CODECS)}")
+        if self.options["pool"] not in POOLS:
+            raise MethodError(f"unknown pool '{self.options['pool']}' for {self.name}; known: {', '.join(POOLS)}")
         if self.options["edges"] == "auto":
             self.options["edges"] = self.auto_edges(context)
         if self.options["edges"] not in get_args(Edges):
@@ -82,9 +85,17 @@ class SemanticMethod(Method):
         """The maps that condition the generator: (B, C + E, H, W) float32 on the CPU, unbounded where noisy."""
         full = []
         for symbols, info in zip(received.symbols, received.side_info, strict=True):
-            maps = fast_denoise(symbols) if self.options["fds"] else symbols
+            maps = fast_denoise(symbols, self.options["pool"]) if self.options["fds"] else symbols
             full.append(restore_channels(maps, info["kept"], self.num_channels))
         return torch.stack(full)
+
+    def identity(self) -> dict[str, Any]:
+        """As for any method; `pool` is in it only where it changes something, because cells were computed before there
+        was a choice."""
+        identity = super().identity()
+        if not self.options["fds"] or self.options["pool"] == self.semantic_options["pool"]:
+            identity["options"].pop("pool")
+        return identity
 
     @abstractmethod
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:

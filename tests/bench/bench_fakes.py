@@ -122,6 +122,31 @@ class FakeVariant(FakeMse):
     name = "FakeFID[tiny]"
 
 
+class FakeRatio(Metric):
+    """Squared error over squared brightness, both summed over all scenes: no mean of per-scene values, like mIoU."""
+
+    name = "FakeRatio"
+    higher_is_better = False
+
+    @property
+    def protocol(self) -> str:
+        return "ratio of sums"
+
+    def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
+        error = (comparison.generated - comparison.original).square()
+        return {
+            name: tensor.sum(dim=(1, 2, 3)).double().numpy()
+            for name, tensor in (("error", error), ("power", comparison.original.square()))
+        }
+
+    def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
+        return [Score(self.name, float(measured["error"].sum() / measured["power"].sum()), None, len(measured["error"]))]
+
+    @classmethod
+    def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
+        return {cls.name: (counts @ measured["error"]) / (counts @ measured["power"])}
+
+
 class FakeMisfit(FakeMse):
     """Does not fit any data set."""
 
@@ -141,4 +166,4 @@ class FakeLate(FakeMse):
 
 
 METHODS = {m.name: m.__name__ for m in (FakePixels, FakeSlow, FakeNetwork, FakeMaps, FakeFaulty)}
-METRICS = {m.name: m.__name__ for m in (FakeMse, FakeVariant, FakeMisfit, FakeLate)}
+METRICS = {m.name: m.__name__ for m in (FakeMse, FakeVariant, FakeRatio, FakeMisfit, FakeLate)}

@@ -115,8 +115,8 @@ def test_commands_read_the_last_run_or_the_folder_they_are_given(cli: Cli, fakes
     assert "there are no results in results" in cli("table", "bits").err
     assert cli("run", "--psnr", "10", "--out", "first").code == 0
     assert cli("run", "--psnr", "5", "--out", "second").code == 0
-    assert cli("table", "bits").out.splitlines()[0].split() == ["bits", "↓", "5"]
-    assert cli("table", "bits", "--out", "first").out.splitlines()[0].split() == ["bits", "↓", "10"]
+    assert cli("table", "FakeMSE").out.splitlines()[0].split() == ["FakeMSE", "↓", "5"]
+    assert cli("table", "FakeMSE", "--out", "first").out.splitlines()[0].split() == ["FakeMSE", "↓", "10"]
 
 
 def test_a_run_ends_with_where_things_are(cli: Cli, fakes: Path) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bench.scenes.base import DataError
-from bench.scenes.streets_source import DEFAULT_SCENES, Streets
+from bench.scenes.rendered import DEFAULT_SCENES
+from bench.scenes.streets_source import Streets
 
 
 def test_ids_name_split_and_number():

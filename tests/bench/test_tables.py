@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import html.parser
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,25 +14,24 @@ import pandas as pd
 import pytest
 from conftest import Answer
 
+from table_frames import frame
+
 from bench.errors import BenchError, UsageError
 from bench.results import COLUMNS, read_results, write_results
-from bench.tables import metric_tables, render
+from bench.tables import Table, metric_tables
+from bench.tables import render as render_tables
+from bench.tables.model import Entry
 
 Cli = Callable[..., Answer]
 
 
-def frame(values: dict[tuple[str, float, int], tuple[float, float | None]], **other: object) -> pd.DataFrame:
-    """Set-level rows: (method, psnr, seed) -> (value, std)."""
-    base = {
-        "dataset": "streets", "split": "test", "size": "64x128", "scale": "embedded", "channel": "awgn-paper-peak",
-        "sigma": 0.36, "true_snr_db": 8.9, "scene": "all", "metric": "mIoU", "scenes": 32, "higher_is_better": True,
-        "protocol": "gt|judge=x", **other,
-    }  # fmt: skip
-    rows = [
-        {**base, "method": m, "psnr": p, "seed": s, "value": v, "std": math.nan if d is None else d}
-        for (m, p, s), (v, d) in values.items()
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+def render(rows: pd.DataFrame, metric: str, style: str = "text") -> str:
+    return render_tables(metric_tables(rows, metric), style)
+
+
+def entry(table: Table, method: str, column: int = 0) -> Entry | None:
+    """An entry by its row and column."""
+    return next(row.entries[column] for row in table.rows if row.method == method)
 
 
 TWO = frame(

@@ -10,6 +10,7 @@ runs both for every entry of the catalogue.
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 import time
@@ -27,12 +28,25 @@ from methods.diffusion.method import DiffusionMethod
 from methods.registry import build_method, parse_spec
 from methods.semantic.frontend import SemanticMethod
 from metrics.judges.registry import judge_names, load_judge
+from tests.methods.diffusion_golden import DATA, layout
 from tests.methods.reference_fill import filled_state
+
+
+def unused_rows(entry: Published) -> list[tuple[str, list[int], str]]:
+    """The rows that the authors' file holds beside the network's, from the layouts of the parity tests."""
+    if entry.name == "ccfpse":
+        layouts = json.loads((DATA / "ccfpse_layout.json").read_text())
+        rows = [(key, shape) for key, shape, _ in layouts[entry.dataset.removesuffix("_stuff")]]
+    else:
+        rows = layout("paper")
+    return [(k, s, "float32") for k, s in rows if any(re.search(pattern, k) for pattern in entry.unused)]
 
 
 def import_filled(entry: Published, folder: Path) -> dict[str, Any]:
     """Write a checkpoint as its authors do, a pickled state dict, and import it."""
     rows = [(key, list(shape), str(dtype)) for key, (shape, dtype) in entry.rows.items()]
+    known = {key for key, _, _ in rows}
+    rows += [row for row in unused_rows(entry) if row[0] not in known]
     source = folder / "checkpoint.pth"
     torch.save({key: torch.from_numpy(value) for key, value in filled_state(rows).items()}, source)
     path = import_weights(source, entry.name, entry.dataset, folder, load_catalogue())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import inspect
 import os
 import platform
 import sys
@@ -38,11 +39,18 @@ def golden_files() -> list[str]:
     return [str(path) for path in files if "golden_helper import" in path.read_text(encoding="utf-8")]
 
 
+class _OnlyComparisons:
+    """A pytest plug-in that leaves out the tests of those files that compare nothing with golden arrays."""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if "check(" in inspect.getsource(item.obj)]  # type: ignore[attr-defined]
+
+
 def measure() -> list[Row]:
     """Run the golden tests here, in this process, and return what they compared; SystemExit if one fails."""
     torch.set_num_threads(1)  # with one thread a sum has one order
     golden_helper.ROWS.clear()
-    code = pytest.main(["-q", "--slow", f"--rootdir={ROOT}", *golden_files()])
+    code = pytest.main(["-q", "--slow", f"--rootdir={ROOT}", *golden_files()], plugins=[_OnlyComparisons()])
     if code != pytest.ExitCode.OK:
         sys.exit("the golden tests did not pass: no page was written")
     return list(golden_helper.ROWS)

@@ -69,29 +69,41 @@ def clean_maps(dataset: str, golden: dict[str, np.ndarray]) -> torch.Tensor:
     return torch.cat([one_hot(torch.where(ids == 255, number - 1, ids), number), edge], dim=1)
 
 
-@pytest.mark.parametrize("case", ["clean", "noisy"])
-@pytest.mark.parametrize("dataset", ["cityscapes", "coco"])
-def test_output_and_early_stages_equal_the_official_ones(
-    layout: dict, golden: dict[str, np.ndarray], dataset: str, case: str
-) -> None:
-    """The stages matter: with these weights the gates of `head_0` hardly reach the Cityscapes output."""
-    channels, size, seed = CASES[dataset]
-    meta = json.loads(str(golden[f"{dataset}.meta"]))
+@pytest.fixture(scope="module", params=["cityscapes", "coco"])
+def filled(request: pytest.FixtureRequest, layout: dict, golden: dict[str, np.ndarray]) -> tuple[str, CcFpseGenerator]:
+    """A data set and its narrow network with the filled weights."""
+    dataset = request.param
+    channels, size, _ = CASES[dataset]
     state = filled_state(layout[f"{dataset} small"])
+    meta = json.loads(str(golden[f"{dataset}.meta"]))
     assert checksum(state) == pytest.approx(tuple(meta["fill_checksum"]), rel=1e-12)
     network = CcFpseGenerator(paper_config(*size, channels, deep=dataset == "cityscapes", base=8)).eval()
     network.load_state_dict({k: torch.from_numpy(np.asarray(v)) for k, v in state.items() if not unused(k)})
+    return dataset, network
+
+
+@pytest.mark.parametrize("case", ["clean", "noisy"])
+def test_output_and_early_stages_equal_the_official_ones(
+    filled: tuple[str, CcFpseGenerator], golden: dict[str, np.ndarray], case: str
+) -> None:
+    """The stages matter: with these weights the gates of `head_0` hardly reach the Cityscapes output."""
+    dataset, network = filled
+    seed = CASES[dataset][2]
     taps: dict[str, torch.Tensor] = {}
+    hooks = []
     for name in ("fc", "labelenc6", "head_0", "G_middle_0", "G_middle_1"):
-        network.get_submodule(name).register_forward_hook(
+        hook = network.get_submodule(name).register_forward_hook(
             lambda module, inputs, output, name=name: taps.__setitem__(name, output.clone())
         )
+        hooks.append(hook)
     maps = clean_maps(dataset, golden)
     if case == "noisy":
         maps = torch.from_numpy(noisy_maps(maps.numpy(), seed))
     with torch.no_grad():
         output = network(maps, torch.from_numpy(golden[f"{dataset}.z"])[: len(maps)])
-    floor = meta["float32_vs_float64_maxabs"][case == "noisy"]
+    for hook in hooks:
+        hook.remove()
+    floor = json.loads(str(golden[f"{dataset}.meta"]))["float32_vs_float64_maxabs"][case == "noisy"]
     theirs = golden[f"{dataset}.out_{case}"]
     check("CC-FPSE generator", f"{dataset} {case}", "output", output[:1], theirs, limit=5 * floor, floor=floor)
     for name, ours in taps.items():

@@ -159,6 +159,14 @@ def test_the_discriminator_learns_to_tell_classes_and_fakes() -> None:
         assert history[-1][name] < 0.8 * history[0][name]
 
 
+def test_the_paper_profile_starts_as_the_authors_do() -> None:
+    torch.manual_seed(0)
+    task = OasisTask(CONTEXT, small_profile(quick_start=False, perceptual_weight=0.0))
+    weight = task.generator.body[0].norm_0.mlp_shared[0].weight.detach()  # 99 to 8 channels
+    assert float(weight.std()) == pytest.approx(0.02 * math.sqrt(2 / (9 * (99 + 8))), rel=0.05)
+    assert not profile_for(MethodContext("cityscapes", SPACE, 256, 512, profile="paper")).quick_start
+
+
 def test_the_start_changes_noise_weights_and_nothing_that_spectral_layers_compute(task: OasisTask) -> None:
     fc = task.generator.fc.weight.detach()
     assert float(fc[:, LATENT:].std() / fc[:, :LATENT].std()) == pytest.approx(32, rel=0.1)

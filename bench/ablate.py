@@ -1,0 +1,172 @@
+"""Ablations: what each part of the system is worth, run through the same plan, cache and metrics as everything else.
+
+`fds` is the paper's Table 5, with two arms that the paper lacks. The others ask one question each about GESCO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError, nearest
+from bench.tables.build import Arm, arms_tables
+from bench.tables.model import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.config import Config
+    from bench.execute import Outcome, Task
+    from bench.plan import Plan
+    from bench.runner import RunReport
+
+QUALITY = ("mIoU", "LPIPS", "FID")
+#: Codecs of the image and of the maps, by the method that sends them.
+CODECS = {
+    "full_image": ("png", "webp-lossless", "jpeg90", "jpeg75", "jpeg25", "webp75", "avif75", "avif50"),
+    "gesco": ("png1", "label-png", "label-webp", "jpeg"),
+}
+#: The paper's ablation is at this PSNR.
+PSNR = 10.0
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One question: rows are `arms`, columns `metrics` (where several variants of one exist, `FID` is any of them)."""
+
+    name: str
+    question: str
+    headings: tuple[str, ...]
+    arms: tuple[Arm, ...]
+    metrics: tuple[str, ...] = QUALITY
+    paper_tables: tuple[str, ...] = ()
+
+
+def _option(name: str, question: str, option: str, values: tuple[object, ...]) -> Ablation:
+    """An ablation whose arms are the values of one option of GESCO."""
+    return Ablation(name, question, (option,), tuple(Arm((str(v),), f"gesco:{option}={v}") for v in values))
+
+
+_ALL = (
+    Ablation(
+        "fds",
+        "the FDS block and noisy training, the paper's Table 5; and training behind FDS",
+        ("FDS", "noisy training", "classes sent", "method"),
+        (
+            Arm(("✗", "✗", "all", "sdm"), "sdm"),
+            Arm(("✗", "✗", "present", "sdm:drop_absent=True"), "sdm:drop_absent=True"),
+            Arm(("✗", "✓", "present", "gesco-nofds"), "gesco-nofds"),
+            Arm(("✓", "✗", "present", "sdm+fds"), "sdm+fds"),
+            Arm(("✓", "✓", "present", "gesco"), "gesco"),
+            Arm(("✓", "✓ behind FDS", "present", "gesco_fdstrain"), "gesco_fdstrain"),
+        ),
+        ("LPIPS", "mIoU"),
+        ("5",),
+    ),
+    _option("guidance", "the guidance scale s (the paper's is 2 on Cityscapes)", "guidance", (1.0, 1.5, 2.0, 2.5, 3.0)),
+    _option("steps", "the number of sampling steps", "steps", (5, 10, 25, 50)),
+    _option("pooling", "the FDS block's pooling (the paper's is avg-max)", "pool", ("avg-max", "avg", "max", "none")),
+    Ablation(
+        "calibration",
+        "the paper's list of noise levels against its Eq. 1",
+        ("calibration", "method"),
+        tuple(
+            Arm((calibration, method), method, f"awgn-{calibration}-peak")
+            for method in ("full_image", "gesco")
+            for calibration in ("paper", "eq1")
+        ),
+    ),
+    Ablation(
+        "codec",
+        "bits of the digital payload, and quality behind it, by codec of the image and of the maps",
+        ("method", "codec"),
+        tuple(
+            Arm((method, codec), f"{method}:codec={codec}") for method, codecs in CODECS.items() for codec in codecs
+        ),
+        ("bits", "mIoU", "LPIPS"),
+    ),
+)  # fmt: skip
+ABLATIONS: dict[str, Ablation] = {ablation.name: ablation for ablation in _ALL}
+
+
+def find_ablation(name: str) -> Ablation:
+    """The ablation of that name; UsageError with the nearest one."""
+    if name not in ABLATIONS:
+        raise UsageError(f"unknown ablation '{name}'{nearest(name, ABLATIONS)}")
+    return ABLATIONS[name]
+
+
+def ablation_folder(out: Path, name: str) -> Path:
+    """Where an ablation's results are kept: beside the run's own, over the same cache."""
+    return out / "ablations" / name
+
+
+def plan_ablation(ablation: Ablation, config: Config) -> Plan:
+    """The plan of all arms over `config`'s scenes, seeds and PSNR, with every variant of the ablation's metrics.
+
+    Arms that name a channel convention get it in place of the configuration's. Raises as `make_plan` does.
+    """
+    from bench.plan import Plan, make_plan
+    from metrics.registry import metric_names
+
+    metrics = tuple(name for name in metric_names() if name.split("[")[0] in ablation.metrics)
+    by_channel: dict[str | None, list[str]] = {}
+    for arm in ablation.arms:
+        by_channel.setdefault(arm.channel, []).append(arm.method)
+    plans = []
+    for channel, specs in by_channel.items():
+        section = config.channel
+        if channel is not None:
+            kind, calibration, power = channel.split("-")
+            section = section.model_copy(update={"kind": kind, "calibration": calibration, "power": power})
+        run = config.run.model_copy(update={"methods": tuple(specs), "metrics": metrics})
+        plans.append(make_plan(config.model_copy(update={"run": run, "channel": section})))
+    references = {reference.name: reference for plan in plans for reference in plan.references}
+    return Plan(
+        tuple(cell for plan in plans for cell in plan.cells),
+        plans[0].metrics,
+        plans[0].devices,
+        tuple(dict.fromkeys(line for plan in plans for line in plan.left_out)),
+        tuple(references.values()),
+    )
+
+
+def run_ablation(
+    ablation: Ablation,
+    plan: Plan,
+    config: Config,
+    progress: Callable[[list[Task], Iterator[Outcome]], Iterator[Outcome]],
+) -> tuple[pd.DataFrame, RunReport]:
+    """Compute what the cache lacks and write results into `ablation_folder`; the rows and the run's report."""
+    import time
+
+    from bench.results import provenance, tidy_rows, write_results
+    from bench.runner import run_plan, worker_count, write_failures
+
+    run, start = config.run, time.perf_counter()
+    report = run_plan(plan, run.out, run.jobs, run.batch_size, run.backend, progress)
+    frame = tidy_rows([*report.states, *report.references])
+    facts = provenance(plan, report, time.perf_counter() - start, worker_count(plan, run.jobs), run.batch_size)
+    folder = ablation_folder(run.out, ablation.name)
+    for kind in ("cell_folders", "reference_folders"):  # as seen from the folder that they are written into
+        facts[kind] = [f"../../{path}" for path in facts[kind]]
+    write_results(frame, facts, folder)
+    write_failures(report, folder)
+    return frame, report
+
+
+def ablation_tables(frame: pd.DataFrame, ablation: Ablation, psnr: float) -> list[Table]:
+    """The ablation's table for each set of scenes; UsageError where the results have none of it."""
+    from dataclasses import replace
+
+    tables = arms_tables(frame, ablation.headings, ablation.arms, ablation.metrics, psnr)
+    return [replace(t, notes=(f"{ablation.question[0].upper()}{ablation.question[1:]}.", *t.notes), paper_tables=ablation.paper_tables)
+            for t in tables]  # fmt: skip
+
+
+def complete(frame: pd.DataFrame, ablation: Ablation, psnr: float) -> bool:
+    """Whether the results hold every arm at `psnr`."""
+    there = set(frame[frame["psnr"] == psnr]["method"])
+    return all(arm.method in there for arm in ablation.arms)

@@ -1,0 +1,72 @@
+"""`bench ablate`: what each part of the system is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.options import ConfigOption, configured, integers
+from bench.errors import BenchError
+
+WHAT = (
+    "fds (the paper's Table 5: FDS x noisy training, and training behind FDS), guidance, steps, pooling (in the FDS "
+    "block), calibration (of the channel) or codec (of image and maps)."
+)
+
+
+def ablate(
+    what: Annotated[str, typer.Argument(help=WHAT)],
+    psnr: Annotated[float, typer.Option(help="PSNR in dB of the channel; the paper's Table 5 is at 10.")] = 10.0,
+    dataset: Annotated[str | None, typer.Option(help="The data set; without it the first of bench.toml.")] = None,
+    scenes: Annotated[int | None, typer.Option(help="Scenes a cell.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of a run: its cache is used, and added to.")] = None,
+    style: Annotated[str, typer.Option("--format", help="text, md, csv, latex or html.")] = "text",
+    published: Annotated[bool, typer.Option("--published", help="The paper's values beside ours, and Δ.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Compute an ablation and print its table. Cells that `bench run` has in the same folder are not computed again.
+
+    Example: bench ablate fds --psnr 10 --scenes 32 --published
+    """
+    from rich.console import Console
+
+    from bench.ablate import ablation_folder, ablation_tables, find_ablation, plan_ablation, run_ablation
+    from bench.lastrun import remember
+    from bench.progress import RunProgress
+    from bench.tables import check_format, render
+
+    ablation = find_ablation(what)
+    check_format(style)
+    settings = configured(
+        config,
+        {
+            "psnr": (psnr,),
+            "datasets": None if dataset is None else (dataset,),
+            "scenes": scenes,
+            "seeds": None if seeds is None else integers(seeds, "--seeds"),
+            "out": out,
+        },
+        {},
+    )
+    folder = settings.run.out
+    plan = plan_ablation(ablation, settings)
+    progress = RunProgress(Console(stderr=True), folder)
+    try:
+        frame, report = run_ablation(ablation, plan, settings, progress)
+    except KeyboardInterrupt:
+        raise BenchError("interrupted; finished cells are kept, the same command goes on from there") from None
+    remember(folder)
+    for line in (*plan.left_out, *(f"{name}: {reason}" for name, reason in report.skipped.items())):
+        typer.echo(f"left out: {line}", err=True)
+    for note in report.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(render(ablation_tables(frame, ablation, psnr), style, published), nl=False)
+    typer.echo(f"results: {ablation_folder(folder, ablation.name)}", err=True)
+    if report.failures:
+        for failed, message, _ in report.failures:
+            typer.echo(f"failed: {failed}: {' '.join(message.split())}", err=True)
+        log = ablation_folder(folder, ablation.name) / "failures.log"
+        raise BenchError(f"{len(report.failures)} failure(s); everything else is done and kept. Tracebacks: {log}")

@@ -1,0 +1,123 @@
+"""`bench speed`: how fast sampling and training are, and what fewer sampling steps cost in quality."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.options import integers, names, numbers
+
+app = typer.Typer(help="Measure speed, and quality against the number of sampling steps.", no_args_is_help=True)
+
+SizeOption = Annotated[str, typer.Option("--size", help="paper (256x512, 654 M parameters) or small (any machine).")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto (a GPU, else the CPU), cpu, cuda, cuda:N.")]
+ThreadsOption = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 takes all cores.")]
+FolderOption = Annotated[Path, typer.Option("--out", help="Folder of the JSON file and the Markdown table.")]
+RepeatsOption = Annotated[
+    int | None, typer.Option("--repeats", min=1, help="Counted runs of each variant; without it the size's.")
+]
+OUT = Path("results/local/performance")
+
+
+@app.command()
+def sampling(
+    size: SizeOption = "small",
+    steps: Annotated[int | None, typer.Option(min=2, help="Sampling steps a run; without it the size's.")] = None,
+    repeats: RepeatsOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = 0,
+    out: FolderOption = OUT,
+) -> None:
+    """Time a guided sampling step: the published way against ours, batch 1, 4 and 8, in one process in turn.
+
+    Example: bench speed sampling --size paper --device cuda
+    """
+    _measure("sampling", size, steps, repeats, device, threads, out)
+
+
+@app.command()
+def training(
+    size: SizeOption = "small",
+    steps: Annotated[int | None, typer.Option(min=1, help="Updates a run; without it the size's.")] = None,
+    repeats: RepeatsOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = 0,
+    out: FolderOption = OUT,
+) -> None:
+    """Time a training step of GESCO at batch 4: a plain loop against ours, in one process in turn.
+
+    Example: bench speed training --size paper --device cuda
+    """
+    _measure("training", size, steps, repeats, device, threads, out)
+
+
+def _measure(
+    kind: str, size: str, steps: int | None, repeats: int | None, device: str, threads: int, out: Path
+) -> None:
+    import torch
+
+    from bench.device import cores, torch_device
+    from bench.speed.report import as_markdown, provenance, write_report
+    from bench.speed.sampling import measure_sampling
+    from bench.speed.sizes import named_size
+    from bench.speed.training import measure_training
+
+    chosen, where = named_size(size), torch_device(device)
+    torch.set_num_threads(threads or cores())
+    facts = provenance(chosen, where)
+    measure = {"sampling": measure_sampling, "training": measure_training}[kind]
+    measured = measure(
+        chosen, where, steps or chosen.steps, repeats or chosen.repeats, lambda line: typer.echo(line, err=True)
+    )
+    files = write_report(kind, measured, facts, out)
+    typer.echo(as_markdown(kind, measured, facts))
+    for path in files:
+        typer.echo(path)
+
+
+@app.command()
+def quality(
+    method: Annotated[str, typer.Option(help="A diffusion method's spec: gesco, gesco-nofds, sdm.")] = "gesco",
+    samplers: Annotated[str, typer.Option(help="Samplers, comma-separated, or all.")] = "all",
+    steps: Annotated[str, typer.Option(help="Numbers of steps, comma-separated.")] = "5,10,15,25,50,100,250,1000",
+    max_steps: Annotated[int, typer.Option(min=2, help="Leave out larger numbers of steps.")] = 1000,
+    psnr: Annotated[str, typer.Option(help="PSNRs in dB, comma-separated.")] = "100,10",
+    scenes: Annotated[int, typer.Option(min=2, help="Scenes a row, where --budget allows.")] = 200,
+    budget: Annotated[
+        int, typer.Option(min=1, help="Network steps a row and PSNR: rows of many steps get fewer scenes, at least 8.")
+    ] = 1_000_000,
+    dataset: Annotated[str, typer.Option(help="The data set.")] = "streets",
+    split: Annotated[str, typer.Option(help="train, val, test, or auto.")] = "auto",
+    device: DeviceOption = "auto",
+    jobs: Annotated[int, typer.Option(help="Workers; 0 is one a GPU or one a CPU core.")] = 0,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Scenes a method gets at once.")] = 8,
+    out: Annotated[Path, typer.Option("--out", help="Folder for cache, table and plot.")] = Path("results/local/steps"),
+) -> None:
+    """Measure mIoU, LPIPS and FID for every sampler and number of steps: a table and a plot.
+
+    Finished rows are cached: the same command with a larger --budget or --max-steps adds to them.
+
+    Example: bench speed quality --samplers ddim,dpmpp --steps 5,10,25 --scenes 50
+    """
+    from bench.speed.quality import QualityRequest, measure_quality
+
+    request = QualityRequest(
+        method=method,
+        samplers=None if samplers == "all" else names(samplers),
+        steps=tuple(n for n in integers(steps, "--steps") if n <= max_steps),
+        psnrs=numbers(psnr, "--psnr"),
+        scenes=scenes,
+        budget=budget,
+        dataset=dataset,
+        split=split,
+        device=device,
+        jobs=jobs,
+        batch_size=batch_size,
+        out=out,
+    )
+    text, files = measure_quality(request, lambda line: typer.echo(line, err=True))
+    typer.echo(text)
+    for path in files:
+        typer.echo(path)

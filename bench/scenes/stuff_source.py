@@ -1,0 +1,30 @@
+"""`stuff`, the embedded data set of things on stuff."""
+
+from __future__ import annotations
+
+from bench.scenes.base import SceneArrays
+from bench.scenes.labels import COCO_STUFF
+from bench.scenes.rendered import RenderedSource
+
+
+class Stuff(RenderedSource):
+    """Pictograms on textured grounds with COCO-Stuff's 182 labels and 182 for unlabelled pixels.
+
+    Instances are (label + 1) * 1000 + k, because a person's label is 0. The eleven classes that COCO removed do not
+    occur, as in COCO-Stuff; there is no depth.
+    """
+
+    name = "stuff"
+    label_space = COCO_STUFF
+    default_size = (64, 64)
+
+    def renderer_version(self) -> int:
+        from bench.scenes.stuff import RENDERER_VERSION
+
+        return RENDERER_VERSION
+
+    def render(self, split: str, index: int, scene_id: str) -> SceneArrays:
+        from bench.scenes.stuff import render_scene
+
+        scene = render_scene(split, index, self.height, self.width)
+        return SceneArrays(scene_id, scene.image, scene.labels, scene.instances)

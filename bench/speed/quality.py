@@ -1,0 +1,251 @@
+"""`bench speed quality`: mIoU, LPIPS, FID and seconds for every sampler and number of steps, on the runner's cells."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Console
+
+from bench.cache import write_atomically
+from bench.config import Config, RunSection
+from bench.errors import BenchError, UsageError, nearest
+from bench.plan import make_plan
+from bench.progress import RunProgress
+from bench.provenance import code_provenance, command_line, device_names
+from bench.results import WHOLE_SET, tidy_rows
+from bench.runner import run_plan, write_failures
+from methods.base import MethodError
+from methods.diffusion.method import DiffusionMethod
+from methods.diffusion.samplers import SAMPLERS
+from methods.registry import load_method, parse_spec
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Scenes of a row at least, whatever the budget: below that a number says nothing.
+FEWEST_SCENES = 8
+#: The table's columns. KID is beside FID because it is not biased by the number of scenes, which differs between rows.
+METRICS = ("mIoU", "LPIPS", "FID[lite0]", "KID[lite0]")
+PLOTTED = ("mIoU", "LPIPS", "FID[lite0]", "seconds")
+LOWER_IS_BETTER = ("LPIPS", "FID[lite0]", "KID[lite0]", "seconds")
+#: What every row is compared with: the paper's sampler at its T.
+REFERENCE = ("ancestral", 1000)
+
+
+@dataclass(frozen=True)
+class QualityRequest:
+    """What to measure. `samplers` None is all of them; a row of n steps gets at most `budget` / n scenes."""
+
+    method: str
+    samplers: tuple[str, ...] | None
+    steps: tuple[int, ...]
+    psnrs: tuple[float, ...]
+    scenes: int
+    budget: int
+    dataset: str
+    split: str
+    device: str
+    jobs: int
+    batch_size: int
+    out: Path
+
+
+def _check(request: QualityRequest) -> tuple[str, ...]:
+    """The samplers to run; UsageError for a method without them, an unknown sampler or no steps at all."""
+    try:
+        spec = parse_spec(request.method)
+        cls = load_method(spec.name)
+    except MethodError as error:
+        raise UsageError(str(error)) from None
+    if not issubclass(cls, DiffusionMethod):
+        raise UsageError(f"'{spec.name}' is no diffusion method and has no steps; try --method gesco or sdm")
+    if "sampler" in spec.options or "steps" in spec.options:
+        raise UsageError(f"'{request.method}' fixes sampler or steps; name them with --samplers and --steps")
+    for sampler in request.samplers or ():
+        if sampler not in SAMPLERS:
+            raise UsageError(f"unknown sampler '{sampler}'{nearest(sampler, SAMPLERS)}")
+    if not request.steps:
+        raise UsageError("no number of steps is left: check --steps and --max-steps")
+    return request.samplers or tuple(SAMPLERS)
+
+
+def scenes_of(request: QualityRequest, steps: int) -> int:
+    """Scenes of a row of so many steps."""
+    return min(request.scenes, max(FEWEST_SCENES, request.budget // steps))
+
+
+def measure_quality(request: QualityRequest, report: Callable[[str], None]) -> tuple[str, list[Path]]:
+    """Run what is not cached and write the table (Markdown, CSV, JSON with provenance) and the plot; the table's text
+    and the files made. BenchError where a cell failed, after everything else is written."""
+    samplers = _check(request)
+    frames: list[pd.DataFrame] = []
+    failures: list[tuple[str, str, str]] = []
+    notes: list[str] = []
+    devices: tuple[str, ...] = ()
+    # equal numbers of scenes together, few steps first, so that the first rows are there soon
+    for steps in sorted(request.steps):
+        config = Config(
+            run=RunSection(
+                methods=tuple(f"{request.method}:sampler={s}:steps={steps}" for s in samplers),
+                datasets=(request.dataset,),
+                psnr=request.psnrs,
+                scenes=scenes_of(request, steps),
+                metrics=("mIoU", "LPIPS", "FID[lite0]"),
+                split=request.split,
+                device=request.device,
+                jobs=request.jobs,
+                batch_size=request.batch_size,
+                out=request.out,
+            )
+        )
+        plan = make_plan(config)
+        devices = plan.devices.names
+        report(f"{steps} steps, {len(plan.cells[0].scenes.ids)} scenes")
+        progress = RunProgress(Console(stderr=True), request.out)
+        done = run_plan(plan, request.out, request.jobs, request.batch_size, "loky", progress)
+        failures += done.failures
+        notes += done.notes
+        write_failures(done, request.out)
+        rows = tidy_rows(done.states)
+        options = {cell.method.spec: cell.method.identity["options"] for cell in plan.cells}
+        rows["sampler"] = [options[m]["sampler"] for m in rows["method"]]
+        rows["steps"] = [options[m]["steps"] for m in rows["method"]]
+        frames.append(rows[rows["scene"] == WHOLE_SET])
+    table = quality_table(pd.concat(frames, ignore_index=True))
+    facts = {
+        **code_provenance(),
+        "request": {**asdict(request), "out": str(request.out)},
+        "samplers": list(samplers),
+        "devices": device_names(devices),
+        "notes": list(dict.fromkeys(notes)),
+        "command": command_line(),
+    }
+    text = as_markdown(table, request, facts)
+    files = _write(table, text, facts, request.out)
+    if failures:
+        raise BenchError(f"{len(failures)} failure(s), the rest is in {files[0]}: {failures[0][0]}: {failures[0][1]}")
+    return text, files
+
+
+def quality_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a PSNR, sampler and number of steps: scenes, the metrics, seconds a scene.
+
+    `rows` are tidy rows about whole sets with the columns `sampler` and `steps`. PSNRs fall, samplers stay in order,
+    steps rise.
+    """
+    wanted = rows[rows["metric"].isin([*METRICS, "seconds"])]
+    keys = ["psnr", "sampler", "steps"]
+    table = wanted.pivot_table(index=keys, columns="metric", values="value", aggfunc="mean", dropna=False)
+    table = table.reindex(columns=[*METRICS, "seconds"]).dropna(how="all")
+    table.insert(0, "scenes", wanted.groupby(keys)["scenes"].max().reindex(table.index))
+    table = table.reset_index()
+    order = {name: k for k, name in enumerate(dict.fromkeys(rows["sampler"]))}
+    return table.sort_values(keys, key=lambda c: -c if c.name == "psnr" else c.map(order) if c.name == "sampler" else c)
+
+
+def _cell(value: float, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if math.isfinite(value) else "-"
+
+
+def against_reference(table: pd.DataFrame) -> list[str]:
+    """For each PSNR at which the reference was run, which rows are within 2 % of its mIoU and FID[lite0] on as many
+    scenes, the cheapest first; nothing is said of rows with another number of scenes."""
+    lines = []
+    for psnr, rows in table.groupby("psnr", sort=False):
+        found = rows[(rows["sampler"] == REFERENCE[0]) & (rows["steps"] == REFERENCE[1])]
+        if found.empty:
+            lines.append(
+                f"PSNR {psnr:g}: {REFERENCE[0]} with {REFERENCE[1]} steps was not run, so nothing is compared."
+            )
+            continue
+        reference = found.iloc[0]
+        equal = rows[(rows["scenes"] == reference["scenes"]) & (rows["steps"] < REFERENCE[1])]
+        near = equal[
+            (equal["mIoU"] >= 0.98 * reference["mIoU"]) & (equal["FID[lite0]"] <= 1.02 * reference["FID[lite0]"])
+        ].sort_values("steps")
+        told = ", ".join(f"{row.sampler} {row.steps}" for row in near.itertuples()) or "none"
+        lines.append(
+            f"PSNR {psnr:g}, {int(reference['scenes'])} scenes: within 2 % of {REFERENCE[0]} {REFERENCE[1]} in mIoU "
+            f"and FID[lite0], or better: {told}."
+        )
+    return lines
+
+
+def as_markdown(table: pd.DataFrame, request: QualityRequest, facts: dict[str, Any]) -> str:
+    """The table with arrows, what is as good as the reference, and where the numbers come from."""
+    arrows = {name: f"{name} {'↓' if name in LOWER_IS_BETTER else '↑'}" for name in (*METRICS, "seconds")}
+    heading = ["PSNR", "sampler", "steps", "scenes", *arrows.values()]
+    decimals = {"mIoU": 3, "LPIPS": 3, "FID[lite0]": 1, "KID[lite0]": 4, "seconds": 2}
+    lines = [heading, ["---:", "---", *["---:"] * (len(heading) - 2)]]
+    for row in table.to_dict("records"):
+        numbers = [_cell(float(row[name]), decimals[name]) for name in arrows]
+        lines.append([f"{row['psnr']:g}", row["sampler"], str(row["steps"]), str(int(row["scenes"])), *numbers])
+    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    commit = f"{facts['commit']}{'+changes' if facts['dirty'] else ''}"
+    return (
+        f"# Steps against quality: {request.method} on {request.dataset}\n\n{body}\n\n"
+        + "\n".join(f"- {line}" for line in against_reference(table))
+        + "\n\nFID is biased by the number of scenes: compare rows with equally many, or KID. Seconds a scene are of "
+        f"one worker: sender, channel and receiver. {', '.join(facts['devices'])} ({facts['cpu']}), commit {commit}. "
+        f"`{facts['command']}`\n"
+    )
+
+
+def _draw(axis: Axes, table: pd.DataFrame, metric: str) -> None:
+    for sampler, rows in table.groupby("sampler", sort=False):
+        shown = rows.dropna(subset=[metric]).sort_values("steps")
+        axis.plot(shown["steps"], shown[metric], marker="o", markersize=4, linewidth=1.4, label=str(sampler))
+    axis.set_xscale("log")
+    ticks = sorted(table["steps"].unique())
+    axis.set_xticks(ticks, [str(t) for t in ticks], fontsize=7)
+    axis.minorticks_off()
+    if metric == "seconds":
+        axis.set_yscale("log")
+    axis.set_xlabel("steps")
+    axis.set_ylabel(f"{metric} {'↓' if metric in LOWER_IS_BETTER else '↑'}")
+
+
+def plot_quality(table: pd.DataFrame) -> bytes:
+    """A PNG: a row of panels a PSNR, a panel a metric, a line a sampler, steps on a logarithmic axis."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    sns.set_theme(context="paper", style="whitegrid", palette="colorblind")
+    psnrs = list(dict.fromkeys(table["psnr"]))
+    size = (3.6 * len(PLOTTED), 3.0 * len(psnrs))
+    figure, axes = plt.subplots(len(psnrs), len(PLOTTED), figsize=size, squeeze=False)
+    for line, psnr in zip(axes, psnrs, strict=True):
+        for axis, metric in zip(line, PLOTTED, strict=True):
+            _draw(axis, table[table["psnr"] == psnr], metric)
+        line[0].set_title(f"PSNR {psnr:g}", loc="left", fontsize=9)
+    axes[0][0].legend(fontsize=7)
+    figure.tight_layout()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=140)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def _write(table: pd.DataFrame, text: str, facts: dict[str, Any], out: Path) -> list[Path]:
+    records = [{k: None if v != v else v for k, v in row.items()} for row in table.to_dict("records")]  # NaN to null
+    document = json.dumps({"rows": records, "provenance": facts}, indent=1, allow_nan=False) + "\n"
+    made = []
+    for name, data in (
+        ("steps.md", text.encode()),
+        ("steps.csv", table.to_csv(index=False).encode()),
+        ("steps.json", document.encode()),
+        ("steps.png", plot_quality(table)),
+    ):
+        write_atomically(out / name, data)
+        made.append(out / name)
+    return made

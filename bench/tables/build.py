@@ -1,0 +1,195 @@
+"""Tables from tidy rows: one metric with methods against PSNR, or several metrics at one PSNR."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+from bench.names import resolve_metric
+from bench.tables.measured import SCENE_SET, Key, Measured, measured, of_methods, of_scenes
+from bench.tables.model import Column, Entry, Row, SceneSetName, Table, arrow, decimals_for
+from bench.tables.ranks import explained, ranked
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPREAD_NOTE = "± is the spread over scenes (for a distance between sets: over draws)."
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A row that a table asks for: what stands on its left, its method, and its channel convention (None: any)."""
+
+    labels: tuple[str, ...]
+    method: str
+    channel: str | None = None
+
+
+def listed(rows: pd.DataFrame, column: str) -> str:
+    """The different values of a column, in their order, as words."""
+    return ", ".join(str(v) for v in rows[column].drop_duplicates())
+
+
+def _channel_words(label: str) -> str:
+    kind, *conventions = label.split("-")
+    if kind == "awgn" and len(conventions) == 2:
+        return f"AWGN, {conventions[0]} calibration, {conventions[1]} power"
+    return label
+
+
+def scene_set_title(rows: pd.DataFrame) -> str:
+    channels = " and ".join(_channel_words(str(c)) for c in rows["channel"].drop_duplicates())
+    return (
+        f"{listed(rows, 'dataset')} {listed(rows, 'split')} at {listed(rows, 'size')} (scale: "
+        f"{listed(rows, 'scale')}), {listed(rows, 'scenes')} scenes, seeds {listed(rows, 'seed')}; {channels}"
+    )
+
+
+def scene_set_name(rows: pd.DataFrame) -> SceneSetName:
+    return SceneSetName(*(listed(rows, column) for column in (*SCENE_SET, "scale")))
+
+
+def _levels(rows: pd.DataFrame, psnrs: Sequence[float]) -> str:
+    def words(psnr: float) -> str:
+        levels = rows[rows["psnr"] == psnr]["true_snr_db"].drop_duplicates()
+        return " or ".join("∞" if math.isinf(level) else f"{level:.1f}" for level in levels)
+
+    return ", ".join(words(p) for p in psnrs)
+
+
+def noise_notes(columns: Sequence[Measured], entries: Sequence[Entry | None]) -> list[str]:
+    """What `noise` means, where a table prints it."""
+    if not any(e.noise for e in entries if e):
+        return []
+    values = ", ".join(f"{d.metric} {d.reference:.3f}" for d in columns if d.reference is not None)
+    return [f"noise: at least as far from the real scenes as pictures of pure noise are ({values})."]
+
+
+def choose_metric(rows: pd.DataFrame, typed: str) -> str:
+    """The metric of the set-level `rows` that is meant; UsageError says how to compute one that they lack."""
+    known = sorted(rows["metric"].unique())
+    try:
+        return resolve_metric(typed, known)
+    except UsageError as error:
+        raise UsageError(f"{error}{computed_by(typed)}") from None
+
+
+def computed_by(typed: str) -> str:
+    """`; ... computes it` for a metric that exists but is not in the results, else nothing."""
+    from metrics.registry import metric_names
+
+    try:
+        name = resolve_metric(typed, metric_names())
+    except UsageError:
+        return ""
+    return f"; `bench run --metrics {name}` computes {name}, which these results lack"
+
+
+#: Which of the paper's tables hold a metric's values against PSNR.
+PAPER_TABLES = ("1", "2", "3", "4")
+
+
+def metric_tables(frame: pd.DataFrame, typed: str) -> list[Table]:
+    """One table for each set of scenes and channel convention in the results; UsageError for an unknown metric."""
+    whole = of_methods(frame)
+    metric = choose_metric(whole, typed)
+    whole = whole[whole["metric"] == metric]
+    tables = []
+    for (*scenes, channel), rows in whole.groupby([*SCENE_SET, "channel"], sort=False):
+        data = measured(of_scenes(frame, scenes), metric)
+        tables.append(_psnr_table(data, rows, str(channel), "-".join(str(part) for part in (*scenes, channel))))
+    return tables
+
+
+def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str) -> Table:
+    psnrs = tuple(sorted((float(p) for p in rows["psnr"].unique()), reverse=True))
+    methods = [str(m) for m in rows["method"].drop_duplicates()]
+    decimals = decimals_for([e.value for (c, _, _), e in data.entries.items() if c == channel])
+    columns = tuple(Column(f"{p:g}", data.metric, data.higher_is_better, p, decimals) for p in psnrs)
+    by_column = [ranked(data, [(channel, m, p) for m in methods], decimals) for p in psnrs]
+    table_rows = tuple(
+        Row(method, (method,), tuple(column[k] for column in by_column)) for k, method in enumerate(methods)
+    )
+    notes = [
+        f"{data.metric} on {scene_set_title(rows)}, true SNR {_levels(rows, psnrs)} dB.",
+        f"Protocol: {data.protocol}.",
+        SPREAD_NOTE,
+        "Columns: PSNR in dB.",
+        *noise_notes([data], [e for column in by_column for e in column]),
+        *([explained([data])] if len(methods) > 1 else []),
+    ]
+    heading = f"{data.metric} {arrow(data.higher_is_better)}"
+    return Table(
+        (heading,), columns, table_rows, scene_set_name(rows), scene_set_title(rows), key, tuple(notes), PAPER_TABLES
+    )
+
+
+def arms_tables(
+    frame: pd.DataFrame, headings: tuple[str, ...], arms: Sequence[Arm] | None, metrics: Sequence[str], psnr: float
+) -> list[Table]:
+    """One table for each set of scenes that has any of `arms` at `psnr`: rows are the arms, columns the metrics.
+
+    `arms` None stands for every method that there is. Channel conventions have a table each, unless the arms name
+    theirs. Metrics that the results lack are left out and named in the notes. UsageError where nothing is there.
+    """
+    whole = of_methods(frame)
+    chosen = whole if arms is None else whole[whole["method"].isin({arm.method for arm in arms})]
+    at = chosen[chosen["psnr"] == psnr]
+    if at.empty:
+        there = sorted({float(p) for p in chosen["psnr"].unique()}, reverse=True)
+        found = f"only at PSNR {', '.join(f'{p:g}' for p in there)}" if there else "nor at any other"
+        raise UsageError(f"the results hold none of the table's methods at PSNR {psnr:g}, {found}")
+    across_channels = arms is not None and any(arm.channel for arm in arms)
+    tables = []
+    for cell, rows in at.groupby(SCENE_SET if across_channels else [*SCENE_SET, "channel"], sort=False):
+        scenes, channel = cell[: len(SCENE_SET)], str(rows["channel"].iloc[0])
+        shown = arms if arms is not None else [Arm((str(m),), str(m)) for m in rows["method"].drop_duplicates()]
+        keys = [(arm.channel or channel, arm.method, psnr) for arm in shown]
+        found_here, lacking = _available(of_scenes(frame, scenes), rows, metrics)
+        tables.append(_arms_table(found_here, lacking, rows, headings, shown, keys))
+    return tables
+
+
+def _available(frame: pd.DataFrame, rows: pd.DataFrame, typed: Sequence[str]) -> tuple[list[Measured], list[str]]:
+    """The metrics asked for that `rows` have, measured, and the names of the others; UsageError where all lack."""
+    known = sorted(rows["metric"].unique())
+    found, lacking = [], []
+    for name in typed:
+        try:
+            found.append(measured(frame, resolve_metric(name, known)))
+        except UsageError:
+            lacking.append(name)
+    if not found:
+        raise UsageError(f"the results hold none of {', '.join(typed)}{computed_by(typed[0])}")
+    return found, lacking
+
+
+def _arms_table(
+    found: Sequence[Measured],
+    lacking: Sequence[str],
+    rows: pd.DataFrame,
+    headings: tuple[str, ...],
+    arms: Sequence[Arm],
+    keys: Sequence[Key],
+) -> Table:
+    columns, by_column = [], []
+    for data in found:
+        decimals = decimals_for([e.value for key in keys if (e := data.entries.get(key))])
+        heading = f"{data.metric} {arrow(data.higher_is_better)}"
+        columns.append(Column(heading, data.metric, data.higher_is_better, keys[0][2], decimals))
+        by_column.append(ranked(data, keys, decimals))
+    table_rows = tuple(Row(a.method, a.labels, tuple(c[k] for c in by_column)) for k, a in enumerate(arms))
+    psnr, scenes, title = keys[0][2], scene_set_name(rows), scene_set_title(rows)
+    notes = [
+        f"PSNR {psnr:g} dB (true SNR {_levels(rows, [psnr])} dB) on {title}.",
+        f"Protocols: {'; '.join(f'{d.metric}: {d.protocol}' for d in found)}.",
+        SPREAD_NOTE,
+        *noise_notes(found, [e for column in by_column for e in column]),
+        *([explained(found)] if len(arms) > 1 else []),
+        *([f"Not in these results: {', '.join(lacking)}."] if lacking else []),
+    ]
+    key = f"{scenes.dataset}-{scenes.split}-{scenes.size}"
+    return Table(headings, tuple(columns), table_rows, scenes, title, key, tuple(notes), across="metric")

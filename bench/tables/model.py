@@ -1,0 +1,173 @@
+"""A table as data, before any format: rows of methods or arms, columns of numbers, and the sentences below them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+#: What the paper prints where a value is beyond measure, and where there is none.
+NOISE, NOT_RUN = "noise", "-"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number: its spread, whether it is beyond measure (bench/reference.py), and its rank in the column.
+
+    `value` is NaN where it is undefined. `rank` is 1 more than the number of methods that are better, None where there
+    is nothing to compare with.
+    """
+
+    value: float
+    std: float | None = None
+    noise: bool = False
+    rank: int | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric at one PSNR (None for what does not depend on the channel), and how its numbers print.
+
+    `ranked` is False for numbers of which neither more nor less is better, or that only restate another column.
+    """
+
+    heading: str
+    metric: str
+    higher_is_better: bool
+    psnr: float | None
+    decimals: int
+    ranked: bool = True
+
+    def number(self, value: float) -> str:
+        """A value as printed."""
+        return f"{value:,.{self.decimals}f}" if math.isfinite(value) else "undefined"
+
+    def text(self, entry: Entry) -> str:
+        """An entry's value as printed, or the word that stands for it."""
+        return NOISE if entry.noise else self.number(entry.value)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method (or arm of an ablation): what stands on the left, and one entry a column, None where not run."""
+
+    method: str
+    labels: tuple[str, ...]
+    entries: tuple[Entry | None, ...]
+
+
+@dataclass(frozen=True)
+class SceneSetName:
+    """Which scenes a table is about: as in the results, with `scale` "embedded" or "paper"."""
+
+    dataset: str
+    split: str
+    size: str
+    scale: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows by columns about one set of scenes. `key` is a name for files; `notes` are the sentences of the caption;
+    `paper_tables` says where the paper has values for it."""
+
+    label_headings: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    scenes: SceneSetName
+    title: str
+    key: str
+    notes: tuple[str, ...]
+    paper_tables: tuple[str, ...] = ()
+    #: What the columns of one table differ in, for the published values beside them: "PSNR" or "metric".
+    across: str = "PSNR"
+
+    @property
+    def caption(self) -> str:
+        """All notes as one text."""
+        return " ".join(self.notes)
+
+    def marked(self, row: Row, position: int) -> bool:
+        """Whether an entry is among the best of its column."""
+        entry = row.entries[position]
+        return entry is not None and entry.rank == 1 and not entry.noise
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed cell: what a mark for the best goes around, and what follows it."""
+
+    text: str
+    rest: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What the printed formats need: the first `labels` columns name the rows. `mark` says what the mark means, None
+    where nothing is marked."""
+
+    labels: int
+    headings: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str
+    mark: str | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table ready for any format: as printed, and with every number in full for csv."""
+
+    grid: Grid
+    header: tuple[str, ...]
+    records: Sequence[Sequence[object]] = field(repr=False)
+
+
+def decimals_for(values: Sequence[float]) -> int:
+    """As many decimals as the largest value leaves room for."""
+    largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    return 0 if largest >= 1000 else 1 if largest >= 100 else 2 if largest >= 10 else 3
+
+
+def arrow(higher_is_better: bool) -> str:
+    """↑ where more is better, else ↓."""
+    return "↑" if higher_is_better else "↓"
+
+
+def _cell(table: Table, row: Row, position: int) -> Cell:
+    entry, column = row.entries[position], table.columns[position]
+    if entry is None:
+        return Cell(NOT_RUN)
+    if entry.noise:
+        return Cell(NOISE)
+    rest = "" if entry.std is None else f" ± {column.number(entry.std)}"
+    rank = "" if entry.rank is None else f" ({entry.rank})"
+    return Cell(column.number(entry.value), rest + rank, table.marked(row, position))
+
+
+def sheet(table: Table) -> Sheet:
+    """A table as it is, one row a row."""
+    positions = range(len(table.columns))
+    rows = tuple(
+        (*(Cell(label) for label in row.labels), *(_cell(table, row, k) for k in positions)) for row in table.rows
+    )
+    marked = any(cell.best for row in rows for cell in row)
+    grid = Grid(
+        len(table.label_headings),
+        (*table.label_headings, *(column.heading for column in table.columns)),
+        rows,
+        table.caption,
+        "rank 1" if marked else None,
+    )
+    names = [f"{c.psnr:g}" if table.across == "PSNR" and c.psnr is not None else c.metric for c in table.columns]
+    header = ["method", *extra_labels(table), *(f"{n}{end}" for n in names for end in ("", "_std", "_rank", "_noise"))]
+    records = []
+    for row in table.rows:
+        numbers = [x for e in row.entries for x in ((e.value, e.std, e.rank, e.noise) if e else (None,) * 4)]
+        records.append([row.method, *(row.labels if extra_labels(table) else ()), *numbers])
+    return Sheet(grid, tuple(header), records)
+
+
+def extra_labels(table: Table) -> tuple[str, ...]:
+    """Headings of the labels, where they say more than the method's name."""
+    return () if all(row.labels == (row.method,) for row in table.rows) else table.label_headings

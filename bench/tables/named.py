@@ -1,0 +1,137 @@
+"""The tables that `bench table` knows by a word: the paper's Tables 4 and 5, and the claims of its text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+from bench.tables.build import arms_tables, computed_by, metric_tables, scene_set_name, scene_set_title
+from bench.tables.measured import SCENE_SET, measured, of_methods, of_scenes
+from bench.tables.model import Column, Entry, Row, Table, decimals_for
+from bench.tables.ranks import explained, ranked
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The data sets of Table 4: the paper's and the embedded one.
+COCO = ("coco_stuff", "stuff")
+COCO_METRICS = ("mIoU", "LPIPS", "FID")
+BASELINE = "full_image"
+#: How the names of the metrics behind the text's claims on objects and depth begin.
+FAMILIES = {"objects": ("objects", "recall", "ap"), "depth": ("depth", "absrel", "rmse", "delta", "δ")}
+
+
+def coco(frame: pd.DataFrame, psnr: float) -> list[Table]:
+    """Table 4: all methods on COCO-Stuff at PSNR 10, every metric."""
+    rows = frame[frame["dataset"].isin(COCO)]
+    if rows.empty:
+        raise UsageError("these results have no COCO-Stuff scenes; run `bench run --datasets stuff` (or coco_stuff)")
+    return [replace(t, paper_tables=("4",)) for t in arms_tables(rows, ("method",), None, COCO_METRICS, psnr)]
+
+
+def ablation(frame: pd.DataFrame, psnr: float) -> list[Table]:
+    """Table 5: FDS and noisy training at PSNR 10."""
+    from bench.ablate import ABLATIONS, ablation_tables
+
+    try:
+        return ablation_tables(frame, ABLATIONS["fds"], psnr)
+    except UsageError as error:
+        raise UsageError(f"{error}; `bench ablate fds --psnr {psnr:g}` computes them") from None
+
+
+def bits(frame: pd.DataFrame, psnr: float) -> list[Table]:
+    """Section 4.2's claim: what a scene costs, in bits of the digital payload and in analogue channel uses."""
+    whole = of_methods(frame)
+    whole = whole[whole["metric"] == "bits"]
+    if whole.empty:
+        raise UsageError("these results have no bits; `bench run` writes them for every cell")
+    return [_bits_table(of_scenes(frame, scenes), rows) for scenes, rows in whole.groupby(SCENE_SET, sort=False)]
+
+
+def _bits_table(frame: pd.DataFrame, rows: pd.DataFrame) -> Table:
+    rows = rows.drop_duplicates("method")  # a payload does not depend on the channel: any of a method's cells will do
+    methods = [str(m) for m in rows["method"]]
+    keys = [(str(c), m, float(p)) for c, m, p in zip(rows["channel"], methods, rows["psnr"], strict=True)]
+    found = [measured(frame, name) for name in ("bits", "channel_uses")]
+    height, width = (int(x) for x in str(rows["size"].iloc[0]).split("x"))
+    columns: list[Column] = []
+    by_column: list[list[Entry | None]] = []
+
+    def add(heading: str, metric: str, values: list[Entry | None], ranked_column: bool) -> None:
+        decimals = decimals_for([e.value for e in values if e])
+        columns.append(Column(heading, metric, False, None, decimals, ranked_column))
+        by_column.append(values)
+
+    for data, heading in zip(found, ("bits ↓", "channel uses ↓"), strict=True):
+        entries = ranked(data, keys, 0)
+        add(heading, data.metric, entries, True)
+        if data.metric == "bits":
+            add("bits/pixel", "bits_per_pixel", [e and Entry(e.value / (height * width)) for e in entries], False)
+        if BASELINE in methods and (base := entries[methods.index(BASELINE)]):
+            change = [e and Entry(100 * (e.value / base.value - 1)) for e in entries]
+            add("vs full image, %", f"{data.metric}_change_percent", change, False)
+    notes = (
+        f"What a scene costs, mean ± spread over scenes, on {scene_set_title(rows)}.",
+        *(f"{d.metric}: {d.protocol}." for d in found),
+        explained(found) if len(methods) > 1 else "",
+    )
+    table_rows = tuple(Row(m, (m,), tuple(c[k] for c in by_column)) for k, m in enumerate(methods))
+    scenes, title = scene_set_name(rows), scene_set_title(rows)
+    return Table(("method",), tuple(columns), table_rows, scenes, title, f"{scenes.dataset}-bits",
+                 tuple(n for n in notes if n), ("text 4.2",), across="metric")  # fmt: skip
+
+
+def _in_family(metric: str, word: str) -> bool:
+    return metric.split("[", 1)[0].lower().startswith(FAMILIES[word])
+
+
+def _family(word: str) -> Callable[[pd.DataFrame, float], list[Table]]:
+    """All metrics of a family, a table each against PSNR."""
+
+    def family(frame: pd.DataFrame, psnr: float) -> list[Table]:
+        names = sorted(n for n in of_methods(frame)["metric"].unique() if _in_family(n, word))
+        if not names:
+            from metrics.registry import metric_names
+
+            installed = ",".join(n for n in metric_names() if _in_family(n, word))
+            remedy = f"`bench run --metrics {installed}` computes them" if installed else "none is installed"
+            raise UsageError(f"these results have no metrics of {word}; {remedy}")
+        return [table for name in names for table in metric_tables(frame, name)]
+
+    return family
+
+
+#: word -> tables from (rows, PSNR)
+NAMED: dict[str, Callable[[pd.DataFrame, float], list[Table]]] = {
+    "coco": coco,
+    "ablation": ablation,
+    "objects": _family("objects"),
+    "depth": _family("depth"),
+    "bits": bits,
+}
+
+
+def named_tables(frame: pd.DataFrame, what: str, psnr: float) -> list[Table]:
+    """The tables behind a word of `NAMED`, or of a metric's name; UsageError where the results hold nothing of it."""
+    word = what.lower()
+    return NAMED[word](frame, psnr) if word in NAMED else metric_tables(frame, what)
+
+
+def read_for_table(folder: Path, what: str, psnr: float) -> list[Table]:
+    """`named_tables` of the results in `folder`; those of `ablation` from what `bench ablate fds` left there, where the
+    folder's own results lack one of its arms. Raises as `read_results` and `named_tables` do."""
+    from bench.ablate import ABLATIONS, ablation_folder, complete
+    from bench.results import RESULTS, read_results
+
+    fds = ABLATIONS["fds"]
+    own = ablation_folder(folder, fds.name)
+    ablated = what.lower() == "ablation" and (own / RESULTS).is_file()
+    if ablated and not (folder / RESULTS).is_file():
+        return named_tables(read_results(own, draws=True)[0], what, psnr)
+    frame, _ = read_results(folder, draws=True)
+    if ablated and not complete(frame, fds, psnr):
+        frame, _ = read_results(own, draws=True)
+    return named_tables(frame, what, psnr)

@@ -1,0 +1,54 @@
+"""Fabricated results for the tests of tables: a few set-level rows, per-scene rows, references of pure noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from bench.names import PURE_NOISE
+from bench.results import COLUMNS, DRAWS
+
+BASE = {
+    "dataset": "streets", "split": "test", "size": "64x128", "scale": "embedded", "channel": "awgn-paper-peak",
+    "sigma": 0.36, "true_snr_db": 8.9, "scene": "all", "metric": "mIoU", "scenes": 32, "higher_is_better": True,
+    "protocol": "gt|judge=x",
+}  # fmt: skip
+
+
+def frame(values: Mapping[tuple[str, float, int], tuple[float, float | None]], **other: object) -> pd.DataFrame:
+    """Set-level rows: (method, psnr, seed) -> (value, std)."""
+    rows = [
+        {**BASE, **other, "method": m, "psnr": p, "seed": s, "value": v, "std": math.nan if d is None else d}
+        for (m, p, s), (v, d) in values.items()
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def at10(values: Mapping[str, float], std: float | None = None, **other: object) -> pd.DataFrame:
+    """Set-level rows at PSNR 10, seed 0: method -> value."""
+    return frame({(method, 10.0, 0): (value, std) for method, value in values.items()}, **other)
+
+
+def per_scene(values: Mapping[str, Sequence[float]], seed: int = 0, **other: object) -> pd.DataFrame:
+    """Set-level rows at PSNR 10 that are means, and the per-scene rows behind them: method -> values."""
+    means = at10({m: float(np.mean(v)) for m, v in values.items()}, **other).assign(seed=seed)
+    rows = [
+        {**BASE, **other, "method": m, "psnr": 10.0, "seed": seed, "scene": f"s{k:02d}", "value": v, "std": math.nan}
+        for m, scenes in values.items()
+        for k, v in enumerate(scenes)
+    ]
+    return pd.concat([means, pd.DataFrame(rows, columns=list(COLUMNS))], ignore_index=True)
+
+
+def with_draws(rows: pd.DataFrame, draws: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """The rows with kept draws by method."""
+    return rows.assign(**{DRAWS: [draws.get(m) if s == "all" else None for m, s in zip(rows.method, rows.scene, strict=True)]})
+
+
+def noise(value: float, **other: object) -> pd.DataFrame:
+    """What a metric says of pure noise."""
+    row = {**BASE, **other, "method": PURE_NOISE, "channel": "none", "psnr": math.nan, "seed": 0, "value": value}
+    return pd.DataFrame([row], columns=list(COLUMNS))
