@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,11 +159,11 @@ def run_ablation(
 
 def ablation_tables(frame: pd.DataFrame, ablation: Ablation, psnr: float) -> list[Table]:
     """The ablation's table for each set of scenes; UsageError where the results have none of it."""
-    from dataclasses import replace
-
-    tables = arms_tables(frame, ablation.headings, ablation.arms, ablation.metrics, psnr)
-    return [replace(t, notes=(f"{ablation.question[0].upper()}{ablation.question[1:]}.", *t.notes), paper_tables=ablation.paper_tables)
-            for t in tables]  # fmt: skip
+    question = f"{ablation.question[0].upper()}{ablation.question[1:]}."
+    return [
+        replace(table, notes=(question, *table.notes), paper_tables=ablation.paper_tables)
+        for table in arms_tables(frame, ablation.headings, ablation.arms, ablation.metrics, psnr)
+    ]
 
 
 def complete(frame: pd.DataFrame, ablation: Ablation, psnr: float) -> bool:

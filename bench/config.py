@@ -61,6 +61,16 @@ class MethodSection(_Section):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+class TrainSection(_Section):
+    """[train.NAME]: what `bench train NAME` does where the command line says nothing; `options` are fields of the
+    method's recipe, for example GESCO's `noise_weights` (the method checks them)."""
+
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    checkpoint_gradients: bool = False
+    validate_every: int | None = Field(default=None, ge=0)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 class MetricSection(_Section):
     """[metrics.NAME]: the judge that the metric uses on each data set, where it is not the first that it knows."""
 
@@ -75,6 +85,7 @@ class Config(_Section):
     data: dict[str, DataSection] = Field(default_factory=dict)
     methods: dict[str, MethodSection] = Field(default_factory=dict)
     metrics: dict[str, MetricSection] = Field(default_factory=dict)
+    train: dict[str, TrainSection] = Field(default_factory=dict)
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:

@@ -190,10 +190,11 @@ def write_results(frame: pd.DataFrame, facts: dict[str, Any], out: Path) -> None
     write_atomically(out / RESULTS, buffer.getvalue())
 
 
-def read_results(out: Path, draws: bool = False) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read_results(out: Path, full: bool = False) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows and the provenance of the last run into `out`; a message says what to do where there are none.
 
-    With `draws` the frame has the column `DRAWS` too: arrays, None where there are none.
+    The rows are those of methods; with `full` the references of pure noise are among them, and there is the column
+    `DRAWS` (arrays, None where there are none) if the run kept any.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -208,6 +209,7 @@ def read_results(out: Path, draws: bool = False) -> tuple[pd.DataFrame, dict[str
         raise BenchError(
             f"{path} is damaged or not ours ({error}); run the same `bench run` again to write it"
         ) from None
-    if not draws and DRAWS in table.column_names:
-        table = table.drop_columns([DRAWS])
-    return table.to_pandas(), facts
+    if full:
+        return table.to_pandas(), facts
+    frame = table.select(list(COLUMNS)).to_pandas()
+    return frame[frame["method"] != PURE_NOISE].reset_index(drop=True), facts

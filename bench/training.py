@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,15 @@ import torch
 from bench.device import cpu_name
 from bench.errors import UsageError
 from bench.provenance import code_provenance
-from bench.scenes.base import SceneSource
+from bench.scenes.base import DataError, SceneSource
+from bench.scenes.folder import FolderSource
 from bench.scenes.materialise import MaterialisedScenes, materialise
 from bench.seeding import digest
 from methods.base import MethodContext, MethodError
 from methods.registry import load_method
+from methods.training.distributed import local_first, ranks
+from methods.training.precision import Precision
+from methods.training.task import TrainingTask
 from methods.training.trainer import TrainingRun, train
 from methods.weights import weights_name, write_weights
 
@@ -27,15 +31,36 @@ JUDGE = "judge"
 JUDGE_STEPS = 2500
 JUDGE_BATCH = 32
 JUDGE_VALIDATION_SCENES = 500
+#: Scenes that are used of a data set without end.
+RENDERED_SCENES = 6000
+#: Held-out scenes of the validation loss: at most so many of the split `val`.
+VALIDATION_SCENES = 64
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Steps between checkpoints, sample sheets and validation losses."""
+
+    checkpoint: int
+    sample: int
+    validate: int
+
+
+#: At paper size a checkpoint is 10 GB, and a sample sheet takes as long as some hundred steps.
+PACES = {"embedded": Pace(250, 1000, 0), "paper": Pace(2500, 5000, 2500)}
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What `bench train` was asked for; `weights_dir` is where the result goes, `out` where checkpoints and logs go."""
+    """What `bench train` was asked for; `weights_dir` is where the result goes, `out` where checkpoints and logs go.
+
+    `options` set fields of the recipe. None stands for the recipe's `steps`, for all scenes (`RENDERED_SCENES` where
+    they have no end), and for the profile's pace.
+    """
 
     target: str
     source: SceneSource
-    scenes: int
+    scenes: int | None
     out: Path
     weights_dir: Path
     profile: str
@@ -44,31 +69,49 @@ class TrainingRequest:
     steps: int | None
     jobs: int
     time_limit: float | None
-    sample_every: int
+    sample_every: int | None
+    checkpoint_every: int | None
+    validate_every: int | None
+    precision: Precision
+    checkpoint_gradients: bool
+    options: Mapping[str, Any]
 
 
-def _scenes(request: TrainingRequest, split: str, count: int) -> MaterialisedScenes:
+def _scenes(request: TrainingRequest, split: str, count: int | None) -> MaterialisedScenes:
+    """The first `count` scenes of a split, in the cache; None: all, or `RENDERED_SCENES`."""
+    source = request.source
+    if count is None:
+        count = len(source.ids(split)) if isinstance(source, FolderSource) else RENDERED_SCENES
     cache = platformdirs.user_cache_path("gesco-bench") / "scenes"
-    return materialise(request.source, split, count, cache, jobs=request.jobs)
+    return local_first(lambda: materialise(source, split, count, cache, jobs=request.jobs))
 
 
 def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Path | None:
-    """Train to the end, or to the time limit; the weights file written, or None where training is not finished."""
+    """Train to the end, or to the time limit; the weights file written, or None where training is not finished.
+
+    Where torchrun started several processes, all call this, and the first one writes.
+    """
     if request.target == JUDGE:
         return _train_judge(request, report)
     source = request.source
     context = MethodContext(
         source.name, source.label_space, source.height, source.width, request.profile, request.device
     )
-    torch.manual_seed(request.seed)  # the networks' initial weights
-    try:
-        task = load_method(request.target).training_task(context)
-    except MethodError as error:  # an unknown method or profile, or one without training
-        raise UsageError(str(error)) from None
+    task = _task(request, context)
     scenes = _scenes(request, "train", request.scenes)
     steps = task.steps = request.steps or task.steps  # a task's learning rates may depend on it
+    pace = PACES.get(request.profile, PACES["embedded"])
+    validation, validate_every = _validation(request, task, pace, report)
     run = TrainingRun(
-        request.out, steps, request.seed, time_limit=request.time_limit, sample_every=request.sample_every
+        request.out,
+        steps,
+        request.seed,
+        checkpoint_every=request.checkpoint_every or pace.checkpoint,
+        sample_every=pace.sample if request.sample_every is None else request.sample_every,
+        validate_every=validate_every,
+        time_limit=request.time_limit,
+        precision=request.precision,
+        checkpoint_gradients=request.checkpoint_gradients,
     )
     data = {
         "dataset": source.name,
@@ -76,8 +119,8 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
         "scenes": len(scenes),
         "scenes_sha256": digest(source.fingerprint("train", scenes.ids)),
     }
-    summary = train(task, scenes, run, data, report)
-    if not summary["finished"]:
+    summary = train(task, scenes, run, data, report, validation)
+    if not summary["finished"] or not ranks().first:
         return None
     card = {
         **data,
@@ -85,11 +128,12 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
         "method": request.target,
         "profile": request.profile,
         "seed": request.seed,
+        "options": dict(request.options),
         "recipe": task.recipe(),
         "device": torch.cuda.get_device_name(request.device) if request.device.type == "cuda" else cpu_name(),
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "code": code_provenance(),
-        "licence": "Apache-2.0",
+        "licence": f"that of {source.name}" if isinstance(source, FolderSource) else "Apache-2.0",
     }
     path = request.weights_dir / weights_name(request.target, context)
     write_weights(path, task.export(), {"card": card})
@@ -97,11 +141,56 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
     return path
 
 
-def _train_judge(request: TrainingRequest, report: Callable[[str], None]) -> Path:
-    from metrics.judges.train_streets import train_judge
+def _task(request: TrainingRequest, context: MethodContext) -> TrainingTask:
+    """The method's task with the options set; UsageError for what cannot be asked for."""
+    torch.manual_seed(request.seed)  # the networks' initial weights
+    try:
+        method = load_method(request.target)
+        return method.training_task(context, request.options) if request.options else method.training_task(context)
+    except MethodError as error:  # an unknown method, profile or option, or a method without training
+        raise UsageError(str(error)) from None
 
-    path = request.weights_dir / "streets_judge.safetensors"
+
+def _validation(
+    request: TrainingRequest, task: TrainingTask, pace: Pace, report: Callable[[str], None]
+) -> tuple[MaterialisedScenes | None, int]:
+    """Held-out scenes and how often they are looked at: as asked for, else at the profile's pace where method and data
+    set have what it takes."""
+    asked, source = request.validate_every, request.source
+    every = pace.validate if asked is None else asked
+    if not every:
+        return None, 0
+    if type(task).validation is TrainingTask.validation:
+        if asked:
+            raise UsageError(f"{request.target} has no validation loss; leave --validate-every away")
+        return None, 0
+    try:
+        count = len(source.ids("val", VALIDATION_SCENES))
+        return _scenes(request, "val", count), every
+    except DataError as error:
+        if asked:
+            raise
+        if ranks().first:
+            report(f"no validation loss: {error}")
+        return None, 0
+
+
+def _train_judge(request: TrainingRequest, report: Callable[[str], None]) -> Path:
+    from metrics.judges.embedded import SPECS
+    from metrics.judges.train_embedded import train_judge
+
+    if ranks().world > 1:
+        raise UsageError("the judge trains in one process; start it without torchrun")
+    source = request.source
+    spec = SPECS.get(source.name)
+    if spec is None:
+        raise UsageError(f"there is no embedded judge for {source.name}; known: {', '.join(SPECS)}")
+    if (source.height, source.width) != spec.size:
+        size = "{}x{}".format(*spec.size)
+        raise UsageError(f"the {spec.dataset} judge works at {size}: take the size out of [data.{spec.dataset}]")
+    path = request.weights_dir / spec.weights_file
     train_judge(
+        spec,
         _scenes(request, "train", request.scenes),
         _scenes(request, "val", JUDGE_VALIDATION_SCENES),
         path,
@@ -119,20 +208,33 @@ def _model_card(card: dict[str, Any]) -> str:
     """The model card as Markdown, made of what the training recorded."""
     losses = ", ".join(f"{name} {value:.4f}" for name, value in card["losses"].items())
     height, width = card["size"]
+    processes = f" on each of {card['processes']} processes" if card["processes"] > 1 else ""
+    own = "; trained from scratch on scenes that this project renders" if card["licence"] == "Apache-2.0" else ""
     rows = {
         "Method, profile": f"`{card['method']}`, {card['profile']}",
         "Data": f"`{card['dataset']}` train, {card['scenes']} scenes at {height}x{width}, "
         f"digest {card['scenes_sha256'][:12]}",
-        "Steps, batch, images seen": f"{card['steps']}, {card['recipe']['batch_size']}, {card['images_seen']}",
-        "Wall time, device": f"{card['seconds'] / 60:.0f} minutes, {card['device']}",
+        "Steps, batch, images seen": f"{card['steps']}, {card['recipe']['batch_size']}{processes}, "
+        f"{card['images_seen']}",
+        "Wall time, device, precision": f"{card['seconds'] / 60:.0f} minutes, {card['device']}, {card['precision']}",
         "Final losses (mean of the last log window)": losses,
         "Seed": card["seed"],
         "Date, commit": f"{card['date']}, {card['code'].get('commit') or 'not from a repository'}"
         + (" with local changes" if card["code"].get("dirty") else ""),
-        "Licence": f"{card['licence']}; trained from scratch on scenes that this project renders",
-        "Reproduce": f"`bench train {card['method']} --dataset {card['dataset']} --scenes {card['scenes']} "
-        f"--steps {card['steps']} --seed {card['seed']}`",
+        "Licence": f"{card['licence']}{own}",
+        "Reproduce": f"`{_command(card)}`",
     }
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
     recipe = "\n".join(f"- `{key}`: {value}" for key, value in card["recipe"].items())
     return f"# {card['method']} on {card['dataset']}\n\n| | |\n|---|---|\n{table}\n\nRecipe:\n\n{recipe}\n"
+
+
+def _command(card: dict[str, Any]) -> str:
+    """The command that trains the card's weights again, but for the data set's root and the processes."""
+    parts = [f"bench train {card['method']} --dataset {card['dataset']} --scenes {card['scenes']}"]
+    parts += [f"--steps {card['steps']} --seed {card['seed']}"]
+    parts += [f"--profile {card['profile']}"] if card["profile"] != "embedded" else []
+    for key, value in card["options"].items():
+        text = ",".join(str(v) for v in value) if isinstance(value, list | tuple) else value
+        parts.append(f"--option {key}={text}")
+    return " ".join(parts)

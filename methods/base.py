@@ -149,8 +149,11 @@ class Method(ABC):
         raise MethodError(f"'{cls.name}' has no weights")
 
     @classmethod
-    def training_task(cls, context: MethodContext) -> TrainingTask:
-        """How `bench train` trains this method in `context`; MethodError for a method without training."""
+    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        """How `bench train` trains this method in `context`, with `options` of the recipe (`bench train --option`) set.
+
+        MethodError for a method without training, or an option that it does not have.
+        """
         raise MethodError(f"'{cls.name}' has no training")
 
     def identity(self) -> dict[str, Any]:

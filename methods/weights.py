@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import platformdirs
 import torch
@@ -73,6 +73,18 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (SafetensorError, OSError) as error:
         raise MethodError(f"cannot read weights {path}: {error}. Reinstall the package or train again.") from error
     return {k: v.float() if v.dtype in (torch.float16, torch.bfloat16) else v for k, v in tensors.items()}, metadata
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The model card in a weights file's metadata; empty where it has none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = json.loads((file.metadata() or {}).get("card", "{}"))
+    except (SafetensorError, OSError) as error:
+        raise MethodError(f"cannot read weights {path}: {error}. Reinstall the package or train again.") from error
+    except ValueError:
+        return {}
+    return card if isinstance(card, dict) else {}
 
 
 def content_digest(tensors: Iterable[tuple[str, Tensor]], metadata: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """mIoU: does the regenerated picture show the same classes in the same places?
 
 A judge (a segmentation network, `metrics/judges/registry.py`) maps the regenerated picture to labels. Two protocols,
-both at data-set level (one confusion matrix over all scenes, as in the papers):
+both at data-set level (pixels counted over all scenes, as in the papers):
 
 - `gt`: the judge's map against the scene's true labels; printed as `mIoU`.
 - `judge`: against the judge's map of the original picture, the words of the GESCO paper (section 4.1); `mIoU[judge]`.
@@ -17,18 +17,18 @@ from collections.abc import Mapping
 import numpy as np
 
 from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
-from metrics.judges.classes import CLASSES, EVALUATED_IDS, IGNORED, train_ids
+from metrics.judges.classes import IGNORED, train_ids
 from metrics.judges.registry import judge_names, load_judge
 from metrics.pictures import PerPicture, check_labels, check_pictures
 
 
-def confusion_matrix(
-    predicted: np.ndarray, truth: np.ndarray, num_classes: int, ignore: int | None = None
-) -> np.ndarray:
-    """Pixel counts per scene, (B, C, C) int64, [b, t, p] = pixels of class t that were called p.
+def class_counts(predicted: np.ndarray, truth: np.ndarray, num_classes: int, ignore: int | None = None) -> np.ndarray:
+    """Pixel counts per scene, (B, 3, C) int32: rightly named, truly of the class, and named so.
 
-    `predicted` and `truth` are (B, H, W) integers in 0..C-1; pixels whose truth is `ignore` are left out. ValueError
-    for any other value, because a class id that is out of range is an error of the caller's mapping.
+    They are the diagonal and the two sums of the scene's confusion matrix, all that IoU needs of it: 182 classes would
+    make 33,124 counts a scene, these are 546. `predicted` and `truth` are (B, H, W) integers in 0..C-1; pixels whose
+    truth is `ignore` are left out. ValueError for any other value, because a class id that is out of range is an error
+    of the caller's mapping.
     """
     if predicted.shape != truth.shape:
         raise ValueError(f"predicted {predicted.shape} and truth {truth.shape} differ in shape")
@@ -38,22 +38,23 @@ def confusion_matrix(
     for name, values in (("predicted", predicted), ("truth", truth)):
         if values.size and (values.min() < 0 or values.max() >= num_classes):
             raise ValueError(f"{name} holds class ids outside 0..{num_classes - 1}")
-    scenes = len(counted)
-    cells = (scene * num_classes + truth) * num_classes + predicted
-    return np.bincount(cells, minlength=scenes * num_classes**2).reshape(scenes, num_classes, num_classes)
+    right = predicted == truth
+    rows, size = scene * num_classes, len(counted) * num_classes
+    cells = (rows[right] + truth[right], rows + truth, rows + predicted)
+    counts = [np.bincount(cell, minlength=size).reshape(-1, num_classes) for cell in cells]
+    return np.stack(counts, axis=1).astype(np.int32)
 
 
-def iou_from_confusion(confusion: np.ndarray) -> np.ndarray:
-    """IoU per class (..., C) float64 from pixel counts (..., C, C); NaN for classes in neither truth nor prediction."""
-    counts = confusion.astype(np.float64)
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    union = counts.sum(axis=-1) + counts.sum(axis=-2) - hits
+def iou_from_counts(counts: np.ndarray) -> np.ndarray:
+    """IoU per class (..., C) float64 from (..., 3, C); NaN for classes in neither truth nor prediction."""
+    hits, truth, named = np.moveaxis(counts.astype(np.float64), -2, 0)
+    union = truth + named - hits
     return np.divide(hits, union, out=np.full(hits.shape, np.nan), where=union > 0)
 
 
-def mean_iou(confusion: np.ndarray) -> np.ndarray:
-    """Mean of the defined IoUs, (...) float64 from (..., C, C); NaN where no class is defined."""
-    iou = iou_from_confusion(confusion)
+def mean_iou(counts: np.ndarray) -> np.ndarray:
+    """Mean of the defined IoUs, (...) float64 from (..., 3, C); NaN where no class is defined."""
+    iou = iou_from_counts(counts)
     defined = np.isfinite(iou)
     count = defined.sum(axis=-1)
     total = np.where(defined, iou, 0.0).sum(axis=-1)
@@ -61,10 +62,11 @@ def mean_iou(confusion: np.ndarray) -> np.ndarray:
 
 
 class MeanIoU(Metric):
-    """mIoU under the data set's judge: the embedded one for `streets`, DRN-D-105 for `cityscapes`."""
+    """mIoU under the data set's judge: the embedded ones for `streets` and `stuff`, DRN-D-105 for `cityscapes`."""
 
     name = "mIoU"
     higher_is_better = True
+    code_version = 2  # counts instead of confusion matrices in the cache; the values are the same
 
     def __init__(self, context: MetricContext) -> None:
         """MetricError for a data set without a judge, for another judge than its own, and where weights are missing."""
@@ -73,9 +75,10 @@ class MeanIoU(Metric):
             self._judge = load_judge(context.dataset, context.judge, context.weights_dir, context.device)
         except MetricError as error:
             raise MetricError(f"mIoU is skipped on `{context.dataset}`: {error}") from error
-        if tuple(context.evaluated) != EVALUATED_IDS:
+        self._evaluated = self._judge.evaluated
+        if tuple(context.evaluated) != self._evaluated:
             raise MetricError(
-                f"mIoU's judge knows the label ids {EVALUATED_IDS}, the data set evaluates {tuple(context.evaluated)}"
+                f"mIoU's judge knows the label ids {self._evaluated}, the data set evaluates {tuple(context.evaluated)}"
             )
         self._maps = PerPicture(self._judge.predict, context.device, gpu_batch=self._judge.gpu_batch)
 
@@ -87,23 +90,24 @@ class MeanIoU(Metric):
     def protocol(self) -> str:
         return (
             f"truth=labels, for mIoU[judge] the judge's map of the original|judge={self._judge.protocol}|"
-            f"{CLASSES} classes"
+            f"{len(self._evaluated)} classes"
         )
 
     def weights_digest(self) -> str:
         return self._judge.sha256
 
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
-        """Confusion matrices `gt`, `judge` and `original` (see the module), each (B, 19, 19) int64."""
+        """`class_counts` under `gt`, `judge` and `original` (see the module), each (B, 3, C) int32."""
         check_pictures(comparison)
         check_labels(comparison)
-        truth = train_ids(comparison.labels)
-        generated = train_ids(self._maps(comparison.generated))
-        original = train_ids(self._maps.remembered(comparison.original))
+        classes = len(self._evaluated)
+        truth = train_ids(comparison.labels, self._evaluated)
+        generated = train_ids(self._maps(comparison.generated), self._evaluated)
+        original = train_ids(self._maps.remembered(comparison.original), self._evaluated)
         return {
-            "gt": confusion_matrix(generated, truth, CLASSES, IGNORED),
-            "judge": confusion_matrix(generated, np.where(truth == IGNORED, IGNORED, original), CLASSES, IGNORED),
-            "original": confusion_matrix(original, truth, CLASSES, IGNORED),
+            "gt": class_counts(generated, truth, classes, IGNORED),
+            "judge": class_counts(generated, np.where(truth == IGNORED, IGNORED, original), classes, IGNORED),
+            "original": class_counts(original, truth, classes, IGNORED),
         }
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
@@ -117,26 +121,17 @@ class MeanIoU(Metric):
         """`mIoU[scene]`: mean IoU over the classes in a scene's truth or prediction, protocol `gt`."""
         return {"mIoU[scene]": mean_iou(measured["gt"])}
 
-
     @classmethod
     def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
         """`mIoU` and `mIoU[judge]` of every draw's pixel counts."""
-        return {name: _resampled(measured[key], counts) for name, key in {"mIoU": "gt", "mIoU[judge]": "judge"}.items()}
+        return {
+            name: mean_iou(np.tensordot(counts, measured[key], axes=1))
+            for name, key in {"mIoU": "gt", "mIoU[judge]": "judge"}.items()
+        }
 
 
-def _resampled(confusion: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """mIoU (R,) over the scenes of (B, C, C) pixel counts weighted by (R, B); only what IoU needs is summed, because C
-    squared is large for COCO-Stuff."""
-    hits = counts @ np.diagonal(confusion, axis1=1, axis2=2)
-    union = counts @ (confusion.sum(axis=1) + confusion.sum(axis=2)) - hits
-    defined = union > 0
-    total = np.divide(hits, union, out=np.zeros(hits.shape), where=defined).sum(axis=1)
-    number = defined.sum(axis=1)
-    return np.divide(total, number, out=np.full(len(total), np.nan), where=number > 0)
-
-
-def _score(name: str, confusion: np.ndarray) -> Score:
-    scenes = mean_iou(confusion)
+def _score(name: str, counts: np.ndarray) -> Score:
+    scenes = mean_iou(counts)
     scenes = scenes[np.isfinite(scenes)]
     std = float(scenes.std(ddof=1)) if len(scenes) > 1 else None
-    return Score(name, float(mean_iou(confusion.sum(axis=0))), std, len(confusion))
+    return Score(name, float(mean_iou(counts.sum(axis=0))), std, len(counts))

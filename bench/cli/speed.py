@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.cli.options import integers, names, numbers
 
 app = typer.Typer(help="Measure speed, and quality against the number of sampling steps.", no_args_is_help=True)
+
+if TYPE_CHECKING:
+    from bench.speed.sizes import Size
 
 SizeOption = Annotated[str, typer.Option("--size", help="paper (256x512, 654 M parameters) or small (any machine).")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto (a GPU, else the CPU), cpu, cuda, cuda:N.")]
@@ -34,7 +38,11 @@ def sampling(
 
     Example: bench speed sampling --size paper --device cuda
     """
-    _measure("sampling", size, steps, repeats, device, threads, out)
+    from bench.speed.sampling import measure_sampling
+    from bench.speed.sizes import named_size
+
+    chosen = named_size(size)
+    _measure("sampling", measure_sampling, chosen, steps or chosen.steps, repeats, device, threads, out)
 
 
 @app.command()
@@ -50,27 +58,32 @@ def training(
 
     Example: bench speed training --size paper --device cuda
     """
-    _measure("training", size, steps, repeats, device, threads, out)
+    from bench.speed.sizes import named_size
+    from bench.speed.training import measure_training
+
+    chosen = named_size(size)
+    _measure("training", measure_training, chosen, steps or chosen.updates, repeats, device, threads, out)
 
 
 def _measure(
-    kind: str, size: str, steps: int | None, repeats: int | None, device: str, threads: int, out: Path
+    kind: str,
+    measure: Callable[..., dict[str, Any]],
+    size: Size,
+    steps: int,
+    repeats: int | None,
+    device: str,
+    threads: int,
+    out: Path,
 ) -> None:
     import torch
 
     from bench.device import cores, torch_device
     from bench.speed.report import as_markdown, provenance, write_report
-    from bench.speed.sampling import measure_sampling
-    from bench.speed.sizes import named_size
-    from bench.speed.training import measure_training
 
-    chosen, where = named_size(size), torch_device(device)
+    where = torch_device(device)
     torch.set_num_threads(threads or cores())
-    facts = provenance(chosen, where)
-    measure = {"sampling": measure_sampling, "training": measure_training}[kind]
-    measured = measure(
-        chosen, where, steps or chosen.steps, repeats or chosen.repeats, lambda line: typer.echo(line, err=True)
-    )
+    facts = provenance(size, where)
+    measured = measure(size, where, steps, repeats or size.repeats, lambda line: typer.echo(line, err=True))
     files = write_report(kind, measured, facts, out)
     typer.echo(as_markdown(kind, measured, facts))
     for path in files:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,7 +15,9 @@ def train(
     method: Annotated[str, typer.Argument(help="A method, or `judge`: the segmentation network behind mIoU.")],
     dataset: Annotated[str, typer.Option(help="Data set to train on.")] = "streets",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all; without it the recipe's.")] = None,
-    scenes: Annotated[int, typer.Option(min=1, help="Scenes of the train split to use.")] = 6000,
+    scenes: Annotated[
+        int | None, typer.Option(min=1, help="Scenes of the train split to use; without it all, or 6000 of streets.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Checkpoints and logs; without it runs/train/METHOD.")] = None,
     weights_dir: Annotated[
         Path | None, typer.Option(help="Where the weights go; without it the folder where `bench run` looks first.")
@@ -24,30 +26,55 @@ def train(
     profile: Annotated[str, typer.Option(help="embedded or paper.")] = "embedded",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; auto takes a GPU where there is one.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes all cores.")] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of weights, data order and noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, data order and noise.")] = 0,
     time_limit: Annotated[
         float | None, typer.Option(min=1, help="Stop with a checkpoint after so many seconds.")
     ] = None,
-    sample_every: Annotated[int, typer.Option(min=0, help="Write a sample sheet every so many steps; 0: none.")] = 1000,
+    sample_every: Annotated[
+        int | None, typer.Option(min=0, help="Steps between sample sheets, 0: none; without it 1000, paper 5000.")
+    ] = None,
+    checkpoint_every: Annotated[
+        int | None, typer.Option(min=1, help="Steps between checkpoints; without it 250, paper 2500.")
+    ] = None,
+    validate_every: Annotated[
+        int | None, typer.Option(min=0, help="Steps between validation losses, 0: none; without it 0, paper 2500.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="auto (bfloat16 on a GPU, else float32), float32, bfloat16 or float16.")
+    ] = None,
+    checkpoint_gradients: Annotated[
+        bool | None,
+        typer.Option("--checkpoint-gradients/--keep-activations", help="Diffusion: less memory, a third slower."),
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Set a field of the recipe; may be repeated.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Train METHOD on a data set; the same command continues an interrupted training exactly where it stopped.
 
     Example: bench train gesco --dataset streets --time-limit 3600
+
+    Several GPUs: torchrun --nproc-per-node 4 -m bench train gesco --dataset cityscapes --profile paper --root DIR
     """
     import torch
 
-    from bench.config import DataSection, load_config
+    from bench.config import DataSection, TrainSection, load_config
     from bench.device import cores, torch_device
     from bench.scenes.registry import DATASETS, open_dataset
     from bench.training import TrainingRequest, train_target
+    from methods.training.distributed import process_group, rank_device, ranks
     from methods.weights import user_weights_dir
 
     if dataset not in DATASETS:
         raise UsageError(f"unknown data set '{dataset}'{nearest(dataset, DATASETS)}")
     settings = load_config(config)
     data = settings.data.get(dataset, DataSection())
-    torch.set_num_threads(threads or cores())
+    section = settings.train.get(method, TrainSection())
+    here = ranks()
+    threads = threads or max(1, cores() // here.local_world)
+    torch.set_num_threads(threads)
+    chosen = rank_device(torch_device(device), here)
     request = TrainingRequest(
         target=method,
         source=open_dataset(dataset, root, data.size, data.root, data.resize),
@@ -55,15 +82,43 @@ def train(
         out=out or Path("runs/train") / method,
         weights_dir=weights_dir or user_weights_dir(),
         profile=profile,
-        device=torch_device(device),
+        device=chosen,
         seed=seed,
         steps=steps,
-        jobs=threads or cores(),
+        jobs=threads,
         time_limit=time_limit,
         sample_every=sample_every,
+        checkpoint_every=checkpoint_every,
+        validate_every=section.validate_every if validate_every is None else validate_every,
+        precision=_precision(precision or section.precision),
+        checkpoint_gradients=section.checkpoint_gradients if checkpoint_gradients is None else checkpoint_gradients,
+        options={**section.options, **_options(option or [])},
     )
-    path = train_target(request, lambda line: print(line, flush=True))
+    with process_group(chosen):
+        path = train_target(request, lambda line: print(line, flush=True))
+    if not here.first:
+        return
     if path is None:
         print(f"not finished; run the same command again to continue from {request.out / 'checkpoint.pt'}")
     else:
         print(f"wrote {path}")
+
+
+def _options(texts: list[str]) -> dict[str, Any]:
+    """`["width=64"]` -> {"width": "64"}; the method reads the values."""
+    options = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--option '{text}' has no value; write for example --option batch_size=2")
+        options[key.strip()] = value.strip()
+    return options
+
+
+def _precision(text: str) -> Any:
+    """`text` where it names a precision; UsageError otherwise."""
+    from methods.training.precision import PRECISIONS
+
+    if text not in PRECISIONS:
+        raise UsageError(f"unknown precision '{text}'{nearest(text, PRECISIONS)}")
+    return text

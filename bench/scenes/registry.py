@@ -14,7 +14,9 @@ from bench.scenes.roots import require_root
 from bench.scenes.streets_source import Streets
 from bench.scenes.stuff_source import Stuff
 
-DATASETS: dict[str, type[SceneSource]] = {source.name: source for source in (Streets, Stuff, Cityscapes, CocoStuff, CamVid)}
+DATASETS: dict[str, type[SceneSource]] = {
+    source.name: source for source in (Streets, Stuff, Cityscapes, CocoStuff, CamVid)
+}
 
 
 def open_dataset(

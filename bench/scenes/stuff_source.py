@@ -10,8 +10,8 @@ from bench.scenes.rendered import RenderedSource
 class Stuff(RenderedSource):
     """Pictograms on textured grounds with COCO-Stuff's 182 labels and 182 for unlabelled pixels.
 
-    Instances are (label + 1) * 1000 + k, because a person's label is 0. The eleven classes that COCO removed do not
-    occur, as in COCO-Stuff; there is no depth.
+    Instances are 1000 + k, as from COCO-Stuff's polygons. The eleven classes that COCO removed do not occur, as in
+    COCO-Stuff; there is no depth.
     """
 
     name = "stuff"

@@ -13,21 +13,22 @@ CHANNELS = 36
 
 @dataclass(frozen=True)
 class Size:
-    """A network, the size of its pictures, and how much is timed: sampling steps a run and counted runs of each
-    variant."""
+    """A network, the size of its pictures, and how much is timed: sampling steps a run, training updates a run, and
+    counted runs of each variant."""
 
     name: str
     network: UNetConfig
     height: int
     width: int
     steps: int
+    updates: int
     repeats: int
 
 
 SIZES = {
-    "paper": Size("paper", UNetConfig(map_channels=CHANNELS), 256, 512, 20, 5),
+    "paper": Size("paper", UNetConfig(map_channels=CHANNELS), 256, 512, 20, 10, 5),
     # the same six levels, an eighth of the width at a quarter of the side
-    "small": Size("small", UNetConfig(map_channels=CHANNELS, width=32, spade_hidden=16), 64, 128, 2, 3),
+    "small": Size("small", UNetConfig(map_channels=CHANNELS, width=32, spade_hidden=16), 64, 128, 2, 1, 3),
 }
 
 

@@ -71,7 +71,7 @@ class PlainTraining:
         with torch.no_grad():
             for mean, value in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.mul_(0.9999).add_(value, alpha=1e-4)
-        return float(loss)
+        return float(loss.detach())
 
 
 def measure_training(

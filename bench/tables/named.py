@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.tables.build import arms_tables, computed_by, metric_tables, scene_set_name, scene_set_title
+from bench.tables.build import arms_tables, metric_tables, scene_set_name, scene_set_title
 from bench.tables.measured import SCENE_SET, measured, of_methods, of_scenes
 from bench.tables.model import Column, Entry, Row, Table, decimals_for
 from bench.tables.ranks import explained, ranked
@@ -130,8 +130,8 @@ def read_for_table(folder: Path, what: str, psnr: float) -> list[Table]:
     own = ablation_folder(folder, fds.name)
     ablated = what.lower() == "ablation" and (own / RESULTS).is_file()
     if ablated and not (folder / RESULTS).is_file():
-        return named_tables(read_results(own, draws=True)[0], what, psnr)
-    frame, _ = read_results(folder, draws=True)
+        return named_tables(read_results(own, full=True)[0], what, psnr)
+    frame, _ = read_results(folder, full=True)
     if ablated and not complete(frame, fds, psnr):
-        frame, _ = read_results(own, draws=True)
+        frame, _ = read_results(own, full=True)
     return named_tables(frame, what, psnr)

@@ -107,9 +107,7 @@ def _remarks(table: Table) -> list[str]:
         remarks.append("The paper prints FID/10; here it is multiplied by ten.")
     other = sorted(m for m in metrics if not same_metric(m))
     if other:
-        remarks.append(
-            f"Δ is {DIFFERENT} for {', '.join(other)}: the paper's FID has Inception features, ours have not."
-        )
+        remarks.append(f"Δ is {DIFFERENT} for {', '.join(other)}: the paper's FID is a distance of Inception features.")
     if "mIoU" in metrics:
         remarks.append("The paper's mIoU is, in its words, against the judge's map of the original: our `mIoU[judge]`.")
     if any(m.startswith("LPIPS") for m in metrics):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from methods.base import MethodContext, Scene
 from methods.layers import SpectralConv2d
 from methods.semantic.maps import semantic_maps
 from methods.training.ema import ema_update
+from methods.training.precision import Precision
 from methods.training.rates import linear_fall
 from methods.training.task import TrainingTask
 
@@ -68,6 +69,9 @@ class AdversarialTask(TrainingTask):
     autocast does; weights, losses and moving average are float32 everywhere.
     """
 
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32", "bfloat16")
+    #: the adversarial losses rise and fall by orders of magnitude while nothing is wrong
+    watched: ClassVar[tuple[str, ...]] = ("matching", "perceptual")
     profile: AdversarialProfile
     generator: nn.Module
     encoder: nn.Module | None
@@ -93,6 +97,7 @@ class AdversarialTask(TrainingTask):
         for network in self.networks.values():
             initialise(network)
             network.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.prepare("auto", False)
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.emas = {"generator": self.average}
         self.features: VggFeatures | None = None
@@ -138,11 +143,10 @@ class AdversarialTask(TrainingTask):
         return {name: float(value.detach()) for name, value in losses.log.items()}
 
     def run(self, network: nn.Module, *inputs: Tensor) -> Any:
-        """`network(*inputs)`, in bfloat16 where autocast allows on CUDA; the result's tensors are float32."""
-        device = self.context.device.type
-        if device != "cuda":
+        """`network(*inputs)`, in the training's precision where autocast allows; the result's tensors are float32."""
+        if self.precision == "float32":
             return network(*inputs)
-        with torch.autocast(device, dtype=torch.bfloat16):
+        with self.autocast():
             return _float32(network(*inputs))
 
     def patch_losses(self, batch: Batch, fake: Tensor, rng: torch.Generator) -> Losses:

@@ -13,6 +13,7 @@ from methods.ccfpse.network import CcFpseGenerator
 from methods.ccfpse.profiles import profile_for
 from methods.ccfpse.task import CcFpseTask
 from methods.semantic.frontend import SemanticMethod
+from methods.training.options import apply_options
 from methods.training.task import TrainingTask
 from methods.weights import file_digest, load_for_inference
 
@@ -44,8 +45,9 @@ class CcFpse(SemanticMethod):
         return file_digest(self.weights_path)
 
     @classmethod
-    def training_task(cls, context: MethodContext) -> TrainingTask:
-        return CcFpseTask(context)
+    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        [profile] = apply_options(options or {}, cls.name, [profile_for(context)], fixed=("steps",))
+        return CcFpseTask(context, profile)
 
     @torch.inference_mode()
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor
 
 from methods.base import MethodContext, MethodError
-from methods.diffusion.compiled import WORTH_EVALUATIONS, CompiledNetwork, at_fixed_batch, filled
+from methods.diffusion.compiled import WORTH_STEPS, CompiledNetwork, at_fixed_batch, filled
 from methods.diffusion.guidance import Variance, guided_denoiser, with_variance
 from methods.diffusion.memory import Batches, planned_batch
 from methods.diffusion.profile import DiffusionProfile
 from methods.diffusion.samplers import SAMPLERS, Denoise
 from methods.diffusion.schedule import linear_schedule
-from methods.diffusion.unet import SemanticUNet
+from methods.diffusion.unet import SemanticUNet, UNetConfig
 from methods.semantic.frontend import SemanticMethod
 from methods.semantic.maps import Edges
-from methods.weights import file_digest, load_for_inference
+from methods.training.options import apply_options
+from methods.weights import file_digest, find_weights, load_for_inference, read_card
 
 #: Values of the option `precision`: of weights and activations at inference; the sampler's own arithmetic is float32.
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -34,6 +36,12 @@ def precision_on(device: torch.device, precision: str) -> torch.dtype:
     return PRECISIONS[precision]
 
 
+def trained_config(path: Path, usual: UNetConfig) -> UNetConfig:
+    """The network that a weights file says it was trained with; `usual` where it says nothing (imported weights)."""
+    network = read_card(path).get("recipe", {}).get("network", {})
+    return apply_options(network, f"the network in {path}", [usual])[0]  # type: ignore[no-any-return]
+
+
 class DiffusionMethod(SemanticMethod):
     """A semantic diffusion model behind the semantic front end.
 
@@ -44,10 +52,12 @@ class DiffusionMethod(SemanticMethod):
     "fixed_large"; "auto" is "learned" but for networks known to have learned none. The authors' checkpoint may be one:
     their published code trains no variance, though it samples with it.
 
-    `precision` is an entry of `PRECISIONS` or "auto", `compile` one of `COMPILE`: on CUDA the network is compiled, once
-    that is worth its time. Neither changes what is computed, only its rounding.
+    `precision` is an entry of `PRECISIONS` or "auto", `compile` one of `COMPILE`: on CUDA a network
+    with many steps to do is compiled. Neither changes what is computed, only its rounding.
     """
 
+    #: 2: the deterministic samplers start from pure noise and drop what clipping takes from x_0
+    code_version: ClassVar[int] = 2
     default_options: ClassVar[Mapping[str, Any]] = {
         "sampler": "auto",
         "steps": 0,
@@ -78,12 +88,11 @@ class DiffusionMethod(SemanticMethod):
             self.schedule = self.sampler.respaced(linear_schedule(), self.options["steps"])
         except ValueError as error:
             raise MethodError(f"{self.name}: {error}") from None
-        self.network, self.weights_path = load_for_inference(lambda: self.build_network(context), self.name, context)
+        self.network, self.weights_path = load_for_inference(self._trained_network, self.name, context)
         self.network.to(precision_on(context.device, self.options["precision"]))
         guided = self.options["guidance"] > 1
         self.batches = Batches(planned_batch(self.network, context.height, context.width, guided, context.device))
         self._compiled: CompiledNetwork | None = None
-        self._evaluations = 0  # asked for so far, one a picture and step
         self._largest_batch = 0
 
     @classmethod
@@ -100,13 +109,16 @@ class DiffusionMethod(SemanticMethod):
         """The U-Net of the context's profile."""
         return SemanticUNet(cls.profile_for(context).network)
 
+    def _trained_network(self) -> SemanticUNet:
+        """The network of the weights in use: the profile's, or what `bench train --option width=...` made of it."""
+        return SemanticUNet(trained_config(find_weights(self.name, self.context), self.profile.network))
+
     def weights_digest(self) -> str | None:
         return file_digest(self.weights_path)
 
     @torch.inference_mode()
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
         """Sample the reverse process from pure noise under the received maps, in batches that fit into memory."""
-        self._evaluations += len(rngs) * len(self.schedule)
         return self.batches.run(self._sample, maps, rngs)
 
     def _sample(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
@@ -136,4 +148,4 @@ class DiffusionMethod(SemanticMethod):
     def _worth_compiling(self) -> bool:
         if self.context.device.type != "cuda" or self.options["compile"] == "never":
             return False
-        return self.options["compile"] == "always" or self._evaluations >= WORTH_EVALUATIONS
+        return self.options["compile"] == "always" or len(self.schedule) >= WORTH_STEPS

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from methods.base import MethodContext
 from methods.diffusion.method import DiffusionMethod
 from methods.diffusion.profile import DiffusionProfile, named_profile
-from methods.gesco.task import GescoTask
+from methods.diffusion.task import configured
+from methods.gesco.task import Corruption, GescoTask
 from methods.training.task import TrainingTask
 
 #: From which share of the steps on `gesco_fdstrain` trains behind the block, by profile. The embedded one shares the
@@ -36,8 +37,14 @@ class Gesco(DiffusionMethod):
         return named_profile(context, cls.name)
 
     @classmethod
-    def training_task(cls, context: MethodContext) -> TrainingTask:
-        return GescoTask(context, cls.profile_for(context))
+    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        profile, [corruption] = configured(cls.profile_for(context), options or {}, cls.name, Corruption())
+        return GescoTask(context, profile, cls.behind_fds_from(context), corruption)
+
+    @classmethod
+    def behind_fds_from(cls, context: MethodContext) -> float | None:
+        """From which share of the steps on the training runs behind the FDS block; None: never, as in the paper."""
+        return None
 
 
 class GescoBehindFds(Gesco):
@@ -48,5 +55,5 @@ class GescoBehindFds(Gesco):
     variant_of: ClassVar[str | None] = "gesco"
 
     @classmethod
-    def training_task(cls, context: MethodContext) -> TrainingTask:
-        return GescoTask(context, cls.profile_for(context), behind_fds_from=BEHIND_FDS_FROM[context.profile])
+    def behind_fds_from(cls, context: MethodContext) -> float | None:
+        return BEHIND_FDS_FROM[context.profile]

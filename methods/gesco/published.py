@@ -12,7 +12,7 @@ In both the variance channels get no gradient, so they are sampled with a fixed 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -21,19 +21,11 @@ from torch import Tensor
 
 from methods.base import MethodContext, Scene
 from methods.diffusion.profile import DiffusionProfile
-from methods.diffusion.task import DiffusionTask
+from methods.diffusion.task import DiffusionTask, configured
 from methods.gesco.method import Gesco
+from methods.gesco.task import PUBLISHED_LEVELS, with_broadcast_noise
 from methods.semantic.maps import scene_maps
 from methods.training.task import TrainingTask
-
-#: Standard deviations of the published training noise; each is as likely as the next, so zero has a third.
-PUBLISHED_LEVELS = (0.6, 0.36, 0.22, 0.13, 0.08, 0.05, 0.0, 0.0, 0.0)
-
-
-def with_broadcast_noise(maps: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
-    """maps (B, C + 1, H, W) with the same noise (B, 1, H, W) times sigma (B,) on every channel, absent classes and
-    edges included."""
-    return maps + sigma[:, None, None, None] * noise
 
 
 def label_values(maps: Tensor) -> Tensor:
@@ -58,9 +50,10 @@ class PublishedTask(DiffusionTask):
     def training_maps(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
         """Clean maps with the published noise."""
         maps = self.sample_maps(scene, generator)
-        level = PUBLISHED_LEVELS[int(torch.randint(len(PUBLISHED_LEVELS), (), generator=generator))]
-        noise = torch.randn((len(maps), 1, *maps.shape[2:]), generator=generator)
-        return with_broadcast_noise(maps, torch.full((len(maps),), level), noise)
+        device = maps.device
+        level = PUBLISHED_LEVELS[int(torch.randint(len(PUBLISHED_LEVELS), (), generator=generator, device=device))]
+        noise = torch.randn((len(maps), 1, *maps.shape[2:]), generator=generator, device=device)
+        return with_broadcast_noise(maps, torch.full((len(maps),), level, device=device), noise)
 
     def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """Clean maps."""
@@ -93,8 +86,8 @@ class GescoPublished(Gesco):
         return replace(super().profile_for(context), drop_rate=0.0, kl_weight=0.0, variance="fixed_small")
 
     @classmethod
-    def training_task(cls, context: MethodContext) -> TrainingTask:
-        return PublishedTask(context, cls.profile_for(context))
+    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        return PublishedTask(context, configured(cls.profile_for(context), options or {}, cls.name)[0])
 
 
 class GescoOnLabels(GescoPublished):
@@ -112,8 +105,8 @@ class GescoOnLabels(GescoPublished):
         return replace(profile, network=replace(profile.network, map_channels=2))
 
     @classmethod
-    def training_task(cls, context: MethodContext) -> TrainingTask:
-        return LabelsTask(context, cls.profile_for(context))
+    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        return LabelsTask(context, configured(cls.profile_for(context), options or {}, cls.name)[0])
 
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
         return super().generate(label_values(maps), rngs)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from methods.base import MethodContext, Scene
+from methods.base import MethodContext, MethodError, Scene
 from methods.diffusion.profile import DiffusionProfile
 from methods.diffusion.task import DiffusionTask
 from methods.semantic.fds import fast_denoise
@@ -18,6 +19,51 @@ from methods.semantic.maps import scene_maps
 NOISE_LEVELS = (0.9, 0.6, 0.36, 0.22, 0.13, 0.05, 0.0)
 #: "weighting perfect channel conditions higher": the published list names zero three times in nine draws.
 NOISE_WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 3.0)
+#: Standard deviations of the published training noise; each is as likely as the next, so zero has a third.
+PUBLISHED_LEVELS = (0.6, 0.36, 0.22, 0.13, 0.08, 0.05, 0.0, 0.0, 0.0)
+
+#: "independent": noise of its own on every channel that the sender keeps, which is what the channel does. "broadcast":
+#: one noise map for all channels, absent classes included, which is what the published training code does.
+NoiseKind = Literal["independent", "broadcast"]
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """The noise that GESCO is trained with; the fields are its training options.
+
+    `noise_levels`: the standard deviations to draw from, one a scene; where they are not named, the paper's seven, or
+    the published code's for "broadcast" noise. `noise_weights`: how often each is drawn, in relation; where they are
+    not named, the clean level 0 three times as often as any other. (The published code draws one level a batch, which
+    makes the same mixture.)
+    """
+
+    noise: NoiseKind = "independent"
+    noise_levels: tuple[float, ...] | None = None
+    noise_weights: tuple[float, ...] | None = None
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels in force."""
+        return self.noise_levels or (
+            NOISE_LEVELS if self.noise == "independent" else tuple(dict.fromkeys(PUBLISHED_LEVELS))
+        )
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The weights in force, one a level."""
+        return self.noise_weights or tuple(1.0 if level else 3.0 for level in self.levels)
+
+    def check(self) -> None:
+        """MethodError for levels or weights that cannot be drawn from."""
+        if min(self.levels) < 0:
+            raise MethodError(f"noise_levels are standard deviations and cannot be negative: {self.levels}")
+        if len(self.weights) != len(self.levels):
+            raise MethodError(
+                f"noise_weights has {len(self.weights)} entries for {len(self.levels)} noise_levels {self.levels}; "
+                "give one weight a level"
+            )
+        if min(self.weights) < 0 or not any(self.weights):
+            raise MethodError(f"noise_weights cannot be negative or all zero: {self.weights}")
 
 
 def draw_noise_levels(
@@ -26,47 +72,72 @@ def draw_noise_levels(
     levels: Sequence[float] = NOISE_LEVELS,
     weights: Sequence[float] = NOISE_WEIGHTS,
 ) -> Tensor:
-    """One standard deviation a sample (count,), PSNR 100 weighted higher."""
-    index = torch.multinomial(torch.tensor(weights), count, replacement=True, generator=generator)
-    return torch.tensor(levels)[index]
+    """One standard deviation a sample (count,), PSNR 100 weighted higher; on the generator's device."""
+    device = generator.device
+    index = torch.multinomial(torch.tensor(weights, device=device), count, replacement=True, generator=generator)
+    return torch.tensor(levels, device=device)[index]
 
 
-def corrupted_maps(maps: Tensor, sigma: Tensor, generator: torch.Generator, behind_fds: bool) -> Tensor:
+def with_broadcast_noise(maps: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+    """maps (B, C + 1, H, W) with the same noise (B, 1, H, W) times sigma (B,) on every channel, absent classes and
+    edges included."""
+    return maps + sigma[:, None, None, None] * noise
+
+
+def corrupted_maps(
+    maps: Tensor, sigma: Tensor, generator: torch.Generator, behind_fds: bool, noise: NoiseKind = "independent"
+) -> Tensor:
     """What GESCO's receiver would see of clean maps (B, C + 1, H, W), the last channel being the edges.
 
     Noise of standard deviation `sigma` (B,), independent per channel, on the channels that the sender keeps (classes
     present in the scene, and the edges); the others stay zero. With `behind_fds` the FDS block follows, as at the
-    receiver.
+    receiver. For "broadcast" noise see `NoiseKind`. Maps, sigma and generator on one device.
     """
     kept = (maps.amax(dim=(2, 3), keepdim=True) > 0).float()
     kept[:, -1] = 1.0
-    noise = torch.randn(maps.shape, generator=generator)
-    received = maps + sigma[:, None, None, None] * noise * kept
+    if noise == "broadcast":
+        drawn = torch.randn((len(maps), 1, *maps.shape[2:]), generator=generator, device=maps.device)
+        received = with_broadcast_noise(maps, sigma, drawn)
+    else:
+        drawn = torch.randn(maps.shape, generator=generator, device=maps.device)
+        received = maps + sigma[:, None, None, None] * drawn * kept
     return fast_denoise(received) * kept if behind_fds else received
 
 
 class GescoTask(DiffusionTask):
     """Semantic diffusion on noisy maps."""
 
-    def __init__(self, context: MethodContext, profile: DiffusionProfile, behind_fds_from: float | None = None) -> None:
+    def __init__(
+        self,
+        context: MethodContext,
+        profile: DiffusionProfile,
+        behind_fds_from: float | None = None,
+        corruption: Corruption | None = None,
+    ) -> None:
         """`behind_fds_from`: the share of the steps from which the FDS block stands in front of the network in training
-        too (the `gesco_fdstrain` recipe); None: never, which is the paper's."""
+        too (the `gesco_fdstrain` recipe); None: never, which is the paper's. `corruption`: None is the paper's."""
+        self.corruption = corruption or Corruption()
+        self.corruption.check()
         super().__init__(context, profile)
         self.behind_fds_from = behind_fds_from
 
     def recipe(self) -> dict[str, Any]:
-        return {
+        recipe = {
             **super().recipe(),
-            "noise_levels": list(NOISE_LEVELS),
-            "noise_weights": list(NOISE_WEIGHTS),
+            "noise_levels": list(self.corruption.levels),
+            "noise_weights": list(self.corruption.weights),
             "behind_fds_from": self.behind_fds_from,
         }
+        if self.corruption.noise != "independent":
+            recipe["noise"] = self.corruption.noise
+        return recipe
 
     def training_maps(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
         """Received maps, PSNR drawn per scene."""
         maps = scene_maps(scene, self.profile.edges)
         behind_fds = self.behind_fds_from is not None and step >= self.behind_fds_from * self.steps
-        return corrupted_maps(maps, draw_noise_levels(len(scene), generator), generator, behind_fds)
+        sigma = draw_noise_levels(len(scene), generator, self.corruption.levels, self.corruption.weights)
+        return corrupted_maps(maps, sigma, generator, behind_fds, self.corruption.noise)
 
     def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """Clean maps, behind FDS where the recipe trains so."""

@@ -13,6 +13,7 @@ from methods.oasis.network import LATENT, OasisGenerator
 from methods.oasis.profiles import label_order, profile_for
 from methods.oasis.task import OasisTask
 from methods.semantic.frontend import SemanticMethod
+from methods.training.options import apply_options
 from methods.training.task import TrainingTask
 from methods.weights import file_digest, load_for_inference
 
@@ -43,8 +44,9 @@ class Oasis(SemanticMethod):
         return file_digest(self.weights_path)
 
     @classmethod
-    def training_task(cls, context: MethodContext) -> TrainingTask:
-        return OasisTask(context)
+    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        [profile] = apply_options(options or {}, cls.name, [profile_for(context)], fixed=("steps",))
+        return OasisTask(context, profile)
 
     @torch.inference_mode()
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from methods.base import MethodContext
 from methods.diffusion.method import DiffusionMethod
 from methods.diffusion.profile import DiffusionProfile, named_profile
+from methods.diffusion.task import configured
 from methods.sdm.task import SdmTask
 from methods.training.task import TrainingTask
 
@@ -36,5 +37,6 @@ class Sdm(DiffusionMethod):
         return replace(profile, drop_from=0.6)
 
     @classmethod
-    def training_task(cls, context: MethodContext) -> TrainingTask:
-        return SdmTask(context, cls.profile_for(context))
+    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        profile, _ = configured(cls.profile_for(context), options or {}, cls.name)
+        return SdmTask(context, profile)

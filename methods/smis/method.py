@@ -13,6 +13,7 @@ from methods.semantic.frontend import SemanticMethod
 from methods.smis.network import SmisGenerator
 from methods.smis.profiles import profile_for
 from methods.smis.task import SmisTask
+from methods.training.options import apply_options
 from methods.training.task import TrainingTask
 from methods.weights import file_digest, load_for_inference
 
@@ -42,8 +43,9 @@ class Smis(SemanticMethod):
         return file_digest(self.weights_path)
 
     @classmethod
-    def training_task(cls, context: MethodContext) -> TrainingTask:
-        return SmisTask(context)
+    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        [profile] = apply_options(options or {}, cls.name, [profile_for(context)], fixed=("steps",))
+        return SmisTask(context, profile)
 
     @torch.inference_mode()
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:

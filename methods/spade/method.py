@@ -13,6 +13,7 @@ from methods.semantic.frontend import SemanticMethod
 from methods.spade.network import SpadeGenerator
 from methods.spade.profiles import profile_for
 from methods.spade.task import SpadeTask
+from methods.training.options import apply_options
 from methods.training.task import TrainingTask
 from methods.weights import file_digest, load_for_inference
 
@@ -40,8 +41,9 @@ class Spade(SemanticMethod):
         return file_digest(self.weights_path)
 
     @classmethod
-    def training_task(cls, context: MethodContext) -> TrainingTask:
-        return SpadeTask(context)
+    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        [profile] = apply_options(options or {}, cls.name, [profile_for(context)], fixed=("steps",))
+        return SpadeTask(context, profile)
 
     @torch.inference_mode()
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:

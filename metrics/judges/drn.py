@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metrics.base import MetricError
-from metrics.judges.classes import CLASSES, EVALUATED_IDS
+from metrics.judges.classes import EVALUATED_IDS
 from metrics.weights import find_weights, sha256_of
 
 STRIDE = 8  # pixels a side that one position of the logits stands for
@@ -132,7 +132,7 @@ class DrnSegmenter(nn.Module):
     (B, 19, H, W) over the train ids, and the logits (B, 19, H/8, W/8) before the enlargement.
     """
 
-    def __init__(self, variant: DrnVariant, classes: int = CLASSES) -> None:
+    def __init__(self, variant: DrnVariant, classes: int = len(EVALUATED_IDS)) -> None:
         super().__init__()
         block = _Bottleneck if variant.bottleneck else _Basic
         first, second, third = _STEM_WIDTHS
@@ -198,6 +198,8 @@ class DrnJudge:
       (boschresearch/OASIS issue 18, which does not name the filter: here bicubic). The map is read where the labels'
       pixels lie in the full-size raster, so nothing is interpolated between classes.
     """
+
+    evaluated = EVALUATED_IDS
 
     def __init__(self, name: str, resize: str, weights: Path, device: torch.device) -> None:
         """Load a file written by `bench weights import`; MetricError if it does not hold the network `name`."""

@@ -16,14 +16,15 @@ from torch import Tensor
 
 from metrics.base import MetricError
 from metrics.judges.drn import RESIZE_RULES, DrnJudge
-from metrics.judges.streets import StreetsJudge
+from metrics.judges.embedded import SPECS, EmbeddedJudge
 
 
 class Judge(Protocol):
     """A segmentation network that names the class of every pixel.
 
-    `protocol`: the judge and how pictures reach it; `sha256`: of its weights file; `gpu_batch`: pictures a GPU takes at
-    once; `predict`: pictures (B, 3, H, W) float32 in [0, 1] -> label ids of the data set (B, H, W) uint8.
+    `protocol`: the judge and how pictures reach it; `sha256`: of its weights file; `evaluated`: the label ids that it
+    answers with; `gpu_batch`: pictures a GPU takes at once; `predict`: pictures (B, 3, H, W) float32 in [0, 1] -> label
+    ids of the data set (B, H, W) uint8.
     """
 
     @property
@@ -32,6 +33,8 @@ class Judge(Protocol):
     def gpu_batch(self) -> int: ...
     @property
     def sha256(self) -> str: ...
+    @property
+    def evaluated(self) -> tuple[int, ...]: ...
     def predict(self, images: Tensor) -> Tensor: ...
 
 
@@ -39,12 +42,16 @@ class Judge(Protocol):
 JudgeLoader = Callable[[Path | None, torch.device], Judge]
 
 
+def _embedded(dataset: str) -> JudgeLoader:
+    return lambda weights_dir, device: EmbeddedJudge.load(dataset, weights_dir, device)
+
+
 def _drn(name: str, resize: str) -> JudgeLoader:
     return lambda weights_dir, device: DrnJudge.load(name, resize, weights_dir, device)
 
 
 JUDGES: dict[str, dict[str, JudgeLoader]] = {
-    "streets": {"streets": StreetsJudge.load},
+    **{dataset: {dataset: _embedded(dataset)} for dataset in SPECS},
     "cityscapes": {f"{n}@{r}": _drn(n, r) for n in ("drn_d_105", "drn_d_22") for r in RESIZE_RULES},
 }
 _MISSING = {

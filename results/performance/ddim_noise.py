@@ -1,7 +1,7 @@
 """Why DDIM is noisy on a network that predicts epsilon: the measurement behind README.md in this folder.
 
-Takes the shipped embedded GESCO network, teaches it to predict epsilon on crops of `streets` (500 steps, a few minutes on
-an idle core), samples with the published samplers and ours, and writes the table's lines and `ddim_noise.png`:
+Takes the shipped embedded GESCO network, teaches it to predict epsilon on crops of `streets` (500 steps, a few minutes
+on an idle core), samples with the published samplers and ours, and writes the table's lines and `ddim_noise.png`:
 
     python results/performance/ddim_noise.py [TRAINING_STEPS]
 """
@@ -73,7 +73,7 @@ def taught_epsilon(network: SemanticUNet, steps: int) -> SemanticUNet:
 
 
 def high_pass(pictures: Tensor) -> float:
-    """Root mean square of pictures in [0, 1] behind a 3x3 filter that keeps pixel noise (of white noise: its deviation)."""
+    """RMS of pictures in [0, 1] behind a 3x3 filter that keeps pixel noise (of white noise: its deviation)."""
     kernel = torch.tensor([[1.0, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
     return float(torch.nn.functional.conv2d(pictures.flatten(0, 1)[:, None], kernel[None, None]).square().mean().sqrt())
 

@@ -140,7 +140,8 @@ class FakeRatio(Metric):
         }
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
-        return [Score(self.name, float(measured["error"].sum() / measured["power"].sum()), None, len(measured["error"]))]
+        error, power = measured["error"], measured["power"]
+        return [Score(self.name, float(error.sum() / power.sum()), None, len(error))]
 
     @classmethod
     def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:

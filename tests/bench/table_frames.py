@@ -45,7 +45,8 @@ def per_scene(values: Mapping[str, Sequence[float]], seed: int = 0, **other: obj
 
 def with_draws(rows: pd.DataFrame, draws: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """The rows with kept draws by method."""
-    return rows.assign(**{DRAWS: [draws.get(m) if s == "all" else None for m, s in zip(rows.method, rows.scene, strict=True)]})
+    kept = [draws.get(m) if s == "all" else None for m, s in zip(rows["method"], rows["scene"], strict=True)]
+    return rows.assign(**{DRAWS: kept})
 
 
 def noise(value: float, **other: object) -> pd.DataFrame:

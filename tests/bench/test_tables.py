@@ -1,25 +1,27 @@
-"""Results and tables: tidy rows with their origin, and four renderings of the same numbers."""
+"""Results and tables: tidy rows with their origin, and five renderings of the same numbers."""
 
 from __future__ import annotations
 
 import csv
+import html.parser
 import io
 import json
-import html.parser
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import Answer
-
 from table_frames import frame
 
 from bench.errors import BenchError, UsageError
-from bench.results import COLUMNS, read_results, write_results
+from bench.results import COLUMNS, DRAWS, read_results, write_results
 from bench.tables import Table, metric_tables
 from bench.tables import render as render_tables
+from bench.tables.latex import escaped
 from bench.tables.model import Entry
 
 Cli = Callable[..., Answer]
@@ -29,9 +31,11 @@ def render(rows: pd.DataFrame, metric: str, style: str = "text") -> str:
     return render_tables(metric_tables(rows, metric), style)
 
 
-def entry(table: Table, method: str, column: int = 0) -> Entry | None:
+def entry(table: Table, method: str, column: int = 0) -> Entry:
     """An entry by its row and column."""
-    return next(row.entries[column] for row in table.rows if row.method == method)
+    found = next(row.entries[column] for row in table.rows if row.method == method)
+    assert found is not None
+    return found
 
 
 TWO = frame(
@@ -47,18 +51,11 @@ TWO = frame(
 def test_text_marks_the_best_and_says_how_the_numbers_were_made() -> None:
     lines = render(TWO, "miou").splitlines()
     assert lines[0].split() == ["mIoU", "↑", "100", "1"]
-    assert lines[2].split() == ["gesco", "0.750", "±", "0.125", "*0.500", "±", "0.250"]
-    assert lines[3].split() == ["smis_x", "*0.875", "±", "0.062", "0.250"]
-    for told in (
-        "streets test at 64x128",
-        "embedded",
-        "32 scenes",
-        "seeds 0",
-        "paper calibration",
-        "gt|judge=x",
-        "8.9",
-    ):
+    assert lines[2].split() == ["gesco", "0.750", "±", "0.125", "(2)", "*0.500", "±", "0.250", "(1)"]
+    assert lines[3].split() == ["smis_x", "*0.875", "±", "0.062", "(1)", "0.250", "(2)"]
+    for told in ("streets test at 64x128", "embedded", "32 scenes", "seeds 0", "paper calibration", "|judge=x", "8.9"):
         assert told in lines[-1]
+    assert lines[-1].endswith("*: rank 1.")
 
 
 def test_markdown_is_a_table_with_the_best_in_bold() -> None:
@@ -66,50 +63,96 @@ def test_markdown_is_a_table_with_the_best_in_bold() -> None:
     assert lines[:4] == [
         "| mIoU ↑ | 100 | 1 |",
         "| --- | ---: | ---: |",
-        "| gesco | 0.750 ± 0.125 | **0.500** ± 0.250 |",
-        "| smis_x | **0.875** ± 0.062 | 0.250 |",
+        "| gesco | 0.750 ± 0.125 (2) | **0.500** ± 0.250 (1) |",
+        "| smis_x | **0.875** ± 0.062 (1) | 0.250 (2) |",
     ]
 
 
 def test_csv_has_full_precision_and_reads_back() -> None:
     text = render(frame({("a", 10.0, 0): (1 / 3, 1 / 7), ("b", 10.0, 0): (0.5, None)}), "mIoU", "csv")
     rows = list(csv.reader(io.StringIO("".join(line + "\n" for line in text.splitlines() if line[0] != "#"))))
-    assert rows[0] == ["method", "10", "10_std"]
-    assert [float(x) for x in rows[1][1:]] == [1 / 3, 1 / 7]
-    assert rows[2] == ["b", "0.5", ""]
+    assert rows[0] == ["method", "10", "10_std", "10_rank", "10_noise"]
+    assert [float(x) for x in rows[1][1:3]] == [1 / 3, 1 / 7]
+    assert rows[2] == ["b", "0.5", "", "1", "False"]
 
 
 def test_latex_escapes_names_and_bolds_the_best() -> None:
     text = render(TWO, "mIoU", "latex")
-    assert r"smis\_x & \textbf{0.875} $\pm$ 0.062 & 0.250 \\" in text
+    assert r"smis\_x & \textbf{0.875} $\pm$ 0.062 (1) & 0.250 (2) \\" in text
     assert r"mIoU $\uparrow$ & 100 & 1 \\" in text
     assert text.count(r"\begin") == text.count(r"\end") == 2
-    assert not any(sign in text for sign in "±↑∞")
+    assert text.count("{") == text.count("}")
+    assert text.isascii()
+
+
+def test_latex_prints_every_special_character_as_itself() -> None:
+    assert escaped(r"a_b%c#d&e$f{g}h~i^j\k|l") == (
+        r"a\_b\%c\#d\&e\$f\{g\}h\textasciitilde{}i\textasciicircum{}j\textbackslash{}k\textbar{}l"
+    )
+
+
+class _Reader(html.parser.HTMLParser):
+    """Checks that tags close in order, and keeps the text by the tag it stands in, with its scope."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[tuple[str, str | None]] = []
+        self.found: list[tuple[str, str | None, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open.append((tag, dict(attrs).get("scope")))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop()[0] == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.found.append((*self.open[-1], data.strip()))
+
+
+def test_html_is_a_table_of_its_own_with_caption_scopes_and_escapes() -> None:
+    rows = frame({("<a&b>", 10.0, 0): (0.5, 0.25), ("c", 10.0, 0): (0.25, None)}, protocol="x<y")
+    text = render(rows, "mIoU", "html")
+    reader = _Reader()
+    reader.feed(text)
+    assert reader.open == []
+    assert ("th", "col", "mIoU ↑") in reader.found
+    assert ("th", "row", "<a&b>") in reader.found
+    assert ("strong", None, "0.500") in reader.found
+    assert ("td", None, "0.250 (2)") in reader.found
+    assert any(tag == "caption" and "x<y" in said for tag, _, said in reader.found)
+    assert not any(outside in text for outside in ("<script", "<link", "<style", "class=", "src=", "http"))
 
 
 def test_for_a_distance_the_lowest_is_best() -> None:
     rows = frame({("a", 10.0, 0): (2.0, None), ("b", 10.0, 0): (1.0, None)}, metric="LPIPS", higher_is_better=False)
+    assert render(rows, "LPIPS").splitlines()[0].split() == ["LPIPS", "↓", "10"]
     (table,) = metric_tables(rows, "LPIPS")
-    assert table.arrow == "↓"
-    assert table.best(0) == {"b"}
+    assert [entry(table, m).rank for m in "ab"] == [2, 1]
 
 
 def test_seeds_are_averaged_and_their_spread_is_used_where_scenes_give_none() -> None:
     (table,) = metric_tables(frame({("a", 10.0, 0): (1.0, None), ("a", 10.0, 1): (3.0, None)}), "mIoU")
-    assert (table.entries["a"][0].value, table.entries["a"][0].std) == (2.0, 1.0)
+    assert entry(table, "a") == Entry(2.0, 1.0)
     (table,) = metric_tables(frame({("a", 10.0, 0): (1.0, 0.5), ("a", 10.0, 1): (3.0, 0.25)}), "mIoU")
-    assert (table.entries["a"][0].value, table.entries["a"][0].std) == (2.0, 0.375)
+    assert entry(table, "a") == Entry(2.0, 0.375)
 
 
-def test_an_undefined_value_is_said_and_never_best() -> None:
+def test_an_undefined_value_is_said_and_has_no_rank() -> None:
     rows = frame({("a", 10.0, 0): (math.nan, None), ("b", 10.0, 0): (0.1, None), ("c", 10.0, 0): (0.2, None)})
     assert "undefined" in render(rows, "mIoU")
-    assert metric_tables(rows, "mIoU")[0].best(0) == {"c"}
+    assert [entry(metric_tables(rows, "mIoU")[0], m).rank for m in "abc"] == [None, 2, 1]
+
+
+def test_an_only_method_has_no_rank_and_no_mark() -> None:
+    text = render(frame({("a", 10.0, 0): (0.5, None)}), "mIoU")
+    assert text.splitlines()[2].split() == ["a", "0.500"]
+    assert "rank" not in text
 
 
 def test_what_was_not_run_is_a_dash() -> None:
     rows = frame({("a", 10.0, 0): (0.5, None), ("a", 5.0, 0): (0.5, None), ("b", 10.0, 0): (0.1, None)})
-    assert render(rows, "mIoU").splitlines()[3].split() == ["b", "0.100", "-"]
+    assert render(rows, "mIoU").splitlines()[3].split() == ["b", "0.100", "(2)", "-"]
 
 
 def test_each_data_set_and_channel_convention_has_its_own_table() -> None:
@@ -163,15 +206,37 @@ def test_rows_are_tidy_and_say_where_they_come_from(cli: Cli, fakes: Path) -> No
     assert {"commit", "dirty", "python", "packages", "devices", "cpu", "wall_seconds", "command", "date"} <= set(facts)
 
 
+def test_draws_that_need_the_arrays_are_kept_with_the_results_and_nowhere_else(cli: Cli, fakes: Path) -> None:
+    both = "fake_pixels,fake_pixels:gain=0.9"
+    answer = cli("run", "--methods", both, "--metrics", "FakeMSE,FakeRatio", "--psnr", "10", "--out", "o")
+    assert answer.code == 0, answer.err
+    assert DRAWS not in read_results(fakes / "o")[0]
+    assert DRAWS not in (fakes / "o" / "results.csv").read_text().splitlines()[-1]
+    rows, _ = read_results(fakes / "o", full=True)
+    kept = rows[rows[DRAWS].notna()]
+    assert kept[["method", "metric", "scene"]].to_numpy().tolist() == [
+        ["fake_pixels", "FakeRatio", "all"], ["fake_pixels:gain=0.9", "FakeRatio", "all"],
+    ]  # fmt: skip
+    for _, row in kept.iterrows():
+        assert len(row[DRAWS]) == 1000
+        assert row[DRAWS].min() < row["value"] < row[DRAWS].max()
+        assert np.median(row[DRAWS]) == pytest.approx(row["value"], rel=0.1)
+    shutil.rmtree(fakes / "o" / "cells")
+    shutil.rmtree(fakes / "o" / "metrics")
+    said = cli("table", "FakeRatio", "--out", "o")
+    assert "a paired bootstrap over scenes of the score itself" in said.out
+    assert "a paired bootstrap over scenes (95%" in cli("table", "FakeMSE", "--out", "o").out
+
+
 def test_the_three_files_agree(cli: Cli, fakes: Path) -> None:
     assert cli("run", "--psnr", "10", "--out", "o").code == 0
-    rows, facts = read_results(fakes / "o")
+    rows, facts = read_results(fakes / "o", full=True)
     assert json.loads((fakes / "o" / "provenance.json").read_text()) == facts
     text = (fakes / "o" / "results.csv").read_text()
     header = dict(line[2:].split(": ", 1) for line in text.splitlines() if line.startswith("# "))
     assert {key: json.loads(value) for key, value in header.items()} == facts
     back = pd.read_csv(fakes / "o" / "results.csv", comment="#")
-    pd.testing.assert_frame_equal(back, rows, check_dtype=False)
+    pd.testing.assert_frame_equal(back, rows[list(COLUMNS)], check_dtype=False)
 
 
 def test_a_damaged_results_file_is_named(tmp_path: Path) -> None:

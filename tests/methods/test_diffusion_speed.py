@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.scenes.base import stack
 from bench.scenes.registry import open_dataset
 from methods.base import MethodContext, MethodError, Received
-from methods.diffusion.compiled import WORTH_EVALUATIONS, CompiledNetwork, at_fixed_batch, filled
+from methods.diffusion.compiled import CompiledNetwork, at_fixed_batch, filled
 from methods.diffusion.guidance import guided_denoiser, plain_denoiser
 from methods.diffusion.layers import Attention, Spade
 from methods.diffusion.memory import Batches, bytes_per_image
@@ -204,8 +204,7 @@ def test_bfloat16_pictures_on_cuda_match_float32_ones() -> None:
     assert float((pictures[0] - pictures[1]).abs().mean()) < 0.02
 
 
-def test_compiling_waits_until_it_is_worth_it() -> None:
+def test_nothing_is_compiled_on_the_cpu() -> None:
     source = open_dataset("streets")
     method = Gesco(MethodContext("streets", source.label_space, 64, 128), {"steps": 25, "compile": "always"})
-    assert not method._worth_compiling()  # never on the CPU
-    assert WORTH_EVALUATIONS > 25 * 8  # one batch of the runner at 25 steps is not worth it
+    assert not method._worth_compiling()

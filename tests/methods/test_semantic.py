@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from methods.base import LabelSpace, MethodContext, MethodError, Received
 from methods.semantic.codec import CODECS
-from methods.semantic.fds import fast_denoise
+from methods.semantic.fds import POOLS, fast_denoise
+from methods.semantic.frontend import SemanticMethod
 from methods.semantic.maps import instance_edges, keep_channels, one_hot, present_labels, restore_channels
 
 LABELS = hnp.arrays(np.int64, (12, 16), elements=st.integers(0, 6))
@@ -89,3 +94,51 @@ def test_jpeg_changes_maps_little_and_costs_real_bytes() -> None:
 def test_packing_needs_disjoint_maps() -> None:
     with pytest.raises(ValueError, match="overlap"):
         CODECS["label-png"](np.ones((3, 4, 4), np.float32), 3)
+
+
+def test_pooling_is_the_papers_or_a_part_of_it() -> None:
+    maps = torch.rand((2, 6, 7), generator=torch.Generator().manual_seed(0))
+    average = torch.nn.functional.avg_pool2d(maps, 3, stride=1, padding=1)
+    maximum = torch.nn.functional.max_pool2d(maps, 3, stride=1, padding=1)
+    both = torch.nn.functional.max_pool2d(average, 3, stride=1, padding=1)
+    expected = {"avg-max": both, "avg": average, "max": maximum, "none": maps}
+    assert set(expected) == set(POOLS)
+    assert all(torch.equal(fast_denoise(maps, pool), made) for pool, made in expected.items())
+    assert torch.equal(fast_denoise(maps), both)
+    with pytest.raises(ValueError, match="unknown pooling 'mean'"):
+        fast_denoise(maps, "mean")
+
+
+class Shown(SemanticMethod):
+    """Shows the first three of the maps that reach the generator."""
+
+    name = "shown"
+    title = "Shown"
+
+    def generate(self, maps: torch.Tensor, rngs: Sequence[torch.Generator]) -> torch.Tensor:
+        return maps[:, :3]
+
+
+def shown(**options: Any) -> Shown:
+    names = tuple("abcdefg")
+    space = LabelSpace("seven", names, ((0, 0, 0),) * 7, tuple(range(7)))
+    return Shown(MethodContext("seven", space, 6, 7), options)
+
+
+def test_the_pooling_is_in_the_identity_only_where_it_changes_something() -> None:
+    """Cells computed before there was a choice stay valid: the default's identity is what it was then."""
+    assert "pool" not in shown().identity()["options"]
+    assert "pool" not in shown(fds=True).identity()["options"]
+    assert "pool" not in shown(pool="max").identity()["options"]  # no block, nothing to pool in
+    assert shown(fds=True, pool="max").identity()["options"]["pool"] == "max"
+    assert shown(fds=True).options["pool"] == "avg-max"
+    with pytest.raises(MethodError, match="unknown pool 'mean' for shown; known: avg-max, avg, max, none"):
+        shown(pool="mean")
+
+
+def test_the_receiver_pools_as_asked() -> None:
+    symbols = torch.rand((8, 6, 7), generator=torch.Generator().manual_seed(1))
+    received = Received((symbols,), ({"kept": tuple(range(8))},))
+    for pool in POOLS:
+        assert torch.equal(shown(fds=True, pool=pool).received_maps(received)[0], fast_denoise(symbols, pool))
+    assert torch.equal(shown(pool="max").received_maps(received)[0], symbols)

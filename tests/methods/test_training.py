@@ -1,119 +1,148 @@
-"""The shared trainer: exact resume, guarded checkpoints, a clear stop on a loss that is not finite."""
+"""The shared trainer: exact resume, guarded checkpoints, a clear stop on a loss that is not finite or diverges."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from PIL import Image
 
-from methods.base import LabelSpace, MethodError, Scene
-from methods.training.task import TrainingTask
-from methods.training.trainer import TrainingRun, scene_order, train
-
-SPACE = LabelSpace("two", ("a", "b"), ((0, 0, 0), (255, 255, 255)), (0, 1))
-
-
-class TinyScenes:
-    """Ten random scenes of 8x8."""
-
-    def __init__(self) -> None:
-        generator = torch.Generator().manual_seed(0)
-        self.images = torch.rand(10, 3, 8, 8, generator=generator)
-
-    def __len__(self) -> int:
-        return 10
-
-    def batch(self, indices: list[int]) -> Scene:
-        blank = torch.zeros(len(indices), 8, 8)
-        return Scene(self.images[indices], blank.long(), blank.int(), None, tuple(map(str, indices)), SPACE)
+from methods.base import MethodError
+from methods.training.checkpoint import previous
+from methods.training.trainer import train
+from tests.methods.tiny_training import TinyScenes, TinyTask, run_in, scalars, state_of, tiny_gesco
 
 
-class TinyTask(TrainingTask):
-    """A convolution that learns to copy, with noise drawn from the trainer's generator."""
-
-    batch_size = 4
-    steps = 20
-
-    def __init__(self, explode_at: int | None = None, rate: float = 1e-2) -> None:
-        torch.manual_seed(0)
-        self.rate, self.explode_at = rate, explode_at
-        network = nn.Conv2d(3, 3, 3, padding=1)
-        self.networks: dict[str, nn.Module] = {"net": network}
-        self.emas: dict[str, nn.Module] = {}
-        self.optimizers: dict[str, torch.optim.Optimizer] = {"net": torch.optim.AdamW(network.parameters(), rate)}
-        self.losses: list[float] = []
-
-    def recipe(self) -> dict[str, Any]:
-        return {"rate": self.rate}
-
-    def step(self, scene: Scene, generator: torch.Generator, step: int) -> dict[str, float]:
-        noise = torch.randn(scene.image.shape, generator=generator)
-        loss = ((self.networks["net"](scene.image + 0.1 * noise) - scene.image) ** 2).mean()
-        self.optimizers["net"].zero_grad()
-        loss.backward()
-        self.optimizers["net"].step()
-        self.losses.append(float(loss.detach()))
-        return {"loss": float("nan") if step == self.explode_at else self.losses[-1]}
-
-    def sample(self, scene: Scene, generator: torch.Generator) -> Tensor:
-        return scene.image
-
-    def export(self) -> dict[str, Tensor]:
-        return self.networks["net"].state_dict()
+def quiet(line: str) -> None:
+    """A report that nobody reads."""
 
 
-def run_in(folder: Path, steps: int = 20) -> TrainingRun:
-    return TrainingRun(folder, steps, seed=3, checkpoint_every=5, log_every=5)
-
-
-def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    whole = TinyTask()
-    train(whole, TinyScenes(), run_in(tmp_path / "whole"), {}, lambda line: None)
-
-    first = TinyTask(explode_at=13)  # stops in the middle of a checkpoint interval, as a kill would
-    with pytest.raises(MethodError):
-        train(first, TinyScenes(), run_in(tmp_path / "parts"), {}, lambda line: None)
-    second = TinyTask()
-    summary = train(second, TinyScenes(), run_in(tmp_path / "parts"), {}, lambda line: None)
-    assert first.losses[:10] + second.losses == whole.losses
-    for key, value in whole.export().items():
-        assert torch.equal(second.export()[key], value)
+@pytest.mark.parametrize("make", [TinyTask, tiny_gesco])
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, make: type) -> None:
+    whole = make()
+    first = train(whole, TinyScenes(), run_in(tmp_path / "whole"), {}, quiet)
+    # stops in the middle of a log window and of a checkpoint interval
+    stopped = train(make(), TinyScenes(), replace(run_in(tmp_path / "parts"), time_limit=0.0), {}, quiet)
+    assert (stopped["steps"], stopped["finished"]) == (1, False)
+    parts = make(seed=5) if make is tiny_gesco else make()  # its own initial weights play no part
+    summary = train(parts, TinyScenes(), run_in(tmp_path / "parts"), {}, quiet)
+    expected, found = state_of(whole), state_of(parts)
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert summary["losses"] == first["losses"]
     assert summary["finished"]
-    assert summary["images_seen"] == 80
+    assert summary["images_seen"] == 20 * whole.batch_size
+    assert scalars(tmp_path / "parts") == scalars(tmp_path / "whole")
+
+
+def test_a_training_that_failed_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
+    whole, first, second = TinyTask(), TinyTask(explode_at=13), TinyTask()
+    train(whole, TinyScenes(), run_in(tmp_path / "whole"), {}, quiet)
+    with pytest.raises(MethodError):
+        train(first, TinyScenes(), run_in(tmp_path / "parts"), {}, quiet)
+    train(second, TinyScenes(), run_in(tmp_path / "parts"), {}, quiet)
+    assert first.losses[:10] + second.losses == whole.losses
+    assert all(torch.equal(second.export()[key], value) for key, value in whole.export().items())
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_last_good_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(MethodError, match=r"loss is not finite at step 13.*checkpoint\.pt"):
-        train(TinyTask(explode_at=13), TinyScenes(), run_in(tmp_path), {}, lambda line: None)
+        train(TinyTask(explode_at=13), TinyScenes(), run_in(tmp_path), {}, quiet)
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 10
 
 
-@pytest.mark.parametrize("change", ["recipe", "data", "seed"])
+def test_a_training_that_diverges_stops_and_never_overwrites_the_last_good_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(MethodError, match=r"it diverges: at step 50 loss is .* times its usual .*checkpoint\.pt"):
+        train(TinyTask(diverge_at=36), TinyScenes(), run_in(tmp_path, 200), {}, quiet)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 35
+    assert torch.load(tmp_path / "checkpoint.previous.pt", weights_only=True)["step"] == 30
+
+
+def test_a_learning_rate_that_is_far_too_high_is_told_as_divergence(tmp_path: Path) -> None:
+    """The diverging network itself, not a made-up number: a good start, then a rate 10,000 times too high."""
+    task = tiny_gesco({"gradient_clip": "1e9"})
+    good = task.learning_rate
+    task.learning_rate = lambda step: good(step) if step < 40 else 10.0  # type: ignore[method-assign]
+    with pytest.raises(MethodError, match=r"training stopped: (it diverges|.* not finite)"):
+        train(task, TinyScenes(), run_in(tmp_path, 300), {}, quiet)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] <= 45
+
+
+@pytest.mark.parametrize("change", ["recipe", "data", "seed", "less"])
 def test_a_checkpoint_is_not_continued_by_another_recipe(tmp_path: Path, change: str) -> None:
-    train(TinyTask(), TinyScenes(), run_in(tmp_path), {"data": "x"}, lambda line: None)
+    train(TinyTask(), TinyScenes(), run_in(tmp_path), {"data": "x"}, quiet)
     task = TinyTask(rate=1e-3) if change == "recipe" else TinyTask()
     run = replace(run_in(tmp_path, 30), seed=4) if change == "seed" else run_in(tmp_path, 30)
+    provenance = {"data": {"data": "y"}, "less": {}}.get(change, {"data": "x"})
     with pytest.raises(MethodError, match="another recipe"):
-        train(task, TinyScenes(), run, {"data": "y" if change == "data" else "x"}, lambda line: None)
+        train(task, TinyScenes(), run, provenance, quiet)
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+def test_a_checkpoint_from_before_there_were_scalers_and_log_windows_goes_on(tmp_path: Path) -> None:
+    whole, parts = tiny_gesco(), tiny_gesco()
+    train(whole, TinyScenes(), run_in(tmp_path / "whole"), {}, quiet)
+    train(tiny_gesco(), TinyScenes(), run_in(tmp_path / "parts", time_limit=0.0, checkpoint_every=1), {}, quiet)
+    path = tmp_path / "parts" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    torch.save({k: v for k, v in state.items() if k not in ("log", "scaler")}, path)
+    train(parts, TinyScenes(), run_in(tmp_path / "parts"), {}, quiet)
+    expected, found = state_of(whole), state_of(parts)
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_a_damaged_checkpoint_is_named_with_the_one_before_it(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(MethodError, match="cannot be read"):
-        train(TinyTask(), TinyScenes(), run_in(tmp_path), {}, lambda line: None)
+    with pytest.raises(MethodError, match=r"cannot be read.*start from scratch"):
+        train(TinyTask(), TinyScenes(), run_in(tmp_path), {}, quiet)
+    (tmp_path / "checkpoint.pt").unlink()
+    train(TinyTask(), TinyScenes(), run_in(tmp_path), {}, quiet)
+    (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(MethodError, match=r"go on from .*checkpoint\.previous\.pt"):
+        train(TinyTask(), TinyScenes(), run_in(tmp_path), {}, quiet)
+    (tmp_path / "checkpoint.pt").unlink()
+    said: list[str] = []
+    train(TinyTask(), TinyScenes(), run_in(tmp_path), {}, said.append)
+    assert said[0].startswith("resuming at step 15 of 20")
+
+
+def test_a_full_disk_leaves_the_checkpoints_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(TinyTask(), TinyScenes(), run_in(tmp_path), {}, quiet)
+    kept = {p: p.read_bytes() for p in (tmp_path / "checkpoint.pt", previous(tmp_path / "checkpoint.pt"))}
+
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        train(TinyTask(), TinyScenes(), run_in(tmp_path, 30), {}, quiet)
+    assert {p: p.read_bytes() for p in kept} == kept
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
 
 
 def test_the_time_limit_leaves_a_checkpoint(tmp_path: Path) -> None:
-    summary = train(TinyTask(), TinyScenes(), replace(run_in(tmp_path), time_limit=0.0), {}, lambda line: None)
+    summary = train(TinyTask(), TinyScenes(), replace(run_in(tmp_path), time_limit=0.0), {}, quiet)
     assert not summary["finished"]
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == summary["steps"] == 1
 
 
-def test_an_epoch_sees_every_scene_once_and_epochs_differ() -> None:
-    epochs = [[i for step in range(3 * e, 3 * e + 3) for i in scene_order(12, 4, step, 0)] for e in (0, 1)]
-    assert [sorted(e) for e in epochs] == [list(range(12))] * 2
-    assert epochs[0] != epochs[1]
+def test_fewer_scenes_than_a_batch_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MethodError, match=r"3 scenes are fewer than one batch of 4.*batch_size"):
+        train(TinyTask(), TinyScenes(3), run_in(tmp_path), {}, quiet)
+
+
+def test_a_sample_sheet_shows_originals_above_samples(tmp_path: Path) -> None:
+    train(TinyTask(), TinyScenes(), run_in(tmp_path, 5, sample_every=5), {}, quiet)
+    with Image.open(tmp_path / "samples-0000005.png") as sheet:
+        assert sheet.size == (8 * 8, 2 * 8)
+        pixels = torch.from_numpy(np.array(sheet)).long()
+    assert torch.equal(pixels[:8], pixels[8:])  # this task's samples are the originals
+    assert torch.equal(pixels[:8, 8:16], (TinyScenes().images[1] * 255).round().permute(1, 2, 0).long())
+
+
+def test_gradient_checkpointing_is_refused_where_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(MethodError, match="diffusion methods only"):
+        train(TinyTask(), TinyScenes(), run_in(tmp_path, checkpoint_gradients=True), {}, quiet)

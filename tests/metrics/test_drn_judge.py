@@ -18,7 +18,7 @@ from metrics.base import MetricContext, MetricError
 from metrics.judges.classes import EVALUATED_IDS, IGNORED, train_ids
 from metrics.judges.drn import DrnJudge
 from metrics.judges.registry import JUDGES, judge_names, load_judge
-from metrics.miou import MeanIoU, confusion_matrix, mean_iou
+from metrics.miou import MeanIoU, class_counts, mean_iou
 from tests.metrics.drn_data import golden, write_filled
 
 CPU = torch.device("cpu")
@@ -54,7 +54,7 @@ def test_miou_on_cityscapes_equals_the_definition(cityscapes: MetricContext, wei
     scores = {score.metric: score.value for score in metric.summarise(measured)}
 
     def over_both_scenes(predicted: np.ndarray, truth: np.ndarray) -> float:
-        return float(mean_iou(confusion_matrix(predicted, truth, 19, IGNORED).sum(axis=0)))
+        return float(mean_iou(class_counts(predicted, truth, 19, IGNORED).sum(axis=0)))
 
     assert scores["mIoU"] == over_both_scenes(predicted, truth) > 0
     assert scores["mIoU[original]"] == over_both_scenes(original, truth)
@@ -133,8 +133,9 @@ def test_judges_by_data_set_and_name() -> None:
         "drn_d_105@generated", "drn_d_105@full", "drn_d_22@generated", "drn_d_22@full",
     )  # fmt: skip
     assert judge_names("streets") == ("streets",)
+    assert judge_names("stuff") == ("stuff",)
     assert judge_names("coco_stuff") == ()
-    assert set(JUDGES) == {"streets", "cityscapes"}
+    assert set(JUDGES) == {"streets", "stuff", "cityscapes"}
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from metrics.base import MetricError
 from metrics.judges.classes import EVALUATED_IDS, IGNORED, train_ids
-from metrics.judges.streets import WEIGHTS_FILE, StreetsJudge, StreetsNet
-from metrics.judges.train_streets import export
-from metrics.miou import MeanIoU, confusion_matrix, iou_from_confusion, mean_iou
+from metrics.judges.embedded import SPECS, EmbeddedJudge, JudgeNet
+from metrics.judges.train_embedded import export
+from metrics.miou import MeanIoU, class_counts, iou_from_counts, mean_iou
 
 
 def slow_confusion(predicted, truth, classes, ignore):
@@ -42,11 +42,11 @@ def slow_iou(predicted, truth, classes, ignore):
 def judged(tmp_path, in_folder):
     """A metric whose judge is an untrained network, and that judge."""
     torch.manual_seed(3)
-    network = StreetsNet()
+    network = JudgeNet(SPECS["streets"])
     network.head.weight.data.mul_(50)  # spreads the predictions over several classes
-    path = tmp_path / WEIGHTS_FILE
-    export(network, path, {})
-    return MeanIoU(in_folder(tmp_path)), StreetsJudge(path, torch.device("cpu"))
+    path = tmp_path / SPECS["streets"].weights_file
+    export(SPECS["streets"], network, path, {})
+    return MeanIoU(in_folder(tmp_path)), EmbeddedJudge(SPECS["streets"], path, torch.device("cpu"))
 
 
 @given(st.integers(0, 2**31), st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.integers(2, 6))
@@ -55,37 +55,39 @@ def test_counts_and_ious_equal_slow_loops(seed, scenes, height, width, classes):
     truth = rng.integers(0, classes + 1, (scenes, height, width))
     truth[truth == classes] = 255
     predicted = rng.integers(0, classes, truth.shape)
-    counts = confusion_matrix(predicted, truth, classes, ignore=255)
-    np.testing.assert_array_equal(counts, slow_confusion(predicted, truth, classes, 255))
-    np.testing.assert_allclose(iou_from_confusion(counts.sum(axis=0)), slow_iou(predicted, truth, classes, 255))
+    counts = class_counts(predicted, truth, classes, ignore=255)
+    slow = slow_confusion(predicted, truth, classes, 255)
+    parts = [np.diagonal(slow, axis1=1, axis2=2), slow.sum(axis=2), slow.sum(axis=1)]
+    np.testing.assert_array_equal(counts, np.stack(parts, axis=1))
+    np.testing.assert_allclose(iou_from_counts(counts.sum(axis=0)), slow_iou(predicted, truth, classes, 255))
 
 
 def test_a_worked_example():
     truth = np.array([[[0, 0, 1, 1], [0, 0, 1, 255]]])
     predicted = np.array([[[0, 1, 1, 1], [0, 0, 0, 0]]])
-    iou = iou_from_confusion(confusion_matrix(predicted, truth, 3, ignore=255)[0])
+    iou = iou_from_counts(class_counts(predicted, truth, 3, ignore=255)[0])
     np.testing.assert_allclose(iou, [3 / 5, 2 / 4, math.nan])
-    assert mean_iou(confusion_matrix(predicted, truth, 3, ignore=255))[0] == pytest.approx(0.55)
+    assert mean_iou(class_counts(predicted, truth, 3, ignore=255))[0] == pytest.approx(0.55)
 
 
 def test_small_integer_types_do_not_overflow():
     truth = np.full((40, 8, 8), 18, dtype=np.uint8)
-    assert confusion_matrix(truth, truth, 19)[39, 18, 18] == 64
+    assert class_counts(truth, truth, 19)[39, :, 18].tolist() == [64, 64, 64]
 
 
 def test_class_ids_out_of_range_are_refused():
     zeros = np.zeros((1, 2, 2), dtype=int)
     with pytest.raises(ValueError, match="predicted"):
-        confusion_matrix(zeros + 5, zeros, 5)
+        class_counts(zeros + 5, zeros, 5)
     with pytest.raises(ValueError, match="truth"):
-        confusion_matrix(zeros, zeros - 1, 5)
+        class_counts(zeros, zeros - 1, 5)
     with pytest.raises(ValueError, match="shape"):
-        confusion_matrix(zeros, zeros[:, :1], 5)
+        class_counts(zeros, zeros[:, :1], 5)
 
 
 def test_no_counted_pixel_gives_nan():
     ignored = np.full((2, 3, 3), 255)
-    assert np.isnan(mean_iou(confusion_matrix(np.zeros_like(ignored), ignored, 4, ignore=255))).all()
+    assert np.isnan(mean_iou(class_counts(np.zeros_like(ignored), ignored, 4, ignore=255))).all()
 
 
 def test_scores_equal_the_definition_under_each_protocol(judged, make_comparison):
@@ -172,6 +174,22 @@ def test_other_evaluated_classes_than_the_judges_are_refused(context):
 
 def test_the_protocol_names_judge_and_classes(judged):
     metric, judge = judged
-    assert f"judge={judge.name}@64x128|" in metric.protocol
+    assert "judge=streets-v1@64x128|" in metric.protocol
     assert "19 classes" in metric.protocol
     assert metric.identity()["weights_sha256"] == judge.sha256
+
+
+def test_resampled_scores_are_those_of_the_repeated_scenes() -> None:
+    rng = np.random.default_rng(0)
+    measured = {key: rng.integers(0, 40, (5, 3, 19)) for key in ("gt", "judge", "original")}
+    for pixels in measured.values():
+        pixels[:, 1:] += pixels[:, :1]  # what is right is part of what is true and of what is named
+    measured["gt"][:, :, 3] = 0  # a class that occurs nowhere
+    counts = rng.multinomial(5, np.full(5, 0.2), size=20).astype(np.float64)
+    drawn = MeanIoU.resampled(measured, counts)
+    assert set(drawn) == {"mIoU", "mIoU[judge]"}
+    for name, key in (("mIoU", "gt"), ("mIoU[judge]", "judge")):
+        repeated = [np.repeat(measured[key], row.astype(int), axis=0).sum(axis=0) for row in counts]
+        np.testing.assert_allclose(drawn[name], [mean_iou(total) for total in repeated], rtol=1e-12)
+    whole = {name: values[0] for name, values in MeanIoU.resampled(measured, np.ones((1, 5))).items()}
+    assert whole["mIoU"] == pytest.approx(float(mean_iou(measured["gt"].sum(axis=0))), rel=1e-12)

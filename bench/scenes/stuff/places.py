@@ -1,4 +1,4 @@
-"""Four kinds of places, and what stuff each is made of: COCO-Stuff's super-categories, sorted by where they are seen."""
+"""Four kinds of places, and what stuff each is made of."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ PLACES: dict[str, Place] = {
         share=0.27,
         back=_SKY,
         middle=_names("hill mountain tree tree rock bush branch leaves tent"),
-        ground=_names("grass sand snow dirt mud moss straw playingfield sea river water-other waterdrops ground-other stone"),
+        ground=_names(
+            "grass sand snow dirt mud moss straw playingfield sea river water-other waterdrops ground-other stone"
+        ),
         standing=_names("branch rock fence net cage railing plant-other wood"),
         lying=_names("flower plant-other stone straw moss mud leaves wood"),
         middle_chance=0.8,
@@ -72,18 +74,24 @@ PLACES: dict[str, Place] = {
         middle=_names("solid-other metal"),
         ground=_names("table counter desk-stuff cloth paper cardboard plastic metal wood solid-other mat"),
         standing=_names("cardboard plastic towel blanket cloth"),
-        lying=_names("food-other fruit salad vegetable napkin napkin paper cloth food-other fruit salad vegetable towel textile-other"),
+        lying=_names(
+            "food-other fruit salad vegetable napkin napkin paper cloth food-other fruit salad vegetable towel "
+            "textile-other"
+        ),
         horizon=(0.16, 0.4),
     ),
-}  # fmt: skip
+}
 
 #: How the upper border of a class runs; all others roll.
 RIDGES: dict[str, str] = {
     **dict.fromkeys(_names("building-other skyscraper bridge structural-other tent house"), "skyline"),
     **dict.fromkeys(_names("mountain roof"), "peaks"),
     **dict.fromkeys(
-        _names("road pavement platform railroad playingfield sea stairs carpet floor-marble floor-other floor-stone floor-tile "
-               "floor-wood table counter desk-stuff metal paper cardboard plastic wall-brick wall-stone wood cabinet shelf "
-               "curtain window-blind mirror-stuff"), "level",
+        _names(
+            "road pavement platform railroad playingfield sea stairs carpet floor-marble floor-other floor-stone "
+            "floor-tile floor-wood table counter desk-stuff metal paper cardboard plastic wall-brick wall-stone wood "
+            "cabinet shelf curtain window-blind mirror-stuff"
+        ),
+        "level",
     ),
-}  # fmt: skip
+}

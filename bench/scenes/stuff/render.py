@@ -9,24 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .patterns import PATTERNS
-from .world import Light, Region, Thing, World, sample_world
+from .world import SHADES, Light, Region, Thing, World, sample_world
 
 RENDERER_VERSION: int = 1
 """Part of every scene's seed and of the data's identity: raise it when any pixel may change."""
 SPLITS = ("train", "val", "test")
+FIRST_INSTANCE = 1000
 SUPERSAMPLE = 2
 MIN_SIDE = 16
 _SPLIT_WORDS = {"train": 0x7261, "val": 0x7661, "test": 0x7465}
 _WORLD_STREAM, _SENSOR_STREAM = 0, 1
 _SHIFT = 4  # fractional bits of OpenCV's coordinates
 _OUTLINE = 0.024  # width of a thing's outline in picture heights; half of it lies outside the parts
-_TONES = 32
 
 
 @dataclass(frozen=True)
 class RenderedScene:
     """`image` (H, W, 3) uint8 RGB; `labels` (H, W) uint8, COCO-Stuff's ids with 182 for unlabelled pixels;
-    `instances` (H, W) int32, (label + 1) * 1000 + k on things (ids below 91), 0 elsewhere."""
+    `instances` (H, W) int32, 1000 + k on things (labels below 91), k counting from the back, 0 elsewhere."""
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
@@ -54,10 +54,10 @@ def render_scene(split: str, index: int, height: int = 64, width: int = 64) -> R
     image = np.clip(colour + 0.5, 0, 255).astype(np.uint8)
 
     layer = _majority(layers)
-    everything = (*world.regions, *world.things)
-    labels = np.array([part.label for part in everything], np.uint8)[layer]
-    none = [0] * len(world.regions)
-    instances = np.array([*none, *(thing.instance for thing in world.things)], np.int32)[layer]
+    labels_of = [*(region.label for region in world.regions), *(thing.label for thing in world.things)]
+    labels = np.array(labels_of, np.uint8)[layer]
+    nothing = len(world.regions)
+    instances = np.where(layer < nothing, 0, layer.astype(np.int32) + (FIRST_INSTANCE - nothing)).astype(np.int32)
     return RenderedScene(image, labels, instances)
 
 
@@ -82,7 +82,7 @@ def _paint(world: World, height: int, width: int) -> tuple[NDArray[np.uint8], ND
 
 def _fixed(points: NDArray[np.floating], height: int, width: int) -> NDArray[np.int32]:
     """Unit-square points as OpenCV's fixed-point pixel coordinates."""
-    return ((points * np.float32([width, height]) - 0.5) * (1 << _SHIFT) + 0.5).astype(np.int32)
+    return ((points * np.array([width, height], np.float32) - 0.5) * (1 << _SHIFT) + 0.5).astype(np.int32)
 
 
 def _texture(canvas: NDArray[np.uint8], mask: NDArray[np.bool_], region: Region) -> None:
@@ -96,7 +96,7 @@ def _texture(canvas: NDArray[np.uint8], mask: NDArray[np.bool_], region: Region)
     x = (np.arange(width, dtype=np.float32)[None, window[1]] + 0.5) / width - region.origin[0]
     c, s = np.float32(np.cos(region.angle) / region.period), np.float32(np.sin(region.angle) / region.period)
     tone = PATTERNS[region.pattern](x * c + y * s, y * c - x * s, region.seed)
-    shade = (tone * _TONES + 0.5).astype(np.uint8)
+    shade = (tone * SHADES + 0.5).astype(np.uint8)
     inside = mask[window]
     canvas[window][inside] = region.colours[shade[inside]]
 
@@ -135,7 +135,7 @@ def _lit(colour: NDArray[np.float32], light: Light) -> NDArray[np.float32]:
     height, width = colour.shape[:2]
     across = light.slope[0] * (np.linspace(-0.5, 0.5, width, dtype=np.float32))[None]
     down = light.slope[1] * (np.linspace(-0.5, 0.5, height, dtype=np.float32))[:, None]
-    return colour * ((1 + across + down)[..., None] * np.float32(light.gain))
+    return colour * ((1 + across + down)[..., None] * np.array(light.gain, np.float32))
 
 
 def _majority(layers: NDArray[np.uint8]) -> NDArray[np.uint8]:

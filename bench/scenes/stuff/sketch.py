@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ class Sketch:
 
     def poly(self, colour: str, *xy: float) -> None:
         """A filled polygon from x0, y0, x1, y1, ..."""
-        points = np.array(xy, np.float32).reshape(-1, 2) * np.float32([self.aspect, 1])
+        points = np.array(xy, np.float32).reshape(-1, 2) * np.array([self.aspect, 1], np.float32)
         self.parts.append((points, rgb(colour)))
 
     def box(self, colour: str, x0: float, y0: float, x1: float, y1: float, cut: float = 0.0) -> None:
@@ -41,7 +42,8 @@ class Sketch:
             return self.poly(colour, x0, y0, x1, y0, x1, y1, x0, y1)
         a = cut / self.aspect
         self.poly(
-            colour, x0 + a, y0, x1 - a, y0, x1, y0 + cut, x1, y1 - cut, x1 - a, y1, x0 + a, y1, x0, y1 - cut, x0, y0 + cut
+            colour, x0 + a, y0, x1 - a, y0, x1, y0 + cut, x1, y1 - cut,
+            x1 - a, y1, x0 + a, y1, x0, y1 - cut, x0, y0 + cut,
         )  # fmt: skip
 
     def oval(self, colour: str, x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> None:
@@ -58,7 +60,7 @@ class Sketch:
     def bar(self, colour: str, width: float, *xy: float) -> None:
         """A thick line through x0, y0, x1, y1, ..."""
         points = np.array(xy, np.float64).reshape(-1, 2) * [self.aspect, 1]
-        for a, b in zip(points[:-1], points[1:], strict=True):
+        for a, b in pairwise(points):
             along = (b - a) / max(float(np.hypot(*(b - a))), 1e-6) * (width / 2)
             across = np.array([-along[1], along[0]])
             a, b = a - along * 0.6, b + along * 0.6
@@ -86,7 +88,8 @@ class Design:
 
     `draw` puts it on a sketch in one of the body colours `paints`; `aspect` is width / height; `size` the range of its
     longer side in picture heights; `turn` the largest rotation in degrees; `places` where it may be: street, nature,
-    room, table; `stands`: "ground" with its foot on it, "flat" anywhere on it, "up" above it in the sky or on a wall, "air" anywhere.
+    room, table; `stands`: "ground" with its foot on it, "flat" anywhere on it, "up" above it in the sky or on a wall,
+    "air" anywhere.
     """
 
     draw: Draw
@@ -110,9 +113,7 @@ def design(
     outline: str = "1c1a20",
 ) -> Design:
     """A `Design` with its lists written as words."""
-    return Design(
-        draw, aspect, size, tuple(paints.split()), frozenset(places.split()), stands, turn, rgb(outline)
-    )  # fmt: skip
+    return Design(draw, aspect, size, tuple(paints.split()), frozenset(places.split()), stands, turn, rgb(outline))
 
 
 @lru_cache(maxsize=1024)
@@ -120,5 +121,5 @@ def parts_of(what: Design, paint: str) -> tuple[tuple[Points, Rgb], ...]:
     """The parts of a pictogram round its centre, in heights."""
     sketch = Sketch(what.aspect)
     what.draw(sketch, paint)
-    centre = np.float32([what.aspect / 2, 0.5])
+    centre = np.array([what.aspect / 2, 0.5], np.float32)
     return tuple((points - centre, colour) for points, colour in sketch.parts)

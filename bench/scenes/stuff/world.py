@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +26,9 @@ THINGS: dict[str, Design] = {**vehicles.DESIGNS, **animals.DESIGNS, **food.DESIG
 _PERSON_WEIGHT = 8
 _TRIES = 8  # places that are looked at before a thing is left out
 _MOST_HIDDEN = 0.3  # overlap of two things' boxes as a share of the smaller one
-_SHADES = 32  # steps of a ground's colours from one tone to the next
+SHADES = 32  # steps of a ground's colours from one tone to the next
 
+Names = tuple[str, ...]
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in the unit square."""
 
@@ -35,7 +37,7 @@ Box = tuple[float, float, float, float]
 class Region:
     """Stuff inside a polygon (n, 2) of the unit square; None is the whole picture.
 
-    `pattern` names the texture; `colours` (2 * _SHADES + 1, 3) uint8 are its tones 0..2; `angle` in radians, `period`
+    `pattern` names the texture; `colours` (2 * SHADES + 1, 3) uint8 are its tones 0..2; `angle` in radians, `period`
     in picture heights, `origin` where the texture's coordinates begin.
     """
 
@@ -54,7 +56,6 @@ class Thing:
     """A pictogram in the unit square: parts back to front, each a polygon (n, 2) and its colour."""
 
     label: int
-    instance: int
     parts: tuple[tuple[Points, Rgb], ...]
     outline: Rgb
     box: Box
@@ -98,7 +99,7 @@ def _regions(draws: Draws, place: Place, horizon: float) -> list[Region]:
     """Back, middle, ground, then patches: two to four classes of stuff, and at times something without a label."""
     used: set[str] = set()
 
-    def pick(names: tuple[str, ...]) -> str:
+    def pick(names: Names) -> str:
         left = [name for name in names if name not in used]
         chosen = draws.pick(left or names)
         used.add(chosen)
@@ -127,7 +128,10 @@ def _regions(draws: Draws, place: Place, horizon: float) -> list[Region]:
     return regions
 
 
-def _add_patch(draws: Draws, place: Place, horizon: float, pick, add) -> None:  # type: ignore[no-untyped-def]
+def _add_patch(
+    draws: Draws, place: Place, horizon: float, pick: Callable[[Names], str], add: Callable[[str, Points], None]
+) -> None:
+    """One more ground: a slab on its foot, a slab on the wall, or a lump on the ground."""
     kind = draws.weighted({"standing": 1.0, "lying": 1.2, "hanging": 1.0 if place.hanging else 0.0})
     x, wide = draws.uniform(0.08, 0.92), draws.uniform(0.16, 0.32)
     if kind == "standing":
@@ -146,7 +150,7 @@ def _region(draws: Draws, label: int, ground: Ground, outline: Points | None) ->
     hue, saturation, value = draws.uniform(-0.02, 0.02), draws.uniform(0.86, 1.12), draws.uniform(0.86, 1.1)
     tones = [_vary(rgb(colour), hue, saturation, value) for colour in ground.colours]
     tones += [tones[-1]] * (3 - len(tones))
-    steps = np.linspace(0, 2, 2 * _SHADES + 1)
+    steps = np.linspace(0, 2, 2 * SHADES + 1)
     table = np.stack([np.interp(steps, (0, 1, 2), [tone[c] for tone in tones]) for c in range(3)], axis=1)
     angle = np.radians(ground.tilt + draws.uniform(-ground.swing, ground.swing))
     fixed = ground.pattern == "gradient"
@@ -183,7 +187,7 @@ def _things(draws: Draws, place: str, horizon: float) -> list[Thing]:
         for _ in range(_TRIES):
             box = _box(draws, THINGS[name], horizon)
             if all(_hidden(box, other) <= _MOST_HIDDEN for other in boxes):
-                things.append(_thing(draws, name, sum(thing.label == LABELS[name] for thing in things), box))
+                things.append(_thing(draws, name, box))
                 boxes.append(box)
                 break
     return sorted(things, key=lambda thing: thing.box[3])
@@ -216,18 +220,17 @@ def _hidden(a: Box, b: Box) -> float:
     return wide * tall / min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
 
 
-def _thing(draws: Draws, name: str, k: int, box: Box) -> Thing:
+def _thing(draws: Draws, name: str, box: Box) -> Thing:
     what = THINGS[name]
     turn = np.radians(draws.uniform(-what.turn, what.turn))
     wide, tall = box[2] - box[0], box[3] - box[1]
-    scale = np.float32([wide / what.aspect * draws.sign(), tall])
+    scale = np.array([wide / what.aspect * draws.sign(), tall], np.float32)
     # In a square picture a turn is rigid; the stretch to other shapes comes last, in the renderer.
-    matrix = np.float32([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    centre = np.float32([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]], np.float32)
+    centre = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2], np.float32)
     hue, saturation, value = draws.uniform(-0.012, 0.012), draws.uniform(0.9, 1.08), draws.uniform(0.9, 1.08)
     parts = tuple(
-        ((points * scale) @ matrix + centre, _vary(colour, hue, saturation, value))
+        (np.asarray((points * scale) @ matrix + centre, np.float32), _vary(colour, hue, saturation, value))
         for points, colour in parts_of(what, draws.pick(what.paints))
     )
-    label = LABELS[name]
-    return Thing(label, (label + 1) * 1000 + k, parts, what.outline, box, what.stands == "ground")
+    return Thing(LABELS[name], parts, what.outline, box, what.stands == "ground")

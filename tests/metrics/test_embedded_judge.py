@@ -1,4 +1,4 @@
-"""The streets judge: its layout, its file, its training."""
+"""The embedded judges: their layout, their files, their training."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from metrics.base import MetricError
-from metrics.judges import train_streets
+from metrics.judges import train_embedded
 from metrics.judges.classes import EVALUATED_IDS, IGNORED, train_ids
-from metrics.judges.streets import WEIGHTS_FILE, StreetsJudge, StreetsNet, from_blocks, to_blocks
+from metrics.judges.embedded import SPECS, EmbeddedJudge, JudgeNet, from_blocks, to_blocks
 
 CPU = torch.device("cpu")
+STREETS = SPECS["streets"]
+WEIGHTS_FILE = STREETS.weights_file
 
 
 class Chequers:
@@ -34,7 +36,8 @@ class Chequers:
 
 
 def train(folder, steps, scenes=None):
-    return train_streets.train_judge(
+    return train_embedded.train_judge(
+        STREETS,
         scenes or Chequers(16, 1),
         Chequers(4, 2),
         folder / WEIGHTS_FILE,
@@ -64,7 +67,7 @@ def test_blocks_keep_every_pixel_in_its_place():
 
 def test_folding_the_normalisation_changes_no_logit():
     torch.manual_seed(0)
-    network = StreetsNet()
+    network = JudgeNet(STREETS)
     for _ in range(3):
         network(torch.rand(4, 3, 64, 128))  # moves the running statistics away from 0 and 1
     pictures = torch.rand(2, 3, 64, 128)
@@ -75,7 +78,7 @@ def test_folding_the_normalisation_changes_no_logit():
 
 def test_training_learns_and_the_written_file_is_what_was_scored(tmp_path):
     miou = train(tmp_path, steps=80)
-    judge = StreetsJudge(tmp_path / WEIGHTS_FILE, CPU)
+    judge = EmbeddedJudge(STREETS, tmp_path / WEIGHTS_FILE, CPU)
     val = Chequers(4, 2)
     predicted = judge.predict(val.image).numpy()
     evaluated = (val.labels != 0).numpy()
@@ -104,7 +107,7 @@ class Breaking(Chequers):
 
 
 def test_interrupted_training_ends_where_uninterrupted_training_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_streets, "CHECKPOINT_EVERY", 5)
+    monkeypatch.setattr(train_embedded, "CHECKPOINT_EVERY", 5)
     train(tmp_path / "whole", steps=12)
     with pytest.raises(Interrupted):
         train(tmp_path / "parts", steps=12, scenes=Breaking(16, 1))
@@ -122,7 +125,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
 
 
 def test_every_epoch_shows_every_scene_once():
-    walk = [n for step in range(10) for n in train_streets.scene_indices(0, 10, step * 4, 4)]
+    walk = [n for step in range(10) for n in train_embedded.scene_indices(0, 10, step * 4, 4)]
     for epoch in range(4):
         assert sorted(walk[epoch * 10 : epoch * 10 + 10]) == list(range(10))
     assert walk[:10] != walk[10:20]
@@ -130,7 +133,7 @@ def test_every_epoch_shows_every_scene_once():
 
 def test_augmentation_keeps_pictures_and_labels_together():
     scenes = Chequers(16, 1)
-    images, targets = train_streets.augment(scenes.image, scenes.labels, torch.Generator().manual_seed(0))
+    images, targets = train_embedded.augment(scenes.image, scenes.labels, torch.Generator().manual_seed(0))
     mirrored = (targets != scenes.labels).flatten(1).any(dim=1)
     assert 0 < mirrored.sum() < 16
     torch.testing.assert_close(targets[mirrored], scenes.labels[mirrored].flip(-1))
@@ -142,7 +145,7 @@ def test_augmentation_keeps_pictures_and_labels_together():
 
 def test_pictures_of_another_size_are_judged_at_the_judges_size(tmp_path):
     train(tmp_path, steps=60)
-    judge = StreetsJudge(tmp_path / WEIGHTS_FILE, CPU)
+    judge = EmbeddedJudge(STREETS, tmp_path / WEIGHTS_FILE, CPU)
     scene = Chequers(1, 5)
     large = torch.nn.functional.interpolate(scene.image, (128, 256), mode="nearest")
     enlarged = judge.predict(large)
@@ -154,10 +157,10 @@ def test_pictures_of_another_size_are_judged_at_the_judges_size(tmp_path):
 def test_a_broken_file_is_named(tmp_path, content):
     (tmp_path / WEIGHTS_FILE).write_bytes(content)
     with pytest.raises(MetricError, match=WEIGHTS_FILE):
-        StreetsJudge(tmp_path / WEIGHTS_FILE, CPU)
+        EmbeddedJudge(STREETS, tmp_path / WEIGHTS_FILE, CPU)
 
 
 def test_a_missing_file_says_where_it_was_looked_for(tmp_path, monkeypatch):
     monkeypatch.setattr("metrics.weights.PACKAGED", tmp_path / "package")
-    with pytest.raises(MetricError, match=r"missing.*mine.*package.*train_streets"):
-        StreetsJudge.load(tmp_path / "mine", CPU)
+    with pytest.raises(MetricError, match=r"missing.*mine.*package.*bench train judge --dataset streets"):
+        EmbeddedJudge.load("streets", tmp_path / "mine", CPU)

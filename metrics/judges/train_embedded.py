@@ -1,6 +1,6 @@
-"""Train the embedded judge on rendered `streets` scenes.
+"""Train an embedded judge on the scenes that the project renders.
 
-The judge is a plain one: pictures as they are rendered, mirrored, with mild changes of light and a little noise, so
+A judge is a plain one: pictures as they are rendered, mirrored, with mild changes of light and a little noise, so
 that it is not thrown by the small artefacts of a generator; it is no denoiser and never sees generated pictures.
 Everything random is a function of (seed, step), so training that was interrupted and resumed from a checkpoint takes
 the same path as training that was not.
@@ -23,9 +23,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from metrics.judges.classes import CLASSES, EVALUATED_IDS, IGNORED, train_ids
-from metrics.judges.streets import WEIGHTS_FILE, StreetsJudge, StreetsNet, to_blocks
-from metrics.miou import confusion_matrix, iou_from_confusion
+from metrics.judges.classes import IGNORED, train_ids
+from metrics.judges.embedded import EmbeddedJudge, JudgeNet, JudgeSpec, to_blocks
+from metrics.miou import class_counts, iou_from_counts
 
 PEAK_RATE = 3e-3
 WEIGHT_DECAY = 1e-2
@@ -36,7 +36,7 @@ CHECKPOINT_EVERY = 200
 
 
 class Batch(Protocol):
-    """`image` (B, 3, H, W) float32 in [0, 1]; `labels` (B, H, W) int64 ids of the Cityscapes 35-id space."""
+    """`image` (B, 3, H, W) float32 in [0, 1]; `labels` (B, H, W) int64 label ids of the data set."""
 
     @property
     def image(self) -> Tensor: ...
@@ -54,6 +54,7 @@ class Scenes(Protocol):
 
 
 def train_judge(
+    spec: JudgeSpec,
     train_scenes: Scenes,
     val_scenes: Scenes,
     out_path: Path,
@@ -74,12 +75,12 @@ def train_judge(
     device = torch.device(device)
     settings = {"steps": steps, "batch_size": batch_size, "seed": seed, "scenes": len(train_scenes)}
     torch.manual_seed(seed)
-    network = StreetsNet().to(device)
+    network = JudgeNet(spec).to(device)
     average = copy.deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.AdamW(_parameter_groups(network), lr=PEAK_RATE)
-    loss_of = nn.CrossEntropyLoss(weight=_class_weights(train_scenes).to(device), ignore_index=IGNORED)
+    loss_of = nn.CrossEntropyLoss(weight=_class_weights(spec, train_scenes).to(device), ignore_index=IGNORED)
 
-    checkpoint = checkpoint_dir / "streets_judge.pt"
+    checkpoint = checkpoint_dir / f"{spec.dataset}_judge.pt"
     first, seconds = _resume(checkpoint, settings, network, average, optimiser)
     if first:
         log(f"continuing at step {first} of {steps}")
@@ -90,10 +91,12 @@ def train_judge(
             group["lr"] = PEAK_RATE * _rate(step, steps)
         batch = train_scenes.batch(scene_indices(seed, len(train_scenes), step * batch_size, batch_size))
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        images, targets = augment(batch.image, torch.from_numpy(train_ids(batch.labels)).long(), generator)
+        images, targets = augment(
+            batch.image, torch.from_numpy(train_ids(batch.labels, spec.evaluated)).long(), generator
+        )
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             logits = network(images.to(device))
-        loss = loss_of(logits.float().reshape(-1, CLASSES), to_blocks(targets).reshape(-1).to(device))
+        loss = loss_of(logits.float().flatten(0, -2), to_blocks(targets).reshape(-1).to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
@@ -106,22 +109,24 @@ def train_judge(
         if done % CHECKPOINT_EVERY == 0 or done == steps:
             _save(checkpoint, settings, network, average, optimiser, done, seconds)
 
-    export(average, out_path, settings)
-    iou = evaluate(StreetsJudge(out_path, device), val_scenes)
+    export(spec, average, out_path, settings)
+    iou = evaluate(EmbeddedJudge(spec, out_path, device), val_scenes)
     miou = float(np.nanmean(iou))
     log(f"mIoU on {len(val_scenes)} validation scenes: {miou:.4f}")
-    _write_card(out_path.with_suffix(".md"), settings, len(val_scenes), iou, device, seconds)
+    _write_card(spec, out_path.with_suffix(".md"), settings, len(val_scenes), iou, device, seconds)
     return miou
 
 
-def evaluate(judge: StreetsJudge, scenes: Scenes, batch_size: int = 50) -> np.ndarray:
-    """IoU per class (19,), dataset level, of the judge's map of the original pictures; NaN where a class is absent."""
-    total = np.zeros((CLASSES, CLASSES), dtype=np.int64)
+def evaluate(judge: EmbeddedJudge, scenes: Scenes, batch_size: int = 50) -> np.ndarray:
+    """IoU per class (C,), dataset level, of the judge's map of the original pictures; NaN where a class is absent."""
+    evaluated = judge.evaluated
+    total = np.zeros((3, len(evaluated)), dtype=np.int64)
     for start in range(0, len(scenes), batch_size):
         batch = scenes.batch(range(start, min(start + batch_size, len(scenes))))
-        predicted = train_ids(judge.predict(batch.image))
-        total += confusion_matrix(predicted, train_ids(batch.labels), CLASSES, IGNORED).sum(axis=0)
-    return iou_from_confusion(total)
+        predicted = train_ids(judge.predict(batch.image), evaluated)
+        truth = train_ids(batch.labels, evaluated)
+        total += class_counts(predicted, truth, len(evaluated), IGNORED).sum(axis=0)
+    return iou_from_counts(total)
 
 
 def scene_indices(seed: int, scenes: int, first: int, count: int) -> list[int]:
@@ -168,15 +173,15 @@ def _parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
     ]
 
 
-def _class_weights(scenes: Scenes, looked_at: int = 512) -> Tensor:
-    """Weights (19,) that fall with the square root of a class's share of pixels, within [0.5, 4]; absent classes 1."""
+def _class_weights(spec: JudgeSpec, scenes: Scenes, looked_at: int = 512) -> Tensor:
+    """Weights (C,) that fall with the square root of a class's share of pixels, within [0.5, 4]; absent classes 1."""
     counts = np.zeros(256)
     for start in range(0, min(looked_at, len(scenes)), 64):
-        targets = train_ids(scenes.batch(range(start, min(start + 64, looked_at, len(scenes)))).labels)
+        targets = train_ids(scenes.batch(range(start, min(start + 64, looked_at, len(scenes)))).labels, spec.evaluated)
         counts += np.bincount(targets.ravel(), minlength=256)
-    counts = counts[:CLASSES]
+    counts = counts[: len(spec.evaluated)]
     present = counts > 0
-    weights = np.ones(CLASSES, dtype=np.float32)
+    weights = np.ones(len(counts), dtype=np.float32)
     if present.any():
         weights[present] = np.sqrt(np.median(counts[present]) / counts[present]).clip(0.5, 4.0)
     return torch.from_numpy(weights)
@@ -232,12 +237,12 @@ def _resume(
     return state["step"], state["seconds"]
 
 
-def export(average: StreetsNet, path: Path, settings: dict[str, int]) -> None:
+def export(spec: JudgeSpec, average: JudgeNet, path: Path, settings: dict[str, int]) -> None:
     """Write the averaged network, normalisation folded in, as float16 safetensors."""
     network = copy.deepcopy(average).cpu().fuse()
     tensors = {key: value.half().contiguous() for key, value in network.state_dict().items()}
     # one entry, because safetensors writes several in an order that changes from run to run
-    metadata = {"judge": json.dumps({"model": StreetsJudge.name, "labels": EVALUATED_IDS, **settings})}
+    metadata = {"judge": json.dumps({"model": spec.version, "labels": spec.evaluated, **settings})}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     save_file(tensors, part, metadata)
@@ -245,15 +250,23 @@ def export(average: StreetsNet, path: Path, settings: dict[str, int]) -> None:
 
 
 def _write_card(
-    path: Path, settings: dict[str, int], val_scenes: int, iou: np.ndarray, device: torch.device, seconds: float
+    spec: JudgeSpec,
+    path: Path,
+    settings: dict[str, int],
+    val_scenes: int,
+    iou: np.ndarray,
+    device: torch.device,
+    seconds: float,
 ) -> None:
+    height, width = spec.size
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    rows = "\n".join(f"| {label} | {value:.3f} |" for label, value in zip(EVALUATED_IDS, iou.tolist(), strict=True))
-    card = f"""# The streets judge ({StreetsJudge.name})
+    values = zip(spec.evaluated, iou.tolist(), strict=True)
+    rows = "\n".join(f"| {label} | {value:.3f} |" for label, value in values if math.isfinite(value))
+    card = f"""# The {spec.dataset} judge ({spec.version})
 
-`{WEIGHTS_FILE}`: a segmentation U-Net for scenes of the `streets` renderer at 64x128 and the 19
-evaluation classes of Cityscapes; it is what `mIoU` asks. It knows rendered scenes only
-and says nothing about photographs.
+`{spec.weights_file}`: a segmentation U-Net for scenes of the `{spec.dataset}` renderer at {height}x{width} and its
+{len(spec.evaluated)} evaluated classes; it is what `mIoU` asks. It knows rendered scenes only and says nothing about
+photographs.
 
 - Data: {settings["scenes"]} rendered training scenes; {val_scenes} other scenes for validation. No real images.
 - Training: {settings["steps"]} steps of {settings["batch_size"]} scenes, AdamW, cosine rate, class-weighted
@@ -261,6 +274,8 @@ and says nothing about photographs.
 - Seed {settings["seed"]}; {seconds:.0f} s on {device.type} ({machine}), PyTorch {torch.__version__}.
 - mIoU on the validation scenes, dataset level: **{float(np.nanmean(iou)):.4f}**.
 - Licence: Apache-2.0, as the project.
+
+Classes that occur in the validation scenes:
 
 | label id | IoU |
 |---|---|

@@ -1,12 +1,13 @@
-"""The embedded judge: a small segmentation network for the rendered `streets` scenes.
+"""The embedded judges: small segmentation networks for the scenes that the project renders.
 
 A U-Net that works on 2x2 blocks of pixels: the picture enters as 12 channels at half resolution and every block
-leaves with 4 x 19 logits, so thin poles and signs keep their own pixels while no convolution runs at full resolution
-(about 4 ms a picture of 64x128 on one CPU core).
+leaves with 4 logits a class, so thin poles and signs keep their own pixels while no convolution runs at full
+resolution (about 4 ms a picture of 64x128 on one CPU core).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,14 +17,36 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from metrics.base import MetricError
-from metrics.judges.classes import CLASSES, EVALUATED_IDS
+from metrics.judges.classes import EVALUATED_IDS, STUFF_IDS
 from metrics.weights import find_weights, sha256_of
 
-#: (height, width) of the pictures the judge is trained on, and works at.
-JUDGED_SIZE = (64, 128)
-WEIGHTS_FILE = "streets_judge.safetensors"
-_WIDTHS = (32, 64, 96, 128)
 _BLOCK = 2  # side of the pixel block that is one position of the network
+
+
+@dataclass(frozen=True)
+class JudgeSpec:
+    """What one embedded judge is: its data set and version, the (height, width) of the pictures that it is trained on
+    and works at, the label ids that it answers with, and the channels of its levels."""
+
+    dataset: str
+    version: str
+    size: tuple[int, int]
+    evaluated: tuple[int, ...]
+    widths: tuple[int, ...]
+
+    @property
+    def weights_file(self) -> str:
+        return f"{self.dataset}_judge.safetensors"
+
+
+SPECS: dict[str, JudgeSpec] = {
+    spec.dataset: spec
+    for spec in (
+        JudgeSpec("streets", "streets-v1", (64, 128), EVALUATED_IDS, (32, 64, 96, 128)),
+        JudgeSpec("stuff", "stuff-v1", (64, 64), STUFF_IDS, (48, 64, 96, 128)),
+    )
+}
+"""The embedded judges by data set."""
 
 
 def to_blocks(pixels: Tensor) -> Tensor:
@@ -72,19 +95,21 @@ class Down(nn.Module):
         return torch.relu(x + self.second(torch.relu(self.first(x))))
 
 
-class StreetsNet(nn.Module):
-    """The judge's network: pictures (B, 3, H, W) in [0, 1] -> logits in blocks (B, H/2, W/2, 4, 19).
+class JudgeNet(nn.Module):
+    """A judge's network: pictures (B, 3, H, W) in [0, 1] -> logits in blocks (B, H/2, W/2, 4, C).
 
-    H and W must be multiples of 16. `from_blocks` turns the logits into (B, 19, H, W).
+    H and W must be multiples of 16. `from_blocks` turns the logits into (B, C, H, W).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spec: JudgeSpec) -> None:
         super().__init__()
-        self.stem = ConvNorm(3 * _BLOCK**2, _WIDTHS[0])
-        self.down = nn.ModuleList(Down(a, b) for a, b in pairwise(_WIDTHS))
-        self.middle = ConvNorm(_WIDTHS[-1], _WIDTHS[-1])
-        self.up = nn.ModuleList(ConvNorm(a + b, a) for a, b in pairwise(_WIDTHS))
-        self.head = nn.Conv2d(_WIDTHS[0], CLASSES * _BLOCK**2, 1)
+        widths = spec.widths
+        self.classes = len(spec.evaluated)
+        self.stem = ConvNorm(3 * _BLOCK**2, widths[0])
+        self.down = nn.ModuleList(Down(a, b) for a, b in pairwise(widths))
+        self.middle = ConvNorm(widths[-1], widths[-1])
+        self.up = nn.ModuleList(ConvNorm(a + b, a) for a, b in pairwise(widths))
+        self.head = nn.Conv2d(widths[0], self.classes * _BLOCK**2, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         # A permuted view of contiguous blocks is a channels-last tensor: the fast layout on CPU and GPU.
@@ -98,9 +123,9 @@ class StreetsNet(nn.Module):
             x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
             x = torch.relu(up(torch.cat([skip, x], dim=1)))
         logits = self.head(x).permute(0, 2, 3, 1)
-        return logits.reshape(*logits.shape[:3], _BLOCK**2, CLASSES)
+        return logits.reshape(*logits.shape[:3], _BLOCK**2, self.classes)
 
-    def fuse(self) -> StreetsNet:
+    def fuse(self) -> JudgeNet:
         """Fold all normalisations, in place; the result is an evaluation network with the shipped file's keys."""
         for module in self.modules():
             if isinstance(module, ConvNorm):
@@ -108,53 +133,58 @@ class StreetsNet(nn.Module):
         return self.eval()
 
 
-class StreetsJudge:
-    """The trained judge. `predict` gives label ids of the Cityscapes 35-id space, restricted to the 19 evaluated."""
+class EmbeddedJudge:
+    """A trained judge. `predict` gives label ids of the data set, restricted to the evaluated ones."""
 
-    name = "streets-v1"
-    size = JUDGED_SIZE
     gpu_batch = 64
 
-    def __init__(self, weights: Path, device: torch.device) -> None:
-        """Load a file written by `metrics.judges.train_streets`; MetricError if it is not one."""
+    def __init__(self, spec: JudgeSpec, weights: Path, device: torch.device) -> None:
+        """Load a file written by `metrics.judges.train_embedded`; MetricError if it is not one."""
+        self.spec = spec
         self.device = device
         self.sha256 = sha256_of(weights)
-        network = StreetsNet().fuse()
+        network = JudgeNet(spec).fuse()
         try:
             with safe_open(weights, framework="pt") as file:
                 network.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})  # noqa: SIM118
         except (SafetensorError, RuntimeError, OSError) as error:
             raise MetricError(
-                f"{weights} does not hold the streets judge ({str(error).splitlines()[0]}); reinstall the package, "
-                "or train the judge again with metrics.judges.train_streets"
+                f"{weights} does not hold the {spec.dataset} judge ({str(error).splitlines()[0]}); reinstall the "
+                f"package, or train it again: bench train judge --dataset {spec.dataset}"
             ) from error
         self._network = network.to(device).to(memory_format=torch.channels_last)
-        self._label_ids = torch.tensor(EVALUATED_IDS, dtype=torch.uint8, device=device)
+        self._label_ids = torch.tensor(spec.evaluated, dtype=torch.uint8, device=device)
 
     @property
     def protocol(self) -> str:
         """The judge's version and the size at which it sees pictures."""
-        return f"{self.name}@{self.size[0]}x{self.size[1]}"
+        return "{}@{}x{}".format(self.spec.version, *self.spec.size)
+
+    @property
+    def evaluated(self) -> tuple[int, ...]:
+        """The label ids that it answers with."""
+        return self.spec.evaluated
 
     @classmethod
-    def load(cls, weights_dir: Path | None, device: torch.device) -> StreetsJudge:
-        """The judge from `weights_dir` if it holds one, else the package's."""
-        remedy = "Train it with metrics.judges.train_streets, or reinstall the package."
-        return cls(find_weights(WEIGHTS_FILE, weights_dir, remedy), device)
+    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device) -> EmbeddedJudge:
+        """A data set's judge from `weights_dir` if it holds one, else the user's, else the package's."""
+        spec = SPECS[dataset]
+        remedy = f"Train it with: bench train judge --dataset {dataset}"
+        return cls(spec, find_weights(spec.weights_file, weights_dir, remedy), device)
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, on the judge's device.
 
-        Pictures of another size than 64x128 are brought to it with an antialiased bilinear filter, and the logits
+        Pictures of another size than the judge's are brought to it with an antialiased bilinear filter, and the logits
         back to the pictures' size, because the network knows its objects at that size only.
         """
         size = tuple(images.shape[-2:])
         images = images.to(self.device)
-        if size == JUDGED_SIZE:
-            # argmax before unpacking: 19 times less to move
+        if size == self.spec.size:
+            # argmax before unpacking: as many times less to move as there are classes
             blocks = self._network(images).argmax(dim=-1, keepdim=True)
             return self._label_ids[from_blocks(blocks).squeeze(1)]
-        images = nn.functional.interpolate(images, JUDGED_SIZE, mode="bilinear", antialias=True)
+        images = nn.functional.interpolate(images, self.spec.size, mode="bilinear", antialias=True)
         logits = from_blocks(self._network(images))
         return self._label_ids[nn.functional.interpolate(logits, size, mode="bilinear").argmax(dim=1)]

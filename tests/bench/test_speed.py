@@ -1,0 +1,170 @@
+"""`bench speed` on a network so small that it takes seconds: what is compared is the same work, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from bench.errors import UsageError
+from bench.speed.quality import (
+    QualityRequest,
+    _check,
+    against_reference,
+    as_markdown,
+    plot_quality,
+    quality_table,
+    scenes_of,
+)
+from bench.speed.report import provenance, write_report
+from bench.speed.sampling import measure_sampling
+from bench.speed.sizes import CHANNELS, SIZES, Size, named_size
+from bench.speed.timing import Timing, count_flops, interleaved, matmul_peak, peak_memory
+from bench.speed.training import PlainTraining, measure_training, random_scene
+from methods.diffusion.samplers import SAMPLERS
+from methods.diffusion.unet import UNetConfig
+
+CPU = torch.device("cpu")
+TINY = Size(
+    "tiny",
+    UNetConfig(map_channels=CHANNELS, width=8, multipliers=(1, 2), blocks=1, attention_factors=(2,), head_channels=8,
+               spade_hidden=4, groups=4),
+    16, 32, steps=2, updates=1, repeats=1,
+)  # fmt: skip
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def test_variants_run_in_turn() -> None:
+    order: list[str] = []
+
+    def variant(name: str) -> Callable[[], None]:
+        return lambda: order.append(name)
+
+    timings = interleaved({"a": variant("a"), "b": variant("b")}, 3, CPU)
+    assert order == ["a", "b"] * 3
+    assert [len(t.runs) for t in timings.values()] == [3, 3]
+    assert Timing((3.0, 1.0, 2.0)).median == 2.0
+    assert peak_memory(lambda: order.append("memory"), CPU) is None
+    assert order[-1] == "memory"
+
+
+def test_operations_are_counted_and_the_peak_is_positive() -> None:
+    left, right = torch.empty(8, 16, device="meta"), torch.empty(16, 4, device="meta")
+    assert count_flops(lambda: left @ right) == 2 * 8 * 16 * 4
+    assert matmul_peak(CPU, torch.float32) > 1e8
+
+
+def test_sampling_compares_the_same_pictures(tmp_path: Path) -> None:
+    measured = measure_sampling(TINY, CPU, 2, 1, quiet)
+    rows = {row["variant"]: row for row in measured["rows"]}
+    assert list(rows) == [
+        "published, batch 1", "ours, batch 1", "published, batch 4", "ours, batch 4", "ours, batch 8",
+    ]  # fmt: skip
+    for row in rows.values():
+        assert row["ms_per_step_min"] <= row["ms_per_step"] <= row["ms_per_step_max"]
+        assert row["share_of_matmul_peak"] > 0
+        assert row["s_per_image"]["1000"] > row["s_per_image"]["25"]
+    assert rows["ours, batch 1"]["gflop_per_step"] < rows["published, batch 1"]["gflop_per_step"]
+    assert rows["ours, batch 8"]["gflop_per_step"] == pytest.approx(8 * rows["ours, batch 1"]["gflop_per_step"])
+    errors = measured["relative_error_against_float32"]
+    assert errors["float32"] < 1e-5 < errors["float16"] < errors["bfloat16"] < 0.1
+    json_file, table = write_report("sampling", measured, provenance(TINY, CPU), tmp_path)
+    assert json.loads(json_file.read_text())["provenance"]["threads"] == torch.get_num_threads()
+    assert "ours, batch 8" in table.read_text()
+
+
+def test_training_compares_one_update_with_one_update(tmp_path: Path) -> None:
+    measured = measure_training(TINY, CPU, 1, 1, quiet)
+    assert [row["variant"] for row in measured["rows"]] == ["plain", "ours"]
+    assert measured["ratios"]["ours against plain"] > 0
+    assert len(write_report("training", measured, provenance(TINY, CPU), tmp_path)) == 2
+
+
+def test_the_plain_loop_learns() -> None:
+    plain, scene = PlainTraining(TINY, CPU), random_scene(TINY)
+    losses = [plain.step(scene, torch.Generator().manual_seed(0)) for _ in range(8)]
+    assert losses[-1] < losses[0]
+
+
+def test_sizes_are_the_papers_and_one_for_any_machine() -> None:
+    assert (SIZES["paper"].height, SIZES["paper"].width, SIZES["paper"].network) == (256, 512, UNetConfig())
+    with pytest.raises(UsageError, match="did you mean 'paper'"):
+        named_size("papr")
+
+
+def request(tmp_path: Path, **changes: object) -> QualityRequest:
+    given = {"method": "gesco", "samplers": None, "steps": (5, 10), "psnrs": (100.0,), "scenes": 200, "budget": 4000}
+    rest = {"dataset": "streets", "split": "auto", "device": "cpu", "jobs": 1, "batch_size": 8, "out": tmp_path}
+    return QualityRequest(**{**given, **rest, **changes})  # type: ignore[arg-type]
+
+
+def test_rows_of_many_steps_get_fewer_scenes(tmp_path: Path) -> None:
+    asked = request(tmp_path)
+    assert [scenes_of(asked, n) for n in (5, 25, 100, 1000)] == [200, 160, 40, 8]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"method": "smis"}, "no diffusion method"),
+        ({"method": "gesco:steps=5"}, "fixes sampler or steps"),
+        ({"method": "gesko"}, "did you mean 'gesco'"),
+        ({"samplers": ("dimm",)}, "did you mean 'ddim'"),
+        ({"steps": ()}, "check --steps"),
+    ],
+)
+def test_impossible_requests_are_named(tmp_path: Path, changes: dict, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        _check(request(tmp_path, **changes))
+    assert _check(request(tmp_path)) == tuple(SAMPLERS)
+
+
+def rows(values: dict[tuple[str, int, int], tuple[float, float]]) -> pd.DataFrame:
+    """Tidy rows for (sampler, steps, scenes) -> (mIoU, FID)."""
+    return pd.DataFrame(
+        [
+            {"psnr": 100.0, "sampler": s, "steps": n, "scenes": count, "metric": metric, "value": value}
+            for (s, n, count), (miou, fid) in values.items()
+            for metric, value in (("mIoU", miou), ("FID[lite0]", fid), ("seconds", n / 100), ("bits", 5.0))
+        ]
+    )
+
+
+def test_the_table_has_a_row_for_each_sampler_and_number_of_steps(tmp_path: Path) -> None:
+    table = quality_table(
+        rows(
+            {
+                ("ancestral", 1000, 50): (0.80, 100.0),
+                ("unipc", 10, 50): (0.79, 101.0),
+                ("unipc", 5, 50): (0.70, 99.0),
+                ("ddim", 10, 200): (0.90, 90.0),
+            }
+        )
+    )
+    assert list(zip(table["sampler"], table["steps"], table["scenes"], strict=True)) == [
+        ("ancestral", 1000, 50), ("unipc", 5, 50), ("unipc", 10, 50), ("ddim", 10, 200),
+    ]  # fmt: skip
+    (line,) = against_reference(table)
+    assert line.endswith("or better: unipc 10.")  # 5 steps lose mIoU; ddim was run on other scenes
+    facts = {
+        "commit": "abc",
+        "dirty": False,
+        "devices": ["cpu"],
+        "cpu": "a processor",
+        "command": "bench speed quality",
+    }
+    text = as_markdown(table, request(tmp_path), facts)
+    assert "| 100 | unipc | 10 | 50 | 0.790 | - | 101.0 | - | 0.10 |" in text
+    assert plot_quality(table).startswith(b"\x89PNG")
+
+
+def test_without_the_reference_nothing_is_compared() -> None:
+    (line,) = against_reference(quality_table(rows({("ddim", 5, 10): (0.5, 200.0)})))
+    assert "was not run" in line

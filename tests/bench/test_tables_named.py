@@ -1,0 +1,105 @@
+"""The tables known by a word: COCO-Stuff at one PSNR, the ablation, the costs, objects and depth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Answer
+from table_frames import at10, frame
+
+from bench.errors import UsageError
+from bench.tables import named_tables, render
+
+Cli = Callable[..., Answer]
+ROOT = Path(__file__).parents[2]
+
+
+def rows_of(text: str) -> list[list[str]]:
+    return [[c.strip() for c in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+
+
+def test_coco_is_every_method_by_metric_at_one_psnr() -> None:
+    parts = [
+        at10({"gesco": 0.4, "spade": 0.3}, dataset="stuff"),
+        at10({"gesco": 0.6, "spade": 0.7}, dataset="stuff", metric="LPIPS", higher_is_better=False),
+        at10({"gesco": 90.0}, dataset="stuff", metric="FID[lite0]", higher_is_better=False),
+        frame({("gesco", 5.0, 0): (0.1, None)}, dataset="stuff"),
+        at10({"gesco": 0.9}),  # streets
+    ]
+    found = rows_of(render(named_tables(pd.concat(parts), "coco", 10.0), "md"))
+    assert found[0] == ["method", "mIoU ↑", "LPIPS ↓", "FID[lite0] ↓"]
+    assert found[2:] == [
+        ["gesco", "**0.400** (1)", "**0.600** (1)", "90.00"],
+        ["spade", "0.300 (2)", "0.700 (2)", "-"],
+    ]
+
+
+def test_what_a_table_lacks_is_said_with_the_command_that_computes_it() -> None:
+    streets = at10({"gesco": 0.4})
+    with pytest.raises(UsageError, match=r"no COCO-Stuff scenes; run `bench run --datasets stuff`"):
+        named_tables(streets, "coco", 10.0)
+    with pytest.raises(UsageError, match=r"none of the table's methods at PSNR 5, only at PSNR 10"):
+        named_tables(streets.assign(dataset="stuff"), "coco", 5.0)
+    with pytest.raises(UsageError, match=r"`bench ablate fds --psnr 10` computes them"):
+        named_tables(at10({"smis": 0.4}), "ablation", 10.0)
+    with pytest.raises(UsageError, match=r"these results have no metrics of depth; "):
+        named_tables(streets, "depth", 10.0)
+    with pytest.raises(UsageError, match=r"unknown metric 'LPIPS'.*`bench run --metrics LPIPS` computes LPIPS"):
+        named_tables(streets, "LPIPS", 10.0)
+
+
+def test_the_ablation_has_all_arms_and_says_what_was_not_run() -> None:
+    rows = pd.concat(
+        [
+            at10({"sdm": 0.7, "gesco": 0.3}, metric="LPIPS", higher_is_better=False),
+            at10({"sdm": 0.2, "gesco": 0.8}),
+        ]
+    )
+    text = render(named_tables(rows, "ablation", 10.0), "md")
+    found = rows_of(text)
+    assert found[0] == ["FDS", "noisy training", "classes sent", "method", "LPIPS ↓", "mIoU ↑"]
+    assert found[2] == ["✗", "✗", "all", "sdm", "0.700 (2)", "0.200 (2)"]
+    assert found[4] == ["✗", "✓", "present", "gesco-nofds", "-", "-"]
+    assert found[6] == ["✓", "✓", "present", "gesco", "**0.300** (1)", "**0.800** (1)"]
+    assert found[7][1] == "✓ behind FDS"
+    published = rows_of(render(named_tables(rows, "ablation", 10.0), "md", published=True))
+    assert ["✗", "✗", "all", "sdm", "mIoU ↑", "0.200", "noise", ""] in published  # Table 5's, not Table 1's 0.297
+    assert ["✗", "✓", "present", "gesco-nofds", "mIoU ↑", "", "0.613", ""] in published
+    assert render(named_tables(rows, "ablation", 10.0), "latex").count(r"\checkmark") == 6
+
+
+def test_bits_are_put_in_relation_to_pixels_and_to_the_full_image() -> None:
+    rows = pd.concat(
+        [
+            at10({"full_image": 16384.0, "gesco": 4096.0}, metric="bits", higher_is_better=False),
+            at10({"full_image": 100.0, "gesco": 450.0}, metric="channel_uses", higher_is_better=False),
+        ]
+    )
+    found = rows_of(render(named_tables(rows, "bits", 10.0), "md"))
+    assert found[0] == ["method", "bits ↓", "bits/pixel", "vs full image, %", "channel uses ↓", "vs full image, %"]
+    assert found[2] == ["full_image", "16,384 (2)", "2.000", "0.00", "**100.0** (1)", "0.0"]
+    assert found[3] == ["gesco", "**4,096** (1)", "0.500", "-75.00", "450.0 (2)", "350.0"]
+
+
+def test_a_family_of_metrics_has_a_table_each() -> None:
+    rows = pd.concat(
+        [at10({"a": 0.5}, metric="depth[AbsRel]"), at10({"a": 0.7}, metric="RMSE"), at10({"a": 0.1}, metric="LPIPS")]
+    )
+    headings = [table.label_headings[0] for table in named_tables(rows, "depth", 10.0)]
+    assert headings == ["RMSE ↑", "depth[AbsRel] ↑"]
+
+
+@pytest.mark.parametrize("style", ["text", "md", "csv", "latex", "html"])
+def test_committed_results_print_in_every_format_in_under_five_seconds(cli: Cli, style: str) -> None:
+    start = time.process_time()
+    for what in ("mIoU", "LPIPS", "FID", "bits"):
+        answer = cli("table", what, "--out", str(ROOT / "results"), "--format", style)
+        assert answer.code == 0, answer.err
+        assert "gesco" in answer.out
+        answer = cli("table", what, "--out", str(ROOT / "results"), "--format", style, "--published")
+        assert answer.code == 0, answer.err
+    assert time.process_time() - start < 8 * 5
