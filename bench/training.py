@@ -97,11 +97,12 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
     context = MethodContext(
         source.name, source.label_space, source.height, source.width, request.profile, request.device
     )
+    code = code_provenance()  # now: the code that runs; the tree may have moved on when the training ends
     task = _task(request, context)
-    scenes = _scenes(request, "train", request.scenes)
     steps = task.steps = request.steps or task.steps  # a task's learning rates may depend on it
     pace = PACES.get(request.profile, PACES["embedded"])
     validation, validate_every = _validation(request, task, pace, report)
+    scenes = _scenes(request, "train", request.scenes)
     run = TrainingRun(
         request.out,
         steps,
@@ -132,7 +133,7 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
         "recipe": task.recipe(),
         "device": torch.cuda.get_device_name(request.device) if request.device.type == "cuda" else cpu_name(),
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "code": code_provenance(),
+        "code": code,
         "licence": f"that of {source.name}" if isinstance(source, FolderSource) else "Apache-2.0",
     }
     path = request.weights_dir / weights_name(request.target, context)

@@ -125,8 +125,8 @@ def _whereabouts(name: str, config: Config) -> tuple[str, str, str]:
     from bench.scenes.base import DataError
     from bench.scenes.folder import FolderSource
     from bench.scenes.registry import DATASETS
-    from bench.scenes.roots import environment_variable, find_root
     from bench.scenes.rendered import DEFAULT_SCENES
+    from bench.scenes.roots import environment_variable, find_root
 
     section = config.data.get(name)
     kind, size = DATASETS[name], section.size if section else None

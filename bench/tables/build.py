@@ -119,12 +119,11 @@ def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str) -> T
         SPREAD_NOTE,
         "Columns: PSNR in dB.",
         *noise_notes([data], [e for column in by_column for e in column]),
-        *([explained([data])] if len(methods) > 1 else []),
     ]
+    rank_note = explained([data]) if len(methods) > 1 else ""
     heading = f"{data.metric} {arrow(data.higher_is_better)}"
-    return Table(
-        (heading,), columns, table_rows, scene_set_name(rows), scene_set_title(rows), key, tuple(notes), PAPER_TABLES
-    )
+    scenes, title = scene_set_name(rows), scene_set_title(rows)
+    return Table((heading,), columns, table_rows, scenes, title, key, tuple(notes), rank_note, PAPER_TABLES)
 
 
 def arms_tables(
@@ -188,8 +187,8 @@ def _arms_table(
         f"Protocols: {'; '.join(f'{d.metric}: {d.protocol}' for d in found)}.",
         SPREAD_NOTE,
         *noise_notes(found, [e for column in by_column for e in column]),
-        *([explained(found)] if len(arms) > 1 else []),
         *([f"Not in these results: {', '.join(lacking)}."] if lacking else []),
     ]
     key = f"{scenes.dataset}-{scenes.split}-{scenes.size}"
-    return Table(headings, tuple(columns), table_rows, scenes, title, key, tuple(notes), across="metric")
+    rank_note = explained(found) if len(arms) > 1 else ""
+    return Table(headings, tuple(columns), table_rows, scenes, title, key, tuple(notes), rank_note, across="metric")

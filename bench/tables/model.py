@@ -26,17 +26,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Column:
-    """One metric at one PSNR (None for what does not depend on the channel), and how its numbers print.
-
-    `ranked` is False for numbers of which neither more nor less is better, or that only restate another column.
-    """
+    """One metric at one PSNR (None for what does not depend on the channel), and how its numbers print."""
 
     heading: str
     metric: str
     higher_is_better: bool
     psnr: float | None
     decimals: int
-    ranked: bool = True
 
     def number(self, value: float) -> str:
         """A value as printed."""
@@ -68,8 +64,8 @@ class SceneSetName:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows by columns about one set of scenes. `key` is a name for files; `notes` are the sentences of the caption;
-    `paper_tables` says where the paper has values for it."""
+    """Rows by columns about one set of scenes. `key` is a name for files; `notes` are the sentences of the caption, and
+    `rank_note` the one on what the ranks rest on; `paper_tables` says where the paper has values for it."""
 
     label_headings: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -78,6 +74,7 @@ class Table:
     title: str
     key: str
     notes: tuple[str, ...]
+    rank_note: str = ""
     paper_tables: tuple[str, ...] = ()
     #: What the columns of one table differ in, for the published values beside them: "PSNR" or "metric".
     across: str = "PSNR"
@@ -85,7 +82,7 @@ class Table:
     @property
     def caption(self) -> str:
         """All notes as one text."""
-        return " ".join(self.notes)
+        return " ".join([*self.notes, *([self.rank_note] if self.rank_note else [])])
 
     def marked(self, row: Row, position: int) -> bool:
         """Whether an entry is among the best of its column."""

@@ -60,28 +60,30 @@ def _bits_table(frame: pd.DataFrame, rows: pd.DataFrame) -> Table:
     columns: list[Column] = []
     by_column: list[list[Entry | None]] = []
 
-    def add(heading: str, metric: str, values: list[Entry | None], ranked_column: bool) -> None:
+    def add(heading: str, metric: str, values: list[Entry | None]) -> None:
         decimals = decimals_for([e.value for e in values if e])
-        columns.append(Column(heading, metric, False, None, decimals, ranked_column))
+        columns.append(Column(heading, metric, False, None, decimals))
         by_column.append(values)
 
     for data, heading in zip(found, ("bits ↓", "channel uses ↓"), strict=True):
         entries = ranked(data, keys, 0)
-        add(heading, data.metric, entries, True)
+        add(heading, data.metric, entries)
         if data.metric == "bits":
-            add("bits/pixel", "bits_per_pixel", [e and Entry(e.value / (height * width)) for e in entries], False)
+            add("bits/pixel", "bits_per_pixel", [e and Entry(e.value / (height * width)) for e in entries])
         if BASELINE in methods and (base := entries[methods.index(BASELINE)]):
             change = [e and Entry(100 * (e.value / base.value - 1)) for e in entries]
-            add("vs full image, %", f"{data.metric}_change_percent", change, False)
+            add("vs full image, %", f"{data.metric}_change_percent", change)
     notes = (
         f"What a scene costs, mean ± spread over scenes, on {scene_set_title(rows)}.",
         *(f"{d.metric}: {d.protocol}." for d in found),
-        explained(found) if len(methods) > 1 else "",
     )
+    rank_note = explained(found) if len(methods) > 1 else ""
     table_rows = tuple(Row(m, (m,), tuple(c[k] for c in by_column)) for k, m in enumerate(methods))
     scenes, title = scene_set_name(rows), scene_set_title(rows)
-    return Table(("method",), tuple(columns), table_rows, scenes, title, f"{scenes.dataset}-bits",
-                 tuple(n for n in notes if n), ("text 4.2",), across="metric")  # fmt: skip
+    return Table(
+        ("method",), tuple(columns), table_rows, scenes, title, f"{scenes.dataset}-bits", notes, rank_note,
+        ("text 4.2",), across="metric",
+    )  # fmt: skip
 
 
 def _in_family(metric: str, word: str) -> bool:
