@@ -80,7 +80,8 @@ _ALL = (
     ),
     Ablation(
         "codec",
-        "bits of the digital payload, and quality behind it, by codec of the image and of the maps",
+        "bits of the digital payload, and quality behind it, by codec of the image and of the maps (behind lossless "
+        "ones a method's pictures differ in the receiver's random numbers only)",
         ("method", "codec"),
         tuple(
             Arm((method, codec), f"{method}:codec={codec}") for method, codecs in CODECS.items() for codec in codecs

@@ -19,7 +19,7 @@ WHAT = (
 def ablate(
     what: Annotated[str, typer.Argument(help=WHAT)],
     psnr: Annotated[float, typer.Option(help="PSNR in dB of the channel; the paper's Table 5 is at 10.")] = 10.0,
-    dataset: Annotated[str | None, typer.Option(help="The data set; without it the first of bench.toml.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="The data set; without it those of bench.toml.")] = None,
     scenes: Annotated[int | None, typer.Option(help="Scenes a cell.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of a run: its cache is used, and added to.")] = None,

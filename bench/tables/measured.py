@@ -42,7 +42,10 @@ class Basis(Enum):
         "the score itself (the same `bench run` again adds them)"
     )
     SPREAD = "independent normal distributions with the ± as standard error, because it has no per-scene values"
-    NONE = "nothing but the printed values: no ties are known"
+    NONE = (
+        "nothing but the printed values: no ties are known (a bootstrap takes per-scene values of "
+        f"{FEWEST_SCENES} scenes or more)"
+    )
 
 
 @dataclass(frozen=True)

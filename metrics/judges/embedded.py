@@ -26,13 +26,15 @@ _BLOCK = 2  # side of the pixel block that is one position of the network
 @dataclass(frozen=True)
 class JudgeSpec:
     """What one embedded judge is: its data set and version, the (height, width) of the pictures that it is trained on
-    and works at, the label ids that it answers with, and the channels of its levels."""
+    and works at, the label ids that it answers with, and the channels of its levels. Under `sparse` every training step
+    looks at one pixel of each 2x2 block, drawn anew: of many classes the logits cost more than the rest."""
 
     dataset: str
     version: str
     size: tuple[int, int]
     evaluated: tuple[int, ...]
     widths: tuple[int, ...]
+    sparse: bool
 
     @property
     def weights_file(self) -> str:
@@ -42,8 +44,8 @@ class JudgeSpec:
 SPECS: dict[str, JudgeSpec] = {
     spec.dataset: spec
     for spec in (
-        JudgeSpec("streets", "streets-v1", (64, 128), EVALUATED_IDS, (32, 64, 96, 128)),
-        JudgeSpec("stuff", "stuff-v1", (64, 64), STUFF_IDS, (48, 64, 96, 128)),
+        JudgeSpec("streets", "streets-v1", (64, 128), EVALUATED_IDS, (32, 64, 96, 128), False),
+        JudgeSpec("stuff", "stuff-v1", (64, 64), STUFF_IDS, (48, 64, 96, 128), True),
     )
 }
 """The embedded judges by data set."""
@@ -98,7 +100,8 @@ class Down(nn.Module):
 class JudgeNet(nn.Module):
     """A judge's network: pictures (B, 3, H, W) in [0, 1] -> logits in blocks (B, H/2, W/2, 4, C).
 
-    H and W must be multiples of 16. `from_blocks` turns the logits into (B, C, H, W).
+    H and W must be multiples of 16. `from_blocks` turns the logits into (B, C, H, W). With `corner`, 0..3, only the
+    logits of that pixel of each block are made: (B, H/2, W/2, 1, C).
     """
 
     def __init__(self, spec: JudgeSpec) -> None:
@@ -111,7 +114,7 @@ class JudgeNet(nn.Module):
         self.up = nn.ModuleList(ConvNorm(a + b, a) for a, b in pairwise(widths))
         self.head = nn.Conv2d(widths[0], self.classes * _BLOCK**2, 1)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, corner: int | None = None) -> Tensor:
         # A permuted view of contiguous blocks is a channels-last tensor: the fast layout on CPU and GPU.
         x = torch.relu(self.stem(to_blocks(images * 2 - 1).permute(0, 3, 1, 2)))
         skips = []
@@ -122,8 +125,12 @@ class JudgeNet(nn.Module):
         for up, skip in zip(reversed(self.up), reversed(skips), strict=True):
             x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
             x = torch.relu(up(torch.cat([skip, x], dim=1)))
-        logits = self.head(x).permute(0, 2, 3, 1)
-        return logits.reshape(*logits.shape[:3], _BLOCK**2, self.classes)
+        if corner is None:
+            logits = self.head(x)
+        else:
+            rows = slice(corner * self.classes, (corner + 1) * self.classes)
+            logits = nn.functional.conv2d(x, self.head.weight[rows], self.head.get_parameter("bias")[rows])
+        return logits.permute(0, 2, 3, 1).unflatten(3, (-1, self.classes))
 
     def fuse(self) -> JudgeNet:
         """Fold all normalisations, in place; the result is an evaluation network with the shipped file's keys."""

@@ -94,9 +94,11 @@ def train_judge(
         images, targets = augment(
             batch.image, torch.from_numpy(train_ids(batch.labels, spec.evaluated)).long(), generator
         )
+        corner = int(torch.randint(4, (), generator=generator)) if spec.sparse else None
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            logits = network(images.to(device))
-        loss = loss_of(logits.float().flatten(0, -2), to_blocks(targets).reshape(-1).to(device))
+            logits = network(images.to(device), corner)
+        truth = to_blocks(targets) if corner is None else to_blocks(targets)[..., corner]
+        loss = loss_of(logits.float().flatten(0, -2), truth.flatten().to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)

@@ -208,7 +208,9 @@ def test_rows_are_tidy_and_say_where_they_come_from(cli: Cli, fakes: Path) -> No
 
 def test_draws_that_need_the_arrays_are_kept_with_the_results_and_nowhere_else(cli: Cli, fakes: Path) -> None:
     both = "fake_pixels,fake_pixels:gain=0.9"
-    answer = cli("run", "--methods", both, "--metrics", "FakeMSE,FakeRatio", "--psnr", "10", "--out", "o")
+    answer = cli(
+        "run", "--methods", both, "--metrics", "FakeMSE,FakeRatio", "--psnr", "10", "--scenes", "6", "--out", "o"
+    )
     assert answer.code == 0, answer.err
     assert DRAWS not in read_results(fakes / "o")[0]
     assert DRAWS not in (fakes / "o" / "results.csv").read_text().splitlines()[-1]

@@ -121,9 +121,13 @@ def test_a_missing_scene_makes_no_ties_up() -> None:
     assert "no ties are known" in caption(rows, "X")
 
 
-def test_one_scene_tells_nothing_apart() -> None:
-    rows = per_scene({"a": [0.5], "b": [0.4]}, metric="X")
-    assert "no ties are known" in caption(rows, "X")
+def test_five_scenes_tell_nothing_apart() -> None:
+    """All five differences have one sign in 1 of 16 pairs of equal methods, and then every resample has it."""
+    five, six = ({"a": SCENES[:n], "b": SCENES[:n] - 0.1} for n in (5, 6))
+    assert "no ties are known (a bootstrap takes per-scene values of 6 scenes or more)" in caption(
+        per_scene(five, metric="X"), "X"
+    )
+    assert "a paired bootstrap over scenes" in caption(per_scene(six, metric="X"), "X")
 
 
 def test_columns_are_ranked_each_on_their_own() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -74,6 +75,32 @@ def test_folding_the_normalisation_changes_no_logit():
     with torch.no_grad():
         expected = network.eval()(pictures)
         torch.testing.assert_close(network.fuse()(pictures), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_one_corner_of_each_block_gives_its_part_of_all_logits():
+    torch.manual_seed(0)
+    network = JudgeNet(SPECS["stuff"]).eval()
+    pictures = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        whole = network(pictures)
+        assert whole.shape == (2, 16, 16, 4, 182)
+        for corner in range(4):
+            part = network(pictures, corner)
+            torch.testing.assert_close(part, whole[..., corner : corner + 1, :], atol=1e-5, rtol=1e-5)
+
+
+def test_sparse_training_sees_every_corner(tmp_path):
+    """A pixel's class is learnt although each step looks at a quarter of the pixels."""
+    spec = replace(STREETS, sparse=True)
+    miou = train_embedded.train_judge(
+        spec, Chequers(16, 1), Chequers(4, 2), tmp_path / "j.safetensors", steps=80, batch_size=4, seed=1,
+        checkpoint_dir=tmp_path, log=lambda line: None,
+    )  # fmt: skip
+    val = Chequers(4, 2)
+    right = EmbeddedJudge(spec, tmp_path / "j.safetensors", CPU).predict(val.image) == val.labels
+    corners = to_blocks(right.float())[to_blocks(val.labels)[..., 0] != 0].mean(dim=0)
+    assert corners.min() > 0.8
+    assert miou > 0.5
 
 
 def test_training_learns_and_the_written_file_is_what_was_scored(tmp_path):
