@@ -18,7 +18,7 @@ def train(
     scenes: Annotated[
         int | None, typer.Option(min=1, help="Scenes of the train split to use; without it all, or 6000 of streets.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Checkpoints and logs; without it runs/train/METHOD.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Checkpoints and logs; without it runs/train/METHOD-DATASET.")] = None,
     weights_dir: Annotated[
         Path | None, typer.Option(help="Where the weights go; without it the folder where `bench run` looks first.")
     ] = None,
@@ -79,7 +79,7 @@ def train(
         target=method,
         source=open_dataset(dataset, root, data.size, data.root, data.resize),
         scenes=scenes,
-        out=out or Path("runs/train") / method,
+        out=out or Path("runs/train") / f"{method}-{dataset}",
         weights_dir=weights_dir or user_weights_dir(),
         profile=profile,
         device=chosen,
