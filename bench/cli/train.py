@@ -18,7 +18,9 @@ def train(
     scenes: Annotated[
         int | None, typer.Option(min=1, help="Scenes of the train split to use; without it all, or 6000 of streets.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Checkpoints and logs; without it runs/train/METHOD-DATASET.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Checkpoints and logs; without it runs/train/METHOD-DATASET.")
+    ] = None,
     weights_dir: Annotated[
         Path | None, typer.Option(help="Where the weights go; without it the folder where `bench run` looks first.")
     ] = None,
