@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
-
+from methods.adversarial.method import AdversarialMethod
 from methods.base import MethodContext
-from methods.semantic.frontend import SemanticMethod
 from methods.spade.network import SpadeGenerator
-from methods.spade.profiles import profile_for
+from methods.spade.profiles import SpadeProfile, profile_for
 from methods.spade.task import SpadeTask
-from methods.training.options import apply_options
-from methods.training.task import TrainingTask
-from methods.weights import file_digest, load_for_inference
 
 
-class Spade(SemanticMethod):
+class Spade(AdversarialMethod):
     """Semantic image synthesis with spatially-adaptive normalisation (Park et al., CVPR 2019).
 
-    As in the paper's comparison it gets all channels, noise on each, and no FDS block; it was trained on clean maps.
+    The published networks have no latent, so nothing is random at the receiver.
     """
 
     name: ClassVar[str] = "spade"
     title: ClassVar[str] = "SPADE"
-
-    def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
-        """Build the profile's generator and load its weights; MethodError where there are none or they do not fit."""
-        super().__init__(context, options)
-        self.network, self.weights_path = load_for_inference(lambda: self.build_network(context), self.name, context)
+    task = SpadeTask
 
     @classmethod
-    def build_network(cls, context: MethodContext) -> nn.Module:
-        """The generator of the context's profile, untrained, on the CPU."""
+    def profile_for(cls, context: MethodContext) -> SpadeProfile:
+        return profile_for(context)
+
+    @classmethod
+    def build_network(cls, context: MethodContext) -> SpadeGenerator:
+        """The generator of the context's profile."""
         return SpadeGenerator(profile_for(context).generator)
-
-    def weights_digest(self) -> str | None:
-        return file_digest(self.weights_path)
-
-    @classmethod
-    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
-        [profile] = apply_options(options or {}, cls.name, [profile_for(context)], fixed=("steps",))
-        return SpadeTask(context, profile)
-
-    @torch.inference_mode()
-    def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
-        """One forward pass. The network has no random input, so `rngs` stay unused."""
-        maps = maps.to(self.context.device).contiguous(memory_format=torch.channels_last)
-        return ((self.network(maps) + 1) / 2).clamp(0, 1).cpu()
