@@ -123,7 +123,7 @@ def test_a_method_runs_on_what_was_imported(tmp_path: Path) -> None:
     import_weights(source, "smis", "streets", tmp_path / "out", as_published(Smis, context))
     method = Smis(context)
     maps = torch.rand(1, 36, 32, 64, generator=torch.Generator().manual_seed(1))
-    latent = torch.randn(method.config.latent_shape, generator=torch.Generator().manual_seed(2))
+    latent = torch.randn(method.latent_shape(), generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         expected = (network(maps, latent[None]) + 1) / 2
     picture = method.generate(maps, [torch.Generator().manual_seed(2)])
