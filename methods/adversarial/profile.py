@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from methods.base import MethodContext, MethodError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,3 +30,17 @@ class AdversarialProfile:
     kl_weight: float = 0.05
     constant: float = 0.5
     ema: float = 0.999
+
+
+def check_context(context: MethodContext, method: str, multiples: Mapping[str, int], smallest: int = 0) -> None:
+    """MethodError for a profile that is none of `multiples`, or for sides that are not multiples of the profile's
+    number there or are shorter than `smallest`."""
+    if context.profile not in multiples:
+        raise MethodError(f"{method} has no profile '{context.profile}'; known: {', '.join(multiples)}")
+    multiple, sides = multiples[context.profile], (context.height, context.width)
+    if any(side % multiple for side in sides) or min(sides) < smallest:
+        least = f" of {smallest} or more" if smallest else ""
+        raise MethodError(
+            f"{method} ({context.profile}) needs sides{least} that are multiples of {multiple}, "
+            f"not {context.height}x{context.width}"
+        )

@@ -98,8 +98,6 @@ class AdversarialTask(TrainingTask):
             initialise(network)
             network.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.prepare("auto", False)
-        self.average = copy.deepcopy(generator).eval().requires_grad_(False)
-        self.emas = {"generator": self.average}
         self.features: VggFeatures | None = None
         if profile.perceptual_weight:
             self.features = VggFeatures()
@@ -110,6 +108,12 @@ class AdversarialTask(TrainingTask):
             "generator": torch.optim.Adam(self.drawing, profile.generator_rate, profile.betas, foreach=True),
             "discriminator": torch.optim.Adam(self.judging, profile.discriminator_rate, profile.betas, foreach=True),
         }
+        self.start_differently()
+        self.average = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.emas = {"generator": self.average}
+
+    def start_differently(self) -> None:
+        """Change the initial weights in place, where a method's profile departs from `initialise`."""
 
     @abstractmethod
     def losses(self, batch: Batch, rng: torch.Generator) -> Losses:

@@ -1,7 +1,8 @@
 """CC-FPSE's generator (Liu et al., NeurIPS 2019, section 3.1 and Fig. 2), written from the paper.
 
 A feature pyramid turns the semantic map into conditioning at every size; blocks of conditional convolutions lead from a
-latent to the picture. Names and shapes are those of the published checkpoints, less `UNUSED_KEYS`.
+latent to the picture. Names and shapes are those of the published checkpoints, less those that
+their authors' network never uses (`unused` in bench/weights/catalogue.toml).
 """
 
 from __future__ import annotations
@@ -14,9 +15,6 @@ from torch import Tensor, nn
 
 from methods.ccfpse.layers import SLOPE, BlockConfig, ConditionalBlock
 from methods.layers import SpectralConv2d
-
-#: Regular expressions for the keys of a published generator file that its authors' network never uses.
-UNUSED_KEYS = (r"\w+\.norm_0\.\w+", r"\w+\.conv_[02]\.norm_layer\.\w+")
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from methods.adversarial.profile import AdversarialProfile
-from methods.base import MethodContext, MethodError
+from methods.adversarial.profile import AdversarialProfile, check_context
+from methods.base import MethodContext
 from methods.ccfpse.discriminator import DiscriminatorConfig, embedded_discriminator, paper_discriminator
 from methods.ccfpse.encoder import EncoderConfig, embedded_encoder, paper_encoder
 from methods.ccfpse.network import CcFpseConfig, embedded_config, paper_config
@@ -33,14 +33,7 @@ class CcFpseProfile(AdversarialProfile):
 def profile_for(context: MethodContext) -> CcFpseProfile:
     """The profile that a context names, `embedded` or `paper`; MethodError for another, or a size that does not fit."""
     height, width, labels = context.height, context.width, context.label_space.size
-    if context.profile not in ("embedded", "paper"):
-        raise MethodError(f"ccfpse has no profile '{context.profile}'; known: embedded, paper")
-    multiple = 16 if context.profile == "embedded" else 64
-    if height % multiple or width % multiple or min(height, width) < 32:
-        raise MethodError(
-            f"ccfpse ({context.profile}) needs sides of 32 or more that are multiples of {multiple}, "
-            f"not {height}x{width}"
-        )
+    check_context(context, "ccfpse", {"embedded": 16, "paper": 64}, smallest=32)
     if context.profile == "paper":
         generator = paper_config(height, width, labels + 1, deep=labels == CITYSCAPES_LABELS)
         return CcFpseProfile(

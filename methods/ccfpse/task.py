@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
 
-from methods.adversarial.losses import kl_divergence
-from methods.adversarial.task import AdversarialTask, Batch, Losses
+from methods.adversarial.encoded import EncodedTask
+from methods.adversarial.task import Batch
 from methods.base import MethodContext
 from methods.ccfpse.discriminator import CcFpseDiscriminator
 from methods.ccfpse.encoder import CcFpseEncoder
@@ -37,10 +35,11 @@ def start_as_identity(generator: CcFpseGenerator) -> None:
                     kernels.bias.reshape(-1, TAPS)[:, TAPS // 2] = 1
 
 
-class CcFpseTask(AdversarialTask):
+class CcFpseTask(EncodedTask):
     """CC-FPSE's training on clean maps: the latent is encoded from the true image, drawn from the prior in samples."""
 
     profile: CcFpseProfile
+    generator: CcFpseGenerator
     encoder: CcFpseEncoder
 
     def __init__(self, context: MethodContext, profile: CcFpseProfile | None = None) -> None:
@@ -48,19 +47,14 @@ class CcFpseTask(AdversarialTask):
         profile = profile or profile_for(context)
         generator, encoder = CcFpseGenerator(profile.generator), CcFpseEncoder(profile.encoder)
         super().__init__(context, profile, generator, CcFpseDiscriminator(profile.discriminator), encoder)
-        if profile.identity_start:
-            start_as_identity(generator)
-            self.average.load_state_dict(generator.state_dict())
 
-    def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
-        mean, log_variance = self.run(self.encoder, batch.image)
-        noise = torch.randn(mean.shape, generator=rng).to(mean.device)
-        fake = self.run(self.generator, batch.maps, mean + noise * (0.5 * log_variance).exp())
-        losses = self.patch_losses(batch, fake, rng)
-        kl = kl_divergence(mean, log_variance)
-        drawing = losses.drawing + self.profile.kl_weight * kl
-        return replace(losses, drawing=drawing, log={**losses.log, "kl": kl})
+    def start_differently(self) -> None:
+        if self.profile.identity_start:
+            start_as_identity(self.generator)
 
-    def picture(self, network: nn.Module, maps: Tensor, rng: torch.Generator) -> Tensor:
-        latent = torch.randn((len(maps), *self.profile.generator.latent_shape), generator=rng)
-        return network(maps, latent.to(maps.device))
+    def seen(self, batch: Batch) -> Tensor:
+        """The true image."""
+        return batch.image
+
+    def latent_shape(self) -> tuple[int, ...]:
+        return self.profile.generator.latent_shape

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from methods.adversarial.profile import AdversarialProfile
-from methods.base import LabelSpace, MethodContext, MethodError
+from methods.adversarial.profile import AdversarialProfile, check_context
+from methods.base import LabelSpace, MethodContext
 from methods.oasis.discriminator import DiscriminatorConfig, embedded_discriminator, paper_discriminator
 from methods.oasis.network import OasisConfig, embedded_config, paper_config
 
@@ -47,13 +47,7 @@ def label_order(space: LabelSpace) -> tuple[int, ...]:
 def profile_for(context: MethodContext) -> OasisProfile:
     """The profile that a context names, `embedded` or `paper`; MethodError for another, or a size that does not fit."""
     height, width, labels = context.height, context.width, context.label_space.size
-    if context.profile not in ("embedded", "paper"):
-        raise MethodError(f"oasis has no profile '{context.profile}'; known: embedded, paper")
-    multiple = 16 if context.profile == "embedded" else 32
-    if height % multiple or width % multiple:
-        raise MethodError(
-            f"oasis ({context.profile}) needs sides that are multiples of {multiple}, not {height}x{width}"
-        )
+    check_context(context, "oasis", {"embedded": 16, "paper": 32})
     # Cityscapes declares no unknown label, but its id 0 is "unlabeled", and the authors leave it out
     ignore_first = context.label_space.unknown is not None or context.label_space.names[0] == "unlabeled"
     if context.profile == "embedded":

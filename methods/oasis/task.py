@@ -47,16 +47,19 @@ class OasisTask(AdversarialTask):
     """
 
     profile: OasisProfile
+    generator: OasisGenerator
+    discriminator: OasisDiscriminator
 
     def __init__(self, context: MethodContext, profile: OasisProfile | None = None) -> None:
         """Build networks and optimisers from PyTorch's global generator; `profile` replaces the context's own."""
         profile = profile or profile_for(context)
         generator, discriminator = OasisGenerator(profile.generator), OasisDiscriminator(profile.discriminator)
         super().__init__(context, profile, generator, discriminator)
-        if profile.quick_start:
-            initialise_quickly(generator, discriminator)
-            self.average.load_state_dict(generator.state_dict())
         self.order = list(label_order(context.label_space))
+
+    def start_differently(self) -> None:
+        if self.profile.quick_start:
+            initialise_quickly(self.generator, self.discriminator)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
         profile, patch = self.profile, self.profile.discriminator.patch

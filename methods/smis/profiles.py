@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from methods.adversarial.patch import DiscriminatorConfig, embedded_discriminator, paper_discriminator
-from methods.adversarial.profile import AdversarialProfile
+from methods.adversarial.profile import AdversarialProfile, check_context
 from methods.base import MethodContext, MethodError
 from methods.smis.encoder import EncoderConfig, embedded_encoder, paper_encoder
 from methods.smis.network import SmisConfig, embedded_config, paper_config
@@ -27,13 +27,7 @@ class SmisProfile(AdversarialProfile):
 def profile_for(context: MethodContext) -> SmisProfile:
     """The profile that a context names, `embedded` or `paper`; MethodError for another, or a size that does not fit."""
     height, width, labels = context.height, context.width, context.label_space.size
-    if context.profile not in ("embedded", "paper"):
-        raise MethodError(f"smis has no profile '{context.profile}'; known: embedded, paper")
-    multiple = 16 if context.profile == "embedded" else 64
-    if height % multiple or width % multiple:
-        raise MethodError(
-            f"smis ({context.profile}) needs sides that are multiples of {multiple}, not {height}x{width}"
-        )
+    check_context(context, "smis", {"embedded": 16, "paper": 64})
     if labels % 35:
         raise MethodError(
             f"smis groups its channels for the 35 label ids of Cityscapes and streets; {context.dataset} has {labels}"

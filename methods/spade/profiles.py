@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from methods.adversarial.patch import DiscriminatorConfig, embedded_discriminator, paper_discriminator
-from methods.adversarial.profile import AdversarialProfile
-from methods.base import MethodContext, MethodError
+from methods.adversarial.profile import AdversarialProfile, check_context
+from methods.base import MethodContext
 from methods.spade.network import SpadeConfig, embedded_config, paper_config
 
 
@@ -26,15 +26,9 @@ class SpadeProfile(AdversarialProfile):
 def profile_for(context: MethodContext) -> SpadeProfile:
     """The profile that a context names, `embedded` or `paper`; MethodError for another, or a size that does not fit."""
     height, width, labels = context.height, context.width, context.label_space.size
-    if context.profile not in ("embedded", "paper"):
-        raise MethodError(f"spade has no profile '{context.profile}'; known: embedded, paper")
     # the authors' option `num_upsampling_layers` is "more" for Cityscapes and "normal" for all other data sets
-    doublings = 4 if context.profile == "embedded" else 6 if context.label_space.name == "cityscapes" else 5
-    multiple = 2**doublings
-    if height % multiple or width % multiple:
-        raise MethodError(
-            f"spade ({context.profile}) needs sides that are multiples of {multiple}, not {height}x{width}"
-        )
+    doublings = 6 if context.label_space.name == "cityscapes" else 5
+    check_context(context, "spade", {"embedded": 16, "paper": 2**doublings})
     if context.profile == "embedded":
         return SpadeProfile(
             generator=embedded_config(height, width, labels),

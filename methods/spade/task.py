@@ -34,8 +34,9 @@ class SpadeTask(AdversarialTask):
         profile = profile or profile_for(context)
         generator = SpadeGenerator(profile.generator)
         super().__init__(context, profile, generator, MultiScaleDiscriminator(profile.discriminator))
-        even_patches(generator)
-        self.average.load_state_dict(generator.state_dict())
+
+    def start_differently(self) -> None:
+        even_patches(self.generator)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
         return self.patch_losses(batch, self.run(self.generator, batch.maps), rng)

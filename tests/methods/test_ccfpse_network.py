@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 
+from bench.weights.catalogue import load_catalogue
 from methods.ccfpse.encoder import CcFpseEncoder, paper_encoder
-from methods.ccfpse.network import UNUSED_KEYS, CcFpseGenerator, embedded_config, paper_config
+from methods.ccfpse.network import CcFpseGenerator, embedded_config, paper_config
 from methods.semantic.maps import one_hot
 from tests.methods.golden_helper import check, noisy_maps
 from tests.methods.reference_fill import checksum, filled_state
 
 DATA = Path(__file__).parent / "data"
+UNUSED = load_catalogue().find("ccfpse", "cityscapes").unused
 #: channels, size of the fixture, seed of the noise on its maps; Cityscapes has the deeper network
 CASES = {"cityscapes": (36, (64, 128), 203), "coco": (184, (64, 64), 213)}
 
@@ -35,7 +37,8 @@ def golden() -> dict[str, np.ndarray]:
 
 
 def unused(key: str) -> bool:
-    return any(re.fullmatch(pattern, key) for pattern in UNUSED_KEYS)
+    """Whether the importer drops this key of a published file."""
+    return any(re.search(pattern, key) for pattern in UNUSED)
 
 
 def rows_of(network: torch.nn.Module) -> list[list]:

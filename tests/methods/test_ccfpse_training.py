@@ -22,7 +22,12 @@ from methods.ccfpse.network import CcFpseConfig
 from methods.ccfpse.profiles import CcFpseProfile, profile_for
 from methods.ccfpse.task import CcFpseTask
 from methods.semantic.maps import semantic_maps
-from methods.training.checkpoint import load_checkpoint, save_checkpoint
+from tests.methods.gan_checks import (
+    check_a_resumed_training_equals_an_uninterrupted_one,
+    check_same_seed_gives_the_same_training,
+    flat_scenes,
+    parameters,
+)
 
 SPACE = LabelSpace("nine", tuple(f"class {i}" for i in range(9)), ((0, 0, 0),) * 9, (7, 8), (8,))
 CONTEXT = MethodContext("streets", SPACE, 32, 32)
@@ -30,11 +35,9 @@ CONTEXT = MethodContext("streets", SPACE, 32, 32)
 
 def scenes(count: int = 2) -> Scene:
     """Two flat classes a scene, each with its own colour, and one instance."""
-    generator = torch.Generator().manual_seed(0)
     labels = torch.full((count, 32, 32), 7)
     labels[:, 8:24, 8:20] = 8
-    image = torch.where(labels[:, None] == 8, 0.9, 0.2) * torch.rand(count, 3, 1, 1, generator=generator)
-    return Scene(image, labels, (labels == 8).int(), None, tuple(f"s{i}" for i in range(count)), SPACE)
+    return flat_scenes(SPACE, labels)
 
 
 def small_profile() -> CcFpseProfile:
@@ -52,14 +55,6 @@ def small_profile() -> CcFpseProfile:
 def task() -> CcFpseTask:
     torch.manual_seed(0)
     return CcFpseTask(CONTEXT, small_profile())
-
-
-def parameters(task: CcFpseTask) -> dict[str, torch.Tensor]:
-    return {
-        f"{name}.{key}": value.clone()
-        for name, network in task.networks.items()
-        for key, value in network.named_parameters()
-    }
 
 
 def test_one_step_moves_every_parameter_of_all_three_networks(task: CcFpseTask) -> None:
@@ -80,34 +75,17 @@ def test_blocks_begin_as_ordinary_ones_where_the_profile_says_so(task: CcFpseTas
     assert not published.generator.get_submodule("up_0.gen_weights1.2").bias.any()
 
 
+def begin(seed: int) -> CcFpseTask:
+    torch.manual_seed(seed)
+    return CcFpseTask(CONTEXT, small_profile())
+
+
 def test_same_seed_gives_the_same_training() -> None:
-    results = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        task = CcFpseTask(CONTEXT, small_profile())
-        generator = torch.Generator().manual_seed(5)
-        torch.manual_seed(len(results))  # the global generator plays no part in a step
-        for step in range(2):
-            task.step(scenes(), generator, step)
-        results.append(task.export())
-    assert all(torch.equal(results[0][k], results[1][k]) for k in results[0])
+    check_same_seed_gives_the_same_training(begin, scenes())
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    def begin(seed: int) -> tuple[CcFpseTask, torch.Generator]:
-        torch.manual_seed(seed)
-        return CcFpseTask(CONTEXT, small_profile()), torch.Generator().manual_seed(5)
-
-    whole, generator = begin(1)
-    for step in range(2):
-        whole.step(scenes(), generator, step)
-    save_checkpoint(tmp_path / "checkpoint.pt", whole, whole.recipe(), 2, 0.0, generator)
-    whole.step(scenes(), generator, 2)
-    resumed, other = begin(2)
-    assert load_checkpoint(tmp_path / "checkpoint.pt", resumed, resumed.recipe(), other)[0] == 2
-    resumed.step(scenes(), other, 2)
-    expected, found = whole.export(), resumed.export()
-    assert all(torch.equal(expected[k], found[k]) for k in expected)
+    check_a_resumed_training_equals_an_uninterrupted_one(begin, scenes(), tmp_path)
 
 
 def test_training_learns_the_colours(task: CcFpseTask) -> None:

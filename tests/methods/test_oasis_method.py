@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from methods.base import LabelSpace, MethodContext, MethodError, Received, Scene
+from methods.base import LabelSpace, MethodContext, MethodError
 from methods.oasis import Oasis
 from methods.weights import weights_name, write_weights
+from tests.methods.gan_checks import check_pictures_do_not_depend_on_the_batch, random_labels, seeds
 
 LABELS = 12
 SPACE = LabelSpace(
@@ -28,29 +29,8 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> MethodContext:
     return context
 
 
-def received(method: Oasis, count: int) -> Received:
-    generator = torch.Generator().manual_seed(1)
-    labels = torch.randint(0, LABELS, (count, 32, 64), generator=generator)
-    scene = Scene(torch.zeros(count, 3, 32, 64), labels, labels.int(), None, tuple("abcdefgh"[:count]), SPACE)
-    sent = method.send(scene)
-    noisy = tuple(s + 0.36 * torch.randn(s.shape, generator=generator) for s in sent.symbols)
-    return Received(noisy, sent.side_info)
-
-
-def seeds(count: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(100 + i) for i in range(count)]
-
-
 def test_pictures_do_not_depend_on_the_batch(context: MethodContext) -> None:
-    method = Oasis(context)
-    whole = received(method, 4)
-    pictures = method.receive(whole, seeds(4))
-    assert pictures.shape == (4, 3, 32, 64)
-    assert pictures.dtype == torch.float32
-    assert 0 <= float(pictures.min()) < float(pictures.max()) <= 1
-    one = Received(whole.symbols[2:3], whole.side_info[2:3])
-    alone = method.receive(one, seeds(4)[2:3])
-    assert (alone - pictures[2:3]).abs().max() < 1 / 255
+    check_pictures_do_not_depend_on_the_batch(Oasis(context), SPACE)
 
 
 def test_the_noise_is_drawn_from_each_scenes_generator(context: MethodContext) -> None:
@@ -75,13 +55,13 @@ def test_the_network_sees_unknown_first(context: MethodContext) -> None:
 def test_it_sends_every_class_without_edges_and_uses_no_fds_by_default(context: MethodContext) -> None:
     method = Oasis(context)
     assert method.options["fds"] is False
-    assert received(method, 1).symbols[0].shape == (LABELS, 32, 64)
+    assert random_labels(method, SPACE, 1).symbols[0].shape == (LABELS, 32, 64)
     assert method.identity()["weights_sha256"] == method.weights_digest()
 
 
 def test_it_runs_behind_fds_with_dropped_classes(context: MethodContext) -> None:
     method = Oasis(context, {"fds": True, "drop_absent": True})
-    assert method.receive(received(method, 2), seeds(2)).shape == (2, 3, 32, 64)
+    assert method.receive(random_labels(method, SPACE, 2), seeds(2)).shape == (2, 3, 32, 64)
 
 
 def test_weights_that_do_not_fit_are_named(context: MethodContext, tmp_path: Path) -> None:

@@ -17,7 +17,12 @@ from methods.oasis.network import LATENT, OasisConfig, paper_config
 from methods.oasis.profiles import OasisProfile, label_order, profile_for
 from methods.oasis.task import OasisTask
 from methods.semantic.maps import one_hot, semantic_maps
-from methods.training.checkpoint import load_checkpoint, save_checkpoint
+from tests.methods.gan_checks import (
+    check_a_resumed_training_equals_an_uninterrupted_one,
+    check_same_seed_gives_the_same_training,
+    flat_scenes,
+    parameters,
+)
 
 
 def space(count: int, unknown: int | None = None) -> LabelSpace:
@@ -31,11 +36,9 @@ CONTEXT = MethodContext("streets", SPACE, 16, 32)
 
 def scenes(count: int = 2, seed: int = 0) -> Scene:
     """Two flat classes a scene, each with its own colour, and one instance."""
-    generator = torch.Generator().manual_seed(seed)
     labels = torch.full((count, 16, 32), 7)
     labels[:, 4:12, 8:20] = 8
-    image = torch.where(labels[:, None] == 8, 0.9, 0.2) * torch.rand(count, 3, 1, 1, generator=generator)
-    return Scene(image, labels, (labels == 8).int(), None, tuple(f"s{i}" for i in range(count)), SPACE)
+    return flat_scenes(SPACE, labels, seed)
 
 
 def small_profile(**changes: object) -> OasisProfile:
@@ -53,10 +56,6 @@ def small_profile(**changes: object) -> OasisProfile:
 def task() -> OasisTask:
     torch.manual_seed(0)
     return OasisTask(CONTEXT, small_profile())
-
-
-def parameters(task: OasisTask) -> dict[str, torch.Tensor]:
-    return {f"{n}.{k}": v.clone() for n, network in task.networks.items() for k, v in network.named_parameters()}
 
 
 def test_class_weights_by_hand() -> None:
@@ -205,34 +204,17 @@ def test_unknown_pixels_get_channel_zero_in_training() -> None:
     assert maps.shape[1] == 5  # no edges
 
 
+def begin(seed: int) -> OasisTask:
+    torch.manual_seed(seed)
+    return OasisTask(CONTEXT, small_profile())
+
+
 def test_same_seed_gives_the_same_training() -> None:
-    results = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        task = OasisTask(CONTEXT, small_profile())
-        generator = torch.Generator().manual_seed(5)
-        torch.manual_seed(len(results))  # the global generator plays no part in a step
-        for step in range(2):
-            task.step(scenes(), generator, step)
-        results.append(task.export())
-    assert all(torch.equal(results[0][k], results[1][k]) for k in results[0])
+    check_same_seed_gives_the_same_training(begin, scenes())
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    def begin(seed: int) -> tuple[OasisTask, torch.Generator]:
-        torch.manual_seed(seed)
-        return OasisTask(CONTEXT, small_profile()), torch.Generator().manual_seed(5)
-
-    whole, generator = begin(1)
-    for step in range(2):
-        whole.step(scenes(), generator, step)
-    save_checkpoint(tmp_path / "checkpoint.pt", whole, whole.recipe(), 2, 0.0, generator)
-    whole.step(scenes(), generator, 2)
-    resumed, other = begin(2)
-    assert load_checkpoint(tmp_path / "checkpoint.pt", resumed, resumed.recipe(), other)[0] == 2
-    resumed.step(scenes(), other, 2)
-    for expected, found in ((whole.export(), resumed.export()), (parameters(whole), parameters(resumed))):
-        assert all(torch.equal(expected[k], found[k]) for k in expected)
+    check_a_resumed_training_equals_an_uninterrupted_one(begin, scenes(), tmp_path)
 
 
 def test_sample_is_a_picture_and_depends_on_the_generator_alone(task: OasisTask) -> None:

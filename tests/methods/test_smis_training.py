@@ -12,7 +12,12 @@ from methods.base import LabelSpace, MethodContext, MethodError, Scene
 from methods.smis.network import BlockConfig, SmisConfig
 from methods.smis.profiles import SmisProfile, profile_for
 from methods.smis.task import SmisTask
-from methods.training.checkpoint import load_checkpoint, save_checkpoint
+from tests.methods.gan_checks import (
+    check_a_resumed_training_equals_an_uninterrupted_one,
+    check_same_seed_gives_the_same_training,
+    flat_scenes,
+    parameters,
+)
 
 SPACE = LabelSpace("thirty-five", tuple(f"class {i}" for i in range(35)), ((0, 0, 0),) * 35, (7, 8), (8,))
 CONTEXT = MethodContext("streets", SPACE, 16, 32)
@@ -20,11 +25,9 @@ CONTEXT = MethodContext("streets", SPACE, 16, 32)
 
 def scenes(count: int = 2, seed: int = 0) -> Scene:
     """Two flat classes a scene, each with its own colour, and one instance."""
-    generator = torch.Generator().manual_seed(seed)
     labels = torch.full((count, 16, 32), 7)
     labels[:, 4:12, 8:20] = 8
-    image = torch.where(labels[:, None] == 8, 0.9, 0.2) * torch.rand(count, 3, 1, 1, generator=generator)
-    return Scene(image, labels, (labels == 8).int(), None, tuple(f"s{i}" for i in range(count)), SPACE)
+    return flat_scenes(SPACE, labels, seed)
 
 
 def small_profile() -> SmisProfile:
@@ -45,14 +48,6 @@ def task() -> SmisTask:
     return SmisTask(CONTEXT, small_profile())
 
 
-def parameters(task: SmisTask) -> dict[str, torch.Tensor]:
-    return {
-        f"{name}.{key}": value.clone()
-        for name, network in task.networks.items()
-        for key, value in network.named_parameters()
-    }
-
-
 def test_one_step_moves_all_three_networks(task: SmisTask) -> None:
     before = parameters(task)
     losses = task.step(scenes(), torch.Generator().manual_seed(0), 0)
@@ -65,34 +60,17 @@ def test_one_step_moves_all_three_networks(task: SmisTask) -> None:
     assert not torch.equal(before["discriminator.scales.1.score.weight"], after["discriminator.scales.1.score.weight"])
 
 
+def begin(seed: int) -> SmisTask:
+    torch.manual_seed(seed)
+    return SmisTask(CONTEXT, small_profile())
+
+
 def test_same_seed_gives_the_same_training() -> None:
-    results = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        task = SmisTask(CONTEXT, small_profile())
-        generator = torch.Generator().manual_seed(5)
-        torch.manual_seed(len(results))  # the global generator plays no part in a step
-        for step in range(2):
-            task.step(scenes(), generator, step)
-        results.append(task.export())
-    assert all(torch.equal(results[0][k], results[1][k]) for k in results[0])
+    check_same_seed_gives_the_same_training(begin, scenes())
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    def begin(seed: int) -> tuple[SmisTask, torch.Generator]:
-        torch.manual_seed(seed)
-        return SmisTask(CONTEXT, small_profile()), torch.Generator().manual_seed(5)
-
-    whole, generator = begin(1)
-    for step in range(2):
-        whole.step(scenes(), generator, step)
-    save_checkpoint(tmp_path / "checkpoint.pt", whole, whole.recipe(), 2, 0.0, generator)
-    whole.step(scenes(), generator, 2)
-    resumed, other = begin(2)
-    assert load_checkpoint(tmp_path / "checkpoint.pt", resumed, resumed.recipe(), other)[0] == 2
-    resumed.step(scenes(), other, 2)
-    expected, found = whole.export(), resumed.export()
-    assert all(torch.equal(expected[k], found[k]) for k in expected)
+    check_a_resumed_training_equals_an_uninterrupted_one(begin, scenes(), tmp_path)
 
 
 def test_training_learns_the_colours(task: SmisTask) -> None:

@@ -13,8 +13,13 @@ from methods.registry import load_method
 from methods.spade import Spade
 from methods.spade.profiles import profile_for
 from methods.spade.task import SpadeTask
-from methods.training.checkpoint import load_checkpoint, save_checkpoint
 from methods.weights import weights_name, write_weights
+from tests.methods.gan_checks import (
+    check_a_resumed_training_equals_an_uninterrupted_one,
+    flat_scenes,
+    noisy,
+    seeds,
+)
 
 SPACE = LabelSpace("five", tuple(f"class {i}" for i in range(5)), ((0, 0, 0),) * 5, (1, 2), (2,))
 CONTEXT = MethodContext("five", SPACE, 16, 32)
@@ -22,11 +27,9 @@ CONTEXT = MethodContext("five", SPACE, 16, 32)
 
 def scenes(count: int = 2) -> Scene:
     """Two flat classes a scene, the one bright and the other dark, and one instance."""
-    generator = torch.Generator().manual_seed(0)
     labels = torch.full((count, 16, 32), 1)
     labels[:, 4:12, 8:20] = 2
-    image = torch.where(labels[:, None] == 2, 0.9, 0.2) * torch.rand(count, 3, 1, 1, generator=generator)
-    return Scene(image, labels, (labels == 2).int(), None, tuple(f"s{i}" for i in range(count)), SPACE)
+    return flat_scenes(SPACE, labels)
 
 
 @pytest.fixture(scope="module")
@@ -40,24 +43,13 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> MethodContext:
     return context
 
 
-def received(method: Spade, count: int) -> Received:
-    sent = method.send(scenes(count))
-    generator = torch.Generator().manual_seed(1)
-    noisy = tuple(s + 0.36 * torch.randn(s.shape, generator=generator) for s in sent.symbols)
-    return Received(noisy, sent.side_info)
-
-
-def seeds(count: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(100 + i) for i in range(count)]
-
-
 def test_it_is_found_by_name() -> None:
     assert load_method("spade") is Spade
 
 
 def test_pictures_depend_on_the_maps_alone(context: MethodContext) -> None:
     method = Spade(context)
-    whole = received(method, 3)
+    whole = noisy(method, scenes(3))
     assert whole.symbols[0].shape == (6, 16, 32)  # every class and the edges, no FDS
     pictures = method.receive(whole, seeds(3))
     assert pictures.shape == (3, 3, 16, 32)
@@ -137,16 +129,7 @@ def test_training_draws_nearer_to_the_pictures() -> None:
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    whole, generator = begin(1)
-    for step in range(2):
-        whole.step(scenes(), generator, step)
-    save_checkpoint(tmp_path / "checkpoint.pt", whole, whole.recipe(), 2, 0.0, generator)
-    whole.step(scenes(), generator, 2)
-    resumed, other = begin(2)
-    assert load_checkpoint(tmp_path / "checkpoint.pt", resumed, resumed.recipe(), other)[0] == 2
-    resumed.step(scenes(), other, 2)
-    expected, found = whole.export(), resumed.export()
-    assert all(torch.equal(expected[k], found[k]) for k in expected)
+    check_a_resumed_training_equals_an_uninterrupted_one(lambda seed: begin(seed)[0], scenes(), tmp_path)
 
 
 def test_sample_shows_the_average_and_needs_no_noise() -> None:
