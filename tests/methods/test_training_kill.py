@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ def test_a_killed_training_has_the_loss_curve_of_an_uninterrupted_one(tmp_path: 
     assert killed.returncode == -signal.SIGKILL
     assert torch.load(tmp_path / "killed" / "checkpoint.pt", weights_only=True)["step"] == 10
 
+    time.sleep(1.1)  # TensorBoard reads its files in the order of their names, which begin with whole seconds
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     resumed, whole = tiny_gesco(seed=9), tiny_gesco()
