@@ -101,6 +101,9 @@ def quality(
     budget: Annotated[
         int, typer.Option(min=1, help="Network steps a row and PSNR: rows of many steps get fewer scenes, at least 8.")
     ] = 1_000_000,
+    equal_scenes: Annotated[
+        int, typer.Option(min=0, help="Measure once more on so many scenes, with the reference, for the 2 % verdict.")
+    ] = 0,
     dataset: Annotated[str, typer.Option(help="The data set.")] = "streets",
     split: Annotated[str, typer.Option(help="train, val, test, or auto.")] = "auto",
     device: DeviceOption = "auto",
@@ -123,6 +126,7 @@ def quality(
         psnrs=numbers(psnr, "--psnr"),
         scenes=scenes,
         budget=budget,
+        equal_scenes=equal_scenes,
         dataset=dataset,
         split=split,
         device=device,

@@ -6,7 +6,7 @@ import io
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,11 @@ REFERENCE = ("ancestral", 1000)
 
 @dataclass(frozen=True)
 class QualityRequest:
-    """What to measure. `samplers` None is all of them; a row of n steps gets at most `budget` / n scenes."""
+    """What to measure. `samplers` None is all of them; a row of n steps gets at most `budget` / n scenes.
+
+    With `equal_scenes` > 0 every row that the budget allows so many is measured on so many scenes once more, and beside
+    them the reference: FID compares only between equally many scenes.
+    """
 
     method: str
     samplers: tuple[str, ...] | None
@@ -49,6 +53,7 @@ class QualityRequest:
     psnrs: tuple[float, ...]
     scenes: int
     budget: int
+    equal_scenes: int
     dataset: str
     split: str
     device: str
@@ -85,18 +90,60 @@ def measure_quality(request: QualityRequest, report: Callable[[str], None]) -> t
     """Run what is not cached and write the table (Markdown, CSV, JSON with provenance) and the plot; the table's text
     and the files made. BenchError where a cell failed, after everything else is written."""
     samplers = _check(request)
-    frames: list[pd.DataFrame] = []
-    failures: list[tuple[str, str, str]] = []
-    notes: list[str] = []
-    devices: tuple[str, ...] = ()
+    done = _Done()
     # equal numbers of scenes together, few steps first, so that the first rows are there soon
     for steps in sorted(request.steps):
+        done.add(request, samplers, steps, scenes_of(request, steps), report)
+    table = quality_table(done.rows())
+    compared = table
+    if request.equal_scenes:
+        equal = _Done()
+        for steps in sorted(s for s in request.steps if s * request.equal_scenes <= request.budget):
+            equal.add(request, samplers, steps, request.equal_scenes, report)
+        equal.add(request, REFERENCE[:1], REFERENCE[1], request.equal_scenes, report)
+        compared = quality_table(equal.rows())
+        done.failures += equal.failures
+        done.notes += equal.notes
+    facts = {
+        **code_provenance(),
+        "request": {**asdict(request), "out": str(request.out)},
+        "samplers": list(samplers),
+        "devices": device_names(done.devices),
+        "notes": list(dict.fromkeys(done.notes)),
+        "command": command_line(),
+    }
+    text = as_markdown(table, compared, request, facts)
+    files = _write(table, compared, text, facts, request.out)
+    if done.failures:
+        what, why, _ = done.failures[0]
+        raise BenchError(f"{len(done.failures)} failure(s), the rest is in {files[0]}: {what}: {why}")
+    return text, files
+
+
+@dataclass
+class _Done:
+    """What was measured so far."""
+
+    frames: list[pd.DataFrame] = field(default_factory=list)
+    failures: list[tuple[str, str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    devices: tuple[str, ...] = ()
+
+    def add(
+        self,
+        request: QualityRequest,
+        samplers: tuple[str, ...],
+        steps: int,
+        scenes: int,
+        report: Callable[[str], None],
+    ) -> None:
+        """Run the rows of a number of steps on so many scenes, or find them in the cache."""
         config = Config(
             run=RunSection(
                 methods=tuple(f"{request.method}:sampler={s}:steps={steps}" for s in samplers),
                 datasets=(request.dataset,),
                 psnr=request.psnrs,
-                scenes=scenes_of(request, steps),
+                scenes=scenes,
                 metrics=("mIoU", "LPIPS", "FID[lite0]"),
                 split=request.split,
                 device=request.device,
@@ -106,32 +153,21 @@ def measure_quality(request: QualityRequest, report: Callable[[str], None]) -> t
             )
         )
         plan = make_plan(config)
-        devices = plan.devices.names
+        self.devices = plan.devices.names
         report(f"{steps} steps, {len(plan.cells[0].scenes.ids)} scenes")
         progress = RunProgress(Console(stderr=True), request.out)
-        done = run_plan(plan, request.out, request.jobs, request.batch_size, "loky", progress)
-        failures += done.failures
-        notes += done.notes
-        write_failures(done, request.out)
-        rows = tidy_rows(done.states)
+        run = run_plan(plan, request.out, request.jobs, request.batch_size, "loky", progress)
+        self.failures += run.failures
+        self.notes += run.notes
+        write_failures(run, request.out)
+        rows = tidy_rows(run.states)
         options = {cell.method.spec: cell.method.identity["options"] for cell in plan.cells}
         rows["sampler"] = [options[m]["sampler"] for m in rows["method"]]
         rows["steps"] = [options[m]["steps"] for m in rows["method"]]
-        frames.append(rows[rows["scene"] == WHOLE_SET])
-    table = quality_table(pd.concat(frames, ignore_index=True))
-    facts = {
-        **code_provenance(),
-        "request": {**asdict(request), "out": str(request.out)},
-        "samplers": list(samplers),
-        "devices": device_names(devices),
-        "notes": list(dict.fromkeys(notes)),
-        "command": command_line(),
-    }
-    text = as_markdown(table, request, facts)
-    files = _write(table, text, facts, request.out)
-    if failures:
-        raise BenchError(f"{len(failures)} failure(s), the rest is in {files[0]}: {failures[0][0]}: {failures[0][1]}")
-    return text, files
+        self.frames.append(rows[rows["scene"] == WHOLE_SET])
+
+    def rows(self) -> pd.DataFrame:
+        return pd.concat(self.frames, ignore_index=True)
 
 
 def quality_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -178,8 +214,7 @@ def against_reference(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def as_markdown(table: pd.DataFrame, request: QualityRequest, facts: dict[str, Any]) -> str:
-    """The table with arrows, what is as good as the reference, and where the numbers come from."""
+def _markdown_rows(table: pd.DataFrame) -> str:
     arrows = {name: f"{name} {'↓' if name in LOWER_IS_BETTER else '↑'}" for name in (*METRICS, "seconds")}
     heading = ["PSNR", "sampler", "steps", "scenes", *arrows.values()]
     decimals = {"mIoU": 3, "LPIPS": 3, "FID[lite0]": 1, "KID[lite0]": 4, "seconds": 2}
@@ -187,15 +222,23 @@ def as_markdown(table: pd.DataFrame, request: QualityRequest, facts: dict[str, A
     for row in table.to_dict("records"):
         numbers = [_cell(float(row[name]), decimals[name]) for name in arrows]
         lines.append([f"{row['psnr']:g}", row["sampler"], str(row["steps"]), str(int(row["scenes"])), *numbers])
-    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def as_markdown(table: pd.DataFrame, compared: pd.DataFrame, request: QualityRequest, facts: dict[str, Any]) -> str:
+    """The table with arrows, what is as good as the reference (from the rows of `compared`, a table of its own where
+    they are others), and where the numbers come from."""
+    parts = [f"# Steps against quality: {request.method} on {request.dataset}", _markdown_rows(table)]
+    if compared is not table:
+        parts += ["## Against the reference on equally many scenes", _markdown_rows(compared)]
+    parts.append("\n".join(f"- {line}" for line in against_reference(compared)))
     commit = f"{facts['commit']}{'+changes' if facts['dirty'] else ''}"
-    return (
-        f"# Steps against quality: {request.method} on {request.dataset}\n\n{body}\n\n"
-        + "\n".join(f"- {line}" for line in against_reference(table))
-        + "\n\nFID is biased by the number of scenes: compare rows with equally many, or KID. Seconds a scene are of "
+    parts.append(
+        "FID is biased by the number of scenes: compare rows with equally many, or KID. Seconds a scene are of "
         f"one worker: sender, channel and receiver. {', '.join(facts['devices'])} ({facts['cpu']}), commit {commit}. "
-        f"`{facts['command']}`\n"
+        f"`{facts['command']}`"
     )
+    return "\n\n".join(parts) + "\n"
 
 
 def _draw(axis: Axes, table: pd.DataFrame, metric: str) -> None:
@@ -236,16 +279,20 @@ def plot_quality(table: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _write(table: pd.DataFrame, text: str, facts: dict[str, Any], out: Path) -> list[Path]:
-    records = [{k: None if v != v else v for k, v in row.items()} for row in table.to_dict("records")]  # NaN to null
-    document = json.dumps({"rows": records, "provenance": facts}, indent=1, allow_nan=False) + "\n"
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{k: None if v != v else v for k, v in row.items()} for row in table.to_dict("records")]  # NaN to null
+
+
+def _write(table: pd.DataFrame, compared: pd.DataFrame, text: str, facts: dict[str, Any], out: Path) -> list[Path]:
+    data = {"rows": _records(table), "compared_with_reference": _records(compared), "provenance": facts}
+    document = json.dumps(data, indent=1, allow_nan=False) + "\n"
     made = []
-    for name, data in (
+    for name, content in (
         ("steps.md", text.encode()),
         ("steps.csv", table.to_csv(index=False).encode()),
         ("steps.json", document.encode()),
         ("steps.png", plot_quality(table)),
     ):
-        write_atomically(out / name, data)
+        write_atomically(out / name, content)
         made.append(out / name)
     return made

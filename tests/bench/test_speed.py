@@ -14,8 +14,10 @@ from bench.errors import UsageError
 from bench.speed.quality import (
     QualityRequest,
     _check,
+    _Done,
     against_reference,
     as_markdown,
+    measure_quality,
     plot_quality,
     quality_table,
     scenes_of,
@@ -101,7 +103,15 @@ def test_sizes_are_the_papers_and_one_for_any_machine() -> None:
 
 def request(tmp_path: Path, **changes: object) -> QualityRequest:
     given = {"method": "gesco", "samplers": None, "steps": (5, 10), "psnrs": (100.0,), "scenes": 200, "budget": 4000}
-    rest = {"dataset": "streets", "split": "auto", "device": "cpu", "jobs": 1, "batch_size": 8, "out": tmp_path}
+    rest = {
+        "equal_scenes": 0,
+        "dataset": "streets",
+        "split": "auto",
+        "device": "cpu",
+        "jobs": 1,
+        "batch_size": 8,
+        "out": tmp_path,
+    }
     return QualityRequest(**{**given, **rest, **changes})  # type: ignore[arg-type]
 
 
@@ -160,7 +170,8 @@ def test_the_table_has_a_row_for_each_sampler_and_number_of_steps(tmp_path: Path
         "cpu": "a processor",
         "command": "bench speed quality",
     }
-    text = as_markdown(table, request(tmp_path), facts)
+    text = as_markdown(table, table, request(tmp_path), facts)
+    assert "equally many scenes" not in text
     assert "| 100 | unipc | 10 | 50 | 0.790 | - | 101.0 | - | 0.10 |" in text
     assert plot_quality(table).startswith(b"\x89PNG")
 
@@ -168,3 +179,26 @@ def test_the_table_has_a_row_for_each_sampler_and_number_of_steps(tmp_path: Path
 def test_without_the_reference_nothing_is_compared() -> None:
     (line,) = against_reference(quality_table(rows({("ddim", 5, 10): (0.5, 200.0)})))
     assert "was not run" in line
+
+
+def test_the_verdict_is_on_equally_many_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that the budget allows 40 scenes and the reference are measured on 40 once more, and compared there."""
+    asked: list[tuple[tuple[str, ...], int, int]] = []
+
+    def add(done: _Done, request: object, samplers: tuple[str, ...], steps: int, scenes: int, report: object) -> None:
+        asked.append((samplers, steps, scenes))
+        # on all scenes 5 steps look as good as the reference, on equal ones they do not
+        good = scenes != 40 or steps != 5
+        done.frames.append(rows({(s, steps, scenes): (0.8 if good else 0.7, 100.0) for s in samplers}))
+
+    monkeypatch.setattr(_Done, "add", add)
+    text, files = measure_quality(
+        request(tmp_path, samplers=("ddim",), steps=(5, 100, 25), budget=2000, equal_scenes=40), lambda line: None
+    )
+    assert asked == [
+        (("ddim",), 5, 200), (("ddim",), 25, 80), (("ddim",), 100, 20),
+        (("ddim",), 5, 40), (("ddim",), 25, 40), (("ancestral",), 1000, 40),
+    ]  # fmt: skip
+    assert "PSNR 100, 40 scenes: within 2 % of ancestral 1000 in mIoU and FID[lite0], or better: ddim 25." in text
+    written = json.loads(next(f for f in files if f.suffix == ".json").read_text())
+    assert [len(written[key]) for key in ("rows", "compared_with_reference")] == [3, 3]
