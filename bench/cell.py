@@ -24,6 +24,7 @@ from torch import Tensor
 from bench.cache import Draft, Entry, open_entry, safe_name
 from bench.channel import PEAK_TOLERANCE, Channel
 from bench.errors import BenchError
+from bench.memory import PeakMemory
 from bench.names import PURE_NOISE
 from bench.plan import Cell, MetricPlan, SceneSet
 from bench.seeding import channel_stream, digest, receiver_stream
@@ -97,8 +98,9 @@ def _png(pixels: np.ndarray) -> bytes:
 
 def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance: dict[str, Any]) -> Entry:
     """Run the method over all scenes and publish the cell. `seconds` in its manifest count sender, channel and
-    receiver, not reading scenes or writing files."""
+    receiver, not reading scenes or writing files; `peak_mib` is the worker's memory (bench/memory.py)."""
     method: Method = WORKER.method(cell, device)
+    memory = PeakMemory(device)
     facts: list[dict[str, Any]] = []
     seconds = 0.0
     with Draft(out) as draft, torch.inference_mode():
@@ -128,6 +130,7 @@ def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance
                 "sigma": cell.channel.sigma,
                 "true_snr_db": true_db if math.isfinite(true_db) else None,  # null: no noise at all
                 "seconds": seconds,
+                "peak_mib": memory.mib(),
                 "batch_size": batch_size,
                 "device": device,
                 "provenance": provenance,
@@ -179,6 +182,7 @@ def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch
     ]
     notes = list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, UserWarning)))
     per_scene = {name: [_number(v) for v in values.tolist()] for name, values in metric.per_scene(measured).items()}
+    names = [*(s.metric for s in summary), *per_scene]
     with Draft(out) as draft:
         draft.write("arrays.npz", buffer.getvalue())
         return draft.publish(
@@ -187,7 +191,7 @@ def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch
                 "key": metric_key(cell, pictures, plan.identity),
                 "metric": plan.name,
                 "protocol": plan.protocol,
-                "higher_is_better": plan.higher_is_better,
+                "higher_is_better": {name: metric.higher_is_better_for(name) for name in names},
                 "scores": scores,
                 "per_scene": per_scene,
                 "notes": notes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 import typing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -67,6 +67,7 @@ class TrainSection(_Section):
 
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     checkpoint_gradients: bool = False
+    compile: bool | None = None
     validate_every: int | None = Field(default=None, ge=0)
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -75,6 +76,20 @@ class MetricSection(_Section):
     """[metrics.NAME]: the judge that the metric uses on each data set, where it is not the first that it knows."""
 
     judges: dict[str, str] = Field(default_factory=dict)
+
+
+class RegressSection(_Section):
+    """[regress]: what `bench regress` takes for a change that matters (see bench/regress/thresholds.py).
+
+    `alpha` is the chance of any false alarm in a report. `floors` (in the metric's unit) and `relative_floors` (shares
+    of the baseline's value) are the smallest changes worth a verdict, by metric with or without its bracket; `warn` has
+    the factors of the baseline's cost from which a cost is warned about. What is not named keeps its default.
+    """
+
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    floors: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    relative_floors: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    warn: dict[str, Annotated[float, Field(gt=1)]] = Field(default_factory=dict)
 
 
 class Config(_Section):
@@ -86,6 +101,7 @@ class Config(_Section):
     methods: dict[str, MethodSection] = Field(default_factory=dict)
     metrics: dict[str, MetricSection] = Field(default_factory=dict)
     train: dict[str, TrainSection] = Field(default_factory=dict)
+    regress: RegressSection = RegressSection()
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:
@@ -134,8 +150,21 @@ def read_config(path: Path) -> Config:
             "run": absolute(config.run, "out") if "out" in config.run.model_fields_set else config.run,
             "data": {name: absolute(section, "root") for name, section in config.data.items()},
             "methods": {name: absolute(section, "weights_dir") for name, section in config.methods.items()},
+            "metrics": {name: _placed(section, folder) for name, section in config.metrics.items()},
         }
     )
+
+
+def _placed(section: MetricSection, folder: Path) -> MetricSection:
+    """The section with judges that lie in the configuration's folder (`hf:FOLDER`) named by their whole path; what is
+    not there is looked for among the weights, as it is written."""
+
+    def placed(judge: str) -> str:
+        scheme, colon, path = judge.partition(":")
+        here = folder / Path(path).expanduser()
+        return f"{scheme}:{here}" if colon and path and here.exists() else judge
+
+    return section.model_copy(update={"judges": {name: placed(judge) for name, judge in section.judges.items()}})
 
 
 def load_config(path: Path | None = None) -> Config:

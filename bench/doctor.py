@@ -19,6 +19,7 @@ from bench.scenes import registry as scene_registry
 from bench.scenes.base import DataError, SceneSource
 from methods.base import MethodContext, MethodError
 from metrics.base import MetricError
+from metrics.standard import LISTED
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,13 @@ def _methods(config: Config, source: SceneSource) -> Iterator[Finding]:
         yield Finding(topic, True, f"{name}: {kind}, scale {profile}")
 
 
+def _standard_weights() -> Iterator[Finding]:
+    for one in LISTED:
+        path = one.find(None)
+        missing = f"{one.name} is missing: {one.note}. {one.command}"
+        yield Finding("published weights", path is not None, f"{one.name}: {path}" if path else missing)
+
+
 def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
     topic = f"metrics on {source.name}"
     for name in metric_registry.metric_names():
@@ -107,6 +115,7 @@ def examine(config: Config) -> Iterator[Finding]:
         yield finding
         if source is not None:
             sources.append(source)
+    yield from _standard_weights()
     for source in sources:
         yield from _methods(config, source)
         yield from _metrics(config, source)

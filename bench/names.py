@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.errors import UsageError, nearest
+from metrics.names import ALIASES
 
 #: Stands where a method's name stands in the plan, the cache and the results, for the reference of pure-noise pictures
 #: (bench/reference.py). It is no method: nobody can ask for it, and no table shows it as a row.
 PURE_NOISE = "pure_noise"
+#: Rows of the results that say what a cell costs; every other one is about the quality of its pictures.
+COSTS = ("bits", "channel_uses", "seconds", "memory")
 
 
 def resolve_metric(typed: str, known: Iterable[str]) -> str:
     """The full name behind what was typed, upper or lower case; UsageError names the nearest one."""
     names = list(known)
-    exact = [n for n in names if n.lower() == typed.lower()]
-    if exact:
-        return exact[0]
-    variants = [n for n in names if n.lower().startswith(f"{typed.lower()}[")]
-    if len(variants) == 1:
-        return variants[0]
-    if variants:
-        raise UsageError(f"'{typed}' is ambiguous: {', '.join(variants)}")
+    fitting = metric_variants(typed, names)
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise UsageError(f"'{typed}' is ambiguous: {', '.join(fitting)}")
     raise UsageError(f"unknown metric '{typed}'{nearest(typed, names)}")
+
+
+def metric_variants(typed: str, known: Iterable[str]) -> list[str]:
+    """All full names that what was typed may stand for: the very name, else every one with a bracket after it (`FID`:
+    `FID[inception]` and `FID[lite0]`), in order; empty where there is none."""
+    names = sorted(known)
+    wanted = ALIASES.get(typed.lower(), typed).lower()
+    return [n for n in names if n.lower() == wanted] or [n for n in names if n.lower().startswith(f"{wanted}[")]

@@ -6,7 +6,7 @@ once. It is small and picklable: a worker rebuilds data set, method and metric f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,6 @@ class MetricPlan:
 
     name: str
     protocol: str
-    higher_is_better: bool
     identity: dict[str, Any]
     judge: str | None = None
 
@@ -197,7 +196,7 @@ def _metric_plans(
         except MetricError as error:
             left_out.append(f"{name} is not computed for {dataset}: {error}")
             continue
-        plans.append(MetricPlan(metric.name, metric.protocol, metric.higher_is_better, metric.identity(), judge))
+        plans.append(MetricPlan(metric.name, metric.protocol, metric.identity(), judge))
     return tuple(plans)
 
 
@@ -250,19 +249,21 @@ def _check_judges(metric: str, judges: Mapping[str, str]) -> None:
         if dataset not in scene_registry.DATASETS:
             raise UsageError(f"unknown data set '{dataset}' in {where}{nearest(dataset, scene_registry.DATASETS)}")
         try:
-            choice = metric_registry.metric_class(metric).judges(dataset)
+            kind = metric_registry.metric_class(metric)
         except MetricError as error:
             raise UsageError(str(error)) from None
-        if judge not in choice:
+        choice = kind.judges(dataset)
+        if judge not in choice and not judge.startswith(kind.judge_schemes):
             raise UsageError(f"unknown judge '{judge}' of {dataset} in {where}{nearest(judge, choice)}")
 
 
-def make_plan(config: Config, root: Path | None = None) -> Plan:
+def make_plan(config: Config, root: Path | None = None, dispensable: Collection[str] = ()) -> Plan:
     """Resolve every name, open the data sets and build every method once.
 
     `root` overrides the data root of the (single) data set. Raises UsageError for unknown names and for methods named
-    explicitly that cannot be built; those that `all` stands for are left out then and named in `left_out`, as are
-    metrics that a data set does not allow. Raises DataError where a data set cannot be read.
+    explicitly that cannot be built; those that `all` stands for, and specs that are `dispensable`, are left out then
+    and named in `left_out`, as are metrics that a data set does not allow. Raises DataError where a data set cannot be
+    read.
     """
     channels = _channels(config)
     devices = resolve_devices(config.run.device)
@@ -293,7 +294,7 @@ def make_plan(config: Config, root: Path | None = None) -> Plan:
             try:
                 method = _method_plan(spec, config, scenes, label_space)
             except MethodError as error:
-                if spec.text not in optional:
+                if spec.text not in optional and spec.text not in dispensable:
                     raise UsageError(f"{spec.text} on {scenes.dataset}: {error}") from None
                 left_out.append(f"{spec.text} does not run on {scenes.dataset}: {error}")
                 continue

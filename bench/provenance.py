@@ -23,6 +23,8 @@ PACKAGES = (
     "opencv-python-headless",
     "lpips",
     "timm",
+    "transformers",
+    "mmsegmentation",
 )
 
 

@@ -1,10 +1,10 @@
 """Tidy rows of a run and where they came from: results.parquet, results.csv and provenance.json, each written whole.
 
 One row is one number: data set, split, size, scale, method, channel, psnr, sigma, true_snr_db, seed, scene, metric,
-value, std, scenes, higher_is_better, protocol. `scene` is "all" for a number about the whole set. Bits, channel uses
-and seconds are rows as well. Rows of the method `pure_noise`, without channel or PSNR, are what the metrics say of pure
-noise (bench/reference.py). The Parquet file has one column more, `draws`: for set-level scores that are no mean of
-per-scene values, what they are on resampled scenes (bench/bootstrap.py), so that tables find ties without the cache.
+value, std, scenes, higher_is_better, protocol. `scene` is "all" for a number about the whole set. Bits, channel uses,
+seconds and memory are rows as well. Rows of the method `pure_noise`, without channel or PSNR, are what the metrics say
+of pure noise (bench/reference.py). The Parquet file has one column more, `draws`: for set-level scores that are no mean
+of per-scene values, what they are on resampled scenes (bench/bootstrap.py), so that tables find ties without the cache.
 
 The files describe the last run into their folder; cells of earlier runs stay cached, so
 a run that names all methods gathers them at no cost.
@@ -46,6 +46,7 @@ METADATA_KEY = b"gesco_bench"
 BITS_PROTOCOL = "payload under the method's codec, side information included, a scene"
 USES_PROTOCOL = "real symbols on the analogue channel, a scene"
 SECONDS_PROTOCOL = "sender, channel and receiver on one worker, a scene"
+MEMORY_PROTOCOL = "peak of the worker while it computes the cell, MiB: resident on a CPU, allocated by torch on a GPU"
 
 
 def _value(number: float | None) -> float:
@@ -86,7 +87,9 @@ def _cell_rows(state: CellState) -> Iterator[dict[str, Any]]:
         nan = float("nan")
         base |= {"channel": NO_CHANNEL, "psnr": nan, "sigma": nan, "true_snr_db": nan}
 
-    def row(scene: str, metric: str, value: Any, std: Any, scenes: int, better: bool, protocol: str) -> dict[str, Any]:
+    def row(scene: str, metric: str, value: Any, std: Any, scenes: int, better: Any, protocol: str) -> dict[str, Any]:
+        if isinstance(better, dict):  # by score; measurements of older runs have one for all
+            better = better[metric]
         numbers = {"value": _value(value), "std": _value(std), "scenes": scenes}
         return {
             **base, "scene": scene, "metric": metric, **numbers, "higher_is_better": better, "protocol": protocol,
@@ -114,6 +117,8 @@ def _cell_rows(state: CellState) -> Iterator[dict[str, Any]]:
             yield row(scene_id, name, value, None, 1, False, protocol)
     seconds = pictures.manifest["seconds"] / len(ids)
     yield row(WHOLE_SET, "seconds", seconds, None, len(ids), False, SECONDS_PROTOCOL)
+    if (peak := pictures.manifest.get("peak_mib")) is not None:  # cells of older runs have none
+        yield row(WHOLE_SET, "memory", peak, None, len(ids), False, MEMORY_PROTOCOL)
 
 
 def tidy_rows(states: list[CellState]) -> pd.DataFrame:
@@ -141,6 +146,7 @@ def provenance(plan: Plan, report: RunReport, wall_seconds: float, jobs: int, ba
         "devices": device_names(plan.devices.names),
         "jobs": jobs,
         "batch_size": batch_size,
+        "methods": {cell.method.spec: cell.method.identity for cell in plan.cells},
         "weights_sha256": {cell.method.spec: cell.method.identity.get("weights_sha256") for cell in plan.cells},
         "datasets": {
             name: {
@@ -186,7 +192,9 @@ def write_results(frame: pd.DataFrame, facts: dict[str, Any], out: Path) -> None
         table = table.append_column(DRAWS, pa.array(draws, pa.list_(pa.float32())))
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: text.encode()})
     buffer = io.BytesIO()
-    pq.write_table(table, buffer)
+    # draws hardly repeat: split into bytes and packed with zstd they take half of what Parquet makes of them by itself
+    split = [f"{DRAWS}.list.element"] if DRAWS in table.column_names else []
+    pq.write_table(table, buffer, compression="zstd", use_dictionary=list(COLUMNS), use_byte_stream_split=split)
     write_atomically(out / RESULTS, buffer.getvalue())
 
 

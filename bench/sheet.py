@@ -31,7 +31,7 @@ GAP, MARGIN, HEADER = 6, 64, 28
 
 
 @dataclass(frozen=True)
-class _Run:
+class PictureRun:
     """The cells of one data set: `cells[(spec, psnr)]`, all with one seed and channel convention."""
 
     dataset: str
@@ -43,7 +43,8 @@ class _Run:
         return list(dict.fromkeys(spec for spec, _ in self.cells))
 
 
-def _runs(out: Path, facts: dict[str, Any]) -> list[_Run]:
+def runs_of(out: Path, facts: dict[str, Any]) -> list[PictureRun]:
+    """The cached cells of the last run, by data set."""
     found: dict[str, dict[tuple[str, float], Entry]] = {}
     for folder in facts["cell_folders"]:
         entry = open_entry(out / folder)
@@ -51,7 +52,7 @@ def _runs(out: Path, facts: dict[str, Any]) -> list[_Run]:
             continue
         key = entry.manifest["key"]
         found.setdefault(key["dataset"], {}).setdefault((key["spec"], key["channel"]["psnr"]), entry)
-    return [_Run(name, facts["datasets"][name], cells) for name, cells in found.items()]
+    return [PictureRun(name, facts["datasets"][name], cells) for name, cells in found.items()]
 
 
 def paint_labels(labels: np.ndarray, space: LabelSpace) -> np.ndarray:
@@ -75,7 +76,7 @@ def paint_received(received: Received, space: LabelSpace) -> np.ndarray | None:
     return None
 
 
-def _map_sender(run: _Run, source: SceneSource, config: Config) -> tuple[str, Any] | None:
+def map_sender(run: PictureRun, source: SceneSource, config: Config) -> tuple[str, Any] | None:
     """The first method that sends class maps and can be built here."""
     for spec_text in run.specs:
         spec = method_registry.parse_spec(spec_text)
@@ -94,7 +95,8 @@ def _map_sender(run: _Run, source: SceneSource, config: Config) -> tuple[str, An
     return None
 
 
-def _received_map(method: Any, scene: Scene, channel: Channel, seed: int) -> np.ndarray | None:
+def received_map(method: Any, scene: Scene, channel: Channel, seed: int) -> np.ndarray | None:
+    """What reaches the receiver of one scene that `method` sends, painted by `paint_received`."""
     sent = method.send(scene)
     stream = channel_stream(method.context.dataset, scene.ids[0], channel.identity(), seed)
     return paint_received(Received((channel.transmit(sent.symbols[0], stream),), sent.side_info), scene.label_space)
@@ -106,7 +108,7 @@ def _enlarge(picture: np.ndarray, factor: int) -> Image.Image:
 
 
 def _block(
-    run: _Run, source: SceneSource, position: int, psnrs: Sequence[float], sender: tuple[str, Any] | None
+    run: PictureRun, source: SceneSource, position: int, psnrs: Sequence[float], sender: tuple[str, Any] | None
 ) -> list[list[np.ndarray | None]]:
     """The pictures of one scene: a row a PSNR; columns: the truth, the received map, one a method."""
     first = next(iter(run.cells.values())).manifest
@@ -120,7 +122,7 @@ def _block(
         if sender is not None:
             settings = key["channel"]
             channel = build_channel(settings["kind"], psnr, settings["calibration"], settings["power"])
-            row.append(_received_map(sender[1], scene, channel, key["seed"]))
+            row.append(received_map(sender[1], scene, channel, key["seed"]))
         for spec in run.specs:
             entry = run.cells.get((spec, psnr))
             row.append(read_picture(entry, position) if entry else None)
@@ -161,7 +163,7 @@ def make_sheets(
     The maps that reached the receiver are not in the cache: they are sent again through the same channel with the
     same noise, by the first method that sends class maps. PSNRs that were not run are left out.
     """
-    runs = _runs(out, facts)
+    runs = runs_of(out, facts)
     if not runs:
         raise BenchError(f"the cache in {out} holds none of the last run's cells; run `bench run --out {out}` again")
     made = []
@@ -175,7 +177,7 @@ def make_sheets(
         if not shown:
             raise UsageError(f"no cell at PSNR {', '.join(f'{p:g}' for p in psnrs)}; choose others with --psnr")
         with one_thread(), torch.inference_mode():
-            sender = _map_sender(run, source, config)
+            sender = map_sender(run, source, config)
             positions = range(min(scenes, about["scenes_used"]))
             blocks = [_block(run, source, position, shown, sender) for position in positions]
         headings = ["original, labels", *([f"received map ({sender[0]})"] if sender else []), *run.specs]

@@ -6,31 +6,31 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 import torch
 
 from bench.device import cpu_name
-from bench.errors import UsageError
+from bench.errors import UsageError, nearest
 from bench.provenance import code_provenance
 from bench.scenes.base import DataError, SceneSource
 from bench.scenes.folder import FolderSource
 from bench.scenes.materialise import MaterialisedScenes, materialise
 from bench.seeding import digest
 from methods.base import MethodContext, MethodError
-from methods.registry import load_method
+from methods.registry import load_method, method_names
 from methods.training.distributed import local_first, ranks
 from methods.training.precision import Precision
 from methods.training.task import TrainingTask
 from methods.training.trainer import TrainingRun, train
 from methods.weights import weights_name, write_weights
 
-#: `bench train judge` trains the embedded judge of mIoU, which is no method.
-JUDGE = "judge"
-JUDGE_STEPS = 2500
-JUDGE_BATCH = 32
-JUDGE_VALIDATION_SCENES = 500
+if TYPE_CHECKING:
+    from metrics.judges.trainers import Trainer
+
+#: Scenes of the splits `val` and `test` that an embedded evaluator (judge, detector, depth) is measured on.
+EVALUATOR_SCENES = 500
 #: Scenes that are used of a data set without end.
 RENDERED_SCENES = 6000
 #: Held-out scenes of the validation loss: at most so many of the split `val`.
@@ -74,16 +74,17 @@ class TrainingRequest:
     validate_every: int | None
     precision: Precision
     checkpoint_gradients: bool
+    compiled: bool | None
     options: Mapping[str, Any]
 
 
-def _scenes(request: TrainingRequest, split: str, count: int | None) -> MaterialisedScenes:
+def _scenes(request: TrainingRequest, split: str, count: int | None, with_depth: bool = False) -> MaterialisedScenes:
     """The first `count` scenes of a split, in the cache; None: all, or `RENDERED_SCENES`."""
     source = request.source
     if count is None:
         count = len(source.ids(split)) if isinstance(source, FolderSource) else RENDERED_SCENES
     cache = platformdirs.user_cache_path("gesco-bench") / "scenes"
-    return local_first(lambda: materialise(source, split, count, cache, jobs=request.jobs))
+    return local_first(lambda: materialise(source, split, count, cache, jobs=request.jobs, with_depth=with_depth))
 
 
 def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Path | None:
@@ -91,8 +92,12 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
 
     Where torchrun started several processes, all call this, and the first one writes.
     """
-    if request.target == JUDGE:
-        return _train_judge(request, report)
+    from metrics.judges.trainers import TRAINERS
+
+    if request.target in TRAINERS:
+        return _train_evaluator(request, TRAINERS[request.target], report)
+    if request.target not in method_names():
+        raise UsageError(f"unknown method '{request.target}'{nearest(request.target, [*method_names(), *TRAINERS])}")
     source = request.source
     context = MethodContext(
         source.name, source.label_space, source.height, source.width, request.profile, request.device
@@ -113,6 +118,7 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
         time_limit=request.time_limit,
         precision=request.precision,
         checkpoint_gradients=request.checkpoint_gradients,
+        compiled=request.compiled,
     )
     data = {
         "dataset": source.name,
@@ -176,32 +182,30 @@ def _validation(
         return None, 0
 
 
-def _train_judge(request: TrainingRequest, report: Callable[[str], None]) -> Path:
-    from metrics.judges.embedded import SPECS
-    from metrics.judges.train_embedded import train_judge
+def _train_evaluator(request: TrainingRequest, trainer: Trainer, report: Callable[[str], None]) -> Path:
+    """Train a network that metrics ask; it is no method, and has no profiles, options or time limit."""
+    from metrics.judges.training import Course
 
+    what, source = trainer.title, request.source
     if ranks().world > 1:
-        raise UsageError("the judge trains in one process; start it without torchrun")
-    source = request.source
-    spec = SPECS.get(source.name)
+        raise UsageError(f"the {what} trains in one process; start it without torchrun")
+    if request.options:
+        raise UsageError(f"the {what} has no options; there are --steps, --scenes and --seed")
+    if request.time_limit:
+        raise UsageError(f"the {what} knows no --time-limit; interrupt it, and the same command continues it")
+    spec = trainer.specs.get(source.name)
     if spec is None:
-        raise UsageError(f"there is no embedded judge for {source.name}; known: {', '.join(SPECS)}")
+        raise UsageError(f"there is no embedded {what} for {source.name}; known: {', '.join(trainer.specs)}")
     if (source.height, source.width) != spec.size:
         size = "{}x{}".format(*spec.size)
-        raise UsageError(f"the {spec.dataset} judge works at {size}: take the size out of [data.{spec.dataset}]")
+        raise UsageError(f"the {spec.dataset} {what} works at {size}: take the size out of [data.{spec.dataset}]")
     path = request.weights_dir / spec.weights_file
-    train_judge(
-        spec,
-        _scenes(request, "train", request.scenes),
-        _scenes(request, "val", JUDGE_VALIDATION_SCENES),
-        path,
-        steps=request.steps or JUDGE_STEPS,
-        batch_size=JUDGE_BATCH,
-        seed=request.seed,
-        device=str(request.device),
-        checkpoint_dir=request.out,
-        log=report,
+    course = Course(
+        request.steps or trainer.steps, trainer.batch_size, request.seed, request.device, request.out, report
     )
+    train_scenes = _scenes(request, "train", request.scenes, trainer.depth)
+    held_out = {split: _scenes(request, split, EVALUATOR_SCENES, trainer.depth) for split in ("val", "test")}
+    trainer.train(spec, train_scenes, held_out, path, course)
     return path
 
 

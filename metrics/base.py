@@ -72,7 +72,10 @@ class Metric(ABC):
     """
 
     name: ClassVar[str]
+    #: Of the metric's scores; where they differ, `higher_is_better_for` says it of each.
     higher_is_better: ClassVar[bool]
+    #: What judges may begin with that are named by where they lie (`hf:FOLDER`), beside those of `judges`.
+    judge_schemes: ClassVar[tuple[str, ...]] = ()
     #: Bumped whenever the metric's own code changes its values.
     code_version: ClassVar[int] = 1
 
@@ -85,6 +88,11 @@ class Metric(ABC):
         """Names of the judges (networks and how pictures reach them) that `context.judge` chooses from on a data set,
         the default first; empty for a metric without that choice."""
         return ()
+
+    @classmethod
+    def higher_is_better_for(cls, score: str) -> bool:
+        """Whether more is better of one of the metric's scores, set-level or per scene, by its name."""
+        return cls.higher_is_better
 
     @property
     @abstractmethod

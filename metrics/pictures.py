@@ -34,12 +34,30 @@ def check_pictures(comparison: Comparison) -> None:
 
 def check_labels(comparison: Comparison) -> None:
     """MetricError unless the labels are integers of the pictures' batch, height and width."""
-    labels, pictures = comparison.labels, comparison.generated
-    expected = (len(pictures), *pictures.shape[-2:])
-    if tuple(labels.shape) != expected:
-        raise MetricError(f"labels are {tuple(labels.shape)}, the pictures need {expected}")
-    if labels.is_floating_point():
-        raise MetricError(f"labels must be integers, not {labels.dtype}")
+    _check_ids(comparison, comparison.labels, "labels")
+
+
+def check_instances(comparison: Comparison) -> None:
+    """MetricError unless the instance ids are integers of the pictures' batch, height and width."""
+    _check_ids(comparison, comparison.instances, "instances")
+
+
+def check_depth(comparison: Comparison) -> None:
+    """MetricError unless there is no depth, or one of the pictures' batch, height and width."""
+    if comparison.depth is not None:
+        _check_map(comparison, comparison.depth, "depth is")
+
+
+def _check_ids(comparison: Comparison, ids: Tensor, name: str) -> None:
+    _check_map(comparison, ids, f"{name} are")
+    if ids.is_floating_point():
+        raise MetricError(f"{name} must be integers, not {ids.dtype}")
+
+
+def _check_map(comparison: Comparison, values: Tensor, what: str) -> None:
+    expected = (len(comparison.generated), *comparison.generated.shape[-2:])
+    if tuple(values.shape) != expected:
+        raise MetricError(f"{what} {tuple(values.shape)}, the pictures need {expected}")
 
 
 def _check_values(pictures: Tensor, which: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
 from metrics.base import Metric, MetricContext, MetricError
+from metrics.names import ALIASES
 
 GROUP = "bench.metrics"
 
@@ -24,6 +25,7 @@ def match_name(asked: str, names: Iterable[str]) -> str:
     MetricError with the nearest name where nothing or more than one name fits.
     """
     names = sorted(names)
+    asked = ALIASES.get(asked.casefold(), asked)
     if asked in names:
         return asked
     folded = asked.casefold()

@@ -33,6 +33,20 @@ def find_weights(file_name: str, weights_dir: Path | None, remedy: str) -> Path:
     raise MetricError(f"weights file missing: {file_name} is in none of: {folders}. {remedy}")
 
 
+def find_place(path: str, weights_dir: Path | None) -> Path:
+    """A file or folder that a person named: as it stands, else in `weights_dir`, else among the user's weights.
+
+    Raises MetricError that names every place looked at.
+    """
+    named = Path(path).expanduser()
+    places = [folder / named for folder in (Path(), weights_dir, user_weights_dir()) if folder is not None]
+    for place in places:
+        if place.exists():
+            return place
+    looked = dict.fromkeys(str(place.absolute()) for place in places)
+    raise MetricError(f"there is no '{path}'; looked for {', '.join(looked)}")
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal; read once per content (path, size and time of change)."""
     stat = path.stat()

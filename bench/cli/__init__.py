@@ -10,7 +10,9 @@ import typer
 from bench.cli.ablate import ablate
 from bench.cli.data import app as data_app
 from bench.cli.doctor import doctor
+from bench.cli.leaderboard import app as leaderboard_app
 from bench.cli.plot import plot
+from bench.cli.regress import regress
 from bench.cli.run import run
 from bench.cli.sheet import sheet
 from bench.cli.speed import app as speed_app
@@ -27,9 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, table, ablate, plot, sheet, train, doctor):
+for command in (run, table, ablate, plot, sheet, regress, train, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
+app.add_typer(leaderboard_app, name="leaderboard")
 app.add_typer(speed_app, name="speed")
 app.add_typer(weights_app, name="weights")
 

@@ -63,6 +63,7 @@ def configured(path: Path | None, run: dict[str, Any], channel: dict[str, Any]) 
                 "data": config.data,
                 "methods": config.methods,
                 "metrics": config.metrics,
+                "regress": config.regress,
             }
         )
     except ValidationError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.options import ConfigOption, configured, integers, names, numbers
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.config import Config
@@ -143,21 +143,22 @@ def _run(plan: Plan, settings: Config) -> None:
 
 
 def _summary(plan: Plan, report: RunReport, frame: Any, out: Path, wall: float) -> None:
-    from bench.plots import plot_results
+    from bench.figures import draw_figure, read_request, save
+    from bench.names import metric_variants
     from bench.tables import metric_tables, render
+    from bench.tables.measured import of_methods
 
     for name, reason in report.skipped.items():
         typer.echo(f"left out: {name}: {reason}", err=True)
     for note in report.notes:
         typer.echo(f"note: {note}", err=True)
     shown = []
-    for metric in SUMMARY:
-        try:
-            typer.echo("\n" + render(metric_tables(frame, metric)), nl=False)
-        except UsageError:  # not computed in this run
-            continue
+    computed = set(of_methods(frame)["metric"])
+    for metric in [name for kind in SUMMARY for name in metric_variants(kind, computed)]:
+        typer.echo("\n" + render(metric_tables(frame, metric)), nl=False)
         shown.append(metric)
-    plots = plot_results(frame, out) if shown else []
+    folder = out / "plots"
+    plots = save(draw_figure("psnr", read_request(out, folder)), folder, ("png", "svg")) if shown else []
     cached = len(plan.cells) - report.computed - sum(state.pictures is None for state in report.states)
     typer.echo(f"\n{len(plan.cells)} cells: {report.computed} computed, {cached} from the cache, in {wall:.1f} s")
     if plots:

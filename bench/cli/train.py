@@ -1,4 +1,4 @@
-"""`bench train`: train a method, or the embedded judge, from scratch or from where it stopped."""
+"""`bench train`: train a method, or a network that metrics ask, from scratch or from where it stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.errors import UsageError, nearest
 
 
 def train(
-    method: Annotated[str, typer.Argument(help="A method, or `judge`: the segmentation network behind mIoU.")],
+    method: Annotated[str, typer.Argument(help="A method, or a network that metrics ask: judge, detector, depth.")],
     dataset: Annotated[str, typer.Option(help="Data set to train on.")] = "streets",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all; without it the recipe's.")] = None,
     scenes: Annotated[
@@ -47,6 +47,10 @@ def train(
     checkpoint_gradients: Annotated[
         bool | None,
         typer.Option("--checkpoint-gradients/--keep-activations", help="Diffusion: less memory, a third slower."),
+    ] = None,
+    compiled: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Diffusion: fuse the passes; without it yes on a GPU."),
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Set a field of the recipe; may be repeated.")
@@ -94,6 +98,7 @@ def train(
         validate_every=section.validate_every if validate_every is None else validate_every,
         precision=_precision(precision or section.precision),
         checkpoint_gradients=section.checkpoint_gradients if checkpoint_gradients is None else checkpoint_gradients,
+        compiled=section.compile if compiled is None else compiled,
         options={**section.options, **_options(option or [])},
     )
     with process_group(chosen):

@@ -72,7 +72,7 @@ def _sampling_table(measured: dict[str, Any]) -> str:
 
 def _training_table(measured: dict[str, Any]) -> str:
     return _table(
-        ["loop", "batch", "ms a step", "images a second", "peak GiB"],
+        ["loop", "batch", "ms a step", "images a second", "peak GiB", "mean loss"],
         [
             [
                 row["variant"],
@@ -80,6 +80,7 @@ def _training_table(measured: dict[str, Any]) -> str:
                 _spread(row),
                 f"{row['images_per_second']:.2f}",
                 _gib(row["peak_memory_bytes"]),
+                f"{row['loss']:.3f}",
             ]
             for row in measured["rows"]
         ],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -44,10 +45,11 @@ class PlainTraining:
     """The loop as one writes it first: float16 autocast with loss scaling on CUDA (float32 on the CPU), the network as
     it is, AdamW and the average of the weights tensor by tensor."""
 
-    def __init__(self, size: Size, device: torch.device) -> None:
-        torch.manual_seed(0)
+    def __init__(self, size: Size, device: torch.device, weights: Mapping[str, Tensor]) -> None:
         self.device = device
-        self.network = SemanticUNet(size.network).to(device)
+        self.network = SemanticUNet(size.network)
+        self.network.load_state_dict(weights)
+        self.network.to(device)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-4, weight_decay=0.0, foreach=False)
         self.scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
@@ -74,30 +76,40 @@ class PlainTraining:
         return float(loss.detach())
 
 
+def _ours(context: MethodContext, size: Size, compiled: bool) -> GescoTask:
+    """The project's own training task with seeded weights."""
+    torch.manual_seed(0)
+    task = GescoTask(context, replace(paper_profile(CHANNELS), network=size.network, batch_size=BATCH))
+    task.prepare("auto", False, compiled)
+    return task
+
+
 def measure_training(
     size: Size, device: torch.device, steps: int, repeats: int, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Rows for the plain loop and for the project's own training task at batch 4, JSON-serialisable; `steps` updates a
-    run."""
+    """Rows for the plain loop and for the project's own training task, on CUDA compiled too, at batch 4,
+    JSON-serialisable; `steps` updates a run. All start from the same weights and see the same scenes; `loss` is the
+    mean of all their updates after the warm-up."""
     scene = random_scene(size)
-    plain = PlainTraining(size, device)
     context = MethodContext("blocks", scene.label_space, size.height, size.width, "paper", device)
-    torch.manual_seed(0)
-    task = GescoTask(context, replace(paper_profile(CHANNELS), network=size.network, batch_size=BATCH))
-    generator = torch.Generator().manual_seed(0)
-    done = 0
+    tasks = {"ours": _ours(context, size, False)}
+    if device.type == "cuda":  # on a CPU the compiler takes minutes, and nobody trains so
+        tasks["ours, compiled"] = _ours(context, size, True)
+    plain = PlainTraining(size, device, tasks["ours"].network.state_dict())
+    generators = {name: torch.Generator().manual_seed(0) for name in ("plain", *tasks)}
+    losses: dict[str, list[float]] = {name: [] for name in generators}
 
-    def ours() -> None:
-        nonlocal done
-        for _ in range(steps):
-            task.step(scene, generator, done)
-            done += 1
+    def updates(name: str) -> Callable[[], None]:
+        def run() -> None:
+            for _ in range(steps):
+                if name == "plain":
+                    losses[name].append(plain.step(scene, generators[name]))
+                else:
+                    losses[name].append(tasks[name].step(scene, generators[name], len(losses[name]))["loss"])
 
-    def published() -> None:
-        for _ in range(steps):
-            plain.step(scene, generator)
+        return run
 
-    variants = {"plain": published, "ours": ours}
+    variants = {name: updates(name) for name in generators}
     peaks = {}
     for name, run in variants.items():
         report(f"warm-up: {name}")
@@ -112,8 +124,9 @@ def measure_training(
             "ms_per_step_max": 1e3 * max(timing.runs) / steps,
             "images_per_second": BATCH * steps / timing.median,
             "peak_memory_bytes": peaks[name],
+            "loss": statistics.fmean(losses[name][steps:]),
         }
         for name, timing in timings.items()
     ]
-    ratio = timings["plain"].median / timings["ours"].median
-    return {"steps_timed": steps, "repeats": repeats, "rows": rows, "ratios": {"ours against plain": ratio}}
+    ratios = {f"{name} against plain": timings["plain"].median / timings[name].median for name in tasks}
+    return {"steps_timed": steps, "repeats": repeats, "rows": rows, "losses": losses, "ratios": ratios}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.names import resolve_metric
+from bench.names import metric_variants, resolve_metric
 from bench.tables.measured import SCENE_SET, Key, Measured, measured, of_methods, of_scenes
 from bench.tables.model import Column, Entry, Row, SceneSetName, Table, arrow, decimals_for
 from bench.tables.ranks import explained, ranked
@@ -16,7 +16,7 @@ from bench.tables.ranks import explained, ranked
 if TYPE_CHECKING:
     import pandas as pd
 
-SPREAD_NOTE = "± is the spread over scenes (for a distance between sets: over draws)."
+SPREAD_NOTE = "± is the spread over scenes (for a distance between sets: its standard error)."
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def listed(rows: pd.DataFrame, column: str) -> str:
     return ", ".join(str(v) for v in rows[column].drop_duplicates())
 
 
-def _channel_words(label: str) -> str:
+def channel_words(label: str) -> str:
+    """A channel convention of the results for people: `awgn-paper-peak` is "AWGN, paper calibration, peak power"."""
     kind, *conventions = label.split("-")
     if kind == "awgn" and len(conventions) == 2:
         return f"AWGN, {conventions[0]} calibration, {conventions[1]} power"
@@ -41,7 +42,7 @@ def _channel_words(label: str) -> str:
 
 
 def scene_set_title(rows: pd.DataFrame) -> str:
-    channels = " and ".join(_channel_words(str(c)) for c in rows["channel"].drop_duplicates())
+    channels = " and ".join(channel_words(str(c)) for c in rows["channel"].drop_duplicates())
     return (
         f"{listed(rows, 'dataset')} {listed(rows, 'split')} at {listed(rows, 'size')} (scale: "
         f"{listed(rows, 'scale')}), {listed(rows, 'scenes')} scenes, seeds {listed(rows, 'seed')}; {channels}"
@@ -66,6 +67,27 @@ def noise_notes(columns: Sequence[Measured], entries: Sequence[Entry | None]) ->
         return []
     values = ", ".join(f"{d.metric} {d.reference:.3f}" for d in columns if d.reference is not None)
     return [f"noise: at least as far from the real scenes as pictures of pure noise are ({values})."]
+
+
+def ceiling_notes(frame: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
+    """What scores against the truth are of the originals themselves, where the rows of one set of scenes say so."""
+    whole = of_methods(frame)
+    found = []
+    for metric in metrics:
+        base, bracket, inside = metric.partition("[")
+        values = whole[whole["metric"] == f"{base}[original{':' if bracket else ']'}{inside}"]["value"].dropna()
+        if len(values):
+            found.append(f"{metric} {values.mean():.3f}")
+    return [f"The originals themselves have {', '.join(found)}."] if found else []
+
+
+def protocol_notes(columns: Sequence[Measured]) -> str:
+    """The protocols of several scores, each text once."""
+    by_protocol: dict[str, list[str]] = {}
+    for data in columns:
+        by_protocol.setdefault(data.protocol, []).append(data.metric)
+    texts = [f"{', '.join(names)}: {text}" for text, names in by_protocol.items()]
+    return f"Protocols: {'; '.join(texts)}."
 
 
 def choose_metric(rows: pd.DataFrame, typed: str) -> str:
@@ -100,11 +122,12 @@ def metric_tables(frame: pd.DataFrame, typed: str) -> list[Table]:
     tables = []
     for (*scenes, channel), rows in whole.groupby([*SCENE_SET, "channel"], sort=False):
         data = measured(of_scenes(frame, scenes), metric)
-        tables.append(_psnr_table(data, rows, str(channel), "-".join(str(part) for part in (*scenes, channel))))
+        key = "-".join(str(part) for part in (*scenes, channel))
+        tables.append(_psnr_table(data, rows, str(channel), key, ceiling_notes(of_scenes(frame, scenes), [metric])))
     return tables
 
 
-def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str) -> Table:
+def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str, ceiling: Sequence[str]) -> Table:
     psnrs = tuple(sorted((float(p) for p in rows["psnr"].unique()), reverse=True))
     methods = [str(m) for m in rows["method"].drop_duplicates()]
     decimals = decimals_for([e.value for (c, _, _), e in data.entries.items() if c == channel])
@@ -118,6 +141,7 @@ def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str) -> T
         f"Protocol: {data.protocol}.",
         SPREAD_NOTE,
         "Columns: PSNR in dB.",
+        *ceiling,
         *noise_notes([data], [e for column in by_column for e in column]),
     ]
     rank_note = explained([data]) if len(methods) > 1 else ""
@@ -148,7 +172,8 @@ def arms_tables(
         shown = arms if arms is not None else [Arm((str(m),), str(m)) for m in rows["method"].drop_duplicates()]
         keys = [(arm.channel or channel, arm.method, psnr) for arm in shown]
         found_here, lacking = _available(of_scenes(frame, scenes), rows, metrics)
-        tables.append(_arms_table(found_here, lacking, rows, headings, shown, keys))
+        ceiling = ceiling_notes(of_scenes(frame, scenes), [data.metric for data in found_here])
+        tables.append(_arms_table(found_here, lacking, rows, headings, shown, keys, ceiling))
     return tables
 
 
@@ -157,10 +182,9 @@ def _available(frame: pd.DataFrame, rows: pd.DataFrame, typed: Sequence[str]) ->
     known = sorted(rows["metric"].unique())
     found, lacking = [], []
     for name in typed:
-        try:
-            found.append(measured(frame, resolve_metric(name, known)))
-        except UsageError:
-            lacking.append(name)
+        fitting = metric_variants(name, known)
+        found += [measured(frame, one) for one in fitting]
+        lacking += [] if fitting else [name]
     if not found:
         raise UsageError(f"the results hold none of {', '.join(typed)}{computed_by(typed[0])}")
     return found, lacking
@@ -173,6 +197,7 @@ def _arms_table(
     headings: tuple[str, ...],
     arms: Sequence[Arm],
     keys: Sequence[Key],
+    ceiling: Sequence[str],
 ) -> Table:
     columns, by_column = [], []
     for data in found:
@@ -184,8 +209,9 @@ def _arms_table(
     psnr, scenes, title = keys[0][2], scene_set_name(rows), scene_set_title(rows)
     notes = [
         f"PSNR {psnr:g} dB (true SNR {_levels(rows, [psnr])} dB) on {title}.",
-        f"Protocols: {'; '.join(f'{d.metric}: {d.protocol}' for d in found)}.",
+        protocol_notes(found),
         SPREAD_NOTE,
+        *ceiling,
         *noise_notes(found, [e for column in by_column for e in column]),
         *([f"Not in these results: {', '.join(lacking)}."] if lacking else []),
     ]

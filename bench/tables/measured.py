@@ -19,7 +19,7 @@ from bench.tables.model import Entry
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Distances between sets: they have no per-scene values, and their ± is over draws, so it is that of the value itself.
+#: Distances between sets: they have no per-scene values, and their ± is that of the value itself.
 SET_DISTANCES = ("FID", "KID")
 #: Per-scene values that stand in for a set-level score where the results hold no draws of it.
 PROXIES = {"mIoU": "mIoU[scene]"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,30 @@ if TYPE_CHECKING:
 COCO = ("coco_stuff", "stuff")
 COCO_METRICS = ("mIoU", "LPIPS", "FID")
 BASELINE = "full_image"
-#: How the names of the metrics behind the text's claims on objects and depth begin.
-FAMILIES = {"objects": ("objects", "recall", "ap"), "depth": ("depth", "absrel", "rmse", "delta", "δ")}
+
+
+@dataclass(frozen=True)
+class Family:
+    """Which scores of a metric that has many are shown against PSNR, and which beside each other at one PSNR."""
+
+    against_psnr: tuple[str, ...]
+    side_by_side: tuple[tuple[str, ...], ...]
+
+
+#: The metrics behind the text's claims on objects and depth.
+FAMILIES = {
+    "objects": Family(
+        ("AP50[judge]", "recall[judge]", "AP50", "recall"),
+        tuple(
+            tuple(f"{score}{name}]" for name in ("car", "person", "rider", "bicycle"))
+            for score in ("AP50[judge:", "AP50[")
+        ),
+    ),
+    "depth": Family(
+        ("AbsRel[judge]", "delta1[judge]", "AbsRel", "delta1"),
+        (("AbsRel[judge]", "RMSE[judge]", "delta1[judge]", "AbsRel", "RMSE", "delta1"),),
+    ),
+}
 
 
 def coco(frame: pd.DataFrame, psnr: float) -> list[Table]:
@@ -86,22 +108,21 @@ def _bits_table(frame: pd.DataFrame, rows: pd.DataFrame) -> Table:
     )  # fmt: skip
 
 
-def _in_family(metric: str, word: str) -> bool:
-    return metric.split("[", 1)[0].lower().startswith(FAMILIES[word])
-
-
 def _family(word: str) -> Callable[[pd.DataFrame, float], list[Table]]:
-    """All metrics of a family, a table each against PSNR."""
+    """The scores of a metric that has many: the main ones against PSNR, then groups of them at one PSNR."""
 
     def family(frame: pd.DataFrame, psnr: float) -> list[Table]:
-        names = sorted(n for n in of_methods(frame)["metric"].unique() if _in_family(n, word))
-        if not names:
-            from metrics.registry import metric_names
-
-            installed = ",".join(n for n in metric_names() if _in_family(n, word))
-            remedy = f"`bench run --metrics {installed}` computes them" if installed else "none is installed"
-            raise UsageError(f"these results have no metrics of {word}; {remedy}")
-        return [table for name in names for table in metric_tables(frame, name)]
+        known = FAMILIES[word]
+        names = set(of_methods(frame)["metric"].unique())
+        if names.isdisjoint(known.against_psnr):
+            raise UsageError(f"these results have no scores of {word}; `bench run --metrics {word}` computes them")
+        tables = [table for name in known.against_psnr if name in names for table in metric_tables(frame, name)]
+        if psnr not in set(of_methods(frame)["psnr"]):
+            return tables
+        for group in known.side_by_side:
+            there = [name for name in group if name in names]
+            tables += arms_tables(frame, ("method",), None, there, psnr) if there else []
+        return tables
 
     return family
 

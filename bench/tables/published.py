@@ -85,7 +85,7 @@ def paper_values(dataset: str, metric: str, tables: Collection[str]) -> dict[Pla
 def same_metric(metric: str) -> bool:
     """Whether a difference to the paper's metric of that name means anything: a distance on other features is another
     distance. mIoU and LPIPS pass in every variant, because the paper does not say which it used."""
-    return not metric.startswith("FID[")
+    return not metric.startswith("FID[") or metric == "FID[inception]"
 
 
 def _apart(scenes: SceneSetName) -> str | None:

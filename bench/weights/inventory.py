@@ -22,6 +22,7 @@ from bench.weights.rows import COUNTER, compare
 from methods.base import MethodContext, MethodError
 from methods.registry import load_method, method_names
 from methods.weights import DIGEST_KEY, content_digest, is_finite, some, weights_name
+from metrics.standard import LISTED
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Item:
     """One line of the list.
 
     `state`: installed (in a folder of the user's), packaged, or missing. `sha256` is the digest that the file records
-    over its tensors and metadata. `source`: the authors' file, or the training that made it. `command`: what to type to
-    get a missing one, None where nobody publishes it.
+    over its tensors and metadata, or that of the whole file where this project did not write it. `source`: the authors'
+    file, or the training that made it. `command`: what to type to get a missing one, None where nobody publishes it.
     """
 
     name: str
@@ -62,7 +63,8 @@ class Verified:
 
 
 def inventory(catalogue: Catalogue, weights_dir: Path | None = None) -> list[Item]:
-    """Every network of the catalogue, installed or missing, then every other weights file of the folders."""
+    """Every network of the catalogue, installed or missing, then every other weights file of the folders, what could be
+    trained, and the published weights that metrics read as they are."""
     folders = _folders(weights_dir)
     files = {path.name: (path, state) for path, state in reversed(list(_files(folders)))}  # the first folder wins
     items = []
@@ -78,7 +80,22 @@ def inventory(catalogue: Catalogue, weights_dir: Path | None = None) -> list[Ite
     for name, (path, state) in sorted(files.items()):
         method, dataset, size = _parse(name)
         items.append(Item(method, dataset, size, state, name, str(path), **_facts(path)))
-    return [*items, *_untrained(files)]
+    return [*items, *_untrained(files), *_standard(weights_dir)]
+
+
+def _standard(weights_dir: Path | None) -> Iterator[Item]:
+    """The published weights behind metrics that are read as they are, without an import."""
+    for one in LISTED:
+        dataset = one.datasets[0] if len(one.datasets) == 1 else None
+        path = one.find(weights_dir)
+        if path is None:
+            yield Item(
+                one.name, dataset, None, "missing", one.file, licence="see its page", page=one.page,
+                command=one.command, note=one.note,
+            )  # fmt: skip
+        else:
+            digest = metrics.weights.sha256_of(path)
+            yield Item(one.name, dataset, None, "installed", one.file, str(path), digest, source=one.page)
 
 
 def _untrained(present: Container[str]) -> Iterator[Item]:

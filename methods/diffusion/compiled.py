@@ -1,6 +1,7 @@
 """The network compiled, and captured as a CUDA graph: the same arithmetic without Python and launches between kernels.
 
-CUDA only. The compiler's results are kept in the user's cache folder, so that only the first process on a machine pays.
+Sampling: CUDA only. Training is compiled, not captured: its loss scale, gradient clipping and logs read values. The
+compiler's results are kept in the user's cache folder, so that only the first process on a machine pays.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import platformdirs
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from methods.diffusion.layers import Modulation
 from methods.diffusion.unet import SemanticUNet
@@ -30,6 +31,16 @@ Evaluate = Callable[[Tensor, Tensor], Tensor]
 def use_compile_cache() -> None:
     """Point the compiler's cache to the user's cache folder, unless the environment names another one."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(platformdirs.user_cache_path("gesco-bench") / "inductor"))
+
+
+def compiled_pass(network_pass: nn.Module) -> nn.Module:
+    """A module's forward and backward pass, compiled at its first call, for one shape of its inputs. Where the compiler
+    fails, PyTorch says so and runs that part as it is: a training of days must not end over it."""
+    import torch._dynamo
+
+    use_compile_cache()
+    torch._dynamo.config.suppress_errors = True
+    return torch.compile(network_pass, dynamic=False)  # type: ignore[return-value]
 
 
 @dataclass

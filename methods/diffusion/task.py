@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import MethodContext, MethodError, Scene
+from methods.diffusion.compiled import compiled_pass
 from methods.diffusion.guidance import guided_denoiser
 from methods.diffusion.loss import KL_WEIGHT, HybridLoss, hybrid_loss
 from methods.diffusion.profile import DiffusionProfile
@@ -122,11 +123,13 @@ class DiffusionTask(TrainingTask):
             recipe |= {"drop_from": profile.drop_from, "finetune_rate": profile.finetune_rate}
         return recipe
 
-    def prepare(self, precision: Precision, checkpoint_gradients: bool) -> None:
+    def prepare(self, precision: Precision, checkpoint_gradients: bool, compiled: bool | None = None) -> None:
         super().prepare(precision, False)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
         if checkpoint_gradients:
             recompute_in_backward(self.network)  # for good: a network is prepared so once
+        if self.device.type == "cuda" if compiled is None else compiled:
+            self.network_pass = compiled_pass(NetworkPass(self.network))
 
     def distribute(self) -> None:
         device = [self.device] if self.device.type == "cuda" else None

@@ -78,15 +78,18 @@ class TrainingTask(ABC):
         """Where the networks are."""
         return next(next(iter(self.networks.values())).parameters()).device
 
-    def prepare(self, precision: Precision, checkpoint_gradients: bool) -> None:
+    def prepare(self, precision: Precision, checkpoint_gradients: bool, compiled: bool | None = None) -> None:
         """Set how the steps are computed; called before a checkpoint is loaded.
 
         `auto` is bfloat16 on CUDA where the task has it, float32 otherwise. `checkpoint_gradients` computes activations
-        again in the backward pass instead of keeping them. MethodError for what this task cannot do.
+        again in the backward pass instead of keeping them. `compiled` lets the compiler fuse forward and backward pass;
+        None is yes on CUDA where the task has it. MethodError for what this task cannot do.
         """
         self.precision = resolve(precision, self.device, self.precisions)
         if checkpoint_gradients:
             raise MethodError("gradient checkpointing exists for the diffusion methods only; leave it away")
+        if compiled:
+            raise MethodError("compiled training exists for the diffusion methods only; leave --compile away")
 
     def autocast(self) -> AbstractContextManager[None]:
         """The context in which the networks run: the precision's autocast, nothing for float32."""

@@ -29,7 +29,7 @@ class TrainingRun:
     steps.
 
     `sample_every` and `validate_every` 0 leave those out; `time_limit` stops this process, with a checkpoint, after so
-    many seconds. `precision` and `checkpoint_gradients` are explained at `TrainingTask.prepare`.
+    many seconds. `precision`, `checkpoint_gradients` and `compiled` are explained at `TrainingTask.prepare`.
     """
 
     out: Path
@@ -42,6 +42,7 @@ class TrainingRun:
     time_limit: float | None = None
     precision: Precision = "auto"
     checkpoint_gradients: bool = False
+    compiled: bool | None = None
 
 
 def train(
@@ -70,7 +71,7 @@ def train(
             "smaller batch (--option batch_size=...)"
         )
     run.out.mkdir(parents=True, exist_ok=True)
-    task.prepare(run.precision, run.checkpoint_gradients)
+    task.prepare(run.precision, run.checkpoint_gradients, run.compiled)
     rng = torch.Generator().manual_seed(run.seed)
     recipe = {**task.recipe(), **provenance, "seed": run.seed, **_conditions(task, here)}
     found = find_checkpoint(path)

@@ -12,8 +12,14 @@ from torch import Tensor
 EVALUATED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 #: COCO-Stuff's 182 classes; 182 itself is the label of unlabelled pixels.
 STUFF_IDS = tuple(range(182))
+#: Labels of COCO-Stuff that its authors removed before anything was labelled: no pixel has them.
+NEVER_LABELLED = (
+    "street sign", "hat", "shoe", "eye glasses", "plate", "mirror", "window", "desk", "door", "blender", "hair brush",
+)  # fmt: skip
 #: Train id of pixels whose label is not evaluated.
 IGNORED = 255
+#: Label id that a judge gives where it sees something that the data set has no label for.
+NO_LABEL = 255
 
 
 @lru_cache(maxsize=8)

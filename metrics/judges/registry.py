@@ -1,20 +1,19 @@
 """The segmentation judges of mIoU by data set and name; the first of a data set is its default.
 
 A judge's name says how pictures reach it where that is a choice (`drn_d_105@generated`, `drn_d_105@full`): values under
-different rules must never be compared.
+different rules must never be compared. Any other published segmenter is named by where it lies: `hf:FOLDER` for one of
+`transformers`, `mmseg:CONFIG` for one of `mmsegmentation`; it can judge data sets whose evaluated labels it answers.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
-from metrics.base import MetricError
+from metrics.base import MetricContext, MetricError
+from metrics.judges.choice import chosen
 from metrics.judges.drn import RESIZE_RULES, DrnJudge
 from metrics.judges.embedded import SPECS, EmbeddedJudge
 
@@ -22,9 +21,10 @@ from metrics.judges.embedded import SPECS, EmbeddedJudge
 class Judge(Protocol):
     """A segmentation network that names the class of every pixel.
 
-    `protocol`: the judge and how pictures reach it; `sha256`: of its weights file; `evaluated`: the label ids that it
-    answers with; `gpu_batch`: pictures a GPU takes at once; `predict`: pictures (B, 3, H, W) float32 in [0, 1] -> label
-    ids of the data set (B, H, W) uint8.
+    `protocol`: the judge and how pictures reach it; `sha256`: of its weights file, or over all files that determine its
+    answers; `evaluated`: the evaluated label ids that it answers with; `gpu_batch`: pictures a GPU takes at once;
+    `predict`: pictures (B, 3, H, W) float32 in [0, 1] -> label ids of the data set (B, H, W) uint8, `NO_LABEL` where it
+    sees something that the data set has no label for.
     """
 
     @property
@@ -38,26 +38,43 @@ class Judge(Protocol):
     def predict(self, images: Tensor) -> Tensor: ...
 
 
-#: Builds a judge from the folder of weights that is looked at first, or None, and the device.
-JudgeLoader = Callable[[Path | None, torch.device], Judge]
+#: Builds a judge for a data set (the context's), on the context's device.
+JudgeLoader = Callable[[MetricContext], Judge]
 
 
-def _embedded(dataset: str) -> JudgeLoader:
-    return lambda weights_dir, device: EmbeddedJudge.load(dataset, weights_dir, device)
+def _embedded(context: MetricContext) -> Judge:
+    return EmbeddedJudge.load(context.dataset, context.weights_dir, context.device)
 
 
 def _drn(name: str, resize: str) -> JudgeLoader:
-    return lambda weights_dir, device: DrnJudge.load(name, resize, weights_dir, device)
+    return lambda context: DrnJudge.load(name, resize, context.weights_dir, context.device)
+
+
+def _maskformer(context: MetricContext) -> Judge:
+    from metrics.judges.hf_segmenter import HfSegmenter
+
+    return HfSegmenter.maskformer(context)
+
+
+def _hf(path: str, context: MetricContext) -> Judge:
+    from metrics.judges.hf_segmenter import HfSegmenter
+
+    return HfSegmenter.load(path, context)
+
+
+def _mmseg(path: str, context: MetricContext) -> Judge:
+    from metrics.judges.mmseg_segmenter import MmsegSegmenter
+
+    return MmsegSegmenter.load(path, context)
 
 
 JUDGES: dict[str, dict[str, JudgeLoader]] = {
-    **{dataset: {dataset: _embedded(dataset)} for dataset in SPECS},
+    **{dataset: {dataset: _embedded} for dataset in SPECS},
     "cityscapes": {f"{n}@{r}": _drn(n, r) for n in ("drn_d_105", "drn_d_22") for r in RESIZE_RULES},
+    "coco_stuff": {"maskformer": _maskformer},
 }
-_MISSING = {
-    "coco_stuff": "its judge is MaskFormer, which comes later",
-    "camvid": "no judge of CamVid's 11 classes is available",
-}
+#: What a judge's name begins with that says where it lies.
+SCHEMES: dict[str, Callable[[str, MetricContext], Judge]] = {"hf:": _hf, "mmseg:": _mmseg}
 
 
 def judge_names(dataset: str) -> tuple[str, ...]:
@@ -65,18 +82,23 @@ def judge_names(dataset: str) -> tuple[str, ...]:
     return tuple(JUDGES.get(dataset, ()))
 
 
-def load_judge(dataset: str, name: str | None, weights_dir: Path | None, device: torch.device) -> Judge:
-    """The judge of that name, or the data set's default for None.
+def load_judge(context: MetricContext) -> Judge:
+    """The judge of the context's name, or its data set's default for None.
 
     MetricError for a data set without a judge (a judge never judges another data set's classes), for an unknown name,
-    and where weights are missing or damaged.
+    where weights are missing or damaged, and where the judge does not answer the labels that the data set evaluates.
     """
-    judges = JUDGES.get(dataset)
-    if judges is None:
-        raise MetricError(_MISSING.get(dataset, f"no judge is known for it; there are judges for {', '.join(JUDGES)}"))
-    chosen = name or next(iter(judges))
-    if chosen not in judges:
-        near = difflib.get_close_matches(chosen, judges, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise MetricError(f"there is no judge '{chosen}' for it; {hint}known: {', '.join(judges)}")
-    return judges[chosen](weights_dir, device)
+    for scheme, load in SCHEMES.items():
+        if context.judge is not None and context.judge.startswith(scheme):
+            return load(context.judge.removeprefix(scheme), context)
+    if context.judge is None and not judge_names(context.dataset):
+        raise MetricError(
+            f"no judge of its {len(context.evaluated)} classes comes with the project. Name one in bench.toml: "
+            f'[metrics.mIoU.judges], {context.dataset} = "hf:FOLDER" (transformers) or "mmseg:CONFIG" (mmsegmentation)'
+        )
+    judge = chosen(JUDGES, context.dataset, context.judge, "judge")(context)
+    if judge.evaluated != tuple(context.evaluated):
+        raise MetricError(
+            f"its judge knows the label ids {judge.evaluated}, the data set evaluates {tuple(context.evaluated)}"
+        )
+    return judge

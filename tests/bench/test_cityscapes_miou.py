@@ -34,7 +34,7 @@ def test_the_configured_judge_scores_and_is_named_in_every_row(
     assert done.code == 0, done.err
     rows, facts = read_results(Path("out"))
     rows = rows[rows["metric"].str.startswith("mIoU")]
-    assert set(rows["metric"]) == {"mIoU", "mIoU[judge]", "mIoU[original]", "mIoU[scene]"}
+    assert set(rows["metric"]) == {"mIoU", "mIoU[judge]", "mIoU[original]", "mIoU[35]", "mIoU[scene]"}
     assert rows["protocol"].str.contains("judge=DRN-D-22@generated|19 classes", regex=False).all()
     values = rows[rows["scene"] == "all"].set_index("metric")["value"]
     assert values["mIoU[judge]"] == 1.0, "full pictures over a clean channel"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Answer, manifests
-from PIL import Image
 
 Cli = Callable[..., Answer]
 
@@ -32,6 +31,8 @@ MISTAKES = {
     ("run", "--config", "absent.toml"): "there is no configuration file absent.toml",
     ("table", "FakeMSE", "--out", "nowhere"): "there are no results in nowhere",
     ("plot", "--out", "nowhere"): "there are no results in nowhere",
+    ("plot", "bist", "--out", "nowhere"): "unknown figure 'bist'; did you mean 'bits'?",
+    ("plot", "--format", "gif", "--out", "nowhere"): "unknown format 'gif'",
     ("sheet", "--out", "nowhere"): "there are no results in nowhere",
     ("sheet", "--psnr", "x"): "--psnr 'x' is not a number",
 }
@@ -123,20 +124,6 @@ def test_a_run_ends_with_where_things_are(cli: Cli, fakes: Path) -> None:
     answer = cli("run", "--psnr", "10", "--out", "o")
     for told in ("1 cells: 1 computed, 0 from the cache", "o/results.parquet", "o/results.csv", "o/cells"):
         assert told in answer.out
-
-
-def test_plots_are_drawn_for_every_metric_asked_for(cli: Cli, fakes: Path) -> None:
-    assert cli("run", "--methods", "fake_pixels,fake_maps", "--psnr", "all", "--out", "o").code == 0
-    answer = cli("plot", "FakeMSE", "bits", "--out", "o")
-    assert answer.code == 0, answer.err
-    png, svg = (Path(line) for line in answer.out.splitlines())
-    with Image.open(png) as picture:
-        assert picture.width > picture.height > 300
-        assert len(picture.convert("RGB").getcolors(1 << 24)) > 50  # lines were drawn, not an empty frame
-    assert "</svg>" in svg.read_text()
-    missing = cli("plot", "FakeMES", "--out", "o")
-    assert missing.code == 2
-    assert "did you mean 'FakeMSE'?" in missing.err
 
 
 def test_doctor_names_every_gap_and_exits_with_zero(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,6 +145,20 @@ def test_judges_of_the_file_reach_the_metric_and_its_identity(fakes: Path, monke
     assert metric.protocol == metric.identity["protocol"] == "judge=streets@a"
 
 
+def test_a_judge_may_be_named_by_where_it_lies(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bench_fakes
+
+    monkeypatch.setattr(bench_fakes.FakeMse, "judge_schemes", ("hf:",))
+    before = (fakes / "bench.toml").read_text()
+    (fakes / "bench.toml").write_text(f'{before}\n[metrics.FakeMSE.judges]\nstreets = "hf:mine"\n')
+    assert planned(metrics=("FakeMSE",)).metrics["streets"][0].judge == "hf:mine"
+    (fakes / "mine").mkdir()
+    assert planned(metrics=("FakeMSE",)).metrics["streets"][0].judge == f"hf:{fakes / 'mine'}"
+    (fakes / "bench.toml").write_text(f'{before}\n[metrics.FakeMSE.judges]\nstreets = "mmseg:other"\n')
+    with pytest.raises(UsageError, match="unknown judge 'mmseg:other' of streets"):
+        planned(metrics=("FakeMSE",))
+
+
 @pytest.mark.parametrize(
     ("toml", "told"),
     [

@@ -28,7 +28,7 @@ from bench.speed.sizes import CHANNELS, SIZES, Size, named_size
 from bench.speed.timing import Timing, count_flops, interleaved, matmul_peak, peak_memory
 from bench.speed.training import PlainTraining, measure_training, random_scene
 from methods.diffusion.samplers import SAMPLERS
-from methods.diffusion.unet import UNetConfig
+from methods.diffusion.unet import SemanticUNet, UNetConfig
 
 CPU = torch.device("cpu")
 TINY = Size(
@@ -86,11 +86,16 @@ def test_training_compares_one_update_with_one_update(tmp_path: Path) -> None:
     measured = measure_training(TINY, CPU, 1, 1, quiet)
     assert [row["variant"] for row in measured["rows"]] == ["plain", "ours"]
     assert measured["ratios"]["ours against plain"] > 0
+    # the same weights and scenes, other noise
+    first = {name: losses[0] for name, losses in measured["losses"].items()}
+    assert first["ours"] == pytest.approx(first["plain"], rel=0.3)
     assert len(write_report("training", measured, provenance(TINY, CPU), tmp_path)) == 2
 
 
 def test_the_plain_loop_learns() -> None:
-    plain, scene = PlainTraining(TINY, CPU), random_scene(TINY)
+    network = SemanticUNet(TINY.network)
+    network.reset_parameters()
+    plain, scene = PlainTraining(TINY, CPU, network.state_dict()), random_scene(TINY)
     losses = [plain.step(scene, torch.Generator().manual_seed(0)) for _ in range(8)]
     assert losses[-1] < losses[0]
 

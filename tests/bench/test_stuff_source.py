@@ -75,8 +75,7 @@ def train_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     """`bench train judge` for one step on few scenes, with all its files in `tmp_path`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache")
-    monkeypatch.setattr("bench.training.JUDGE_BATCH", 4)
-    monkeypatch.setattr("bench.training.JUDGE_VALIDATION_SCENES", 2)
+    monkeypatch.setattr("bench.training.EVALUATOR_SCENES", 2)
     common = "--scenes 8 --steps 1 --threads 1 --device cpu --weights-dir weights"
 
     def run(*arguments: str) -> Result:

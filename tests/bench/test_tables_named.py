@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -38,6 +38,16 @@ def test_coco_is_every_method_by_metric_at_one_psnr() -> None:
     ]
 
 
+def test_distances_on_several_networks_have_a_column_each() -> None:
+    parts = [at10({"gesco": 0.4, "spade": 0.3}, dataset="stuff")]
+    parts += [
+        at10({"gesco": value, "spade": value + 1}, dataset="stuff", metric=name, higher_is_better=False)
+        for name, value in (("FID[lite0]", 90.0), ("FID[inception]", 40.0), ("LPIPS", 0.5), ("LPIPS[vgg]", 0.7))
+    ]
+    found = rows_of(render(named_tables(pd.concat(parts), "coco", 10.0), "md"))
+    assert found[0] == ["method", "mIoU ↑", "LPIPS ↓", "FID[inception] ↓", "FID[lite0] ↓"]
+
+
 def test_what_a_table_lacks_is_said_with_the_command_that_computes_it() -> None:
     streets = at10({"gesco": 0.4})
     with pytest.raises(UsageError, match=r"no COCO-Stuff scenes; run `bench run --datasets stuff`"):
@@ -46,7 +56,9 @@ def test_what_a_table_lacks_is_said_with_the_command_that_computes_it() -> None:
         named_tables(streets.assign(dataset="stuff"), "coco", 5.0)
     with pytest.raises(UsageError, match=r"`bench ablate fds --psnr 10` computes them"):
         named_tables(at10({"smis": 0.4}), "ablation", 10.0)
-    with pytest.raises(UsageError, match=r"these results have no metrics of depth; "):
+    with pytest.raises(
+        UsageError, match=r"these results have no scores of depth; `bench run --metrics depth` computes them"
+    ):
         named_tables(streets, "depth", 10.0)
     with pytest.raises(UsageError, match=r"unknown metric 'LPIPS'.*`bench run --metrics LPIPS` computes LPIPS"):
         named_tables(streets, "LPIPS", 10.0)
@@ -85,12 +97,48 @@ def test_bits_are_put_in_relation_to_pixels_and_to_the_full_image() -> None:
     assert found[3] == ["gesco", "**4,096** (1)", "0.500", "-75.00", "450.0 (2)", "350.0"]
 
 
-def test_a_family_of_metrics_has_a_table_each() -> None:
-    rows = pd.concat(
-        [at10({"a": 0.5}, metric="depth[AbsRel]"), at10({"a": 0.7}, metric="RMSE"), at10({"a": 0.1}, metric="LPIPS")]
-    )
-    headings = [table.label_headings[0] for table in named_tables(rows, "depth", 10.0)]
-    assert headings == ["RMSE ↑", "depth[AbsRel] ↑"]
+def family_rows(scores: Mapping[str, float], psnr: float = 10.0, **other: object) -> pd.DataFrame:
+    better = {name: not name.startswith(("AbsRel", "RMSE")) for name in scores}
+    rows = [
+        frame({(method, psnr, 0): (value + shift, None)}, metric=name, higher_is_better=better[name], **other)
+        for name, value in scores.items()
+        for method, shift in (("gesco", 0.0), ("spade", 0.1))
+    ]
+    return pd.concat(rows)
+
+
+def test_depth_is_the_main_scores_against_psnr_then_all_of_them_at_one() -> None:
+    scores = {"RMSE": 6.0, "delta1": 0.7, "AbsRel": 0.2, "delta1[judge]": 0.8, "AbsRel[judge]": 0.1, "LPIPS": 0.3}
+    rows = pd.concat([family_rows(scores, protocol="network=x"), family_rows(scores, 1.0, protocol="network=x")])
+    tables = named_tables(rows, "depth", 10.0)
+    headings = [table.label_headings[0] for table in tables]
+    assert headings == ["AbsRel[judge] ↓", "delta1[judge] ↑", "AbsRel ↓", "delta1 ↑", "method"]
+    assert [column.heading for column in tables[0].columns] == ["10", "1"]
+    found = rows_of(render(tables[-1:], "md"))
+    assert found[0] == ["method", "AbsRel[judge] ↓", "delta1[judge] ↑", "AbsRel ↓", "RMSE ↓", "delta1 ↑"]
+    assert found[2] == ["gesco", "**0.100** (1)", "0.800 (2)", "**0.200** (1)", "**6.000** (1)", "0.700 (2)"]
+    assert tables[-1].caption.count("network=x") == 1  # one protocol, told once
+    assert "AbsRel[judge], delta1[judge], AbsRel, RMSE, delta1: network=x" in tables[-1].caption
+
+
+def test_objects_are_shown_by_class_too_and_beside_the_originals() -> None:
+    scores = {
+        "AP50": 0.4, "recall": 0.5, "AP50[judge]": 0.3, "recall[judge]": 0.2, "AP50[judge:car]": 0.6,
+        "AP50[car]": 0.7, "AP50[person]": 0.1, "AP50[original]": 0.8, "AP50[original:car]": 0.9,
+    }  # fmt: skip
+    tables = named_tables(family_rows(scores), "objects", 10.0)
+    headings = [[table.label_headings[0], *(c.heading for c in table.columns)] for table in tables]
+    assert headings == [
+        ["AP50[judge] ↑", "10"], ["recall[judge] ↑", "10"], ["AP50 ↑", "10"], ["recall ↑", "10"],
+        ["method", "AP50[judge:car] ↑"], ["method", "AP50[car] ↑", "AP50[person] ↑"],
+    ]  # fmt: skip
+    assert "The originals themselves have AP50 0.850." in tables[2].caption
+    assert "The originals themselves have AP50[car] 0.950." in tables[5].caption
+    assert not any("originals themselves" in table.caption for table in (*tables[:2], tables[3], tables[4]))
+    # results without a cell at that PSNR have no table at one PSNR
+    assert len(named_tables(family_rows(scores), "objects", 5.0)) == 4
+    with pytest.raises(UsageError, match=r"these results have no scores of objects; `bench run --metrics objects`"):
+        named_tables(at10({"gesco": 0.4}), "objects", 10.0)
 
 
 @pytest.mark.parametrize("style", ["text", "md", "csv", "latex", "html"])

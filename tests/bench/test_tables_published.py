@@ -63,6 +63,8 @@ def test_another_distance_has_no_difference_and_the_caption_says_why() -> None:
     same = beside(at10({"gesco": 155.7}, metric="FID", higher_is_better=False), "FID")
     assert ["gesco", "10", "155.7", "148.5 ± 1.9", "+7.2"] in lines(same)
     assert "n/a" not in same
+    standard = beside(at10({"gesco": 155.7}, metric="FID[inception]", higher_is_better=False), "FID")
+    assert ["gesco", "10", "155.7", "148.5 ± 1.9", "+7.2"] in lines(standard)
 
 
 def test_the_papers_words_are_printed_as_they_are_and_subtracted_from_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,26 @@ def test_embedded_weights_that_are_lacking_are_listed_with_their_training(
     assert (lacking.state, lacking.command) == ("missing", "bench train smis --dataset streets")
 
 
+def test_published_weights_that_metrics_read_as_they_are_stand_in_the_list(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    items = {item.name: item for item in inventory(CATALOGUE)}
+    assert items["maskformer"].dataset == "coco_stuff"
+    for name, skipped in (("vgg16", "LPIPS[vgg]"), ("inception", "FID[inception]"), ("maskformer", "mIoU"),
+                          ("detr_resnet_50", "objects"), ("dpt_large", "depth")):  # fmt: skip
+        item = items[name]
+        assert item.state == "missing"
+        assert item.note is not None
+        assert item.note.startswith(f"without it {skipped} is skipped")
+        assert item.command is not None
+        assert str(tmp_path / "user") in item.command
+    file = installed.with_name(items["vgg16"].file)
+    file.write_bytes(b"weights")
+    found = next(item for item in inventory(CATALOGUE) if item.name == "vgg16")
+    assert (found.state, found.path, found.sha256) == ("installed", str(file), hashlib.sha256(b"weights").hexdigest())
+
+
 def test_a_whole_file_verifies(installed: Path) -> None:
     verified = verify_file(installed, CATALOGUE)
     assert (verified.notes, verified.problems) == ((), ())
@@ -118,7 +139,7 @@ def test_the_packages_own_weights_verify(cli: Cli, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("GESCO_BENCH_WEIGHTS", str(tmp_path))
     answer = cli("weights", "verify", "gesco", "smis", "streets_judge")
     assert answer.code == 0, answer.out
-    assert "3 files, 0 with problems" in answer.out
+    assert "4 files, 0 with problems" in answer.out
 
 
 def test_list_at_the_command_line(cli: Cli, installed: Path) -> None:

@@ -27,6 +27,7 @@ from methods.diffusion.guidance import guided_denoiser
 from methods.diffusion.method import DiffusionMethod
 from methods.registry import build_method, parse_spec
 from methods.semantic.frontend import SemanticMethod
+from metrics.base import MetricContext
 from metrics.judges.registry import judge_names, load_judge
 from tests.methods.diffusion_golden import DATA, layout
 from tests.methods.reference_fill import filled_state
@@ -59,7 +60,9 @@ def forward(entry: Published, folder: Path) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(0)
     if entry.size is None:  # a judge
         name = next(name for name in judge_names(entry.dataset) if name.startswith(entry.name))
-        judge = load_judge(entry.dataset, name, folder, torch.device("cpu"))
+        space = DATASETS[entry.dataset].label_space
+        here = MetricContext(entry.dataset, space.size, space.evaluated, space.names, weights_dir=folder, judge=name)
+        judge = load_judge(here)
         return _described(judge.predict(torch.rand(1, 3, 256, 512, generator=generator)))
     space = DATASETS[entry.dataset].label_space
     context = MethodContext(entry.dataset, space, *entry.size, profile="paper", weights_dir=folder)

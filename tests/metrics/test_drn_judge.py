@@ -134,8 +134,8 @@ def test_judges_by_data_set_and_name() -> None:
     )  # fmt: skip
     assert judge_names("streets") == ("streets",)
     assert judge_names("stuff") == ("stuff",)
-    assert judge_names("coco_stuff") == ()
-    assert set(JUDGES) == {"streets", "stuff", "cityscapes"}
+    assert judge_names("coco_stuff") == ("maskformer",)
+    assert set(JUDGES) == {"streets", "stuff", "cityscapes", "coco_stuff"}
 
 
 @pytest.mark.parametrize(
@@ -144,12 +144,16 @@ def test_judges_by_data_set_and_name() -> None:
         ("cityscapes", "drn_d_105", "no judge 'drn_d_105' for it; did you mean 'drn_d_105@"),
         ("cityscapes", "streets", "no judge 'streets' for it; .*known: drn_d_105@generated"),
         ("streets", "drn_d_22@full", "no judge 'drn_d_22@full' for it; known: streets"),
-        ("elsewhere", None, "no judge is known for it"),
+        ("streets", "mmsegm:x", "no judge 'mmsegm:x' for it; known: streets"),
+        ("elsewhere", None, "no judge of its 19 classes comes with the project. Name one in bench.toml"),
+        ("elsewhere", "streets", "no judge is known for it"),
     ],
 )
-def test_a_judge_is_never_taken_for_another_data_set(dataset: str, name: str | None, told: str) -> None:
+def test_a_judge_is_never_taken_for_another_data_set(
+    cityscapes: MetricContext, dataset: str, name: str | None, told: str
+) -> None:
     with pytest.raises(MetricError, match=told):
-        load_judge(dataset, name, None, CPU)
+        load_judge(replace(cityscapes, dataset=dataset, judge=name))
 
 
 def test_other_evaluated_classes_than_the_judges_are_refused(cityscapes: MetricContext) -> None:

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from metrics.base import MetricError
-from metrics.judges import train_embedded
+from metrics.judges import train_embedded, training
+from metrics.judges.block_unet import from_blocks, to_blocks
 from metrics.judges.classes import EVALUATED_IDS, IGNORED, train_ids
-from metrics.judges.embedded import SPECS, EmbeddedJudge, JudgeNet, from_blocks, to_blocks
+from metrics.judges.embedded import SPECS, EmbeddedJudge, JudgeNet
 
 CPU = torch.device("cpu")
 STREETS = SPECS["streets"]
@@ -37,17 +38,9 @@ class Chequers:
 
 
 def train(folder, steps, scenes=None):
-    return train_embedded.train_judge(
-        STREETS,
-        scenes or Chequers(16, 1),
-        Chequers(4, 2),
-        folder / WEIGHTS_FILE,
-        steps=steps,
-        batch_size=4,
-        seed=1,
-        checkpoint_dir=folder / "checkpoint",
-        log=lambda line: None,
-    )
+    course = training.Course(steps, 4, 1, CPU, folder / "checkpoint", lambda line: None)
+    path = folder / WEIGHTS_FILE
+    return train_embedded.train_judge(STREETS, scenes or Chequers(16, 1), {"val": Chequers(4, 2)}, path, course)["val"]
 
 
 def test_train_ids_follow_cityscapes():
@@ -92,11 +85,8 @@ def test_one_corner_of_each_block_gives_its_part_of_all_logits():
 def test_sparse_training_sees_every_corner(tmp_path):
     """A pixel's class is learnt although each step looks at a quarter of the pixels."""
     spec = replace(STREETS, sparse=True)
-    miou = train_embedded.train_judge(
-        spec, Chequers(16, 1), Chequers(4, 2), tmp_path / "j.safetensors", steps=80, batch_size=4, seed=1,
-        checkpoint_dir=tmp_path, log=lambda line: None,
-    )  # fmt: skip
-    val = Chequers(4, 2)
+    val, course = Chequers(4, 2), training.Course(80, 4, 1, CPU, tmp_path, lambda line: None)
+    miou = train_embedded.train_judge(spec, Chequers(16, 1), {"val": val}, tmp_path / "j.safetensors", course)["val"]
     right = EmbeddedJudge(spec, tmp_path / "j.safetensors", CPU).predict(val.image) == val.labels
     corners = to_blocks(right.float())[to_blocks(val.labels)[..., 0] != 0].mean(dim=0)
     assert corners.min() > 0.8
@@ -115,59 +105,6 @@ def test_training_learns_and_the_written_file_is_what_was_scored(tmp_path):
     card = (tmp_path / WEIGHTS_FILE).with_suffix(".md").read_text()
     assert f"{miou:.4f}" in card
     assert "Seed 1" in card
-
-
-class Interrupted(Exception):
-    pass
-
-
-class Breaking(Chequers):
-    """The same scenes from a source that breaks at the ninth training batch."""
-
-    served = 0
-
-    def batch(self, indices):
-        self.served += len(indices) == 4  # class weights ask for more scenes at once
-        if self.served > 8:
-            raise Interrupted
-        return super().batch(indices)
-
-
-def test_interrupted_training_ends_where_uninterrupted_training_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_embedded, "CHECKPOINT_EVERY", 5)
-    train(tmp_path / "whole", steps=12)
-    with pytest.raises(Interrupted):
-        train(tmp_path / "parts", steps=12, scenes=Breaking(16, 1))
-    resumed = Breaking(16, 1)
-    train(tmp_path / "parts", steps=12, scenes=resumed)
-    assert resumed.served == 12 - 5
-    whole, parts = ((tmp_path / name / WEIGHTS_FILE).read_bytes() for name in ("whole", "parts"))
-    assert whole == parts
-
-
-def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
-    train(tmp_path, steps=2)
-    with pytest.raises(ValueError, match="other settings"):
-        train(tmp_path, steps=3)
-
-
-def test_every_epoch_shows_every_scene_once():
-    walk = [n for step in range(10) for n in train_embedded.scene_indices(0, 10, step * 4, 4)]
-    for epoch in range(4):
-        assert sorted(walk[epoch * 10 : epoch * 10 + 10]) == list(range(10))
-    assert walk[:10] != walk[10:20]
-
-
-def test_augmentation_keeps_pictures_and_labels_together():
-    scenes = Chequers(16, 1)
-    images, targets = train_embedded.augment(scenes.image, scenes.labels, torch.Generator().manual_seed(0))
-    mirrored = (targets != scenes.labels).flatten(1).any(dim=1)
-    assert 0 < mirrored.sum() < 16
-    torch.testing.assert_close(targets[mirrored], scenes.labels[mirrored].flip(-1))
-    straight = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
-    assert (straight - scenes.image).abs().mean() < 0.15
-    assert images.min() >= 0
-    assert images.max() <= 1
 
 
 def test_pictures_of_another_size_are_judged_at_the_judges_size(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from metrics.base import Comparison, MetricError
-from metrics.lpips import SMALLEST_SIDE, WEIGHTS_FILE, Lpips
+from metrics import lpips as module
+from metrics.base import Comparison, MetricContext, MetricError
+from metrics.lpips import WEIGHTS_FILE, Lpips, LpipsVgg
+from metrics.standard import VGG16
+from metrics.weights import sha256_of
 
 DATA = Path(__file__).parent / "data"
 
@@ -66,7 +71,7 @@ def test_a_scene_has_the_same_distance_in_any_batch(metric, make_comparison):
 
 
 def test_the_smallest_picture_is_measured_and_smaller_ones_are_refused(metric):
-    side = SMALLEST_SIDE
+    side = Lpips.smallest_side
     measured = metric.measure(compare(torch.rand(1, 3, side, 40), torch.rand(1, 3, side, 40)))
     assert np.isfinite(measured["distance"]).all()
     with pytest.raises(MetricError, match=f"{side} pixels a side or more, not 40x{side - 1}"):
@@ -90,3 +95,95 @@ def test_a_broken_weights_file_is_named(in_folder, tmp_path):
 def test_no_scene_has_no_value(metric):
     with pytest.raises(MetricError, match="no scenes"):
         metric.summarise({"distance": np.zeros(0)})
+
+
+#: Channels of VGG16's convolutions by stage (Simonyan and Zisserman, 2015, configuration D).
+VGG_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+
+
+def vgg_state() -> dict[str, torch.Tensor]:
+    """torchvision's names and shapes of VGG16's convolutions, random values, and a row of its classifier."""
+    generator, state, index, inputs = torch.Generator().manual_seed(0), {}, 0, 3
+    for stage in VGG_STAGES:
+        for outputs in stage:
+            scale = (2 / (9 * inputs)) ** 0.5
+            state[f"features.{index}.weight"] = scale * torch.randn(outputs, inputs, 3, 3, generator=generator)
+            state[f"features.{index}.bias"] = 0.1 * torch.randn(outputs, generator=generator)
+            index, inputs = index + 2, outputs
+        index += 1  # a pooling
+    return {**state, "classifier.6.bias": torch.zeros(1000)}
+
+
+@pytest.fixture(scope="module")
+def vgg_folder(tmp_path_factory) -> Iterator[Path]:
+    """A folder where a random file passes for torchvision's, in the old format that the published one has."""
+    folder = tmp_path_factory.mktemp("vgg")
+    torch.save(vgg_state(), folder / VGG16.file, _use_new_zipfile_serialization=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "VGG16", replace(VGG16, sha256=sha256_of(folder / VGG16.file)))
+        yield folder
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
+def test_vgg_equals_the_lpips_package_on_the_same_weights(vgg_folder):
+    import lpips
+
+    with torch.device("meta"):  # without the classifier's 124 million random numbers
+        reference = lpips.LPIPS(net="vgg", pnet_rand=True, pretrained=False, verbose=False)
+    reference = reference.to_empty(device="cpu").eval()
+    reference.scaling_layer = lpips.ScalingLayer()
+    heads = Path(lpips.__file__).parent / "weights" / "v0.1" / "vgg.pth"
+    missing = reference.load_state_dict(torch.load(heads, "cpu", weights_only=True), strict=False).missing_keys
+    assert not any(key.startswith("lin0") for key in missing)
+    reference.lins = torch.nn.ModuleList(getattr(reference, f"lin{number}") for number in range(5))
+    state = vgg_state()
+    for number in range(1, 6):
+        for index, layer in getattr(reference.net, f"slice{number}").named_children():
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.weight.data = state[f"features.{index}.weight"]
+                layer.bias.data = state[f"features.{index}.bias"]
+    metric = LpipsVgg(MetricContext("streets", 35, (), (), weights_dir=vgg_folder))
+    one, other = torch.rand(2, 3, 32, 48), torch.rand(2, 3, 32, 48)
+    with torch.no_grad():
+        expected = reference(one, other, normalize=True).flatten()
+    distance = metric.measure(compare(one, other))["distance"]
+    np.testing.assert_allclose(distance, expected, rtol=1e-5)
+    assert (distance > 1e-3).all()
+    assert metric.protocol == "lpips=0.1|net=vgg"
+    (score,) = metric.summarise({"distance": distance})
+    assert (score.metric, list(metric.per_scene({"distance": distance}))) == ("LPIPS[vgg]", ["LPIPS[vgg]"])
+    digests = f"{sha256_of(vgg_folder / VGG16.file)} {sha256_of(heads)}"
+    assert metric.weights_digest() == hashlib.sha256(digests.encode()).hexdigest()
+
+
+def test_the_smallest_picture_of_vgg(vgg_folder):
+    metric = LpipsVgg(MetricContext("streets", 35, (), (), weights_dir=vgg_folder))
+    small = torch.rand(1, 3, 16, 16)
+    assert np.isfinite(metric.measure(compare(small, small.flip(-1)))["distance"]).all()
+    with pytest.raises(MetricError, match=r"LPIPS\[vgg\] needs pictures of 16 pixels a side or more, not 15x16"):
+        metric.measure(compare(small[:, :, :15], small[:, :, :15]))
+
+
+def test_without_vggs_file_the_message_says_which_from_where_and_put_where(context, user_weights):
+    with pytest.raises(MetricError) as caught:
+        LpipsVgg(context)
+    for part in ("vgg16-397923af.pth", "https://download.pytorch.org/models/", str(user_weights)):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("features.28.weight"), "the 13 convolutions of LPIPS's trunk `vgg`: it has 12"),
+        (lambda state: state.pop("features.0.bias"), r"lacks 'features\.0\.bias'"),
+        (lambda state: state["features.5.bias"].fill_(float("nan")), "NaN or infinity"),
+        (lambda state: state.update({"features.0.weight": torch.zeros(64, 3, 5, 5)}), "does not hold the 13"),
+    ],
+)
+def test_a_file_without_vggs_convolutions_is_refused(tmp_path, monkeypatch, context, change, message):
+    state = vgg_state()
+    change(state)
+    torch.save(state, tmp_path / VGG16.file)
+    monkeypatch.setattr(module, "VGG16", replace(VGG16, sha256=sha256_of(tmp_path / VGG16.file)))
+    with pytest.raises(MetricError, match=message):
+        LpipsVgg(replace(context, weights_dir=tmp_path))

@@ -113,6 +113,13 @@ def test_scores_equal_the_definition_under_each_protocol(judged, make_comparison
     np.testing.assert_allclose(metric.per_scene(measured)["mIoU[scene]"], scenes)
 
 
+def test_a_prediction_that_is_no_class_is_missed_and_counts_for_none():
+    truth = np.array([[[0, 0, 1, 1]]])
+    predicted = np.array([[[0, 255, 1, 255]]])
+    counts = class_counts(predicted, truth, 2, ignore=255)
+    np.testing.assert_array_equal(counts[0], [[1, 1], [2, 2], [1, 1]])
+
+
 def test_the_data_set_level_is_not_the_mean_over_scenes(judged, make_comparison):
     metric, _ = judged
     measured = metric.measure(make_comparison(scenes=3))
@@ -161,7 +168,7 @@ def test_pictures_with_nan_are_refused(judged, make_comparison):
         judged[0].measure(comparison)
 
 
-@pytest.mark.parametrize(("dataset", "missing"), [("coco_stuff", "MaskFormer"), ("camvid", "CamVid")])
+@pytest.mark.parametrize(("dataset", "missing"), [("coco_stuff", "maskformer-resnet101"), ("camvid", "hf:FOLDER")])
 def test_other_data_sets_are_skipped_with_the_judge_that_is_missing(context, dataset, missing):
     with pytest.raises(MetricError, match=f"skipped on `{dataset}`.*{missing}"):
         MeanIoU(replace(context, dataset=dataset))

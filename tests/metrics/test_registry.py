@@ -49,6 +49,11 @@ def test_an_exact_name_wins_over_a_bracketed_one():
     assert registry.match_name("FID", [*NAMES, "FID"]) == "FID"
 
 
+def test_lpips_has_a_second_name_that_says_its_network():
+    assert registry.match_name("LPIPS[alex]", [*NAMES, "LPIPS[vgg]"]) == "LPIPS"
+    assert registry.match_name("lpips[VGG]", [*NAMES, "LPIPS[vgg]"]) == "LPIPS[vgg]"
+
+
 def test_an_ambiguous_name_lists_what_it_could_be():
     with pytest.raises(MetricError, match=r"`FID\[inception\]` or `FID\[lite0\]`"):
         registry.match_name("fid", [*NAMES, "FID[inception]"])

@@ -1,0 +1,162 @@
+"""`bench leaderboard`: the static site, and submissions to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.options import ConfigOption
+
+if TYPE_CHECKING:
+    from bench.leaderboard.store import Shelf
+    from bench.leaderboard.submission import Submission
+
+app = typer.Typer(no_args_is_help=True, help="Build the leaderboard's site; write, check and add submissions.")
+
+#: Where submissions are kept: the committed results, not the last run's folder.
+COMMITTED = Path("results")
+ResultsOption = Annotated[
+    Path | None, typer.Option("--results", help="Folder of a run; without it the last run's, else results/.")
+]
+ShelfOption = Annotated[Path, typer.Option("--results", help="Folder of the results that submissions stand beside.")]
+ScenesOption = Annotated[int, typer.Option("--scenes", min=1, help="Scenes to take pictures of, from the first.")]
+
+
+@app.command()
+def build(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the site; an earlier site in it is replaced.")],
+    results: Annotated[
+        list[Path] | None,
+        typer.Option("--results", help="Folder of a run, repeatable; without it the last run's, else results/."),
+    ] = None,
+    scenes: ScenesOption = 4,
+    config: ConfigOption = None,
+) -> None:
+    """Make a site of the results in a folder: ranking, curves, pictures, a page a method, raw data. It opens from disk.
+
+    For example: bench leaderboard build --results results --out site/
+    """
+    from bench.config import load_config
+    from bench.lastrun import results_folder
+    from bench.leaderboard.site import build_site
+
+    settings = load_config(config)
+    folders = results or [results_folder(None)]
+    with _listed():
+        typer.echo(build_site(folders, out, settings, scenes, _say))
+
+
+@app.command()
+def samples(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write, for example results/samples.")],
+    results: ResultsOption = None,
+    scenes: ScenesOption = 4,
+    config: ConfigOption = None,
+) -> None:
+    """Write a small set of pictures of a run's cache, which `build` shows where it lies in RESULTS/samples.
+
+    For example: bench leaderboard samples --results results/local --out results/samples
+    """
+    from bench.config import load_config
+    from bench.lastrun import results_folder
+    from bench.leaderboard.samples import write_samples
+    from bench.results import read_results
+
+    settings = load_config(config)
+    folder = results_folder(results)
+    _, facts = read_results(folder)
+    write_samples(folder, facts, settings, out, scenes, _say)
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    typer.echo(f"{out}: {size / 1e6:.2f} MB")
+
+
+@app.command()
+def add(file: Annotated[Path, typer.Argument(help="A submission.")], results: ShelfOption = COMMITTED) -> None:
+    """Check a submission and put it into RESULTS/submissions, where `build` finds it."""
+    from bench.leaderboard.store import Shelf
+
+    shelf = Shelf(results)
+    with _listed():
+        submission, target = shelf.add(file)
+    _report(shelf, [submission])
+    typer.echo(f"wrote {target}")
+
+
+@app.command()
+def check(
+    submissions: Annotated[list[Path] | None, typer.Argument(help="Files; without any, all of RESULTS.")] = None,
+    results: ShelfOption = COMMITTED,
+) -> None:
+    """Check submissions: format, values, names, and what they lack beside the results. Exit code 1 if refused."""
+    from bench.leaderboard.store import Shelf
+
+    shelf = Shelf(results)
+    with _listed():
+        checked = [shelf.check(file) for file in submissions] if submissions else shelf.read()
+    if not checked:
+        _say(f"there are no submissions in {results}")
+    _report(shelf, checked)
+
+
+@app.command()
+def export(
+    method: Annotated[str, typer.Argument(help="A method of the results, as its spec: for example smis+fds.")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it has to be called NAME.json.")],
+    author: Annotated[list[str], typer.Option("--author", help="Repeatable.")],
+    licence: Annotated[str, typer.Option(help="Licence of code and weights, for example MIT.")],
+    title: Annotated[str | None, typer.Option(help="Name for people; without it the method's own.")] = None,
+    paper: Annotated[str | None, typer.Option(help="Address of the paper.")] = None,
+    code: Annotated[str | None, typer.Option(help="Address of the code.")] = None,
+    results: ResultsOption = None,
+) -> None:
+    """Write a submission of one method of a run's results. The file's name is the method's name on the leaderboard.
+
+    For example: bench leaderboard export label_paint --out label-paint.json --author "A. Nonymous" --licence MIT
+    """
+    from bench.lastrun import results_folder
+    from bench.leaderboard.export import export_submission
+
+    with _listed():
+        left_out = export_submission(
+            results_folder(results), method, out, authors=author, licence=licence, title=title, paper=paper, code=code
+        )
+    if left_out:
+        _say(f"left out, because no submission may have them: {', '.join(left_out)}")
+    typer.echo(f"wrote {out}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of submissions."""
+    from bench.leaderboard.submission import schema_text
+
+    typer.echo(schema_text(), nl=False)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _report(shelf: Shelf, submissions: list[Submission]) -> None:
+    for submission in submissions:
+        typer.echo(f"ok  {submission.name}: {len(submission.data['results'])} results")
+        for line in shelf.gaps(submission):
+            typer.echo(f"    {line}")
+
+
+@contextmanager
+def _listed() -> Iterator[None]:
+    """Prints what is wrong with a submission one problem a line."""
+    from bench.leaderboard.submission import SubmissionError
+
+    try:
+        yield
+    except SubmissionError as error:
+        typer.echo(f"error: {error.file} is no valid submission:", err=True)
+        for problem in error.problems:
+            typer.echo(f"  {problem}", err=True)
+        raise typer.Exit(error.exit_code) from None

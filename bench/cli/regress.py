@@ -1,0 +1,128 @@
+"""`bench regress`: has anything become worse than in a baseline?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.options import ConfigOption, configured, integers, names, numbers
+from bench.errors import BenchError, UsageError, storage_message
+
+if TYPE_CHECKING:
+    from bench.config import Config
+    from bench.regress.rerun import Asked, Rerun
+    from bench.regress.run import Finished
+
+OUT = Path("results/local/regress")
+#: Columns of the table where no terminal says how many it has: logs of CI systems are wide.
+PIPED_WIDTH = 140
+
+
+def regress(
+    baseline: Annotated[Path, typer.Option(help="Folder with the results of a run to compare with.")],
+    methods: Annotated[str | None, typer.Option(help="Specs, comma-separated; without it the baseline's.")] = None,
+    psnr: Annotated[str | None, typer.Option(help="PSNRs in dB, comma-separated; without it the baseline's.")] = None,
+    datasets: Annotated[str | None, typer.Option(help="Data sets; without it the baseline's.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Metrics; without it the baseline's.")] = None,
+    scenes: Annotated[int | None, typer.Option(min=1, help="The first so many scenes; without it all.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated; without it the baseline's.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the reports and the rerun's cache.")] = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option(envvar="GITHUB_STEP_SUMMARY", help="A file that the Markdown report is appended to."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Rerun cells of a baseline with the code as it is and compare scene by scene.
+
+    A metric of a cell is worse (or better) where its change is told from chance, corrected for the number of
+    comparisons, and reaches the metric's floor. Time, memory and bits only warn. Floors: [regress] in bench.toml.
+
+    Writes report.md, report.json, junit.xml and, after a regression, worst-scenes.png into OUT. Exit code 0: nothing
+    got worse; 1: something did, or crashed; 2: there is nothing sound to compare with, and why.
+
+    Example: bench regress --baseline results --methods spade,gesco --psnr 10,1 --scenes 50
+    """
+    try:
+        settings = configured(config, {"out": out or OUT}, {})
+        finished = _compared(baseline, _asked(methods, psnr, datasets, metrics, scenes, seeds), settings)
+        _write(finished, settings.run.out, summary)
+    except KeyboardInterrupt:
+        raise UsageError("interrupted; finished cells are kept, the same command goes on from there") from None
+    except Exception as error:
+        raise _unusable(error) from None
+    if finished.report.regressed:
+        raise typer.Exit(1)
+
+
+def _asked(
+    methods: str | None, psnr: str | None, datasets: str | None, metrics: str | None, scenes: int | None,
+    seeds: str | None,
+) -> Asked:  # fmt: skip
+    from bench.regress.rerun import Asked
+
+    def chosen(text: str | None) -> tuple[str, ...] | None:
+        return None if text is None or text == "all" else names(text)
+
+    return Asked(
+        datasets=chosen(datasets),
+        methods=chosen(methods),
+        psnrs=None if psnr is None or psnr == "all" else numbers(psnr, "--psnr"),
+        metrics=chosen(metrics),
+        scenes=scenes,
+        seeds=None if seeds is None else integers(seeds, "--seeds"),
+    )
+
+
+def _compared(baseline: Path, asked: Asked, settings: Config) -> Finished:
+    from rich.console import Console
+
+    from bench.progress import RunProgress
+    from bench.regress.run import run_regression
+
+    def tell(rerun: Rerun) -> None:
+        scenes = " and ".join(f"{len(ids)} scenes of {dataset}" for dataset, ids in rerun.ids.items())
+        typer.echo(f"rerunning {len(rerun.plan.cells)} cells over {scenes}", err=True)
+
+    console = Console(stderr=True)
+    return run_regression(baseline, asked, settings, lambda folder: RunProgress(console, folder), tell)
+
+
+def _write(finished: Finished, out: Path, summary: Path | None) -> None:
+    from rich.console import Console
+
+    from bench.cache import write_atomically
+    from bench.regress.reports import as_json, as_junit, as_markdown
+    from bench.regress.terminal import print_report
+    from bench.regress.worst import write_worst_scenes
+
+    report, text = finished.report, as_markdown(finished.report)
+    sheet = out / "worst-scenes.png"
+    made = write_worst_scenes(report, finished.baseline, finished.run, sheet)
+    write_atomically(out / "report.md", text.encode())
+    write_atomically(out / "junit.xml", as_junit(report))
+    write_atomically(out / "report.json", as_json(report).encode())
+    if summary is not None:
+        try:
+            with summary.open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise UsageError(f"cannot append the summary to {summary}: {error.strerror}") from None
+    print_report(report, Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
+    files = ["report.md", "report.json", "junit.xml", *(["worst-scenes.png"] if made else [])]
+    typer.echo(f"reports: {', '.join(str(out / name) for name in files)}", err=True)
+
+
+def _unusable(error: Exception) -> Exception:
+    """1 is for regressions alone, so everything else that is meant for people leaves with 2."""
+    from bench.scenes.base import DataError
+    from methods.base import MethodError
+    from metrics.base import MetricError
+
+    if isinstance(error, BenchError | DataError | MethodError | MetricError):
+        return error if isinstance(error, UsageError) else UsageError(str(error))
+    message = storage_message(error) if isinstance(error, OSError) else None
+    return UsageError(message) if message else error

@@ -1,0 +1,85 @@
+"""The figures by name. Each is a module of that name in this package with `draw(request) -> list[Drawing]`; it is
+imported when it is drawn, so that figures of numbers do not wait for torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.cache import safe_name, write_atomically
+from bench.errors import UsageError, nearest
+from bench.figures.request import Request
+from bench.figures.style import FORMATS, Drawing, as_bytes, settled, theme
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """One figure: what it shows, and whether it needs pictures or numbers only."""
+
+    name: str
+    about: str
+    pictures: bool
+
+
+_ALL = (
+    FigureKind("psnr", "metrics against PSNR, with intervals and the paper's curves", False),
+    FigureKind("bits", "quality against bits and against channel uses", False),
+    FigureKind("seconds", "quality against seconds a picture", False),
+    FigureKind("comparison", "the methods at one PSNR with detections and depth (Figures 1 and 4)", True),
+    FigureKind("strip", "one scene over all PSNRs (Figures 3 and 9)", True),
+    FigureKind("ablation", "FDS and noisy training (Figure 5)", True),
+    FigureKind("compression", "image and maps under compression (Figure 7)", True),
+    FigureKind("fds", "received maps before and after FDS", True),
+)
+FIGURES: dict[str, FigureKind] = {kind.name: kind for kind in _ALL}
+
+
+def find_figures(names: Sequence[str]) -> list[FigureKind]:
+    """The figures of those names, each once; `all` stands for every one. UsageError with the nearest name; for a
+    metric's name, how to draw it."""
+    found: dict[str, FigureKind] = {}
+    for name in names:
+        if name == ALL:
+            found.update(FIGURES)
+        elif name in FIGURES:
+            found[name] = FIGURES[name]
+        else:
+            raise UsageError(
+                f"unknown figure '{name}'{nearest(name, [*FIGURES, ALL])} (if it is a metric: `bench plot psnr "
+                f"--metrics {name}`)"
+            )
+    return list(found.values())
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """The formats, each once; UsageError with the nearest one."""
+    for one in formats:
+        if one not in FORMATS:
+            raise UsageError(f"unknown format '{one}'{nearest(one, FORMATS)}")
+    if not formats:
+        raise UsageError(f"--format needs one of {', '.join(FORMATS)}")
+    return tuple(dict.fromkeys(formats))
+
+
+def draw_figure(name: str, request: Request) -> list[Drawing]:
+    """The figure for each set of scenes and channel convention in the results; UsageError where they lack what it
+    needs, with the command that computes it."""
+    module = importlib.import_module(f"bench.figures.{FIGURES[name].name}")
+    with theme():
+        return [settled(drawing) for drawing in module.draw(request)]
+
+
+def save(drawings: Sequence[Drawing], folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Write the drawings, each format a file, each written whole; their paths."""
+    made = []
+    with theme():
+        for drawing in drawings:
+            for kind in formats:
+                path = folder / f"{safe_name(drawing.stem)}.{kind}"
+                write_atomically(path, as_bytes(drawing, kind))
+                made.append(path)
+    return made

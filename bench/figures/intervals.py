@@ -1,0 +1,83 @@
+"""Values with their 95 % intervals, on the same grounds as the ranks of the tables (bench/tables/measured.py)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from bench.bootstrap import DRAWS, LEVEL, SEED
+from bench.errors import UsageError
+from bench.figures.request import Part, Request
+from bench.tables.build import choose_metric, computed_by
+from bench.tables.measured import Basis, Key, Measured, measured
+from bench.tables.model import arrow
+
+#: Standard errors on either side of a value at LEVEL.
+_CRITICAL = NormalDist().inv_cdf((1 + LEVEL) / 2)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value and its interval; `low` and `high` are NaN where the results give none."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is an interval."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+
+def point(data: Measured, key: Key) -> Point | None:
+    """The cell's value with its interval, None where it was not run or is undefined."""
+    entry = data.entries.get(key)
+    if entry is None or not math.isfinite(entry.value):
+        return None
+    low = high = math.nan
+    if data.basis in (Basis.SETS, Basis.SCENES):
+        draws = data.draws[key][np.isfinite(data.draws[key])]
+        if len(draws):
+            low, high = (float(q) for q in np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    elif data.basis is Basis.SPREAD and entry.std is not None:
+        low, high = entry.value - _CRITICAL * entry.std, entry.value + _CRITICAL * entry.std
+    return Point(entry.value, low, high)
+
+
+def interval_notes(found: Sequence[Measured]) -> list[str]:
+    """What the intervals of the metrics rest on, a sentence for each ground."""
+    grounds = {
+        Basis.SETS: f"{LEVEL:.0%} intervals of a bootstrap over scenes ({DRAWS} draws, seed {SEED})",
+        Basis.SPREAD: f"{LEVEL:.0%} intervals from ± as standard error",
+        Basis.NONE: "No interval (these results hold neither draws nor enough values by scene)",
+    }
+    same = {Basis.SCENES: Basis.SETS, Basis.PROXY: Basis.NONE}
+    by_ground: dict[Basis, list[str]] = {}
+    for data in found:
+        by_ground.setdefault(same.get(data.basis, data.basis), []).append(data.metric)
+    return [f"{grounds[ground]}: {', '.join(metrics)}." for ground, metrics in by_ground.items()]
+
+
+def axis_label(data: Measured) -> str:
+    """`mIoU ↑`."""
+    return f"{data.metric} {arrow(data.higher_is_better)}"
+
+
+def measured_metrics(request: Request, part: Part, default: Sequence[str]) -> list[Measured]:
+    """The metrics asked for, else those of `default` that the results hold (all variants of one that has only such:
+    `FID[lite0]`), measured on `part`. UsageError for a named one that they lack, and where they hold none, with the
+    command that computes it."""
+    if request.metrics:
+        names = list(dict.fromkeys(choose_metric(part.rows, metric) for metric in request.metrics))
+    else:
+        known = sorted(part.rows["metric"].unique())
+        found = ([m] if m in known else [k for k in known if k.startswith(f"{m}[")] for m in default)
+        names = [name for variants in found for name in variants]
+    if not names:
+        raise UsageError(f"the results hold none of {', '.join(default)}{computed_by(default[0])}; or choose --metrics")
+    return [measured(part.frame, name) for name in names]

@@ -1,0 +1,187 @@
+"""Metrics against PSNR with 95 % bands, and the paper's curve dashed: Tables 1 to 3 as curves.
+
+Few methods share a panel for each metric. More than `TOGETHER` would hide each other: then each family of methods gets
+a panel of its own in which all the others are grey, and each metric a figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.lines import Line2D
+
+from bench.errors import BenchError
+from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point
+from bench.figures.request import Part, Request, chosen_psnrs, parts
+from bench.figures.style import PAPER_LINE, Drawing, Framed, Look, families, framed, looks, paper_handle
+from bench.tables.build import PAPER_TABLES
+from bench.tables.measured import Measured
+from bench.tables.published import COUNTERPARTS, PAPER_NAMES, paper_values, same_metric
+
+METRICS = ("mIoU", "LPIPS", "FID")
+#: Most methods that share a panel.
+TOGETHER = 4
+PANEL_INCHES = (3.1, 2.5)
+SMALL_INCHES = (2.3, 1.95)
+#: Small panels side by side.
+ACROSS = 4
+
+#: (method, PSNR) -> the paper's value
+Published = Mapping[tuple[str, float | None], float]
+
+
+def draw(request: Request) -> list[Drawing]:
+    """A figure for each set of scenes and channel convention; with many methods one for each metric too."""
+    made = []
+    for part in parts(request):
+        found = measured_metrics(request, part, METRICS)
+        psnrs = chosen_psnrs(request, part, part.psnrs)[::-1]
+        look = looks(part.methods)
+        if len(part.methods) <= TOGETHER:
+            name = f"-{'-'.join(d.metric for d in found)}" if request.metrics else ""
+            made.append(_together(request, part, found, psnrs, look, f"psnr-{part.key}{name}"))
+        else:
+            made += [_by_family(request, part, d, psnrs, look, f"psnr-{part.key}-{d.metric}") for d in found]
+    return made
+
+
+def _published(request: Request, part: Part, data: Measured) -> tuple[Published, str]:
+    """The paper's values that may stand beside ours, and a sentence on what they are (or why they are lacking)."""
+    dataset = str(part.first("dataset"))
+    try:
+        values = paper_values(dataset, data.metric, PAPER_TABLES)
+    except BenchError as error:
+        request.say(f"without the paper's curves: {error}")
+        return {}, "Without the paper's curves: its values are not here."
+    numbers = {place: v.value for place, v in values.items() if v.value is not None and place[0] in part.methods}
+    if not numbers:
+        return {}, ""
+    name = PAPER_NAMES[COUNTERPARTS[dataset]]
+    if not same_metric(data.metric):
+        return {}, f"The paper's {data.metric.split('[')[0]} is another distance than {data.metric} and is not drawn."
+    if dataset == COUNTERPARTS[dataset]:
+        return numbers, f"Dashed: the paper's values on {name}."
+    return numbers, (
+        f"Dashed: the paper's values on {name}, for orientation only: `{dataset}` is not {name} (scenes rendered by "
+        f"this project at {part.first('size')}, small networks, our own judges)."
+    )
+
+
+def _notes(request: Request, part: Part, found: Sequence[Measured], paper: Sequence[str]) -> tuple[str, ...]:
+    references = ", ".join(f"{d.metric} {d.reference:.3g}" for d in found if d.reference is not None)
+    return (
+        request.provenance(part.rows),
+        *interval_notes(found),
+        *dict.fromkeys(filter(None, paper)),
+        *([f"Dotted: pure noise ({references})."] if references else []),
+        f"Protocols: {'; '.join(f'{d.metric}: {d.protocol}' for d in found)}.",
+    )
+
+
+def _curve(axis: Any, part: Part, data: Measured, psnrs: Sequence[float], method: str, look: Look) -> None:
+    """One method with its band. PSNRs stand at even distances: 100 means "no noise", not five times 20."""
+    points = [(k, p) for k, psnr in enumerate(psnrs) if (p := point(data, (part.channel, method, psnr)))]
+    axis.plot(
+        [k for k, _ in points], [p.value for _, p in points], label=method, **look.curve(),
+        gid=f"curve {method}", zorder=3,
+    )  # fmt: skip
+    axis.vlines(
+        [k for k, p in points if p.bounded], [p.low for _, p in points if p.bounded],
+        [p.high for _, p in points if p.bounded], color=look.colour, linewidth=1.0, gid=f"bar {method}",
+    )  # fmt: skip
+    if any(p.bounded for _, p in points):
+        axis.fill_between(
+            [k for k, _ in points], [p.low for _, p in points], [p.high for _, p in points], color=look.colour,
+            alpha=0.22, linewidth=0, gid=f"band {method}",
+        )  # fmt: skip
+
+
+def _paper_curve(axis: Any, published: Published, psnrs: Sequence[float], method: str, look: Look) -> bool:
+    points = [(k, published[method, psnr]) for k, psnr in enumerate(psnrs) if (method, psnr) in published]
+    if points:
+        axis.plot(
+            *zip(*points, strict=True), **{**look.mark(), "linestyle": PAPER_LINE, "markerfacecolor": "white"},
+            linewidth=1.0, markersize=2.8, gid=f"paper {method}",
+        )  # fmt: skip
+    return bool(points)
+
+
+def _finish(axis: Any, data: Measured, psnrs: Sequence[float]) -> None:
+    axis.set_xticks(range(len(psnrs)), [f"{psnr:g}" for psnr in psnrs])
+    axis.set_xlim(-0.35, len(psnrs) - 0.65)
+    if data.reference is not None:
+        axis.axhline(data.reference, color="0.45", linestyle=":", linewidth=1, gid="pure noise", zorder=1)
+    low, high = axis.dataLim.intervaly
+    if low >= 0:
+        axis.set_ylim(-0.04 * high, 1.06 * high)  # zero in sight, and its markers whole
+
+
+def _together(
+    request: Request, part: Part, found: Sequence[Measured], psnrs: Sequence[float], look: Mapping[str, Look], stem: str
+) -> Drawing:
+    published = [_published(request, part, data) for data in found]
+    notes = _notes(request, part, found, [sentence for _, sentence in published])
+    handles = [Line2D([], [], label=m, **look[m].curve()) for m in part.methods]
+    if any(values for values, _ in published):
+        handles.append(paper_handle())
+    width, height = PANEL_INCHES
+    frame = framed(width * max(len(found), 2), height, f"Quality against PSNR, {part.first('dataset')}", notes, handles)
+    for axis, data, (values, _) in zip(_axes(frame, 1, len(found)), found, published, strict=True):
+        for method in part.methods:
+            _paper_curve(axis, values, psnrs, method, look[method])
+            _curve(axis, part, data, psnrs, method, look[method])
+        _finish(axis, data, psnrs)
+        axis.set_ylabel(axis_label(data))
+        axis.set_xlabel("PSNR of the channel (dB)")
+    return Drawing(stem, frame.figure, notes)
+
+
+def _axes(frame: Framed, rows: int, columns: int, shared: bool = False) -> list[Any]:
+    frame.figure.set_layout_engine("constrained", rect=frame.rect, h_pad=0.05, w_pad=0.05)
+    axes = frame.figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared)
+    return [axis for row in axes for axis in row]
+
+
+def _by_family(
+    request: Request, part: Part, data: Measured, psnrs: Sequence[float], look: Mapping[str, Look], stem: str
+) -> Drawing:
+    grouped = families(part.methods)
+    values, sentence = _published(request, part, data)
+    notes = _notes(request, part, [data], [sentence, "Grey: the other methods."])
+    columns = min(ACROSS, len(grouped))
+    rows = -(-len(grouped) // columns)
+    most = max(len(members) for members in grouped.values()) + 1
+    height = rows * (SMALL_INCHES[1] + 0.14 * -(-most // 2))
+    title = f"{axis_label(data)} against PSNR, {part.first('dataset')}"
+    frame = framed(SMALL_INCHES[0] * columns, height, title, notes)
+    axes = _axes(frame, rows, columns, shared=True)
+    for axis, members in zip(axes, grouped.values(), strict=False):
+        for method in part.methods:
+            if method not in members:
+                places = [(part.channel, method, psnr) for psnr in psnrs]
+                line = [(k, p.value) for k, place in enumerate(places) if (p := point(data, place))]
+                if line:
+                    axis.plot(*zip(*line, strict=True), color="0.82", linewidth=0.7, gid=f"context {method}", zorder=1)
+        dashed = False
+        for method in members:
+            dashed |= _paper_curve(axis, values, psnrs, method, look[method])
+            _curve(axis, part, data, psnrs, method, look[method])
+        handles, labels = axis.get_legend_handles_labels()
+        if dashed:
+            handles, labels = [*handles, paper_handle(look[members[0]].colour)], [*labels, "paper"]
+        axis.legend(
+            handles, labels, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, fontsize=6.5, frameon=False,
+            borderaxespad=0.1, handlelength=2.4, columnspacing=0.9, labelspacing=0.25, handletextpad=0.5,
+        )  # fmt: skip
+    for axis in axes[: len(grouped)]:
+        _finish(axis, data, psnrs)
+    for number, axis in enumerate(axes):
+        if number >= len(grouped):
+            axis.set_axis_off()
+        elif number + columns >= len(grouped):
+            axis.set_xlabel("PSNR of the channel (dB)")
+            axis.tick_params(labelbottom=True)
+        if number % columns == 0:
+            axis.set_ylabel(axis_label(data))
+    return Drawing(stem, frame.figure, notes)

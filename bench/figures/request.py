@@ -1,0 +1,128 @@
+"""What a figure is drawn from: a run's results, and what the user chose of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.config import Config
+from bench.errors import UsageError, nearest
+from bench.names import PURE_NOISE
+from bench.results import read_results
+from bench.tables.build import scene_set_title
+from bench.tables.measured import SCENE_SET, of_methods, of_scenes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The PSNR of the paper's Figures 1 and 5 and of its Tables 4 and 5.
+PSNR = 10.0
+
+
+def _silent(line: str) -> None:
+    """Says nothing."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run's results, and choices that are empty where the figure is to choose.
+
+    `frame` and `facts` are what `read_results(folder, full=True)` gives; `to` is where pictures that have to be
+    computed are kept; `scenes` is a number, or ids; `say` gets lines for people about what takes time.
+    """
+
+    folder: Path
+    frame: pd.DataFrame
+    facts: dict[str, Any]
+    to: Path
+    methods: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    psnrs: tuple[float, ...] = ()
+    scenes: int | tuple[str, ...] | None = None
+    config: Config = field(default_factory=Config)
+    say: Callable[[str], None] = _silent
+
+    @property
+    def commit(self) -> str:
+        """The commits that computed the results, shortened."""
+        commits = self.facts.get("cells_computed_at") or [self.facts.get("commit") or "unknown"]
+        parts = [str(c).partition("+") for c in commits]
+        return ", ".join(f"{commit[:8]}{plus}{rest}" for commit, plus, rest in parts)
+
+    def provenance(self, rows: pd.DataFrame) -> str:
+        """The sentence below every figure: commit, scenes, seeds, channel, number of scenes."""
+        return f"gesco-bench {self.commit}: {scene_set_title(rows)}."
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one figure is about: one set of scenes on one channel convention. `frame` has all its rows (references of
+    pure noise too), `rows` the set-level ones of methods."""
+
+    key: str
+    channel: str
+    frame: pd.DataFrame
+    rows: pd.DataFrame
+
+    @property
+    def methods(self) -> list[str]:
+        """In the order of the results."""
+        return [str(m) for m in self.rows["method"].drop_duplicates()]
+
+    @property
+    def psnrs(self) -> list[float]:
+        """From the best channel to the worst, as tables print them."""
+        return sorted((float(p) for p in self.rows["psnr"].unique()), reverse=True)
+
+    def first(self, column: str) -> Any:
+        """The value of a column, which is the same in all rows (or the first one, for seeds)."""
+        return self.rows[column].iloc[0]
+
+
+def read_request(folder: Path, to: Path, **choices: Any) -> Request:
+    """The results in `folder`, with the choices; raises as `read_results` does, UsageError for unknown methods."""
+    frame, facts = read_results(folder, full=True)
+    return select(Request(folder, frame, facts, to, **choices))
+
+
+def select(request: Request) -> Request:
+    """The same with the rows of the chosen methods only, in the order chosen; UsageError names the nearest one."""
+    if of_methods(request.frame).empty:
+        raise UsageError(f"the results in {request.folder} hold no numbers; run `bench run --out {request.folder}`")
+    if not request.methods:
+        return request
+    known = [str(m) for m in of_methods(request.frame)["method"].drop_duplicates()]
+    for method in request.methods:
+        if method not in known:
+            raise UsageError(
+                f"the results in {request.folder} have no method '{method}'{nearest(method, known)}; a `bench run` "
+                "that names it among its --methods computes it"
+            )
+    chosen = request.frame[request.frame["method"].isin([*request.methods, PURE_NOISE])]
+    order = {method: number for number, method in enumerate((*request.methods, PURE_NOISE))}
+    return replace(request, frame=chosen.sort_values("method", key=lambda m: m.map(order), kind="stable"))
+
+
+def parts(request: Request) -> Iterator[Part]:
+    """Each set of scenes and channel convention of the results."""
+    whole = of_methods(request.frame)
+    for (*scenes, channel), rows in whole.groupby([*SCENE_SET, "channel"], sort=False):
+        own = of_scenes(request.frame, scenes)
+        own = own[(own["channel"] == channel) | (own["method"] == PURE_NOISE)]
+        yield Part("-".join(str(part) for part in (*scenes, channel)), str(channel), own, rows)
+
+
+def chosen_psnrs(request: Request, part: Part, default: Sequence[float]) -> list[float]:
+    """The PSNRs asked for, else those of `default` that were run, else the middle one; best channel first.
+    UsageError for one that was not run."""
+    for psnr in request.psnrs:
+        if psnr not in part.psnrs:
+            there = ", ".join(f"{p:g}" for p in part.psnrs)
+            raise UsageError(
+                f"{part.key} was not run at PSNR {psnr:g}, only at {there}; a `bench run` that "
+                "names it among its --psnr computes it"
+            )
+    wanted = request.psnrs or [p for p in default if p in part.psnrs]
+    return sorted(wanted, reverse=True) or [part.psnrs[len(part.psnrs) // 2]]

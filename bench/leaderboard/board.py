@@ -1,0 +1,266 @@
+"""What the leaderboard says, as data: sets of scenes, methods, and one view for each metric under one protocol.
+
+Numbers are only put side by side where they can be compared: same data set, split, size and number of scenes, same
+channel convention, same metric under the same protocol. Submissions stand beside this project's results on these
+conditions, or in a view of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UsageError
+from bench.leaderboard.ranking import Score, ranks, score
+from bench.leaderboard.submission import Submission
+from bench.names import COSTS, PURE_NOISE
+from bench.results import NO_CHANNEL, WHOLE_SET, read_results
+from bench.tables.measured import OF_ORIGINALS, SCENE_SET, Measured, measured, of_methods
+from bench.tables.model import decimals_for
+from bench.tables.ranks import explained
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("bench")
+
+#: Costs that depend on the machine: shown, never ranked.
+OF_MACHINES = ("seconds", "memory")
+UNRANKED_NOTE = "Not ranked: it depends on the machine."
+SUBMITTED_NOTE = (
+    "Submissions without draws or per-scene values are compared by their stated 95 % intervals, as if independent, and "
+    "where they state none by the printed values."
+)
+#: What tells one number of the results from another.
+NUMBER = ("track", "method", "channel", "psnr", "seed", "scene", "metric", "protocol")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One folder of results: tidy rows with draws, and their provenance."""
+
+    folder: Path
+    frame: pd.DataFrame
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Track:
+    """A set of scenes. `fingerprint` is the digest of its scenes, None where only submissions have it and give none."""
+
+    key: str
+    dataset: str
+    split: str
+    size: str
+    scenes: int
+    fingerprint: str | None
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"{self.dataset} {self.split}, {self.size}, {self.scenes} scenes"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One number with its rank."""
+
+    score: Score
+    rank: int | None
+
+
+@dataclass(frozen=True)
+class View:
+    """One metric under one protocol, on one track and channel convention: a column of `rows[method]` for each of
+    `psnrs` (best channel first), None where there is no number. `reference` is the metric's value of pure noise,
+    `ceiling` what its judge says of the original pictures. `note` says what the ranks rest on."""
+
+    track: str
+    channel: str
+    metric: str
+    protocol: str
+    higher_is_better: bool
+    decimals: int
+    psnrs: tuple[float, ...]
+    rows: Mapping[str, tuple[Placed | None, ...]]
+    note: str
+    reference: float | None
+    ceiling: float | None
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everything that the site shows of numbers."""
+
+    tracks: tuple[Track, ...]
+    methods: tuple[str, ...]
+    submissions: Mapping[str, Submission]
+    views: tuple[View, ...]
+    levels: Mapping[tuple[str, float], float]
+    runs: tuple[Run, ...]
+
+
+def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
+    """The results in the folders; raises as `read_results` does."""
+    return tuple(Run(folder, *read_results(folder, full=True)) for folder in folders)
+
+
+def track_of(rows: pd.DataFrame) -> pd.Series[str]:
+    """The key of the set of scenes that each row belongs to. Its number of scenes is the largest of any score: some
+    scores leave scenes out."""
+    scenes = rows["scenes"].where(rows["scene"] == WHOLE_SET, 0).groupby([rows[c] for c in SCENE_SET]).transform("max")
+    key: pd.Series[str] = rows["dataset"] + "-" + rows["split"] + "-" + rows["size"] + "-" + scenes.astype(str)
+    return key
+
+
+def build_board(runs: Sequence[Run], submissions: Sequence[Submission]) -> Board:
+    """Everything in one board. UsageError where runs and submissions mean different scenes by one description, or two
+    methods have one name."""
+    own = merged(runs)
+    taken = [str(m) for m in own["method"].unique()]
+    for submission in submissions:
+        if submission.name in taken:
+            raise UsageError(f"the name of submission '{submission.name}' is taken by another method of these results")
+        taken.append(submission.name)
+    others = {s.name: (frame := s.frame()).assign(track=track_of(frame)) for s in submissions}
+    tracks = tracks_of(runs, {s: others[s.name] for s in submissions})
+    methods = (*(str(m) for m in of_methods(own)["method"].drop_duplicates()), *others)
+    views = tuple(_views(own, others, [track.key for track in tracks]))
+    levels = {
+        (str(channel), float(psnr)): float(group["true_snr_db"].iloc[0])
+        for frame in (own, *others.values())
+        for (channel, psnr), group in of_methods(frame).groupby(["channel", "psnr"])
+    }
+    return Board(tracks, methods, {s.name: s for s in submissions}, views, levels, tuple(runs))
+
+
+def merged(runs: Sequence[Run]) -> pd.DataFrame:
+    """The rows of all runs with their `track`. A number that several runs have is the first one's."""
+    import pandas as pd
+
+    frames = [run.frame.assign(track=track_of(run.frame)) for run in runs]
+    together = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    if len(frames) == 1:
+        return together
+    twice = together.duplicated(list(NUMBER))
+    if twice.any():
+        methods = ", ".join(sorted(together[twice & (together["method"] != PURE_NOISE)]["method"].unique()))
+        log.warning("several results hold the same cells of %s; the first folder's numbers are taken", methods)
+    return together[~twice].reset_index(drop=True)
+
+
+def tracks_of(runs: Sequence[Run], submitted: Mapping[Submission, pd.DataFrame]) -> tuple[Track, ...]:
+    """The sets of scenes. UsageError where a run or a submission was measured on other scenes than what came before it
+    under the same description."""
+    found: dict[str, Track] = {}
+    parts = [(f"the results in {r.folder}", r.frame, {n: d["fingerprint"] for n, d in r.facts["datasets"].items()})
+             for r in runs]  # fmt: skip
+    for submission, frame in submitted.items():
+        stated = submission.data["provenance"].get("fingerprints", {})
+        parts.append((f"submission {submission.name}", frame, stated))
+    for what, frame, fingerprints in parts:
+        for track in _tracks_in(frame.assign(track=track_of(frame)), fingerprints):
+            known = found.setdefault(track.key, track)
+            if known.fingerprint is None:
+                found[track.key] = track
+            elif track.fingerprint not in (None, known.fingerprint):
+                raise UsageError(
+                    f"the scenes of {what} are called {track.label} but are not those of the results before it: "
+                    f"fingerprint {str(track.fingerprint)[:12]}, not {known.fingerprint[:12]}"
+                )
+    return tuple(found.values())
+
+
+def _tracks_in(rows: pd.DataFrame, fingerprints: Mapping[str, str]) -> Iterator[Track]:
+    for (key, dataset, split, size), group in rows.groupby(["track", *SCENE_SET], sort=False):
+        whole = group[group["scene"] == WHOLE_SET]
+        scenes = int(whole["scenes"].max())
+        yield Track(str(key), str(dataset), str(split), str(size), scenes, fingerprints.get(str(dataset)))
+
+
+def _views(own: pd.DataFrame, others: Mapping[str, pd.DataFrame], tracks: Sequence[str]) -> Iterator[View]:
+    """Views in the order of tracks, channels, and metrics with qualities first."""
+    for track in tracks:
+        mine = own[own["track"] == track]
+        theirs = {name: frame[frame["track"] == track] for name, frame in others.items()}
+        whole = [of_methods(frame) for frame in (mine, *theirs.values())]
+        cells = dict.fromkeys(
+            cell for frame in whole for cell in zip(frame["channel"], frame["metric"], frame["protocol"], strict=True)
+        )
+        by_protocol = {str(protocol): rows for protocol, rows in mine.groupby("protocol", sort=False)}
+        channels = dict.fromkeys(channel for channel, _, _ in cells)
+        for channel in channels:
+            wanted = [cell for cell in cells if cell[0] == channel and OF_ORIGINALS not in cell[1]]
+            for _, metric, protocol in sorted(wanted, key=lambda cell: cell[1] in COSTS):
+                rows = by_protocol.get(protocol)
+                parts = {name: f[f["protocol"] == protocol] for name, f in theirs.items()}
+                yield _view(track, str(channel), str(metric), str(protocol), rows, parts)
+
+
+def _view(
+    track: str, channel: str, metric: str, protocol: str, own: pd.DataFrame | None, others: Mapping[str, pd.DataFrame]
+) -> View:
+    data, ceiling = None, None
+    scores: dict[tuple[str, float], Score] = {}
+    if own is not None:
+        rows = own[own["channel"].isin([channel, NO_CHANNEL])]
+        ceiling = _ceiling(rows, metric)
+        if _has(rows, channel, metric):
+            data = measured(rows, metric)
+            scores = {(m, p): score(data, (c, m, p), None, data.entries[c, m, p].noise) for c, m, p in data.entries}
+    found = [data] if data else []
+    for name, frame in others.items():
+        rows = frame[frame["channel"] == channel]
+        if not _has(rows, channel, metric):
+            continue
+        theirs = measured(rows, metric)
+        stated = _stated(rows, metric)
+        judge = data or theirs
+        for key in theirs.entries:
+            value = theirs.entries[key].value
+            scores[name, key[2]] = score(theirs, key, stated.get(key[2]), judge.beyond(value))
+        found.append(theirs)
+    psnrs = tuple(sorted({psnr for _, psnr in scores}, reverse=True))
+    decimals = decimals_for([s.value for s in scores.values() if not s.noise])
+    methods = list(dict.fromkeys(method for method, _ in scores))
+    columns = []
+    for psnr in psnrs:
+        column = [scores.get((method, psnr)) for method in methods]
+        places = [None] * len(column) if metric in OF_MACHINES else ranks(column, found[0].higher_is_better, decimals)
+        columns.append([None if s is None else Placed(s, rank) for s, rank in zip(column, places, strict=True)])
+    placed = {method: tuple(column[k] for column in columns) for k, method in enumerate(methods)}
+    note = _note(metric, data, len(found) > 1 or data is None)
+    reference = data.reference if data else None
+    return View(
+        track, channel, metric, protocol, found[0].higher_is_better, decimals, psnrs, placed, note, reference, ceiling
+    )
+
+
+def _has(rows: pd.DataFrame, channel: str, metric: str) -> bool:
+    whole = of_methods(rows)
+    return bool(((whole["metric"] == metric) & (whole["channel"] == channel)).any())
+
+
+def _stated(rows: pd.DataFrame, metric: str) -> dict[float, tuple[float, float]]:
+    """The intervals that a submission states of a metric, by PSNR, over seeds their mean."""
+    whole = rows[(rows["scene"] == WHOLE_SET) & (rows["metric"] == metric)].dropna(subset=["low", "high"])
+    means = whole.groupby("psnr")[["low", "high"]].mean()
+    return {float(p): (float(low), float(high)) for p, low, high in means.itertuples()}
+
+
+def _ceiling(rows: pd.DataFrame, metric: str) -> float | None:
+    of_originals = of_methods(rows)
+    base, _, part = metric.rstrip("]").partition("[")
+    name = f"{base}[original:{part}]" if part else f"{base}[original]"
+    values = of_originals[of_originals["metric"] == name]["value"].dropna()
+    return float(values.mean()) if len(values) else None
+
+
+def _note(metric: str, data: Measured | None, submitted: bool) -> str:
+    if metric in OF_MACHINES:
+        return UNRANKED_NOTE
+    told = explained([data]).replace(" (in parentheses)", "").replace(" in parentheses", "") if data else ""
+    return " ".join(filter(None, [told, SUBMITTED_NOTE if submitted else ""]))

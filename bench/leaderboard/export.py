@@ -1,0 +1,105 @@
+"""Making a submission of one method of a run's results."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.bootstrap import DRAWS as DRAW_COUNT
+from bench.bootstrap import LEVEL
+from bench.cache import write_atomically
+from bench.errors import UsageError, nearest
+from bench.leaderboard.board import Run, read_runs
+from bench.leaderboard.bounds import bounds_of
+from bench.leaderboard.methods import about_result
+from bench.leaderboard.submission import check_data
+from bench.results import DRAWS, WHOLE_SET
+from bench.tables.measured import OF_ORIGINALS, of_methods
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEYS = ("dataset", "split", "size", "scale", "channel", "psnr", "seed", "metric", "protocol")
+#: What a submission keeps of a run's provenance.
+COPIED = ("commit", "dirty", "date", "command", "devices", "packages", "python", "platform")
+#: Decimals of draws: far below their spread.
+DIGITS = 6
+
+
+def export_submission(
+    results: Path, method: str, out: Path, *, authors: Sequence[str], licence: str, title: str | None,
+    paper: str | None, code: str | None,
+) -> list[str]:  # fmt: skip
+    """Write the numbers of `method` in the results as the submission `out`, whose stem is its name on the leaderboard.
+    Metrics of third parties are left out, and their names returned: nobody could check their values.
+    UsageError for a method that the results lack; SubmissionError where the file would not be a valid submission,
+    for example without a commit or with a name that it cannot have; nothing is written then."""
+    (run,) = read_runs([results])
+    known = [str(m) for m in of_methods(run.frame)["method"].drop_duplicates()]
+    if method not in known:
+        raise UsageError(f"the results in {results} have no method '{method}'{nearest(method, known)}")
+    about = about_result(method, [run])
+    facts: dict[str, Any] = {
+        "name": out.stem,
+        "title": title or about.title,
+        "authors": list(authors),
+        "description": about.summary or None,
+        "paper": paper,
+        "code": code,
+        "licence": licence,
+        "options": run.facts.get("methods", {}).get(method, {}).get("options"),
+    }
+    rows = run.frame[run.frame["method"] == method]
+    foreign = [str(m) for m in rows["metric"].unique() if bounds_of(str(m)) is None]
+    data = {
+        "schema": "gesco-bench-submission",
+        "schema_version": 1,
+        "method": {
+            **{key: value for key, value in facts.items() if value is not None},
+            "weights_sha256": run.facts.get("weights_sha256", {}).get(method),
+        },
+        "provenance": _provenance(run),
+        "results": _results(rows[~rows["metric"].isin(foreign)]),
+    }
+    check_data(data, out)
+    write_atomically(out, (json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode())
+    return foreign
+
+
+def _provenance(run: Run) -> dict[str, Any]:
+    facts = run.facts
+    copied = {
+        key: facts.get(key)
+        for key in ("commit", "dirty", "date", "command", "devices", "packages", "python", "platform")
+    }
+    fingerprints = {name: dataset["fingerprint"] for name, dataset in facts["datasets"].items()}
+    return {**{key: value for key, value in copied.items() if value is not None}, "fingerprints": fingerprints}
+
+
+def _results(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    whole = rows[(rows["scene"] == WHOLE_SET) & ~rows["metric"].str.contains(OF_ORIGINALS, regex=False)]
+    scenes = {key: group for key, group in rows[rows["scene"] != WHOLE_SET].groupby(list(KEYS))}
+    found = []
+    for row in whole.to_dict("records"):
+        if not math.isfinite(row["value"]):  # a number that is undefined is no result
+            continue
+        own = scenes.get(tuple(row[key] for key in KEYS))
+        result = {**{key: row[key] for key in KEYS}, "value": row["value"], "scenes": int(row["scenes"])}
+        if math.isfinite(row["std"]):
+            result["std"] = row["std"]
+        draws = row.get(DRAWS)
+        if isinstance(draws, np.ndarray) and len(draws) == DRAW_COUNT and np.isfinite(draws).all():
+            result["draws"] = [round(float(d), DIGITS) for d in draws]
+            low, high = (float(q) for q in np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+            if low <= row["value"] <= high:
+                result["interval"] = [round(low, DIGITS), round(high, DIGITS)]
+        if own is not None:
+            pairs = zip(own["scene"], own["value"], strict=True)
+            result["per_scene"] = {str(scene): float(v) if math.isfinite(v) else None for scene, v in pairs}
+        found.append(result)
+    return found

@@ -1,0 +1,191 @@
+"""What the templates and scripts of the site get: plain data made of the board."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from bench.cache import safe_name
+from bench.leaderboard.board import Board, Placed, Run, View
+from bench.leaderboard.methods import About, base_name
+from bench.names import COSTS
+from bench.tables.build import channel_words
+from bench.tables.model import arrow
+
+#: How many of each chart.js has.
+COLOURS, SHAPES, LINES = 8, 6, 4
+#: What a modifier does to a curve: which of the scripts' dashes it has.
+DASHES = {"+fds": 1, "-nofds": 2}
+OTHER_DASH = 3
+
+
+def page_names(methods: Sequence[str]) -> dict[str, str]:
+    """The page of each method; names that look alike as files are told apart by a number."""
+    names: dict[str, str] = {}
+    for method in methods:
+        stem, number = safe_name(method), 1
+        while f"methods/{stem}.html".lower() in {name.lower() for name in names.values()}:
+            number += 1
+            stem = f"{safe_name(method)}-{number}"
+        names[method] = f"methods/{stem}.html"
+    return names
+
+
+def looks(methods: Sequence[str], submitted: Collection[str] = ()) -> dict[str, dict[str, int]]:
+    """Numbers of a colour, a marker and a dash for each method: a method and its variants behind FDS share the first
+    two. Names of submissions are no specs."""
+    base = {method: method if method in submitted else base_name(method) for method in methods}
+    bases = list(dict.fromkeys(base.values()))
+    found = {}
+    for method in methods:
+        number, rest = bases.index(base[method]), method.removeprefix(base[method])
+        dash = DASHES.get(rest, OTHER_DASH) if rest else 0
+        dash = (dash + number // COLOURS) % LINES  # where colours come again, lines differ
+        found[method] = {"colour": number % COLOURS, "shape": number % SHAPES, "dash": dash}
+    return found
+
+
+def level_words(board: Board, channel: str) -> dict[str, str]:
+    """The true ratio in dB behind each PSNR label of a channel, for people."""
+    return {
+        f"{psnr:g}": "∞" if math.isinf(level) else f"{level:.1f}"
+        for (of, psnr), level in board.levels.items()
+        if of == channel
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    """Six significant digits, which is more than is printed; None for what is undefined."""
+    return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
+
+
+def _cell(placed: Placed | None) -> dict[str, Any] | None:
+    if placed is None:
+        return None
+    one = placed.score
+    numbers = {"value": _rounded(one.value), "low": _rounded(one.low), "high": _rounded(one.high)}
+    return {**numbers, "rank": placed.rank, "noise": one.noise}
+
+
+def _label(about: About, titles: Sequence[str]) -> str:
+    """A method's title, with its name where another one has the same title."""
+    return about.title if titles.count(about.title) == 1 else f"{about.title} ({about.name})"
+
+
+def board_data(board: Board, about: Mapping[str, About]) -> dict[str, Any]:
+    """The ranking page's data."""
+    pages, look = page_names(board.methods), looks(board.methods, board.submissions)
+    channels = dict.fromkeys(view.channel for view in board.views)
+    titles = [one.title for one in about.values()]
+    return {
+        "tracks": [{"key": track.key, "label": track.label} for track in board.tracks],
+        "channels": {channel: channel_words(channel) for channel in channels},
+        "levels": {channel: level_words(board, channel) for channel in channels},
+        "costs": list(COSTS),
+        "methods": [
+            {
+                "name": name, "title": about[name].title, "page": pages[name],
+                "label": _label(about[name], titles), "submitted": about[name].submitted,
+                "authors": list(about[name].authors), **look[name],
+            }
+            for name in board.methods
+        ],
+        "views": [
+            {
+                "track": view.track, "channel": view.channel, "metric": view.metric, "protocol": view.protocol,
+                "higher": view.higher_is_better, "decimals": view.decimals, "psnrs": list(view.psnrs),
+                "note": view.note, "reference": _rounded(view.reference), "ceiling": _rounded(view.ceiling),
+                "rows": {name: [_cell(placed) for placed in row] for name, row in view.rows.items()},
+            }
+            for view in board.views
+        ],
+    }  # fmt: skip
+
+
+def sample_data(board: Board, about: Mapping[str, About], indices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The sample browser's data, from the indices of samples; `folder`s are below samples/NUMBER/."""
+    pages, sets = page_names(board.methods), []
+    for number, index in enumerate(indices):
+        for one in index["sets"]:
+            height, width = one["size"]
+            label = f"{one['dataset']} {one['split']}, {height}x{width}"
+            methods = [
+                {**m, "title": about[m["spec"]].title, "page": pages[m["spec"]]}
+                for m in one["methods"]
+                if m["spec"] in about
+            ]
+            scenes = [{"id": scene["id"], "folder": f"{number}/{scene['folder']}"} for scene in one["scenes"]]
+            sets.append({
+                **one, "key": f"{number}-{one['dataset']}-{one['split']}-{height}x{width}", "label": label,
+                "methods": methods, "scenes": scenes, "channelWords": channel_words(one["channel"]),
+                "levels": level_words(board, one["channel"]),
+            })  # fmt: skip
+    return {"sets": sets}
+
+
+def method_tables(board: Board, method: str) -> list[dict[str, Any]]:
+    """A method's numbers: a table for each set of scenes and channel, a row for each metric and protocol."""
+    tables = []
+    labels = {track.key: track.label for track in board.tracks}
+    for track, channel in dict.fromkeys((v.track, v.channel) for v in board.views if method in v.rows):
+        views = [v for v in board.views if (v.track, v.channel) == (track, channel) and method in v.rows]
+        psnrs = sorted({psnr for view in views for psnr in view.psnrs}, reverse=True)
+        names = [view.metric for view in views]
+        rows = [
+            {
+                "metric": view.metric if names.count(view.metric) == 1 else f"{view.metric} ({view.protocol})",
+                "arrow": arrow(view.higher_is_better),
+                "cells": [_printed(view, method, psnr) for psnr in psnrs],
+            }
+            for view in views
+        ]
+        title, words = labels[track], channel_words(channel)
+        tables.append({"title": title, "channel": words, "psnrs": [f"{p:g}" for p in psnrs], "rows": rows})
+    return tables
+
+
+def _printed(view: View, method: str, psnr: float) -> dict[str, Any] | None:
+    placed = view.rows[method][view.psnrs.index(psnr)] if psnr in view.psnrs else None
+    if placed is None:
+        return None
+    column = [row[view.psnrs.index(psnr)] for row in view.rows.values()]
+    one, ranks = placed.score, [other.rank for other in column if other]
+
+    def number(value: float) -> str:
+        return f"{value:,.{view.decimals}f}" if math.isfinite(value) else "undefined"
+
+    tied = "=" if ranks.count(placed.rank) > 1 else ""
+    return {
+        "value": "noise" if one.noise else number(one.value),
+        "interval": f"[{number(one.low)}, {number(one.high)}]" if one.low is not None and one.high is not None else "",
+        "rank": f"rank {placed.rank}{tied} of {len(ranks)}" if placed.rank else "",
+        "best": placed.rank == 1,
+    }
+
+
+def board_links(board: Board, method: str) -> Iterator[dict[str, str]]:
+    """Addresses of the ranking with only this method's curve in colour."""
+    for track in board.tracks:
+        if any(view.track == track.key and method in view.rows for view in board.views):
+            yield {"hash": urlencode({"track": track.key, "show": method}), "label": track.label}
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """Provenance of one run for people."""
+    facts = run.facts
+    commit = (facts.get("commit") or "unknown") + ("+changes" if facts.get("dirty") else "")
+    packages = ", ".join(f"{name} {version}" for name, version in facts.get("packages", {}).items())
+    scenes = "; ".join(
+        f"{name}: {d['scenes_used']} scenes of {d['split']}, fingerprint {d['fingerprint'][:12]}"
+        for name, d in facts["datasets"].items()
+    )
+    pairs = {
+        "Command": facts.get("command"), "Commit": commit, "Date": facts.get("date"), "Scenes": scenes,
+        "Processor": facts.get("cpu"), "Devices": ", ".join(facts.get("devices", [])), "Python": facts.get("python"),
+        "Packages": packages, "Left out": "; ".join([*facts.get("left_out", []), *facts.get("failures", [])]),
+        "Notes": "; ".join(facts.get("notes", [])),
+    }  # fmt: skip
+    date = str(facts.get("date", ""))[:10]
+    return {"date": date, "commit": commit[:8], "pairs": [(key, value) for key, value in pairs.items() if value]}

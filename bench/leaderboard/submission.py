@@ -1,0 +1,265 @@
+"""Reading a submission: one JSON file with a third party's numbers, which nobody here has any reason to trust.
+
+The file is limited in size before it is parsed and in rows before it is validated, parsed without Python's additions
+to JSON (NaN, Infinity, repeated keys), validated against `schema.json`, and then checked for what a schema cannot say:
+finite values within the metric's bounds, data sets and channels that exist, no cell twice. Text is only ever shown
+escaped (bench/leaderboard/site.py).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.bootstrap import FEWEST_SCENES
+from bench.channel import CHANNELS, build_channel
+from bench.errors import BenchError, UsageError, nearest
+from bench.leaderboard.bounds import bounds_of
+from bench.names import PURE_NOISE
+from bench.results import COLUMNS, DRAWS, WHOLE_SET
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_ROWS = 5000
+#: Per-scene values and draws of one file.
+MAX_NUMBERS = 500_000
+#: Problems that are listed of one file.
+LISTED = 20
+#: Names of devices on Windows, where a file of that name cannot be.
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))}
+#: What tells one number of a submission from another.
+CELL = ("dataset", "split", "size", "channel", "psnr", "seed", "metric", "protocol")
+
+
+class SubmissionError(BenchError):
+    """The submission in `file` is refused; `problems` has one line for each thing that is wrong."""
+
+    def __init__(self, file: Path, problems: list[str]) -> None:
+        self.file, self.problems = file, tuple(problems)
+        super().__init__(f"{file} is no valid submission: {'; '.join(problems)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """A valid submission: `data` is the file's content, as `schema.json` describes it."""
+
+    data: dict[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The method's name, fit for a file name."""
+        return str(self.data["method"]["name"])
+
+    def frame(self) -> pd.DataFrame:
+        """The numbers as rows of a run's results (bench/results.py), and stated intervals as columns `low`, `high`."""
+        import pandas as pd
+
+        rows = [row for result in self.data["results"] for row in _rows(self.name, result)]
+        return pd.DataFrame(rows, columns=[*COLUMNS, DRAWS, "low", "high"])
+
+
+@lru_cache(maxsize=1)
+def schema_text() -> str:
+    """The JSON schema of submissions."""
+    return (files("bench.leaderboard") / "schema.json").read_text(encoding="utf-8")
+
+
+def read_submission(file: Path) -> Submission:
+    """The submission in `file`; SubmissionError lists what is wrong with it, UsageError where it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from None
+    if len(raw) > MAX_BYTES:
+        raise SubmissionError(file, [f"it is larger than {MAX_BYTES // 2**20} MB; leave per-scene values out"])
+    data = _parsed(raw, file)
+    check_data(data, file)
+    return Submission(data)
+
+
+def check_data(data: Any, file: Path) -> None:
+    """SubmissionError, in the name of `file`, where `data` is no valid submission."""
+    problems = list(islice(_problems(data), LISTED + 1))
+    if problems:
+        more = ["... and more"] if len(problems) > LISTED else []
+        raise SubmissionError(file, [*problems[:LISTED], *more])
+
+
+class _Refused(ValueError):
+    """Something that JSON does not have, or that no submission needs."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Refused(f"the key {printable(next(n for n in names if names.count(n) > 1))} stands twice in one object")
+    return found
+
+
+def _constant(word: str) -> float:
+    raise _Refused(f"{word} is no number in JSON")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _Refused(f"{printable(text)} is too large")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20:
+        raise _Refused(f"{printable(text)} is too large")
+    return int(text)
+
+
+def _parsed(raw: bytes, file: Path) -> Any:
+    hooks = {"parse_constant": _constant, "parse_float": _float, "parse_int": _integer, "object_pairs_hook": _object}
+    try:
+        return json.loads(raw.decode("utf-8"), **hooks)  # type: ignore[arg-type]
+    except UnicodeDecodeError:
+        raise SubmissionError(file, ["it is not UTF-8 text"]) from None
+    except RecursionError:
+        raise SubmissionError(file, ["its JSON is nested too deeply"]) from None
+    except _Refused as error:
+        raise SubmissionError(file, [str(error)]) from None
+    except json.JSONDecodeError as error:
+        raise SubmissionError(file, [f"it is not JSON: {error.msg} in line {error.lineno}"]) from None
+
+
+def printable(text: str, length: int = 160) -> str:
+    """Untrusted text for a terminal: one line, no control characters, at most `length` characters."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: length + 1])
+    return shown if len(shown) <= length else shown[: length - 3] + "..."
+
+
+def _problems(data: Any) -> Iterator[str]:
+    """What is wrong, sizes first, so that nothing large is looked at closely."""
+    too_large = _too_large(data)
+    if too_large:
+        yield too_large
+        return
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if isinstance(version, int) and version != 1:
+        yield f"its schema_version is {version}; this gesco-bench reads version 1 (`bench leaderboard schema`)"
+        return
+    found = False
+    for problem in _schema_problems(data):
+        found = True
+        yield problem
+    if not found:
+        yield from _method_problems(data["method"])
+        yield from _result_problems(data["results"])
+
+
+def _too_large(data: Any) -> str | None:
+    results = data.get("results") if isinstance(data, dict) else None
+    if not isinstance(results, list):
+        return None
+    if len(results) > MAX_ROWS:
+        return f"it has {len(results)} results; at most {MAX_ROWS} are taken"
+    kept = [row.get(name) for row in results if isinstance(row, dict) for name in ("per_scene", "draws")]
+    numbers = sum(len(values) for values in kept if isinstance(values, dict | list))
+    if numbers > MAX_NUMBERS:
+        return f"it has {numbers} per-scene values and draws; at most {MAX_NUMBERS} are taken"
+    return None
+
+
+def _schema_problems(data: Any) -> Iterator[str]:
+    from jsonschema import Draft202012Validator
+
+    for error in Draft202012Validator(json.loads(schema_text())).iter_errors(data):
+        yield f"{printable(error.json_path)}: {printable(error.message)}"
+
+
+def _method_problems(method: dict[str, Any]) -> Iterator[str]:
+    if method["name"].lower() in _RESERVED:
+        yield f"$.method.name: '{method['name']}' cannot be a file name everywhere; choose another"
+    if method["name"] == PURE_NOISE:
+        yield f"$.method.name: '{PURE_NOISE}' is the benchmark's reference of pure noise; choose another"
+
+
+def _result_problems(results: list[dict[str, Any]]) -> Iterator[str]:
+    from bench.scenes.registry import DATASETS
+
+    seen: dict[tuple[Any, ...], int] = {}
+    for number, row in enumerate(results):
+        where = f"$.results[{number}]"
+        cell = tuple(row[name] for name in CELL)
+        if cell in seen:
+            yield f"{where}: the same cell, metric and protocol as $.results[{seen[cell]}]"
+        seen.setdefault(cell, number)
+        if row["dataset"] not in DATASETS:
+            yield f"{where}.dataset: unknown data set '{row['dataset']}'{nearest(row['dataset'], DATASETS)}"
+        problem = _channel_problem(row["channel"], row["psnr"])
+        if problem:
+            yield f"{where}.channel: {problem}"
+        yield from (f"{where}.{problem}" for problem in _value_problems(row))
+
+
+def _channel_problem(label: str, psnr: float) -> str | None:
+    kind, *conventions = label.split("-")
+    try:
+        made = build_channel(kind, psnr, *conventions).label.partition("@")[0]
+    except (UsageError, TypeError) as error:
+        known = f"; channels: {', '.join(CHANNELS)}" if isinstance(error, TypeError) else ""
+        return f"'{label}' at PSNR {psnr:g}: {error}{known}"
+    return None if made == label else f"'{label}' has to be written '{made}'"
+
+
+def _value_problems(row: dict[str, Any]) -> Iterator[str]:
+    bounds = bounds_of(row["metric"])
+    if bounds is None:
+        yield f"metric: this benchmark has no metric '{printable(row['metric'])}'"
+        return
+    values = {"value": [row["value"]], "interval": row.get("interval") or [], "draws": row.get("draws") or []}
+    values["per_scene"] = [v for v in row.get("per_scene", {}).values() if v is not None]
+    for name, numbers in values.items():
+        outside = next((v for v in numbers if not bounds.hold(v)), None)
+        if outside is not None:
+            yield f"{name}: {outside:g} is impossible for {printable(row['metric'])}, which is {bounds}"
+    low, high = row.get("interval") or (row["value"], row["value"])
+    if not low <= row["value"] <= high:
+        yield f"interval: [{low:g}, {high:g}] does not hold the value {row['value']:g}"
+    scenes = len(row.get("per_scene", {}))
+    if scenes and scenes != row["scenes"]:
+        yield f"per_scene: {scenes} values for {row['scenes']} scenes"
+    if row.get("draws") and row["scenes"] < FEWEST_SCENES:
+        yield f"draws: fewer than {FEWEST_SCENES} scenes have none"
+
+
+def _rows(name: str, result: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """One result as rows: the set-level one, and one for each per-scene value."""
+    import numpy as np
+
+    kind, *conventions = result["channel"].split("-")
+    channel, bounds = build_channel(kind, result["psnr"], *conventions), bounds_of(result["metric"])
+    copied = ("dataset", "split", "size", "scale", "channel", "seed", "metric", "protocol")
+    base = {
+        **{key: result[key] for key in copied},
+        "method": name,
+        "psnr": float(result["psnr"]),
+        "sigma": channel.sigma,
+        "true_snr_db": channel.true_snr_db,
+        "higher_is_better": bounds is not None and bounds.higher_is_better,
+    }
+    nan = float("nan")
+    low, high = result.get("interval") or (nan, nan)
+    std = result.get("std")
+    draws = np.array(result["draws"]) if "draws" in result else None
+    numbers = {"value": float(result["value"]), "std": nan if std is None else float(std), "scenes": result["scenes"]}
+    yield {**base, **numbers, "scene": WHOLE_SET, DRAWS: draws, "low": low, "high": high}
+    for scene, value in result.get("per_scene", {}).items():
+        numbers = {"value": nan if value is None else float(value), "std": nan, "scenes": 1}
+        yield {**base, **numbers, "scene": scene, DRAWS: None, "low": nan, "high": nan}

@@ -1,0 +1,249 @@
+"""Planning the rerun of a baseline's cells, and refusing where the two could not be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import methods.registry as method_registry
+import metrics.registry as metric_registry
+from bench.errors import UsageError, nearest
+from bench.names import resolve_metric
+from bench.plan import Cell, MetricPlan, Plan, SceneSet, make_plan
+from bench.regress.baseline import Baseline
+from bench.regress.model import CellName
+from bench.regress.text import plain
+from methods.base import MethodError
+
+if TYPE_CHECKING:
+    from bench.config import Config
+
+#: What of a metric's identity has to be equal, in words. Its code's version need not be: a rewrite that changes no
+#: value is shown to change none, and one that does is named among what else differs.
+METRIC_IDENTITY = {"protocol": "protocol", "weights_sha256": "judge or feature weights"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user chose; None is everything in the baseline."""
+
+    datasets: Sequence[str] | None = None
+    methods: Sequence[str] | None = None
+    psnrs: Sequence[float] | None = None
+    metrics: Sequence[str] | None = None
+    scenes: int | None = None
+    seeds: Sequence[int] | None = None
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """The plan, the scenes compared by data set, and why cells of the baseline cannot be rerun."""
+
+    plan: Plan
+    ids: dict[str, tuple[str, ...]]
+    missing: dict[CellName, str] = field(default_factory=dict)
+
+    @property
+    def modules(self) -> set[str]:
+        """Modules of the methods and metrics that take part."""
+        specs = {cell.method.spec for cell in self.plan.cells}
+        names = {metric.name for metrics in self.plan.metrics.values() for metric in metrics}
+        classes: list[type] = [method_registry.load_method(method_registry.parse_spec(s).name) for s in specs]
+        classes += [metric_registry.metric_class(name) for name in names]
+        return {found.__module__ for found in classes}
+
+
+def cell_name(cell: Cell) -> CellName:
+    """The cell without its seed, as rows name it."""
+    return CellName(
+        cell.scenes.dataset, cell.channel.label.partition("@")[0], cell.method.spec, float(cell.channel.psnr)
+    )
+
+
+def plan_rerun(baseline: Baseline, asked: Asked, config: Config) -> Rerun:
+    """Plan every cell asked for that the baseline has, and those named that are new.
+
+    `config` gives what does not belong to the results: roots, options of methods, judges, device. Data sets, scenes,
+    channel, profile and metrics have to be the baseline's: UsageError says which is not, and where nothing is left to
+    compare. Methods and metrics of the baseline that this installation lacks are left out and named.
+    """
+    datasets = list(asked.datasets or baseline.datasets)
+    for name in datasets:
+        if name not in baseline.datasets:
+            raise UsageError(f"the baseline has no data set '{name}'{nearest(name, baseline.datasets)}")
+    metrics = _metrics(baseline, asked)
+    plans: list[Plan] = []
+    ids: dict[str, tuple[str, ...]] = {}
+    missing: dict[CellName, str] = {}
+    for dataset in datasets:
+        there = baseline.frame[baseline.frame["dataset"] == dataset]
+        ids[dataset] = _first_scenes(baseline, dataset, asked.scenes)
+        for channel in dict.fromkeys(there["channel"]):
+            plan = _Group(baseline, dataset, channel, asked, ids[dataset], metrics).plan(config, missing)
+            if plan is not None:
+                plans.append(plan)
+    cells = tuple(cell for plan in plans for cell in plan.cells)
+    if not {cell_name(cell) for cell in cells} & set(_cells(baseline)):
+        reasons = "".join(f"; {reason}" for reason in dict.fromkeys(missing.values()))
+        raise UsageError(f"nothing of the baseline would be rerun{reasons}; it holds {_contents(baseline)}")
+    left_out = tuple(dict.fromkeys(line for plan in plans for line in plan.left_out))
+    by_dataset = {dataset: found for plan in plans for dataset, found in plan.metrics.items()}
+    return Rerun(Plan(cells, by_dataset, plans[0].devices, left_out), ids, missing)
+
+
+def _metrics(baseline: Baseline, asked: Asked) -> tuple[str, ...]:
+    """Names of the metrics to measure: those named, else the baseline's as far as they are installed."""
+    installed, there = metric_registry.metric_names(), list(baseline.facts["metrics"])
+    if asked.metrics is None:
+        chosen = [name for name in there if name in installed]
+        if not chosen:
+            raise UsageError(
+                f"none of the baseline's metrics is installed: {', '.join(map(str, there)) or 'it has none'}"
+            )
+        return tuple(chosen)
+    chosen = list(dict.fromkeys(resolve_metric(name, installed) for name in asked.metrics))
+    for name in chosen:
+        if name not in there:
+            raise UsageError(f"the baseline has no metric '{name}'{nearest(name, there)}")
+    return tuple(chosen)
+
+
+def _first_scenes(baseline: Baseline, dataset: str, wanted: int | None) -> tuple[str, ...]:
+    ids = baseline.ids(dataset)
+    if wanted is not None and wanted > len(ids):
+        raise UsageError(f"--scenes {wanted}: the baseline has {len(ids)} scenes of {dataset}")
+    return ids[:wanted]
+
+
+def _cells(baseline: Baseline) -> list[CellName]:
+    rows = baseline.frame[["dataset", "channel", "method", "psnr"]].drop_duplicates()
+    return [CellName(str(d), str(c), str(m), float(p)) for d, c, m, p in rows.itertuples(index=False)]
+
+
+def _contents(baseline: Baseline) -> str:
+    cells = _cells(baseline)
+    psnrs = ", ".join(f"{p:g}" for p in sorted({c.psnr for c in cells}, reverse=True))
+    return f"{', '.join(dict.fromkeys(c.method for c in cells))} at PSNR {psnrs}"
+
+
+class _Group:
+    """The cells of one data set under one channel convention."""
+
+    def __init__(
+        self, baseline: Baseline, dataset: str, channel: str, asked: Asked, ids: tuple[str, ...],
+        metrics: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        frame = baseline.frame
+        self.baseline, self.dataset, self.channel = baseline, dataset, channel
+        self.asked, self.ids, self.metrics = asked, ids, metrics
+        self.rows = frame[(frame["dataset"] == dataset) & (frame["channel"] == channel)]
+        self.cells = [c for c in _cells(baseline) if (c.dataset, c.channel) == (dataset, channel)]
+
+    def plan(self, config: Config, missing: dict[CellName, str]) -> Plan | None:
+        """The group's plan, None where none of it can run; reasons go to `missing`."""
+        here = list(dict.fromkeys(c.method for c in self.cells))
+        psnrs = sorted({float(p) for p in self.asked.psnrs or (c.psnr for c in self.cells)}, reverse=True)
+        specs, absent = _installed(list(self.asked.methods or here), here)
+        if specs:
+            plan = make_plan(self._config(config, specs, psnrs), None, here)
+            self._check(plan)
+            built = {cell.method.spec for cell in plan.cells}
+            lines = {s: line for s in specs for line in plan.left_out if line.startswith(f"{s} does not run on ")}
+            absent |= {spec: lines[spec] for spec in specs if spec not in built}
+        missing |= {c: plain(absent[c.method], 300) for c in self.cells if c.method in absent and c.psnr in psnrs}
+        if not specs:
+            return None
+        kept = tuple(cell for cell in plan.cells if self._wanted(cell_name(cell)))
+        return Plan(kept, plan.metrics, plan.devices, plan.left_out)
+
+    def _wanted(self, cell: CellName) -> bool:
+        """Whether a cell is the baseline's, or new and named: by its method, its PSNR, or both together."""
+        both_named = self.asked.methods is not None and self.asked.psnrs is not None
+        known = cell.method in {c.method for c in self.cells} and cell.psnr in {c.psnr for c in self.cells}
+        return cell in self.cells or both_named or not known
+
+    def _config(self, config: Config, specs: list[str], psnrs: list[float]) -> Config:
+        about = self.baseline.about(self.dataset)
+        kind, _, rest = self.channel.partition("-")
+        calibration, _, power = rest.partition("-")
+        run: dict[str, Any] = {
+            "methods": tuple(specs),
+            "datasets": (str(about.get("opened_as") or self.dataset),),
+            "psnr": tuple(psnrs),
+            "scenes": len(self.ids),
+            "seeds": tuple(self.asked.seeds or sorted({int(seed) for seed in self.rows["seed"]})),
+            "metrics": self.metrics,
+            "split": str(self.rows["split"].iloc[0]),
+        }
+        section = config.channel.model_copy(update={"kind": kind, "calibration": calibration, "power": power})
+        return config.model_copy(update={"run": config.run.model_copy(update=run), "channel": section})
+
+    def _check(self, plan: Plan) -> None:
+        """UsageError where scenes, scale or a metric are not the baseline's."""
+        scenes = plan.cells[0].scenes
+        size = f"{scenes.size[0]}x{scenes.size[1]}"
+        self._equal("split", set(self.rows["split"]), scenes.split)
+        self._equal("scene size", set(self.rows["size"]), size)
+        if scenes.ids != self.ids:
+            first = next((pair for pair in zip(self.ids, scenes.ids, strict=False) if pair[0] != pair[1]), None)
+            told = f"'{first[0]}' there is '{first[1]}' here" if first else f"{len(scenes.ids)} of them are here"
+            raise UsageError(f"the scenes of {self.dataset} are not the baseline's: {told}")
+        self._check_content(scenes)
+        for cell in plan.cells:
+            scales = set(self.rows[self.rows["method"] == cell.method.spec]["scale"])
+            if scales:
+                self._equal(f"scale of {cell.method.spec}", scales, cell.method.profile)
+        for metric in plan.metrics[self.dataset]:
+            self._check_metric(metric)
+        if self.asked.metrics is not None and len(plan.metrics[self.dataset]) < len(self.metrics):
+            raise UsageError("; ".join(plan.left_out))
+
+    def _check_content(self, scenes: SceneSet) -> None:
+        """The fingerprint is over all scenes of the run, so it is made again for as many as the baseline has."""
+        there = self.baseline.ids(self.dataset)
+        found = scenes.fingerprint if there == scenes.ids else scenes.open().fingerprint(scenes.split, there)
+        if found != self.baseline.about(self.dataset)["fingerprint"]:
+            raise UsageError(
+                f"the scenes of {self.dataset} have another content than the baseline's (files, renderer version or "
+                f"resize rule): fingerprint {_short(self.baseline.about(self.dataset)['fingerprint'])} "
+                f"there, {_short(found)} here. Make a new baseline with `bench run`"
+            )
+
+    def _equal(self, what: str, there: set[str], here: str) -> None:
+        if there != {here}:
+            raise UsageError(
+                f"the {what} differs: {', '.join(sorted(there))} in the baseline, {here} here ({self.dataset}); "
+                "set it in bench.toml or make a new baseline with `bench run`"
+            )
+
+    def _check_metric(self, metric: MetricPlan) -> None:
+        there = self.baseline.facts["metrics"].get(metric.name)
+        if not isinstance(there, dict):
+            raise UsageError(f"the baseline's provenance does not describe the metric {metric.name}")
+        for key, what in METRIC_IDENTITY.items():
+            old, new = there.get(key), metric.identity.get(key)
+            if old != new:
+                raise UsageError(
+                    f"{metric.name} is not the baseline's metric: its {what} was {_short(old)} and is {_short(new)}. "
+                    "Leave it out with --metrics, or make a new baseline with `bench run`"
+                )
+
+
+def _short(value: object) -> str:
+    text = plain(value, 120)
+    return f"'{text[:12]}…'" if len(text) == 64 and text.isalnum() else f"'{text}'"
+
+
+def _installed(wanted: list[str], there: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Canonical specs that this installation knows, and a reason for each of the baseline that it does not;
+    UsageError for a name that neither has."""
+    specs, absent = [], {}
+    for text in wanted:
+        try:
+            specs.append(method_registry.parse_spec(text).text)
+        except MethodError as error:
+            if text not in there:
+                raise UsageError(f"{error}; the baseline does not have it either") from None
+            absent[text] = str(error)
+    return list(dict.fromkeys(specs)), absent

@@ -1,0 +1,104 @@
+"""What the reports say in the same words: headline, numbers, and the sentences on how to read them."""
+
+from __future__ import annotations
+
+import math
+
+from bench.regress.model import Basis, Change, Comparison, Cost, Report, Verdict
+
+
+def headline(report: Report) -> str:
+    """One line: regression or none, and how many comparisons ended how."""
+    said = ", ".join(f"{number} {verdict}" for verdict, number in report.counts.items())
+    crashed = f"; {len(report.failures)} failure(s)" if report.failures else ""
+    return f"{'REGRESSION' if report.regressed else 'no regression'}: {said or 'nothing to compare'}{crashed}"
+
+
+def number(value: float | None) -> str:
+    """A metric's value: four significant digits, `-` where there is none."""
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return "undefined"
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.4g}"
+
+
+def signed(value: float | None) -> str:
+    """A change with its sign."""
+    return "-" if value is None else f"{value:+.3g}"
+
+
+def interval(made: Comparison) -> str:
+    """The change's 95 % interval."""
+    return "-" if made.low is None or made.high is None else f"{made.low:+.3g} to {made.high:+.3g}"
+
+
+def chance(made: Comparison) -> str:
+    """The corrected p."""
+    return "-" if made.p is None else f"{made.p:.3f}" if made.p >= 0.001 else f"{made.p:.1g}"
+
+
+def arrow(made: Comparison) -> str:
+    """Metric with the direction of better values."""
+    return f"{made.metric} {'↑' if made.higher_is_better else '↓'}"
+
+
+def cost_line(cost: Cost, cells: int) -> str:
+    """A warned cost, the largest of so many cells of a method."""
+    where = f"at PSNR {cost.cell.psnr:g}" + (f" and {cells - 1} more" if cells > 1 else "")
+    return (
+        f"{cost.what} of {cost.cell.method} on {cost.cell.dataset}: {cost.baseline:,.4g} → {cost.rerun:,.4g} "
+        f"(x{cost.factor:.2f}) {where}"
+    )
+
+
+def change_line(change: Change) -> str:
+    """Something else that differs."""
+    return f"{change.what}: {change.baseline} → {change.rerun}"
+
+
+def how_to_read(report: Report) -> list[str]:
+    """What the verdicts rest on: sentences for below the tables."""
+    bases = {c.basis for c in report.comparisons if c.basis is not None}
+    used = "; ".join(f"{_of(report, basis)}: {basis}" for basis in Basis if basis in bases)
+    scenes = ", ".join(f"{len(ids)} scenes of {dataset}" for dataset, ids in report.ids.items())
+    seeds = [report.about[side]["seeds"] for side in ("baseline", "rerun")]
+    noise = (
+        f"the same noise on both sides (seeds {_numbers(seeds[0])})"
+        if seeds[0] == seeds[1]
+        else f"other noise in the rerun (seeds {_numbers(seeds[1])}; baseline {_numbers(seeds[0])})"
+    )
+    lines = [
+        f"{scenes}, paired, {noise}. worse and better: told from chance at {report.alpha:g} for the whole report "
+        f"(Holm, {report.family} comparisons) and by at least the floor; same: not, and the interval says what may be "
+        "hidden.",
+    ]
+    if used:
+        lines.append(f"Told by: {used}. Intervals are 95 % each, from a bootstrap over scenes or the ±, not corrected.")
+    return lines
+
+
+def _of(report: Report, basis: Basis) -> str:
+    return ", ".join(dict.fromkeys(c.metric for c in report.comparisons if c.basis is basis))
+
+
+def _numbers(values: list[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+def shown(report: Report) -> list[Comparison]:
+    """What a reader has to see row by row: everything but what stayed the same or was not tested, regressions first."""
+    order = (Verdict.WORSE, Verdict.MISSING, Verdict.BETTER, Verdict.NEW)
+    return [made for verdict in order for made in report.of(verdict)]
+
+
+def untested(report: Report) -> list[str]:
+    """A line for each reason why comparisons were not tested, with their metrics."""
+    reasons: dict[str, list[Comparison]] = {}
+    for made in report.of(Verdict.UNTESTED):
+        reasons.setdefault(made.note, []).append(made)
+    lines = []
+    for reason, group in reasons.items():
+        metrics = ", ".join(dict.fromkeys(c.metric for c in group))
+        lines.append(f"not tested: {metrics} ({len(group)} comparison{'s' * (len(group) > 1)}): {reason}")
+    return lines

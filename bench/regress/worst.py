@@ -1,0 +1,148 @@
+"""Pictures of what got worse: for the cells with the greatest decline, the scenes that declined most."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from bench.cache import Broken, Entry, open_entry, write_atomically
+from bench.cell import read_picture
+from bench.plan import Cell
+from bench.regress.baseline import Baseline
+from bench.regress.model import CellName, Comparison, Report, Verdict
+from bench.regress.rerun import cell_name
+from bench.regress.words import number
+from bench.runner import CellState, RunReport
+
+CELLS, SCENES = 6, 3
+#: Pictures narrower than this are enlarged by a whole factor, pixels kept.
+MIN_WIDTH = 256
+GAP, LINE = 8, 20
+
+
+def write_worst_scenes(report: Report, baseline: Baseline, run: RunReport, path: Path) -> bool:
+    """Write the sheet as PNG: a row a scene; original, baseline's picture (where its folder has any) and the rerun's.
+    Without a regression nothing is written, and a sheet of an earlier report is removed. Whether one was made.
+    """
+    rows = []
+    states = {(cell_name(state.cell), state.cell.seed): state for state in run.states if state.pictures is not None}
+    for cell, shown in _worst_cells(report):
+        seeds = [seed for name, seed in states if name == cell]
+        if seeds:
+            state = states[cell, min(seeds)]
+            was = _baseline_entry(baseline, cell, min(seeds))
+            rows += [_row(state, was, position, shown) for position in _worst_scenes(shown)]
+    if not rows:
+        path.unlink(missing_ok=True)
+        return False
+    buffer = io.BytesIO()
+    _paste(rows).save(buffer, "PNG", optimize=True)
+    write_atomically(path, buffer.getvalue())
+    return True
+
+
+def _worst_cells(report: Report) -> list[tuple[CellName, Comparison]]:
+    """Cells that got worse with the comparison that shows it by scene: the greatest decline with per-scene values, of a
+    metric that got worse where there is one."""
+    found: dict[CellName, Comparison] = {}
+    for worse in report.of(Verdict.WORSE):
+        by_scene = [c for c in report.comparisons if c.cell == worse.cell and c.differences is not None]
+        declined = [c for c in by_scene if c.verdict is Verdict.WORSE] or by_scene
+        found.setdefault(worse.cell, max(declined, key=lambda c: c.decline, default=worse))
+    return list(found.items())[:CELLS]
+
+
+def _worst_scenes(made: Comparison) -> list[int]:
+    """Positions of the scenes that declined most; the first ones where the metric has no per-scene values."""
+    if made.differences is None:
+        return list(range(SCENES))
+    decline = -made.differences if made.higher_is_better else made.differences
+    return [int(k) for k in np.argsort(-np.nan_to_num(decline, nan=-np.inf), kind="stable")[:SCENES]]
+
+
+def _baseline_entry(baseline: Baseline, cell: CellName, seed: int) -> Entry | None:
+    """The baseline's sealed cell with that seed, else with any; None where its folder holds none. Only folders inside
+    the baseline's own are looked at, whatever its provenance says."""
+    root = baseline.folder.resolve()
+    listed = baseline.facts.get("cell_folders")
+    found: dict[int, Entry] = {}
+    for name in listed if isinstance(listed, list) else []:
+        folder = (root / str(name)).resolve()
+        if not folder.is_relative_to(root) or not folder.is_dir():
+            continue
+        entry = open_entry(folder, warn=False)
+        key = entry.manifest.get("key") if entry else None
+        if entry is None or not isinstance(key, dict):
+            continue
+        try:
+            kind, told = key["channel"], (key["dataset"], key["spec"], float(key["channel"]["psnr"]))
+            channel = f"{kind['kind']}-{kind['calibration']}-{kind['power']}"
+            if told == (cell.dataset, cell.method, cell.psnr) and channel == cell.channel:
+                found[int(key["seed"])] = entry
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found.get(seed, next(iter(found.values()), None))
+
+
+def _baseline_picture(entry: Entry | None, scene_id: str, size: tuple[int, int]) -> np.ndarray | None:
+    """The baseline's picture of a scene; None where it has none that can be shown."""
+    if entry is None:
+        return None
+    try:
+        position = [scene["id"] for scene in entry.manifest["scenes"]].index(scene_id)
+        picture = read_picture(entry, position)
+    except (Broken, KeyError, TypeError, ValueError, OSError, Image.DecompressionBombError):
+        return None
+    return picture if picture.shape[:2] == size else None
+
+
+Row = tuple[str, list[np.ndarray | None]]
+
+
+def _row(state: CellState, was: Entry | None, position: int, made: Comparison) -> Row:
+    """A scene's pictures and what stands above them."""
+    cell: Cell = state.cell
+    assert state.pictures is not None
+    scene_id = cell.scenes.ids[position]
+    change = ""
+    if made.differences is not None:
+        change = f": {made.metric} {made.differences[position]:+.3f}"
+    whole = f"{made.metric} {number(made.baseline)} -> {number(made.rerun)} over all"
+    original = cell.scenes.open().load(cell.scenes.split, scene_id).image
+    pictures = [original, _baseline_picture(was, scene_id, cell.scenes.size), read_picture(state.pictures, position)]
+    return f"{cell.method.spec} at PSNR {cell.channel.psnr:g} ({whole}), {scene_id}{change}", pictures
+
+
+def _paste(rows: Sequence[Row]) -> Image.Image:
+    """The sheet; without a column for the baseline where none of its pictures is there."""
+    if any(was is not None for _, (_, was, _) in rows):
+        headings = ["original", "baseline", "rerun"]
+    else:
+        headings = ["original", "rerun (the baseline's folder holds no pictures)"]
+        rows = [(title, [original, rerun]) for title, (original, _, rerun) in rows]
+    height, width = next(p for _, pictures in rows for p in pictures if p is not None).shape[:2]
+    factor = max(1, -(-MIN_WIDTH // width))
+    wide, high = width * factor, height * factor
+    font = ImageFont.load_default(size=13)
+    step = high + LINE + GAP
+    sheet = Image.new("RGB", (GAP + len(headings) * (wide + GAP), LINE + len(rows) * step + GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, heading in enumerate(headings):
+        draw.text((GAP + column * (wide + GAP) + wide / 2, LINE / 2 + 3), heading, "black", font, anchor="mm")
+    for line, (title, pictures) in enumerate(rows):
+        top = LINE + line * step + GAP
+        draw.text((GAP, top), title, "black", font)
+        for column, picture in enumerate(pictures):
+            left = GAP + column * (wide + GAP)
+            if picture is None:
+                draw.rectangle((left, top + LINE, left + wide - 1, top + LINE + high - 1), outline="gray")
+                middle = (left + wide / 2, top + LINE + high / 2)
+                draw.text(middle, "not in the baseline", "gray", font, anchor="mm")
+            else:
+                shown = Image.fromarray(picture).resize((wide, high), Image.Resampling.NEAREST)
+                sheet.paste(shown, (left, top + LINE))
+    return sheet

@@ -1,0 +1,39 @@
+"""The memory that a cell takes is measured between two moments, not since the process began."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bench.memory
+from bench.memory import PeakMemory
+
+linux = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux sets the mark back")
+
+
+@linux
+def test_the_peak_is_of_what_was_allocated_since() -> None:
+    early = np.ones(2**24)  # 128 MiB
+    del early
+    before = PeakMemory("cpu")
+    start = before.mib()
+    assert start is not None
+    late = np.ones(2**23)  # 64 MiB
+    del late
+    peak = before.mib()
+    assert peak is not None
+    assert 60 < peak - start < 100
+    after = PeakMemory("cpu").mib()
+    assert after is not None
+    assert after < peak - 50
+
+
+def test_a_system_that_does_not_tell_gives_no_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bench.memory, "_RESET", tmp_path / "absent" / "clear_refs")
+    assert PeakMemory("cpu").mib() is None
+    monkeypatch.setattr(bench.memory, "_RESET", tmp_path / "clear_refs")
+    monkeypatch.setattr(bench.memory, "_STATUS", tmp_path / "status")
+    (tmp_path / "status").write_text("Name: x\n")
+    assert PeakMemory("cpu").mib() is None

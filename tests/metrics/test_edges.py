@@ -1,0 +1,124 @@
+"""Every registered metric on what no metric can measure: a clear error or a documented value, never a wrong number.
+
+Metrics of other packages are asked too; one whose weights are missing on this machine is skipped.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bench.scenes.base import stack
+from bench.scenes.registry import open_dataset
+from metrics.base import Comparison, Metric, MetricContext, MetricError
+from metrics.registry import create_metric, metric_names
+
+KEPT: dict[str, Metric | str] = {}
+
+
+@pytest.fixture(scope="module")
+def scenes() -> Comparison:
+    """Two streets, and copies of them with noise in the place of generated pictures."""
+    source = open_dataset("streets", None, None, None, "spade")
+    ids = source.ids("test", 2)
+    scene = stack([source.load("test", one) for one in ids], source.label_space)
+    noise = torch.randn(scene.image.shape, generator=torch.Generator().manual_seed(0))
+    generated = ((scene.image + 0.1 * noise).clamp(0, 1) * 255).round() / 255
+    return Comparison(generated, scene.image, scene.labels, scene.instances, scene.depth)
+
+
+@pytest.fixture(params=metric_names())
+def metric(request) -> Iterator[Metric]:
+    name = request.param
+    if name not in KEPT:
+        space = open_dataset("streets", None, None, None, "spade").label_space
+        context = MetricContext("streets", space.size, space.evaluated, space.names)
+        try:
+            KEPT[name] = create_metric(name, context)
+        except MetricError as error:
+            KEPT[name] = str(error)
+    found = KEPT[name]
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+def spoilt(scenes: Comparison, which: str, value: float) -> Comparison:
+    pictures = getattr(scenes, which).clone()
+    pictures[1, 2, 3, 4] = value
+    return replace(scenes, **{which: pictures})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -0.5, 1.5])
+@pytest.mark.parametrize("which", ["generated", "original"])
+def test_a_pixel_that_is_none_is_refused(metric, scenes, which, value):
+    with pytest.raises(MetricError, match=f"{which} picture 1"):
+        metric.measure(spoilt(scenes, which, value))
+
+
+def test_pictures_of_another_size_than_the_originals_are_refused(metric, scenes):
+    with pytest.raises(MetricError, match="one picture a scene, of the scene's size"):
+        metric.measure(replace(scenes, generated=scenes.generated[..., :-8]))
+    with pytest.raises(MetricError, match="one picture a scene, of the scene's size"):
+        metric.measure(replace(scenes, generated=scenes.generated[:1]))
+
+
+def test_pictures_that_are_none_are_refused(metric, scenes):
+    with pytest.raises(MetricError, match=r"must be \(scenes, 3, height, width\)"):
+        metric.measure(replace(scenes, generated=scenes.generated[:, :1], original=scenes.original[:, :1]))
+    with pytest.raises(MetricError, match="float32"):
+        metric.measure(replace(scenes, generated=scenes.generated.double()))
+
+
+def test_truth_of_another_size_is_refused_or_not_looked_at(metric, scenes):
+    plain = metric.measure(scenes)
+    for which in ("labels", "instances", "depth"):
+        truth = getattr(scenes, which)
+        assert truth is not None
+        try:
+            measured = metric.measure(replace(scenes, **{which: truth[:, ::2, ::2]}))
+        except MetricError:
+            continue
+        for name, array in plain.items():
+            np.testing.assert_array_equal(measured[name], array)
+
+
+def test_no_scene_is_an_error(metric, scenes):
+    nothing = {name: value[:0] for name, value in vars(scenes).items() if isinstance(value, torch.Tensor)}
+    with pytest.raises(MetricError, match="no scene"):
+        metric.measure(Comparison(**nothing))
+    measured = metric.measure(scenes)
+    with pytest.raises(MetricError, match="no scenes"):
+        metric.summarise({name: array[:0] for name, array in measured.items()})
+
+
+def test_a_single_scene_has_a_value_or_none_and_no_spread(metric, scenes):
+    measured = {name: array[:1] for name, array in metric.measure(scenes).items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = metric.summarise(measured)
+    assert scores
+    for score in scores:
+        assert score.scenes == 1
+        assert score.std is None, f"{score.metric} of one scene has a spread"
+        assert math.isnan(score.value) or math.isfinite(score.value)
+        if math.isnan(score.value):
+            assert score.metric.startswith(("FID", "KID", "objects")), f"{score.metric} of one scene is undefined"
+
+
+def test_arrays_scores_and_draws_fit_each_other(metric, scenes):
+    measured = metric.measure(scenes)
+    assert all(len(array) == 2 for array in measured.values())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        names = {score.metric for score in metric.summarise(measured)}
+    assert all(values.shape == (2,) for values in metric.per_scene(measured).values())
+    draws = type(metric).resampled(measured, np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]]))
+    assert set(draws) <= names
+    assert all(values.shape == (3,) for values in draws.values())
