@@ -34,8 +34,10 @@ def interval(made: Comparison) -> str:
 
 
 def chance(made: Comparison) -> str:
-    """The corrected p."""
-    return "-" if made.p is None else f"{made.p:.3f}" if made.p >= 0.001 else f"{made.p:.1g}"
+    """The corrected p; what is far below any level is not told apart."""
+    if made.p is None:
+        return "-"
+    return f"{made.p:.3f}" if made.p >= 0.001 else "<0.001"
 
 
 def arrow(made: Comparison) -> str:

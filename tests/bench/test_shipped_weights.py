@@ -105,7 +105,7 @@ def test_pictures_on_disk_are_eight_bit_rgb_of_the_data_sets_size(swept: tuple[P
 
 
 def test_table_4_is_measured_out_of_the_box(tmp_path: Path) -> None:
-    """On `stuff` every method of the paper's Table 4 that has weights draws its scenes; at 10 dB only GESCO still does."""
+    """On `stuff` every method with weights draws the scenes on a clean channel; at 10 dB only GESCO still does."""
     methods = ("spade", "ccfpse", "sdm", "gesco")
     arguments = ("--datasets", "stuff", "--psnr", "100,10", "--metrics", "mIoU")
     rows = sweep(tmp_path / "run", *arguments, methods=methods)
