@@ -89,7 +89,7 @@ def test_every_curve_of_the_committed_results_is_their_numbers_within_its_band(
                 shown[method, ticks(axis)[x]] = y
         assert shown == values
         bands = {m: a for m, _, a in artists(drawing.figure, "band")}
-        assert set(bands) == (set() if metric == "FID[lite0]" else {m for m, _ in values})
+        assert set(bands) == {m for m, _ in values}
         for method, _, line in artists(drawing.figure, "curve"):
             if method in bands:
                 outline = bands[method].get_paths()[0].vertices
