@@ -130,7 +130,7 @@ def build_board(runs: Sequence[Run], submissions: Sequence[Submission]) -> Board
     methods = (*(str(m) for m in of_methods(own)["method"].drop_duplicates()), *others)
     views = tuple(_views(own, others, [track.key for track in tracks]))
     levels = {
-        (str(channel), float(psnr)): float(group["true_snr_db"].iloc[0])
+        (str(channel), float(str(psnr))): float(group["true_snr_db"].iloc[0])
         for frame in (own, *others.values())
         for (channel, psnr), group in of_methods(frame).groupby(["channel", "psnr"])
     }

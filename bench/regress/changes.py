@@ -80,7 +80,12 @@ def _metrics(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[s
 
 def _channels(baseline: pd.DataFrame, rerun: pd.DataFrame) -> Iterator[tuple[str, Any, Any]]:
     """The noise behind each channel and PSNR of both."""
-    was, now = (dict(f.groupby(["channel", "psnr"])["sigma"].first().items()) for f in (baseline, rerun))
+
+    def sigmas(frame: pd.DataFrame) -> dict[tuple[str, float], float]:
+        first = frame.dropna(subset="psnr").drop_duplicates(["channel", "psnr"])
+        return {(str(c), float(p)): s for c, p, s in zip(first["channel"], first["psnr"], first["sigma"], strict=True)}
+
+    was, now = sigmas(baseline), sigmas(rerun)
     for channel, psnr in sorted(was.keys() & now.keys()):
         yield f"sigma of {channel}@{psnr:g}", was[channel, psnr], now[channel, psnr]
 

@@ -280,7 +280,7 @@ def plot_quality(table: pd.DataFrame) -> bytes:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{k: None if v != v else v for k, v in row.items()} for row in table.to_dict("records")]  # NaN to null
+    return [{str(k): None if v != v else v for k, v in row.items()} for row in table.to_dict("records")]  # NaN to null
 
 
 def _write(table: pd.DataFrame, compared: pd.DataFrame, text: str, facts: dict[str, Any], out: Path) -> list[Path]:
