@@ -95,7 +95,8 @@ def test_every_curve_of_the_committed_results_is_their_numbers_within_its_band(
                 outline = bands[method].get_paths()[0].vertices
                 for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True):
                     low, high = np.quantile(outline[np.isclose(outline[:, 0], x), 1], [0, 1])
-                    assert low <= y <= high
+                    # draws of the distance of equal sets are 0 but for rounding
+                    assert low - 1e-9 <= y <= high + 1e-9
 
 
 def test_the_papers_curves_are_those_of_its_tables_and_dashed(drawn: dict[str, list[Drawing]]) -> None:
