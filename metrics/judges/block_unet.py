@@ -8,10 +8,11 @@ full resolution.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from metrics.base import MetricError
-from metrics.weights import find_weights
+from metrics.weights import find_weights, sha256_of
 
 BLOCK = 2  # side of the pixel block that is one position of the network
 
@@ -134,6 +135,7 @@ class BlockUNet(nn.Module):
         return self.eval()
 
 
+S = TypeVar("S", bound=EvaluatorSpec)
 N = TypeVar("N", bound=BlockUNet)
 
 
@@ -157,3 +159,37 @@ def load_network(network: N, spec: EvaluatorSpec, weights: Path, device: torch.d
             f"reinstall the package, or train it again: {spec.command}"
         ) from error
     return network.to(device).to(memory_format=torch.channels_last)
+
+
+class EmbeddedEvaluator(Generic[S, N]):
+    """A trained evaluator: a network with the weights of its file, at the size that it knows."""
+
+    gpu_batch = 64
+    #: the evaluators of this kind by data set, and what builds the network of one
+    specs: ClassVar[Mapping[str, Any]]
+    network: ClassVar[type[Any]]
+
+    def __init__(self, spec: S, weights: Path, device: torch.device) -> None:
+        """Load a file that `metrics.judges.training.export` wrote; MetricError if it is not one of this kind."""
+        self.spec = spec
+        self.device = device
+        self.sha256 = sha256_of(weights)
+        self._network: N = load_network(self.network(spec), spec, weights, device)
+
+    @property
+    def protocol(self) -> str:
+        """Its version and the size at which it sees pictures."""
+        return "{}@{}x{}".format(self.spec.version, *self.spec.size)
+
+    @classmethod
+    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device) -> Self:
+        """A data set's evaluator from `weights_dir` if it holds one, else the user's, else the package's."""
+        spec = cls.specs[dataset]
+        return cls(spec, spec.find(weights_dir), device)
+
+    def _at_own_size(self, images: Tensor) -> Tensor:
+        """Pictures on its device, those of another size brought to its own with an antialiased bilinear filter."""
+        images = images.to(self.device)
+        if tuple(images.shape[-2:]) == self.spec.size:
+            return images
+        return nn.functional.interpolate(images, self.spec.size, mode="bilinear", antialias=True)

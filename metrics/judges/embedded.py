@@ -13,9 +13,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from metrics.judges.block_unet import BLOCK, BlockUNet, EvaluatorSpec, from_blocks, load_network
+from metrics.judges.block_unet import BLOCK, BlockUNet, EmbeddedEvaluator, EvaluatorSpec, from_blocks
 from metrics.judges.classes import EVALUATED_IDS, STUFF_IDS
-from metrics.weights import sha256_of
 
 
 @dataclass(frozen=True)
@@ -63,34 +62,20 @@ class JudgeNet(BlockUNet):
         return logits.permute(0, 2, 3, 1).unflatten(3, (-1, self.classes))
 
 
-class EmbeddedJudge:
+class EmbeddedJudge(EmbeddedEvaluator[JudgeSpec, JudgeNet]):
     """A trained judge. `predict` gives label ids of the data set, restricted to the evaluated ones."""
 
-    gpu_batch = 64
+    specs = SPECS
+    network = JudgeNet
 
     def __init__(self, spec: JudgeSpec, weights: Path, device: torch.device) -> None:
-        """Load a file written by `metrics.judges.train_embedded`; MetricError if it is not one."""
-        self.spec = spec
-        self.device = device
-        self.sha256 = sha256_of(weights)
-        self._network = load_network(JudgeNet(spec), spec, weights, device)
+        super().__init__(spec, weights, device)
         self._label_ids = torch.tensor(spec.evaluated, dtype=torch.uint8, device=device)
-
-    @property
-    def protocol(self) -> str:
-        """The judge's version and the size at which it sees pictures."""
-        return "{}@{}x{}".format(self.spec.version, *self.spec.size)
 
     @property
     def evaluated(self) -> tuple[int, ...]:
         """The label ids that it answers with."""
         return self.spec.evaluated
-
-    @classmethod
-    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device) -> EmbeddedJudge:
-        """A data set's judge from `weights_dir` if it holds one, else the user's, else the package's."""
-        spec = SPECS[dataset]
-        return cls(spec, spec.find(weights_dir), device)
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
@@ -100,11 +85,10 @@ class EmbeddedJudge:
         back to the pictures' size, because the network knows its objects at that size only.
         """
         size = tuple(images.shape[-2:])
-        images = images.to(self.device)
+        images = self._at_own_size(images)
         if size == self.spec.size:
             # argmax before unpacking: as many times less to move as there are classes
             blocks = self._network(images).argmax(dim=-1, keepdim=True)
             return self._label_ids[from_blocks(blocks).squeeze(1)]
-        images = nn.functional.interpolate(images, self.spec.size, mode="bilinear", antialias=True)
         logits = from_blocks(self._network(images))
         return self._label_ids[nn.functional.interpolate(logits, size, mode="bilinear").argmax(dim=1)]

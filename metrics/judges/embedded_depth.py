@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from metrics.judges.block_unet import BLOCK, BlockUNet, ConvNorm, EvaluatorSpec, from_blocks, load_network
+from metrics.judges.block_unet import BLOCK, BlockUNet, ConvNorm, EmbeddedEvaluator, EvaluatorSpec, from_blocks
 from metrics.judges.depth_estimation import FARTHEST
-from metrics.weights import sha256_of
 
 #: Depths (metres) of the first and the last bin, the bins between them equally far apart in log depth. Nothing is
 #: nearer in `streets`; the last one also stands for all that is farther, and for the sky.
@@ -91,30 +89,13 @@ def decode(logits: Tensor) -> Tensor:
     return depth_at(middle).view(logits.shape[:-1])
 
 
-class EmbeddedDepth:
+class EmbeddedDepth(EmbeddedEvaluator[DepthSpec, DepthNet]):
     """A trained depth network (see `metrics.judges.depth_estimation.DepthEstimator`). It answers with inverse depth,
     1/metres, so that it is measured as MiDaS and DPT are."""
 
-    gpu_batch = 64
+    specs = SPECS
+    network = DepthNet
     inverse = True
-
-    def __init__(self, spec: DepthSpec, weights: Path, device: torch.device) -> None:
-        """Load a file written by `metrics.judges.train_depth`; MetricError if it is not one."""
-        self.spec = spec
-        self.device = device
-        self.sha256 = sha256_of(weights)
-        self._network = load_network(DepthNet(spec), spec, weights, device)
-
-    @property
-    def protocol(self) -> str:
-        """The network's version and the size at which it sees pictures."""
-        return "{}@{}x{}".format(self.spec.version, *self.spec.size)
-
-    @classmethod
-    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device) -> EmbeddedDepth:
-        """A data set's depth network from `weights_dir` if it holds one, else the user's, else the package's."""
-        spec = SPECS[dataset]
-        return cls(spec, spec.find(weights_dir), device)
 
     @torch.inference_mode()
     def estimate(self, images: Tensor) -> Tensor:
@@ -124,9 +105,7 @@ class EmbeddedDepth:
         network's are brought to it with an antialiased bilinear filter, and what it says back to theirs.
         """
         size = tuple(images.shape[-2:])
-        images = images.to(self.device)
-        if size != self.spec.size:
-            images = nn.functional.interpolate(images, self.spec.size, mode="bilinear", antialias=True)
+        images = self._at_own_size(images)
         inverse = 1 / from_blocks(decode(self._network(images))[..., None])
         if size != self.spec.size:
             inverse = nn.functional.interpolate(inverse, size, mode="bilinear")

@@ -8,16 +8,14 @@ in FCOS and TTFNet (arXiv 1909.00700). Stride 2, because half of the persons are
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metrics.judges.block_unet import BLOCK, BlockUNet, ConvNorm, EvaluatorSpec, load_network
+from metrics.judges.block_unet import BLOCK, BlockUNet, ConvNorm, EmbeddedEvaluator, EvaluatorSpec
 from metrics.judges.detection import Detections
-from metrics.weights import sha256_of
 
 #: Peaks that are kept of a picture, the best ones; street scenes show 6 objects on average and 14 at most.
 MAX_DETECTIONS = 40
@@ -109,33 +107,16 @@ def decode(heat: Tensor, distances: Tensor, classes: tuple[int, ...]) -> list[De
     return found
 
 
-class EmbeddedDetector:
+class EmbeddedDetector(EmbeddedEvaluator[DetectorSpec, DetectorNet]):
     """A trained detector (see `metrics.judges.detection.Detector`)."""
 
-    gpu_batch = 64
-
-    def __init__(self, spec: DetectorSpec, weights: Path, device: torch.device) -> None:
-        """Load a file written by `metrics.judges.train_detector`; MetricError if it is not one."""
-        self.spec = spec
-        self.device = device
-        self.sha256 = sha256_of(weights)
-        self._network = load_network(DetectorNet(spec), spec, weights, device)
-
-    @property
-    def protocol(self) -> str:
-        """The detector's version and the size at which it sees pictures."""
-        return "{}@{}x{}".format(self.spec.version, *self.spec.size)
+    specs = SPECS
+    network = DetectorNet
 
     @property
     def classes(self) -> tuple[int, ...]:
         """The label ids that it answers with."""
         return self.spec.classes
-
-    @classmethod
-    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device) -> EmbeddedDetector:
-        """A data set's detector from `weights_dir` if it holds one, else the user's, else the package's."""
-        spec = SPECS[dataset]
-        return cls(spec, spec.find(weights_dir), device)
 
     @torch.inference_mode()
     def detect(self, images: Tensor) -> list[Detections]:
@@ -145,9 +126,7 @@ class EmbeddedDetector:
         boxes back to the pictures' size.
         """
         size = tuple(images.shape[-2:])
-        images = images.to(self.device)
-        if size != self.spec.size:
-            images = nn.functional.interpolate(images, self.spec.size, mode="bilinear", antialias=True)
+        images = self._at_own_size(images)
         heat, distances = self._network(images)
         found = decode(heat, distances, self.classes)
         if size == self.spec.size:
