@@ -51,6 +51,7 @@ class _Capture:
     x: Tensor
     timesteps: Tensor
     modulations: list[Modulation]
+    branches: int
     output: Tensor
 
 
@@ -65,11 +66,11 @@ class CompiledNetwork:
         self._capture: _Capture | None = None
         self._failed = False
 
-    def bind(self, modulations: list[Modulation]) -> Evaluate:
-        """A function (x, timesteps) -> output under these modulations; it and its output are valid until the next call
-        of the function or of `bind`."""
+    def bind(self, modulations: list[Modulation], branches: int) -> Evaluate:
+        """A function (x, timesteps) -> output under these modulations, of `branches` maps a picture (see
+        `SemanticUNet.forward`); it and its output are valid until the next call of the function or of `bind`."""
         kept = self._capture
-        if kept is not None and _shapes(kept.modulations) == _shapes(modulations):
+        if kept is not None and kept.branches == branches and _shapes(kept.modulations) == _shapes(modulations):
             for mine, given in zip(kept.modulations, modulations, strict=True):
                 for buffer, value in zip(mine, given, strict=True):
                     buffer.copy_(value)
@@ -81,16 +82,16 @@ class CompiledNetwork:
             capture = self._capture
             if capture is None or capture.x.shape != x.shape:
                 if self._failed:
-                    return self._plain(x, timesteps, modulations)  # type: ignore[no-any-return]
+                    return self._plain(x, timesteps, modulations, branches)  # type: ignore[no-any-return]
                 self._capture = None
                 try:
-                    capture = self._capture = self._captured(x, timesteps, modulations)
+                    capture = self._capture = self._captured(x, timesteps, modulations, branches)
                 except torch.cuda.OutOfMemoryError:
                     raise
                 except Exception as error:  # any failure of the compiler: the pictures can be made without it
                     self._failed = True
                     warnings.warn(f"the network runs uncompiled, and slower: {error}", stacklevel=2)
-                    return self._plain(x, timesteps, modulations)  # type: ignore[no-any-return]
+                    return self._plain(x, timesteps, modulations, branches)  # type: ignore[no-any-return]
             capture.x.copy_(x)
             capture.timesteps.copy_(timesteps)
             capture.graph.replay()
@@ -98,18 +99,18 @@ class CompiledNetwork:
 
         return evaluate
 
-    def _captured(self, x: Tensor, timesteps: Tensor, modulations: list[Modulation]) -> _Capture:
+    def _captured(self, x: Tensor, timesteps: Tensor, modulations: list[Modulation], branches: int) -> _Capture:
         x, timesteps = x.clone(), timesteps.clone()
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP_RUNS):
-                self._compiled(x, timesteps, modulations)
+                self._compiled(x, timesteps, modulations, branches)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            output = self._compiled(x, timesteps, modulations)
-        return _Capture(graph, x, timesteps, modulations, output)
+            output = self._compiled(x, timesteps, modulations, branches)
+        return _Capture(graph, x, timesteps, modulations, branches, output)
 
 
 def _shapes(modulations: list[Modulation]) -> list[torch.Size]:

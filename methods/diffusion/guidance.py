@@ -18,7 +18,8 @@ from methods.diffusion.unet import SemanticUNet
 #: variance channels were never trained, as the authors' published code leaves them (it drops L_KL): "fixed_small" is
 #: the posterior's, "fixed_large" beta (Ho et al. 2020, section 3.2).
 Variance = Literal["learned", "fixed_small", "fixed_large"]
-Bind = Callable[[list[Modulation]], Evaluate]
+#: (modulations, branches) -> evaluation; `branches` as in `SemanticUNet.forward`
+Bind = Callable[[list[Modulation], int], Evaluate]
 _INTERPOLATION = {"fixed_small": -1.0, "fixed_large": 1.0}
 
 
@@ -45,27 +46,27 @@ def guided_denoiser(network: SemanticUNet, maps: Tensor, scale: float, bind: Bin
     published code's reading, to which the checkpoints' s = 2 belongs (the paper's Eq. 13 writes s - 1 for this s).
     The null label is the all-zero map, edge channel included. s <= 1 means one conditional pass, as published.
 
-    SPADE's gamma and beta are prepared here, once for all steps, and both passes are one batch, in which the null
-    label's modulations are kept once. `bind` turns modulations into the evaluation (x, timesteps) -> output; without it
-    the network is called as it is.
+    SPADE's gamma and beta are prepared here, once for all steps. Both passes are one: the encoder, which does not see
+    the maps, runs once for both, and the null label's modulations are kept once. `bind` turns modulations into the
+    evaluation (x, timesteps) -> output; without it the network is called as it is.
     """
     if bind is None:
         bind = partial(_bound, network)
     prepared = network.prepare(maps)
     if scale <= 1:
-        evaluate = bind(prepared)
+        evaluate = bind(prepared, 1)
         return lambda x, timesteps: evaluate(x, timesteps).float()
     null = network.prepare(torch.zeros_like(maps[:1]))
     evaluate_both = bind(
         [
             (torch.cat([gamma, null_gamma]), torch.cat([beta, null_beta]))
             for (gamma, beta), (null_gamma, null_beta) in zip(prepared, null, strict=True)
-        ]
+        ],
+        2,
     )
 
     def denoise(x: Tensor, timesteps: Tensor) -> Tensor:
-        output = evaluate_both(torch.cat([x, x]), torch.cat([timesteps, timesteps])).float()
-        conditional, unconditional = output.chunk(2)
+        conditional, unconditional = evaluate_both(x, timesteps).float().chunk(2)
         return _guided(conditional, unconditional, scale)
 
     return denoise
@@ -85,8 +86,8 @@ def plain_denoiser(network: SemanticUNet, maps: Tensor, scale: float) -> Denoise
     return denoise
 
 
-def _bound(network: SemanticUNet, modulations: list[Modulation]) -> Evaluate:
-    return lambda x, timesteps: network(x, timesteps, modulations)
+def _bound(network: SemanticUNet, modulations: list[Modulation], branches: int) -> Evaluate:
+    return lambda x, timesteps: network(x, timesteps, modulations, branches)
 
 
 def _guided(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:

@@ -153,7 +153,9 @@ class SemanticUNet(nn.Module):
         """The precision of the weights, to which whatever comes in is brought."""
         return self.time_embed[0].weight.dtype  # type: ignore[union-attr, return-value]
 
-    def forward(self, x: Tensor, timesteps: Tensor, modulations: list[Modulation]) -> Tensor:
+    def forward(self, x: Tensor, timesteps: Tensor, modulations: list[Modulation], branches: int = 1) -> Tensor:
+        """See the class. With `branches` > 1 the modulations are of `branches` maps a picture, (branches * B, ...) with
+        the pictures of the first map first, and so is the output: the encoder does not see the map, so it runs once."""
         patch, dtype = self.config.patch, self._dtype
         x = x.to(dtype)
         time = self.time_embed(timestep_embedding(timesteps, self.config.width).to(dtype))
@@ -163,11 +165,18 @@ class SemanticUNet(nn.Module):
             for layer in block:  # type: ignore[attr-defined]
                 h = layer(h, time) if isinstance(layer, EncoderBlock) else layer(h)
             skips.append(h)
+        if branches > 1:
+            h, time = _repeated(h, branches), _repeated(time, branches)
         for layer in self.middle_block:
             h = layer(h, time, modulations) if isinstance(layer, SpadeBlock) else layer(h)
         for block in self.output_blocks:
-            h = torch.cat([h, skips.pop()], dim=1)
+            h = torch.cat([h, _repeated(skips.pop(), branches)], dim=1)
             for layer in block:  # type: ignore[attr-defined]
                 h = layer(h, time, modulations) if isinstance(layer, SpadeBlock) else layer(h)
         h = self.out(h)
         return F.pixel_shuffle(h, patch) if patch > 1 else h
+
+
+def _repeated(values: Tensor, times: int) -> Tensor:
+    """The whole batch `times` times; unlike `Tensor.repeat` it leaves channels last in memory where they are."""
+    return values if times == 1 else torch.cat([values] * times)

@@ -100,8 +100,8 @@ def test_the_network_traces_as_one_graph() -> None:
     maps, x, timesteps = inputs(2)
     traced = torch.compile(unet, backend="eager", fullgraph=True, dynamic=False)
 
-    def bind(modulations: list) -> object:
-        return lambda x, t: traced(x, t, modulations)
+    def bind(modulations: list, branches: int) -> object:
+        return lambda x, t: traced(x, t, modulations, branches)
 
     ours = guided_denoiser(unet, maps, 2.0, bind)(x, timesteps)  # type: ignore[arg-type]
     assert torch.equal(ours, guided_denoiser(unet, maps, 2.0)(x, timesteps))
