@@ -45,6 +45,10 @@ def _table(heading: list[str], lines: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in [heading, rule, *lines])
 
 
+def _with_error(value: float, error: float | None) -> str:
+    return f"{value:.3f}" if error is None else f"{value:.3f} ± {error:.3f}"
+
+
 def _spread(row: dict[str, Any]) -> str:
     return f"{row['ms_per_step']:.1f} ({row['ms_per_step_min']:.1f} to {row['ms_per_step_max']:.1f})"
 
@@ -72,7 +76,7 @@ def _sampling_table(measured: dict[str, Any]) -> str:
 
 def _training_table(measured: dict[str, Any]) -> str:
     return _table(
-        ["loop", "batch", "ms a step", "images a second", "peak GiB", "mean loss"],
+        ["loop", "batch", "ms a step", "images a second", "peak GiB", "mean loss ± standard error"],
         [
             [
                 row["variant"],
@@ -80,7 +84,7 @@ def _training_table(measured: dict[str, Any]) -> str:
                 _spread(row),
                 f"{row['images_per_second']:.2f}",
                 _gib(row["peak_memory_bytes"]),
-                f"{row['loss']:.3f}",
+                _with_error(row["loss"], row["loss_error"]),
             ]
             for row in measured["rows"]
         ],

@@ -26,7 +26,7 @@ class Size:
 
 
 SIZES = {
-    "paper": Size("paper", UNetConfig(map_channels=CHANNELS), 256, 512, 20, 10, 5),
+    "paper": Size("paper", UNetConfig(map_channels=CHANNELS), 256, 512, 20, 10, 3),
     # the same six levels, an eighth of the width at a quarter of the side
     "small": Size("small", UNetConfig(map_channels=CHANNELS, width=32, spade_hidden=16), 64, 128, 2, 1, 3),
 }

@@ -62,11 +62,13 @@ def interleaved(
     repeats: int,
     device: torch.device,
     report: Callable[[str], None] = lambda line: None,
+    before: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Timing]:
-    """`repeats` rounds of all variants in turn; warming them up is the caller's."""
+    """`repeats` rounds of all variants in turn; warming them up is the caller's. `before(name)` is not timed."""
     runs: dict[str, list[float]] = {name: [] for name in variants}
     for turn in range(repeats):
         for name, run in variants.items():
+            before(name)
             runs[name].append(timed(run, device))
             report(f"run {turn + 1} of {repeats}: {name} {runs[name][-1]:.3f} s")
     return {name: Timing(tuple(seconds)) for name, seconds in runs.items()}

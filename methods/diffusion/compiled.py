@@ -62,7 +62,8 @@ class CompiledNetwork:
     def __init__(self, network: SemanticUNet) -> None:
         use_compile_cache()
         self._plain = network
-        self._compiled = torch.compile(network, dynamic=False, mode="max-autotune-no-cudagraphs")
+        # cuDNN's convolutions are near the matmul peak, so nothing is left for the slow search of max-autotune to find
+        self._compiled = torch.compile(network, dynamic=False)
         self._capture: _Capture | None = None
         self._failed = False
 

@@ -12,7 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.diffusion.layers import Attention, EncoderBlock, Modulation, Spade, SpadeBlock, timestep_embedding
+from methods.diffusion.layers import (
+    Attention,
+    EncoderBlock,
+    GroupNorm,
+    Modulation,
+    Spade,
+    SpadeBlock,
+    timestep_embedding,
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ class SemanticUNet(nn.Module):
             spade.slot = slot
 
         self.out = nn.Sequential(
-            nn.GroupNorm(c.groups, channels), nn.SiLU(), nn.Conv2d(channels, 6 * c.patch**2, 3, padding=1)
+            GroupNorm(c.groups, channels), nn.SiLU(), nn.Conv2d(channels, 6 * c.patch**2, 3, padding=1)
         )
 
     def _map_channels(self, factor: int) -> int:
