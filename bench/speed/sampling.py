@@ -1,7 +1,7 @@
 """`bench speed sampling`: ours against the published way, side by side in one process.
 
-The published way: float16 on CUDA (float32 on the CPU), two evaluations a step, each of them computing every SPADE
-layer's gamma and beta anew. Ours: the way `methods.diffusion.method` samples.
+The published way: float16 on CUDA (float32 on the CPU), the published network's arithmetic, two evaluations a step,
+each of them computing every SPADE layer's gamma and beta anew. Ours: the way `methods.diffusion.method` samples.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.speed.published import in_published_arithmetic
 from bench.speed.sizes import CHANNELS, Size
 from bench.speed.timing import Timing, count_flops, interleaved, matmul_peak, peak_memory, timed
 from methods.diffusion.compiled import CompiledNetwork
@@ -138,7 +139,7 @@ def measure_sampling(
     errors = rounding(size, device)
     cuda = device.type == "cuda"
     networks = {
-        "published": seeded_network(size, device, torch.float16 if cuda else torch.float32),
+        "published": in_published_arithmetic(seeded_network(size, device, torch.float16 if cuda else torch.float32)),
         "ours": seeded_network(size, device, torch.bfloat16 if cuda else torch.float32),
     }
     networks["ours"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]

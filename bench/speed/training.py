@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.speed.published import in_published_arithmetic
 from bench.speed.sizes import CHANNELS, Size
 from bench.speed.timing import interleaved, peak_memory
 from methods.base import LabelSpace, MethodContext, Scene
@@ -56,14 +57,14 @@ def move_training(networks: Sequence[nn.Module], optimizer: torch.optim.Optimize
 
 
 class PlainTraining:
-    """The loop as one writes it first: float16 autocast with loss scaling on CUDA (float32 on the CPU), the network as
-    it is, AdamW and the average of the weights tensor by tensor."""
+    """The loop as one writes it first: float16 autocast with loss scaling on CUDA (float32 on the CPU), the published
+    network's arithmetic, AdamW and the average of the weights tensor by tensor."""
 
     def __init__(self, size: Size, device: torch.device, weights: Mapping[str, Tensor]) -> None:
         self.device = device
         self.network = SemanticUNet(size.network)
         self.network.load_state_dict(weights)
-        self.network.to(device)
+        in_published_arithmetic(self.network).to(device)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-4, weight_decay=0.0, foreach=False)
         self.scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import platformdirs
@@ -67,32 +68,40 @@ class CompiledNetwork:
         self._capture: _Capture | None = None
         self._failed = False
 
-    def bind(self, modulations: list[Modulation], branches: int) -> Evaluate:
+    def bind(self, modulations: Iterable[Modulation], branches: int) -> Evaluate:
         """A function (x, timesteps) -> output under these modulations, of `branches` maps a picture (see
-        `SemanticUNet.forward`); it and its output are valid until the next call of the function or of `bind`."""
+        `SemanticUNet.forward`); it and its output are valid until the next call of the function or of `bind`.
+
+        Where the shapes are those of the last time, each layer's modulation goes into the captured buffers before the
+        next one is asked for, so that they are never in memory twice.
+        """
+        given = iter(modulations)
+        first = next(given)
         kept = self._capture
-        if kept is not None and kept.branches == branches and _shapes(kept.modulations) == _shapes(modulations):
-            for mine, given in zip(kept.modulations, modulations, strict=True):
-                for buffer, value in zip(mine, given, strict=True):
+        if kept is not None and kept.branches == branches and _shapes(kept.modulations[0]) == _shapes(first):
+            for mine, new in zip(kept.modulations, chain([first], given), strict=True):
+                for buffer, value in zip(mine, new, strict=True):
                     buffer.copy_(value)
-            modulations = kept.modulations
+            prepared = kept.modulations
         else:
+            del kept
             self._capture = None  # free its memory before the next one is made
+            prepared = [first, *given]
 
         def evaluate(x: Tensor, timesteps: Tensor) -> Tensor:
             capture = self._capture
             if capture is None or capture.x.shape != x.shape:
                 if self._failed:
-                    return self._plain(x, timesteps, modulations, branches)  # type: ignore[no-any-return]
+                    return self._plain(x, timesteps, prepared, branches)  # type: ignore[no-any-return]
                 self._capture = None
                 try:
-                    capture = self._capture = self._captured(x, timesteps, modulations, branches)
+                    capture = self._capture = self._captured(x, timesteps, prepared, branches)
                 except torch.cuda.OutOfMemoryError:
                     raise
                 except Exception as error:  # any failure of the compiler: the pictures can be made without it
                     self._failed = True
                     warnings.warn(f"the network runs uncompiled, and slower: {error}", stacklevel=2)
-                    return self._plain(x, timesteps, modulations, branches)  # type: ignore[no-any-return]
+                    return self._plain(x, timesteps, prepared, branches)  # type: ignore[no-any-return]
             capture.x.copy_(x)
             capture.timesteps.copy_(timesteps)
             capture.graph.replay()
@@ -114,8 +123,8 @@ class CompiledNetwork:
         return _Capture(graph, x, timesteps, modulations, branches, output)
 
 
-def _shapes(modulations: list[Modulation]) -> list[torch.Size]:
-    return [part.shape for pair in modulations for part in pair]
+def _shapes(modulation: Modulation) -> list[torch.Size]:
+    return [part.shape for part in modulation]
 
 
 def filled(values: Tensor, rows: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Literal
 
@@ -19,7 +19,7 @@ from methods.diffusion.unet import SemanticUNet
 #: the posterior's, "fixed_large" beta (Ho et al. 2020, section 3.2).
 Variance = Literal["learned", "fixed_small", "fixed_large"]
 #: (modulations, branches) -> evaluation; `branches` as in `SemanticUNet.forward`
-Bind = Callable[[list[Modulation], int], Evaluate]
+Bind = Callable[[Iterable[Modulation], int], Evaluate]
 _INTERPOLATION = {"fixed_small": -1.0, "fixed_large": 1.0}
 
 
@@ -52,18 +52,10 @@ def guided_denoiser(network: SemanticUNet, maps: Tensor, scale: float, bind: Bin
     """
     if bind is None:
         bind = partial(_bound, network)
-    prepared = network.prepare(maps)
     if scale <= 1:
-        evaluate = bind(prepared, 1)
+        evaluate = bind(network.modulations(maps), 1)
         return lambda x, timesteps: evaluate(x, timesteps).float()
-    null = network.prepare(torch.zeros_like(maps[:1]))
-    evaluate_both = bind(
-        [
-            (torch.cat([gamma, null_gamma]), torch.cat([beta, null_beta]))
-            for (gamma, beta), (null_gamma, null_beta) in zip(prepared, null, strict=True)
-        ],
-        2,
-    )
+    evaluate_both = bind(network.modulations(torch.cat([maps, torch.zeros_like(maps[:1])])), 2)
 
     def denoise(x: Tensor, timesteps: Tensor) -> Tensor:
         conditional, unconditional = evaluate_both(x, timesteps).float().chunk(2)
@@ -86,8 +78,9 @@ def plain_denoiser(network: SemanticUNet, maps: Tensor, scale: float) -> Denoise
     return denoise
 
 
-def _bound(network: SemanticUNet, modulations: list[Modulation], branches: int) -> Evaluate:
-    return lambda x, timesteps: network(x, timesteps, modulations, branches)
+def _bound(network: SemanticUNet, modulations: Iterable[Modulation], branches: int) -> Evaluate:
+    kept = list(modulations)
+    return lambda x, timesteps: network(x, timesteps, kept, branches)
 
 
 def _guided(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:

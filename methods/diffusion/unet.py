@@ -6,6 +6,7 @@ outputs (prediction and variance). `SemanticUNet(UNetConfig())` is the paper-siz
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -145,6 +146,10 @@ class SemanticUNet(nn.Module):
 
     def prepare(self, maps: Tensor) -> list[Modulation]:
         """gamma and beta of every SPADE layer for maps (B, map_channels, H, W); valid for any timestep."""
+        return list(self.modulations(maps))
+
+    def modulations(self, maps: Tensor) -> Iterator[Modulation]:
+        """What `prepare` returns, layer by layer: all of them are the most of sampling's memory at paper size."""
         patch = self.config.patch
         maps = maps.to(self._dtype)
         resized: dict[int, Tensor] = {}
@@ -154,7 +159,8 @@ class SemanticUNet(nn.Module):
             else:
                 size = (maps.shape[2] // (factor * patch), maps.shape[3] // (factor * patch))
                 resized[factor] = F.interpolate(maps, size=size, mode="nearest")
-        return [spade.modulation(resized[spade.factor]) for spade in self._spades()]
+        for spade in self._spades():
+            yield spade.modulation(resized[spade.factor])
 
     @property
     def _dtype(self) -> torch.dtype:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from bench.errors import UsageError
+from bench.speed.published import in_published_arithmetic
 from bench.speed.quality import (
     QualityRequest,
     _check,
@@ -23,7 +24,7 @@ from bench.speed.quality import (
     scenes_of,
 )
 from bench.speed.report import provenance, write_report
-from bench.speed.sampling import measure_sampling
+from bench.speed.sampling import inputs, measure_sampling, seeded_network
 from bench.speed.sizes import CHANNELS, SIZES, Size, named_size
 from bench.speed.timing import Timing, count_flops, interleaved, matmul_peak, peak_memory
 from bench.speed.training import PlainTraining, measure_training, random_scene
@@ -80,6 +81,17 @@ def test_sampling_compares_the_same_pictures(tmp_path: Path) -> None:
     json_file, table = write_report("sampling", measured, provenance(TINY, CPU), tmp_path)
     assert json.loads(json_file.read_text())["provenance"]["threads"] == torch.get_num_threads()
     assert "ours, batch 8" in table.read_text()
+
+
+def test_the_published_arithmetic_computes_the_same_function() -> None:
+    maps, x = inputs(TINY, 2, CPU)
+    time = torch.tensor([3, 700])
+    ours = seeded_network(TINY, CPU, torch.float32)
+    published = in_published_arithmetic(seeded_network(TINY, CPU, torch.float32))
+    with torch.inference_mode():
+        expected, found = (network(x, time, network.prepare(maps)) for network in (ours, published))
+    assert float(expected.std()) > 0.01
+    assert float((found - expected).abs().max()) < 1e-5 * float(expected.abs().max())
 
 
 def test_training_compares_one_update_with_one_update(tmp_path: Path) -> None:

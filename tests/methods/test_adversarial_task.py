@@ -161,10 +161,10 @@ def test_networks_run_in_bfloat16_on_cuda_and_losses_in_float32() -> None:
     torch.manual_seed(0)
     task = TinyTask()
     task.context = dataclasses.replace(CONTEXT, device=torch.device("cuda"))
-    task.prepare("auto", False)
     seen = []
     for network in (task.generator, task.discriminator, task.features):
         network.cuda()
+    task.prepare("auto", False)
     task.generator.last.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
     losses = task.losses(task._batch(scenes(), torch.Generator()), torch.Generator())
     assert seen == [torch.bfloat16]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 import torch
@@ -100,8 +100,9 @@ def test_the_network_traces_as_one_graph() -> None:
     maps, x, timesteps = inputs(2)
     traced = torch.compile(unet, backend="eager", fullgraph=True, dynamic=False)
 
-    def bind(modulations: list, branches: int) -> object:
-        return lambda x, t: traced(x, t, modulations, branches)
+    def bind(modulations: Iterable, branches: int) -> object:
+        kept = list(modulations)
+        return lambda x, t: traced(x, t, kept, branches)
 
     ours = guided_denoiser(unet, maps, 2.0, bind)(x, timesteps)  # type: ignore[arg-type]
     plain = plain_denoiser(unet, maps, 2.0)(x, timesteps)
@@ -120,7 +121,7 @@ def test_group_normalisation_told_to_the_compiler_is_pytorchs(affine: bool) -> N
     (slope,) = torch.autograd.grad(expected.square().sum(), x)
     torch._dynamo.reset()
     traced = torch.compile(norm, backend="aot_eager", fullgraph=True, dynamic=False)(x)
-    assert float((traced - expected).abs().max()) < 1e-5
+    assert float((traced - expected).abs().max().detach()) < 1e-5
     assert float((torch.autograd.grad(traced.square().sum(), x)[0] - slope).abs().max()) < 1e-4
     half = norm.to(torch.bfloat16)(x.detach().to(torch.bfloat16))
     assert half.dtype == torch.bfloat16
@@ -213,11 +214,11 @@ def test_the_captured_graph_computes_what_the_network_computes() -> None:
     compiled = CompiledNetwork(unet)
     for seed, count in ((1, 3), (2, 3), (3, 4)):  # capture, the same graph under other maps, another shape
         maps, x, timesteps = (value.to(device) for value in inputs(count, seed))
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             denoise = guided_denoiser(unet, maps, 2.0, compiled.bind)
             for step in (0, 400):
                 ours, plain = denoise(x, timesteps + 0 * step), plain_denoiser(unet, maps, 2.0)(x, timesteps)
-                assert float((ours - plain).abs().max()) < 1e-3 * float(plain.abs().max())
+                assert float((ours - plain).abs().max()) < 1e-4 * float(plain.abs().max())
 
 
 @pytest.mark.gpu

@@ -1,0 +1,86 @@
+"""The published network's arithmetic, for the side of `bench speed` that ours is compared with.
+
+The same weights and the same function as `methods.diffusion`'s, computed operation by operation as in the published
+code (the guided-diffusion family, SDM's fork of it): the encoder's normalisation in float32 whatever comes in, SiLU as
+a product, SPADE's and the time code's scale and shift as a product and a sum, attention with all its weights in memory
+and their softmax in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.diffusion.layers import Attention, EncoderBlock, Modulation, Spade, SpadeBlock
+from methods.diffusion.unet import SemanticUNet
+
+
+def in_published_arithmetic(network: SemanticUNet) -> SemanticUNet:
+    """`network`, from now on computing as published; its weights and what it returns stay, but for rounding."""
+    forwards: dict[type, Callable[..., Tensor]] = {
+        nn.SiLU: _silu,
+        Spade: _spade,
+        EncoderBlock: _encoder_block,
+        SpadeBlock: _spade_block,
+        Attention: _attention,
+    }
+    for module in network.modules():
+        if isinstance(module, nn.GroupNorm) and module.affine:
+            module.forward = partial(_group_norm, module)  # type: ignore[method-assign]
+        elif type(module) in forwards:
+            module.forward = partial(forwards[type(module)], module)  # type: ignore[method-assign]
+    return network
+
+
+def _group_norm(norm: nn.GroupNorm, x: Tensor) -> Tensor:
+    weight, bias = norm.weight.float(), norm.bias.float()
+    return F.group_norm(x.float(), norm.num_groups, weight, bias, norm.eps).to(x.dtype)
+
+
+def _silu(_: nn.SiLU, x: Tensor) -> Tensor:
+    return x * torch.sigmoid(x)
+
+
+def _spade(spade: Spade, x: Tensor, modulation: Modulation) -> Tensor:
+    gamma, beta = modulation
+    return spade.param_free_norm(x) * (1 + gamma) + beta
+
+
+def _scale_shift(h: Tensor, embedding: Tensor) -> Tensor:
+    scale, shift = embedding.to(h.dtype)[:, :, None, None].chunk(2, dim=1)
+    return h * (1 + scale) + shift
+
+
+def _encoder_block(block: EncoderBlock, x: Tensor, time: Tensor) -> Tensor:
+    norm, act, conv = block.in_layers
+    h = act(norm(x))
+    if block.down:
+        h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
+    norm, *rest = block.out_layers
+    h = _scale_shift(norm(conv(h)), block.emb_layers(time))
+    for layer in rest:
+        h = layer(h)
+    return block.skip_connection(x) + h  # type: ignore[no-any-return]
+
+
+def _spade_block(block: SpadeBlock, x: Tensor, time: Tensor, modulations: list[Modulation]) -> Tensor:
+    act, conv = block.in_layers
+    h = act(block.in_norm(x, modulations[block.in_norm.slot]))
+    if block.up:
+        h, x = (F.interpolate(part, scale_factor=2, mode="nearest") for part in (h, x))
+    h = block.out_norm(conv(h), modulations[block.out_norm.slot])
+    return block.skip_connection(x) + block.out_layers(_scale_shift(h, block.emb_layers(time)))  # type: ignore[no-any-return]
+
+
+def _attention(layer: Attention, x: Tensor) -> Tensor:
+    b, c, height, width = x.shape
+    pixels = x.reshape(b, c, -1)
+    q, k, v = layer.qkv(layer.norm(pixels)).reshape(b * layer.heads, 3 * c // layer.heads, -1).chunk(3, dim=1)
+    shrink = (c // layer.heads) ** -0.25  # on both sides, which keeps float16 in its range
+    weights = torch.einsum("nct,ncs->nts", q * shrink, k * shrink)
+    h = torch.einsum("nts,ncs->nct", torch.softmax(weights.float(), dim=-1).to(v.dtype), v)
+    return (pixels + layer.proj_out(h.reshape(b, c, -1))).reshape(b, c, height, width)
