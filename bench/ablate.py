@@ -154,7 +154,7 @@ def run_ablation(
     for kind in ("cell_folders", "reference_folders"):  # as seen from the folder that they are written into
         facts[kind] = [f"../../{path}" for path in facts[kind]]
     write_results(frame, facts, folder)
-    write_failures(report, folder)
+    write_failures(report.failures, folder)
     return frame, report
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -166,12 +166,12 @@ def run_plan(
     return report
 
 
-def write_failures(report: RunReport, out: Path) -> Path | None:
-    """Keep the tracebacks of a run's failures in OUT/failures.log; None (and no file) where there were none."""
+def write_failures(failures: Sequence[tuple[str, str, str]], out: Path) -> Path | None:
+    """Keep failures (what, message, traceback) in OUT/failures.log; None (and no file) where there are none."""
     path = out / "failures.log"
-    if not report.failures:
+    if not failures:
         path.unlink(missing_ok=True)
         return None
-    text = "\n".join(f"== {what}\n{message}\n\n{trace}" for what, message, trace in report.failures)
+    text = "\n".join(f"== {what}\n{message}\n\n{trace}" for what, message, trace in failures)
     write_atomically(path, text.encode())
     return path

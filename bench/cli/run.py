@@ -131,7 +131,7 @@ def _run(plan: Plan, settings: Config) -> None:
     facts = provenance(plan, report, wall, worker_count(plan, asked.jobs), asked.batch_size)
     write_results(frame, facts, out)
     remember(out)
-    log = write_failures(report, out)
+    log = write_failures(report.failures, out)
     _summary(plan, report, frame, out, wall)
     if report.failures:
         for what, message, _ in report.failures:

@@ -81,7 +81,7 @@ def _execute(rerun: Rerun, config: Config, out: Path, progress: Progress) -> tup
     wall = time.perf_counter() - start
     facts = provenance(rerun.plan, run, wall, worker_count(rerun.plan, asked.jobs), asked.batch_size)
     write_results(frame, facts, out)
-    write_failures(run, out)
+    write_failures(run.failures, out)
     return frame, facts, run
 
 

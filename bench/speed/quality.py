@@ -97,12 +97,11 @@ def measure_quality(request: QualityRequest, report: Callable[[str], None]) -> t
     table = quality_table(done.rows())
     compared = table
     if request.equal_scenes:
-        equal = _Done()
+        equal = _Done(failures=done.failures)
         for steps in sorted(s for s in request.steps if s * request.equal_scenes <= request.budget):
             equal.add(request, samplers, steps, request.equal_scenes, report)
         equal.add(request, REFERENCE[:1], REFERENCE[1], request.equal_scenes, report)
         compared = quality_table(equal.rows())
-        done.failures += equal.failures
         done.notes += equal.notes
     facts = {
         **code_provenance(),
@@ -159,7 +158,7 @@ class _Done:
         run = run_plan(plan, request.out, request.jobs, request.batch_size, "loky", progress)
         self.failures += run.failures
         self.notes += run.notes
-        write_failures(run, request.out)
+        write_failures(self.failures, request.out)
         rows = tidy_rows(run.states)
         options = {cell.method.spec: cell.method.identity["options"] for cell in plan.cells}
         rows["sampler"] = [options[m]["sampler"] for m in rows["method"]]

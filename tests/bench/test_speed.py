@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from bench.errors import UsageError
+from bench.runner import RunReport
 from bench.speed.published import in_published_arithmetic
 from bench.speed.quality import (
     QualityRequest,
@@ -151,6 +152,17 @@ def test_impossible_requests_are_named(tmp_path: Path, changes: dict, said: str)
     with pytest.raises(UsageError, match=said):
         _check(request(tmp_path, **changes))
     assert _check(request(tmp_path)) == tuple(SAMPLERS)
+
+
+def test_failures_of_all_numbers_of_steps_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = iter([RunReport([], failures=[("5 steps", "why", "trace")]), RunReport([])])
+    monkeypatch.setattr("bench.speed.quality.run_plan", lambda *args: next(reports))
+    monkeypatch.setattr("bench.speed.quality.tidy_rows", lambda states: pd.DataFrame(columns=["method", "scene"]))
+    done = _Done()
+    for steps in (5, 10):
+        done.add(request(tmp_path), ("ddim",), steps, 2, quiet)
+    assert [what for what, _, _ in done.failures] == ["5 steps"]
+    assert "trace" in (tmp_path / "failures.log").read_text()
 
 
 def rows(values: dict[tuple[str, int, int], tuple[float, float]]) -> pd.DataFrame:
