@@ -20,9 +20,6 @@ from torch import Tensor, nn
 from methods.diffusion.layers import Modulation
 from methods.diffusion.unet import SemanticUNet
 
-#: Compiling takes a minute or two, so by default only samplers of at least so many steps are compiled. The number of
-#: pictures to come is not asked: it would make a picture's rounding depend on how many came before it.
-WORTH_STEPS = 100
 #: Runs before the capture: the first compiles, the next ones settle the library's choice of kernels.
 WARM_UP_RUNS = 3
 

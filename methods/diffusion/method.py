@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from methods.base import MethodContext, MethodError
-from methods.diffusion.compiled import WORTH_STEPS, CompiledNetwork, at_fixed_batch, filled
+from methods.diffusion.compiled import CompiledNetwork, at_fixed_batch, filled
 from methods.diffusion.guidance import Variance, guided_denoiser, with_variance
 from methods.diffusion.memory import Batches, planned_batch
 from methods.diffusion.profile import DiffusionProfile
@@ -46,11 +46,11 @@ class DiffusionMethod(SemanticMethod):
     """A semantic diffusion model behind the semantic front end.
 
     Options beside those of the front end: `sampler` (an entry of `SAMPLERS`), `steps` (of T = 1000, by respacing)
-    and `guidance` (s of the published code; 1 switches it off). "auto" and 0 take the profile's sampler and steps: all
-    1000 ancestral ones of the papers, 10 DDIM steps embedded, where on 24 `streets` validation scenes they beat 25
-    ancestral ones in mIoU, LPIPS and FID[lite0]. `variance` of the ancestral steps is "learned", "fixed_small" or
-    "fixed_large"; "auto" is "learned" but for networks known to have learned none. The authors' checkpoint may be one:
-    their published code trains no variance, though it samples with it.
+    and `guidance` (s of the published code; 1 switches it off). "auto" and 0 take the profile's sampler and steps: 10
+    of DDIM embedded, where on 24 `streets` validation scenes they beat 25 ancestral ones in mIoU, LPIPS and FID[lite0],
+    and 25 of DDIM at paper size; the papers' own are `sampler=ancestral:steps=1000`. `variance` of the ancestral steps
+    is "learned", "fixed_small" or "fixed_large"; "auto" is "learned" but for networks known to have learned none. The
+    authors' checkpoint may be one: their published code trains no variance, though it samples with it.
 
     `precision` is an entry of `PRECISIONS` or "auto", `compile` one of `COMPILE`: on CUDA a network
     with many steps to do is compiled. Neither changes what is computed, only its rounding.
@@ -148,4 +148,4 @@ class DiffusionMethod(SemanticMethod):
     def _worth_compiling(self) -> bool:
         if self.context.device.type != "cuda" or self.options["compile"] == "never":
             return False
-        return self.options["compile"] == "always" or len(self.schedule) >= WORTH_STEPS
+        return self.options["compile"] == "always" or len(self.schedule) >= self.profile.worth_compiling

@@ -83,7 +83,9 @@ class GescoPublished(Gesco):
 
     @classmethod
     def profile_for(cls, context: MethodContext) -> DiffusionProfile:
-        return replace(super().profile_for(context), drop_rate=0.0, kl_weight=0.0, variance="fixed_small")
+        """Trained and, at paper size, sampled as published: all 1000 ancestral steps."""
+        profile = replace(super().profile_for(context), drop_rate=0.0, kl_weight=0.0, variance="fixed_small")
+        return replace(profile, sampler="ancestral", sampling_steps=1000) if context.profile == "paper" else profile
 
     @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:

@@ -16,6 +16,7 @@ from bench.scenes.registry import open_dataset
 from methods.base import MethodContext, MethodError, Received, Scene
 from methods.diffusion.unet import SemanticUNet, UNetConfig
 from methods.gesco.method import BEHIND_FDS_FROM, Gesco, GescoBehindFds
+from methods.gesco.published import GescoPublished
 from methods.gesco.task import NOISE_LEVELS, corrupted_maps, draw_noise_levels
 from methods.registry import build_method, parse_spec
 from methods.semantic.fds import fast_denoise
@@ -98,7 +99,10 @@ def test_sampler_and_steps_come_from_the_profile_unless_named(context: MethodCon
     options = Gesco(context, {"sampler": "ancestral"}).identity()["options"]
     assert (options["sampler"], options["steps"]) == ("ancestral", profile.sampling_steps)
     paper = Gesco.profile_for(replace(context, profile="paper"))
-    assert (paper.sampler, paper.sampling_steps, paper.prediction) == ("ancestral", 1000, "epsilon")
+    assert (paper.sampler, paper.sampling_steps, paper.prediction) == ("ddim", 25, "epsilon")
+    assert paper.worth_compiling <= paper.sampling_steps < profile.worth_compiling  # at paper size by default
+    published = GescoPublished.profile_for(replace(context, profile="paper"))
+    assert (published.sampler, published.sampling_steps) == ("ancestral", 1000)
 
 
 @pytest.mark.parametrize(
