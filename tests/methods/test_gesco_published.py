@@ -99,7 +99,8 @@ def test_a_network_on_label_ids_generates_from_what_the_sender_sends(scene: Scen
     assert pictures.shape == scene.image.shape
     assert pictures.isfinite().all()
     assert sent.symbols[0].amax() == 1  # one-hot maps, not ids: the channel's peak power is kept
-    assert seen[0].shape == (2, 2, 64, 128)
+    assert seen[0].shape == (3, 2, 64, 128)  # two scenes and the null label
+    assert not seen[0][2].any()
 
 
 def test_published_noise_is_one_map_and_one_level_a_batch(scene: Scene) -> None:
