@@ -231,9 +231,10 @@ def test_seconds_name_the_machine_that_they_belong_to() -> None:
 
 
 def test_every_figure_says_where_its_numbers_come_from(committed: Request, drawn: dict[str, list[Drawing]]) -> None:
+    scenes = f"{committed.frame['scenes'].max()} scenes"
     for name, (first, *_) in drawn.items():
         said = notes(first.figure)
-        for word in (committed.facts["commit"][:8], "streets test at 64x128", "100 scenes", "seeds 0", "paper calibr",
+        for word in (committed.facts["commit"][:8], "streets test at 64x128", scenes, "seeds 0", "paper calibr",
                      "judge=streets-v1@64x128"):  # fmt: skip
             assert word in said, (name, word)
 
