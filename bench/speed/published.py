@@ -24,8 +24,6 @@ def in_published_arithmetic(network: SemanticUNet) -> SemanticUNet:
     forwards: dict[type, Callable[..., Tensor]] = {
         nn.SiLU: _silu,
         Spade: _spade,
-        EncoderBlock: _encoder_block,
-        SpadeBlock: _spade_block,
         Attention: _attention,
     }
     for module in network.modules():
@@ -33,6 +31,8 @@ def in_published_arithmetic(network: SemanticUNet) -> SemanticUNet:
             module.forward = partial(_group_norm, module)  # type: ignore[method-assign]
         elif type(module) in forwards:
             module.forward = partial(forwards[type(module)], module)  # type: ignore[method-assign]
+        elif isinstance(module, EncoderBlock | SpadeBlock):
+            module.scale_shift = _scale_shift  # type: ignore[method-assign]
     return network
 
 
@@ -53,27 +53,6 @@ def _spade(spade: Spade, x: Tensor, modulation: Modulation) -> Tensor:
 def _scale_shift(h: Tensor, embedding: Tensor) -> Tensor:
     scale, shift = embedding.to(h.dtype)[:, :, None, None].chunk(2, dim=1)
     return h * (1 + scale) + shift
-
-
-def _encoder_block(block: EncoderBlock, x: Tensor, time: Tensor) -> Tensor:
-    norm, act, conv = block.in_layers
-    h = act(norm(x))
-    if block.down:
-        h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
-    norm, *rest = block.out_layers
-    h = _scale_shift(norm(conv(h)), block.emb_layers(time))
-    for layer in rest:
-        h = layer(h)
-    return block.skip_connection(x) + h  # type: ignore[no-any-return]
-
-
-def _spade_block(block: SpadeBlock, x: Tensor, time: Tensor, modulations: list[Modulation]) -> Tensor:
-    act, conv = block.in_layers
-    h = act(block.in_norm(x, modulations[block.in_norm.slot]))
-    if block.up:
-        h, x = (F.interpolate(part, scale_factor=2, mode="nearest") for part in (h, x))
-    h = block.out_norm(conv(h), modulations[block.out_norm.slot])
-    return block.skip_connection(x) + block.out_layers(_scale_shift(h, block.emb_layers(time)))  # type: ignore[no-any-return]
 
 
 def _attention(layer: Attention, x: Tensor) -> Tensor:

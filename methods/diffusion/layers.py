@@ -94,13 +94,15 @@ class Spade(nn.Module):
         )
 
 
-def _scale_shift(h: Tensor, embedding: Tensor) -> Tensor:
+def scale_shift(h: Tensor, embedding: Tensor) -> Tensor:
     scale, shift = embedding[:, :, None, None].chunk(2, dim=1)
     return torch.addcmul(shift, h, 1 + scale)
 
 
 class EncoderBlock(nn.Module):
     """GroupNorm-SiLU-conv twice, the time code scaling and shifting the second norm; optional 2x down-sampling."""
+
+    scale_shift = staticmethod(scale_shift)
 
     def __init__(
         self, channels: int, out_channels: int, time_width: int, groups: int, dropout: float, down: bool = False
@@ -126,7 +128,7 @@ class EncoderBlock(nn.Module):
             h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
         h = conv(h)
         norm, *rest = self.out_layers
-        h = _scale_shift(norm(h), self.emb_layers(time))
+        h = self.scale_shift(norm(h), self.emb_layers(time))
         for layer in rest:
             h = layer(h)
         return self.skip_connection(x) + h
@@ -134,6 +136,8 @@ class EncoderBlock(nn.Module):
 
 class SpadeBlock(nn.Module):
     """The middle and decoder block: as `EncoderBlock`, with both norms replaced by SPADE; optional 2x up-sampling."""
+
+    scale_shift = staticmethod(scale_shift)
 
     def __init__(
         self,
@@ -165,7 +169,7 @@ class SpadeBlock(nn.Module):
             h = F.interpolate(h, scale_factor=2, mode="nearest")
             x = F.interpolate(x, scale_factor=2, mode="nearest")
         h = conv(h)
-        h = _scale_shift(self.out_norm(h, modulations[self.out_norm.slot]), self.emb_layers(time))
+        h = self.scale_shift(self.out_norm(h, modulations[self.out_norm.slot]), self.emb_layers(time))
         return self.skip_connection(x) + self.out_layers(h)
 
 
