@@ -96,6 +96,19 @@ def _png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def draw_batch(cell: Cell, method: Method, ids: Sequence[str], scene: Scene) -> tuple[Transmission, np.ndarray, float]:
+    """One batch through sender, channel and receiver: what was sent, the pictures (B, H, W, 3) uint8, and the seconds
+    of the three together."""
+    identity = cell.channel.identity()
+    rngs = [receiver_stream(cell.scenes.dataset, scene_id, identity, cell.seed, cell.method.spec) for scene_id in ids]
+    start = time.perf_counter()
+    sent = method.send(scene)
+    _check_sent(sent, scene, cell)
+    received = channel_pass(cell.scenes, scene, sent, cell.channel, cell.seed)
+    pictures = _to_bytes(method.receive(received, rngs), scene, cell)
+    return sent, pictures, time.perf_counter() - start
+
+
 def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance: dict[str, Any]) -> Entry:
     """Run the method over all scenes and publish the cell. `seconds` in its manifest count sender, channel and
     receiver, not reading scenes or writing files; `peak_mib` is the worker's memory (bench/memory.py)."""
@@ -105,18 +118,8 @@ def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance
     seconds = 0.0
     with Draft(out) as draft, torch.inference_mode():
         for ids in batches(cell.scenes.ids, batch_size):
-            scene = WORKER.scene(cell.scenes, ids)
-            identity = cell.channel.identity()
-            rngs = [
-                receiver_stream(cell.scenes.dataset, scene_id, identity, cell.seed, cell.method.spec)
-                for scene_id in ids
-            ]
-            start = time.perf_counter()
-            sent = method.send(scene)
-            _check_sent(sent, scene, cell)
-            received = channel_pass(cell.scenes, scene, sent, cell.channel, cell.seed)
-            pictures = _to_bytes(method.receive(received, rngs), scene, cell)
-            seconds += time.perf_counter() - start
+            sent, pictures, spent = draw_batch(cell, method, ids, WORKER.scene(cell.scenes, ids))
+            seconds += spent
             for scene_id, pixels, bits, uses in zip(ids, pictures, sent.bits, sent.channel_uses, strict=True):
                 name = f"{len(facts):05d}-{safe_name(scene_id)}.png"
                 draft.write(name, _png(pixels))

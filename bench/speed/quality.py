@@ -21,6 +21,7 @@ from bench.progress import RunProgress
 from bench.provenance import code_provenance, command_line, device_names
 from bench.results import WHOLE_SET, tidy_rows
 from bench.runner import run_plan, write_failures
+from bench.speed.alone import seconds_alone
 from methods.base import MethodError
 from methods.diffusion.method import DiffusionMethod
 from methods.diffusion.samplers import SAMPLERS
@@ -87,32 +88,25 @@ def scenes_of(request: QualityRequest, steps: int) -> int:
 
 
 def measure_quality(request: QualityRequest, report: Callable[[str], None]) -> tuple[str, list[Path]]:
-    """Run what is not cached and write the table (Markdown, CSV, JSON with provenance) and the plot; the table's text
-    and the files made. BenchError where a cell failed, after everything else is written."""
+    """Run what is not cached and write the table (Markdown, CSV, JSON with provenance) and the plot, anew after every
+    number of steps, so that a run cut short leaves what it has; the table's text and the files made. BenchError where a
+    cell failed, after everything else is written."""
     samplers = _check(request)
     done = _Done()
+    text = ""
+    files: list[Path] = []
     # equal numbers of scenes together, few steps first, so that the first rows are there soon
     for steps in sorted(request.steps):
         done.add(request, samplers, steps, scenes_of(request, steps), report)
-    table = quality_table(done.rows())
-    compared = table
+        table = quality_table(done.rows())
+        text, files = _publish(table, table, request, samplers, done)
     if request.equal_scenes:
-        equal = _Done(failures=done.failures)
+        equal = _Done(failures=done.failures, commits=done.commits)
         for steps in sorted(s for s in request.steps if s * request.equal_scenes <= request.budget):
             equal.add(request, samplers, steps, request.equal_scenes, report)
         equal.add(request, REFERENCE[:1], REFERENCE[1], request.equal_scenes, report)
-        compared = quality_table(equal.rows())
         done.notes += equal.notes
-    facts = {
-        **code_provenance(),
-        "request": {**asdict(request), "out": str(request.out)},
-        "samplers": list(samplers),
-        "devices": device_names(done.devices),
-        "notes": list(dict.fromkeys(done.notes)),
-        "command": command_line(),
-    }
-    text = as_markdown(table, compared, request, facts)
-    files = _write(table, compared, text, facts, request.out)
+        text, files = _publish(table, quality_table(equal.rows()), request, samplers, done)
     if done.failures:
         what, why, _ = done.failures[0]
         raise BenchError(f"{len(done.failures)} failure(s), the rest is in {files[0]}: {what}: {why}")
@@ -126,6 +120,7 @@ class _Done:
     frames: list[pd.DataFrame] = field(default_factory=list)
     failures: list[tuple[str, str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    commits: list[str] = field(default_factory=list)
     devices: tuple[str, ...] = ()
 
     def add(
@@ -136,7 +131,8 @@ class _Done:
         scenes: int,
         report: Callable[[str], None],
     ) -> None:
-        """Run the rows of a number of steps on so many scenes, or find them in the cache."""
+        """Run the rows of a number of steps on so many scenes, or find them in the cache; then time each method with
+        nothing beside it."""
         config = Config(
             run=RunSection(
                 methods=tuple(f"{request.method}:sampler={s}:steps={steps}" for s in samplers),
@@ -163,6 +159,12 @@ class _Done:
         options = {cell.method.spec: cell.method.identity["options"] for cell in plan.cells}
         rows["sampler"] = [options[m]["sampler"] for m in rows["method"]]
         rows["steps"] = [options[m]["steps"] for m in rows["method"]]
+        drawn = {state.cell.method.spec: state.cell for state in run.states if state.pictures is not None}
+        for spec, cell in drawn.items():
+            seconds = seconds_alone(cell, request.batch_size, plan.devices.names[0], request.out)
+            rows.loc[(rows["method"] == spec) & (rows["metric"] == "seconds"), "value"] = seconds
+        entries = [state.pictures for state in run.states if state.pictures is not None]
+        self.commits += [_commit(entry.manifest["provenance"]) for entry in entries]
         self.frames.append(rows[rows["scene"] == WHOLE_SET])
 
     def rows(self) -> pd.DataFrame:
@@ -183,6 +185,10 @@ def quality_table(rows: pd.DataFrame) -> pd.DataFrame:
     table = table.reset_index()
     order = {name: k for k, name in enumerate(dict.fromkeys(rows["sampler"]))}
     return table.sort_values(keys, key=lambda c: -c if c.name == "psnr" else c.map(order) if c.name == "sampler" else c)
+
+
+def _commit(provenance: dict[str, Any]) -> str:
+    return f"{provenance['commit']}{'+changes' if provenance['dirty'] else ''}"
 
 
 def _cell(value: float, decimals: int) -> str:
@@ -231,10 +237,11 @@ def as_markdown(table: pd.DataFrame, compared: pd.DataFrame, request: QualityReq
     if compared is not table:
         parts += ["## Against the reference on equally many scenes", _markdown_rows(compared)]
     parts.append("\n".join(f"- {line}" for line in against_reference(compared)))
-    commit = f"{facts['commit']}{'+changes' if facts['dirty'] else ''}"
+    pictures = ", ".join(facts["pictures_commits"])
     parts.append(
-        "FID is biased by the number of scenes: compare rows with equally many, or KID. Seconds a scene are of "
-        f"one worker: sender, channel and receiver. {', '.join(facts['devices'])} ({facts['cpu']}), commit {commit}. "
+        "FID is biased by the number of scenes: compare rows with equally many, or KID. Seconds a scene: sender, "
+        f"channel and receiver in a batch of {request.batch_size} with nothing beside, on one CPU thread or GPU. "
+        f"{', '.join(facts['devices'])} ({facts['cpu']}), commit {_commit(facts)}, pictures drawn at {pictures}. "
         f"`{facts['command']}`"
     )
     return "\n\n".join(parts) + "\n"
@@ -280,6 +287,23 @@ def plot_quality(table: pd.DataFrame) -> bytes:
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): None if v != v else v for k, v in row.items()} for row in table.to_dict("records")]  # NaN to null
+
+
+def _publish(
+    table: pd.DataFrame, compared: pd.DataFrame, request: QualityRequest, samplers: tuple[str, ...], done: _Done
+) -> tuple[str, list[Path]]:
+    """Write the files with where their numbers come from; the Markdown text and their paths."""
+    facts = {
+        **code_provenance(),
+        "request": {**asdict(request), "out": str(request.out)},
+        "samplers": list(samplers),
+        "devices": device_names(done.devices),
+        "pictures_commits": list(dict.fromkeys(done.commits)),
+        "notes": list(dict.fromkeys(done.notes)),
+        "command": command_line(),
+    }
+    text = as_markdown(table, compared, request, facts)
+    return text, _write(table, compared, text, facts, request.out)
 
 
 def _write(table: pd.DataFrame, compared: pd.DataFrame, text: str, facts: dict[str, Any], out: Path) -> list[Path]:

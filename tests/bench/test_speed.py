@@ -10,8 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
+from bench.config import Config, RunSection
 from bench.errors import UsageError
+from bench.plan import make_plan
 from bench.runner import RunReport
+from bench.speed.alone import seconds_alone
 from bench.speed.published import in_published_arithmetic
 from bench.speed.quality import (
     QualityRequest,
@@ -165,6 +168,29 @@ def test_failures_of_all_numbers_of_steps_are_kept(tmp_path: Path, monkeypatch: 
     assert "trace" in (tmp_path / "failures.log").read_text()
 
 
+def test_seconds_are_timed_apart_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run that does not count, then three; the fastest a scene, found again without drawing, measured again for
+    another batch or from a damaged file; one long run is enough."""
+    cell = make_plan(Config(run=RunSection(methods=("gesco:steps=2",), scenes=4, metrics=(), psnr=(100.0,)))).cells[0]
+    spent: list[float] = []
+
+    def draw(cell: object, method: object, ids: tuple[str, ...], scene: object) -> tuple[None, None, float]:
+        return None, None, spent.pop(0)
+
+    monkeypatch.setattr("bench.speed.alone.draw_batch", draw)
+    spent[:] = [0.1, 6.0, 2.0, 3.0]
+    assert seconds_alone(cell, 2, "cpu", tmp_path) == 1.0
+    assert spent == []
+    assert seconds_alone(cell, 2, "cpu", tmp_path) == 1.0
+    spent[:] = [1.0, 80.0]
+    assert seconds_alone(cell, 4, "cpu", tmp_path) == 20.0
+    for file in (tmp_path / "timings").iterdir():
+        assert json.loads(file.read_text())["provenance"]["cpu"]
+        file.write_text("{")
+    spent[:] = [1.0, 40.0]
+    assert seconds_alone(cell, 4, "cpu", tmp_path) == 10.0
+
+
 def rows(values: dict[tuple[str, int, int], tuple[float, float]]) -> pd.DataFrame:
     """Tidy rows for (sampler, steps, scenes) -> (mIoU, FID)."""
     return pd.DataFrame(
@@ -195,6 +221,7 @@ def test_the_table_has_a_row_for_each_sampler_and_number_of_steps(tmp_path: Path
     facts = {
         "commit": "abc",
         "dirty": False,
+        "pictures_commits": ["abc"],
         "devices": ["cpu"],
         "cpu": "a processor",
         "command": "bench speed quality",
