@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import io
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from bench.provenance import code_provenance, command_line, device_names
 from bench.speed.sizes import Size
 
 SCHEMA = 1
+#: Updates behind a point of the thick loss curves: single losses jump with the timesteps drawn.
+SMOOTHED = 10
 
 
 def provenance(size: Size, device: torch.device) -> dict[str, Any]:
@@ -76,7 +80,7 @@ def _sampling_table(measured: dict[str, Any]) -> str:
 
 def _training_table(measured: dict[str, Any]) -> str:
     return _table(
-        ["loop", "batch", "ms a step", "images a second", "peak GiB", "mean loss ± standard error"],
+        ["loop", "batch", "ms a step", "images a second", "peak GiB", "mean loss ± standard error", "warm-up s"],
         [
             [
                 row["variant"],
@@ -85,6 +89,7 @@ def _training_table(measured: dict[str, Any]) -> str:
                 f"{row['images_per_second']:.2f}",
                 _gib(row["peak_memory_bytes"]),
                 _with_error(row["loss"], row["loss_error"]),
+                f"{row['warm_up_seconds']:.0f}",
             ]
             for row in measured["rows"]
         ],
@@ -116,13 +121,41 @@ def as_markdown(kind: str, measured: dict[str, Any], facts: dict[str, Any]) -> s
     return "\n".join(lines) + "\n"
 
 
+def plot_losses(losses: Mapping[str, Sequence[float]]) -> bytes:
+    """A PNG: the loss of every update of each loop, thin, and its mean over the `SMOOTHED` updates before, thick."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import pandas as pd
+    import seaborn as sns
+
+    sns.set_theme(context="paper", style="whitegrid", palette="colorblind")
+    figure, axis = plt.subplots(figsize=(6.4, 3.2))
+    for name, values in losses.items():
+        series = pd.Series(values, index=range(1, len(values) + 1))
+        (line,) = axis.plot(series.rolling(SMOOTHED, min_periods=1).mean(), linewidth=1.8, label=name)
+        axis.plot(series, linewidth=0.6, alpha=0.4, color=line.get_color())
+    axis.set_xlabel("update")
+    axis.set_ylabel("loss")
+    axis.legend()
+    figure.tight_layout()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=140)
+    plt.close(figure)
+    return buffer.getvalue()
+
+
 def write_report(kind: str, measured: dict[str, Any], facts: dict[str, Any], out: Path) -> list[Path]:
-    """Write OUT/KIND-SIZE-DEVICE.json and .md; the files made."""
+    """Write OUT/KIND-SIZE-DEVICE.json and .md, for training also .png, the loss curves; the files made."""
     stem = f"{kind}-{facts['size']}-{'cpu' if facts['device'] == 'cpu' else 'cuda'}"
     text = json.dumps({"kind": kind, **measured, "provenance": facts}, indent=1, allow_nan=False) + "\n"
+    contents = {"json": text.encode(), "md": as_markdown(kind, measured, facts).encode()}
+    if kind == "training":
+        contents["png"] = plot_losses(measured["losses"])
     made = []
-    for suffix, data in (("json", text), ("md", as_markdown(kind, measured, facts))):
+    for suffix, data in contents.items():
         path = out / f"{stem}.{suffix}"
-        write_atomically(path, data.encode())
+        write_atomically(path, data)
         made.append(path)
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -104,7 +105,8 @@ def measure_training(
 ) -> dict[str, Any]:
     """Rows for the plain loop and for the project's own training task as it runs on the device (on CUDA in bfloat16
     and compiled), at batch 4, JSON-serialisable; `steps` updates a run. Both start from the same weights and see the
-    same scenes; `loss` is the mean of all their updates after the warm-up, `loss_error` its standard error."""
+    same scenes; `loss` is the mean of all their updates after the warm-up, `loss_error` its standard error;
+    `warm_up_seconds` is what the first run of updates took, compiling included."""
     scene = random_scene(size)
     context = MethodContext("blocks", scene.label_space, size.height, size.width, "paper", device)
     ours = _ours(context, size, device.type == "cuda")  # on a CPU the compiler takes minutes, and nobody trains so
@@ -133,11 +135,13 @@ def measure_training(
         return run
 
     variants = {name: updates(name) for name in states}
-    peaks = {}
+    peaks, warm_up = {}, {}
     for name, run in variants.items():
-        report(f"warm-up: {name}")
         park(name)
+        start = time.perf_counter()
         peaks[name] = peak_memory(run, device)
+        warm_up[name] = time.perf_counter() - start
+        report(f"warm-up of {name}: {warm_up[name]:.0f} s")
     timings = interleaved(variants, repeats, device, report, before=park)
     rows = [
         {
@@ -148,6 +152,7 @@ def measure_training(
             "ms_per_step_max": 1e3 * max(timing.runs) / steps,
             "images_per_second": BATCH * steps / timing.median,
             "peak_memory_bytes": peaks[name],
+            "warm_up_seconds": warm_up[name],
             "loss": statistics.fmean(losses[name][steps:]),
             "loss_error": _standard_error(losses[name][steps:]),
         }

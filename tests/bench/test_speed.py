@@ -105,7 +105,9 @@ def test_training_compares_one_update_with_one_update(tmp_path: Path) -> None:
     # the same weights and scenes, other noise
     first = {name: losses[0] for name, losses in measured["losses"].items()}
     assert first["ours"] == pytest.approx(first["plain"], rel=0.3)
-    assert len(write_report("training", measured, provenance(TINY, CPU), tmp_path)) == 2
+    _, table, curves = write_report("training", measured, provenance(TINY, CPU), tmp_path)
+    assert "warm-up s" in table.read_text()
+    assert curves.read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_plain_loop_learns() -> None:
