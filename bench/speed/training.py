@@ -58,38 +58,64 @@ def move_training(networks: Sequence[nn.Module], optimizer: torch.optim.Optimize
 
 
 class PlainTraining:
-    """The loop as one writes it first: float16 autocast with loss scaling on CUDA (float32 on the CPU), the published
-    network's arithmetic, AdamW and the average of the weights tensor by tensor."""
+    """The loop as published (guided-diffusion's, which SDM and GESCO took over), in the published network's arithmetic:
+    on CUDA weights, activations and gradients in float16 with a scaled loss beside float32 weights for the optimiser,
+    on the CPU float32; AdamW and the average of the weights tensor by tensor.
 
-    def __init__(self, size: Size, device: torch.device, weights: Mapping[str, Tensor]) -> None:
+    Not under autocast: that keeps the published products and sums in float32, whose activations at batch 4 need more
+    than 80 GB.
+    """
+
+    def __init__(
+        self, size: Size, device: torch.device, weights: Mapping[str, Tensor], dtype: torch.dtype | None = None
+    ) -> None:
         self.device = device
+        self.dtype = dtype or (torch.float16 if device.type == "cuda" else torch.float32)
         self.network = SemanticUNet(size.network)
         self.network.load_state_dict(weights)
         in_published_arithmetic(self.network).to(device)
+        self.master = copy.deepcopy(self.network)  # what the optimiser sees
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-4, weight_decay=0.0, foreach=False)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
+        self.network.to(self.dtype)
+        self.optimizer = torch.optim.AdamW(self.master.parameters(), lr=1e-4, weight_decay=0.0, foreach=False)
+        self.loss_scale = 2.0**16 if self.dtype == torch.float16 else 1.0
         self.schedule = linear_schedule()
 
     def step(self, scene: Scene, generator: torch.Generator) -> float:
-        """One update; the loss."""
+        """One update; the loss. Where the scaled gradients overflow, the weights stay and the scale is halved."""
         image = (scene.image * 2 - 1).to(self.device)
         maps = semantic_maps(scene.labels, scene.instances, LABELS)
-        maps = (maps + 0.36 * torch.randn(maps.shape, generator=generator)).to(self.device)
+        maps = (maps + 0.36 * torch.randn(maps.shape, generator=generator)).to(self.device, self.dtype)
         index = torch.randint(len(self.schedule), (len(scene),), generator=generator).to(self.device)
         noise = torch.randn(image.shape, generator=generator).to(self.device)
         x = noisy_image(self.schedule, image, index, noise)
-        with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.device.type == "cuda"):
-            output = self.network(x, index, self.network.prepare(maps))
+        output = self.network(x.to(self.dtype), index, self.network.prepare(maps))
         loss = hybrid_loss(self.schedule, output.float(), image, x, noise, index).total.mean()
-        self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                mean.mul_(0.9999).add_(value, alpha=1e-4)
+        self.network.zero_grad()
+        (loss * self.loss_scale).backward()
+        if self._take_gradients():
+            self._update()
+        else:
+            self.loss_scale /= 2
         return float(loss.detach())
+
+    def _take_gradients(self) -> bool:
+        """The network's gradients, unscaled, to the optimiser's weights; whether all of them are finite."""
+        square = torch.zeros((), device=self.device)
+        for kept, used in zip(self.master.parameters(), self.network.parameters(), strict=True):
+            assert used.grad is not None
+            kept.grad = used.grad.float() / self.loss_scale
+            square += kept.grad.square().sum()
+        return bool(torch.isfinite(square))
+
+    def _update(self) -> None:
+        self.optimizer.step()
+        with torch.no_grad():
+            for mean, kept, used in zip(
+                self.average.parameters(), self.master.parameters(), self.network.parameters(), strict=True
+            ):
+                used.copy_(kept)
+                mean.mul_(0.9999).add_(kept, alpha=1e-4)
 
 
 def _ours(context: MethodContext, size: Size, compiled: bool) -> GescoTask:
@@ -112,7 +138,7 @@ def measure_training(
     ours = _ours(context, size, device.type == "cuda")  # on a CPU the compiler takes minutes, and nobody trains so
     plain = PlainTraining(size, device, ours.network.state_dict())
     states = {
-        "plain": ((plain.network, plain.average), plain.optimizer),
+        "plain": ((plain.network, plain.master, plain.average), plain.optimizer),
         "ours": ((ours.network, ours.average), ours.optimizers["unet"]),
     }
     update: dict[str, Callable[[torch.Generator, int], float]] = {

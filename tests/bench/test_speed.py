@@ -110,12 +110,26 @@ def test_training_compares_one_update_with_one_update(tmp_path: Path) -> None:
     assert curves.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_plain_loop_learns() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_the_plain_loop_learns(dtype: torch.dtype) -> None:
     network = SemanticUNet(TINY.network)
     network.reset_parameters()
-    plain, scene = PlainTraining(TINY, CPU, network.state_dict()), random_scene(TINY)
+    plain, scene = PlainTraining(TINY, CPU, network.state_dict(), dtype), random_scene(TINY)
     losses = [plain.step(scene, torch.Generator().manual_seed(0)) for _ in range(8)]
     assert losses[-1] < losses[0]
+    assert {p.dtype for p in plain.network.parameters()} == {dtype}
+    assert {p.dtype for net in (plain.master, plain.average) for p in net.parameters()} == {torch.float32}
+
+
+def test_the_plain_loop_skips_an_update_whose_gradients_overflow() -> None:
+    network = SemanticUNet(TINY.network)
+    network.reset_parameters()
+    plain, scene = PlainTraining(TINY, CPU, network.state_dict(), torch.float16), random_scene(TINY)
+    plain.loss_scale = 2.0**30
+    before = [p.clone() for p in plain.network.parameters()]
+    assert plain.step(scene, torch.Generator().manual_seed(0)) > 0
+    assert plain.loss_scale == 2.0**29
+    assert all(torch.equal(a, b) for a, b in zip(before, plain.network.parameters(), strict=True))
 
 
 def test_sizes_are_the_papers_and_one_for_any_machine() -> None:
