@@ -84,3 +84,14 @@ def respaced_from_noise(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
         return schedule
     total = len(schedule)
     return subset(schedule, np.round(total - np.arange(steps) * (total / steps)).astype(int)[::-1] - 1)
+
+
+def respaced_quadratically(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
+    """Keep `steps` timesteps whose distances grow with the noise, the i-th (of 1 ... S) near T (i / S)^2 - 1 (the
+    quadratic choice of Song et al. 2021, "Denoising Diffusion Implicit Models", Appendix D.2), the last one included.
+
+    Detail is drawn where little noise is left, so that is where a few steps that add noise are best spent.
+    """
+    _check_steps(schedule, steps)
+    wished = np.round(len(schedule) * (np.arange(1, steps + 1) / steps) ** 2).astype(int) - 1
+    return subset(schedule, np.maximum(wished, np.arange(steps)))  # with many steps the lowest would coincide

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from methods.diffusion.guidance import with_variance
 from methods.diffusion.reverse import to_epsilon
 from methods.diffusion.samplers import SAMPLERS, Denoise, ancestral, ddim, dpmpp_2m, unipc
-from methods.diffusion.schedule import NoiseSchedule, linear_schedule, respaced, respaced_from_noise, subset
+from methods.diffusion.schedule import (
+    NoiseSchedule,
+    linear_schedule,
+    respaced,
+    respaced_from_noise,
+    respaced_quadratically,
+    subset,
+)
 
 FULL = linear_schedule()
 #: Of the pixels of the Gaussian pictures whose flow is known exactly.
@@ -130,6 +139,30 @@ def test_respacing_from_noise_starts_where_x_is_noise_and_keeps_its_distance_fro
     assert respaced_from_noise(FULL, 1000) is FULL
     with pytest.raises(ValueError, match="between 2 and 1000"):
         respaced_from_noise(FULL, 1)
+
+
+def test_quadratic_respacing_is_dense_where_little_noise_is_left() -> None:
+    assert respaced_quadratically(FULL, 10).timesteps.tolist() == [9, 39, 89, 159, 249, 359, 489, 639, 809, 999]
+    for steps in (2, 5, 25, 50, 250, 999, 1000):
+        schedule = respaced_quadratically(FULL, steps)
+        assert len(schedule) == steps
+        assert schedule.timesteps[-1] == 999
+        assert np.diff(schedule.timesteps).min() >= 1
+        assert np.allclose(schedule.alphas_cumprod, FULL.alphas_cumprod[schedule.timesteps])
+    with pytest.raises(ValueError, match="between 2 and 1000"):
+        respaced_quadratically(FULL, 1001)
+
+
+@pytest.mark.parametrize("respacing", [respaced, respaced_from_noise, respaced_quadratically])
+def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posteriors_variance(respacing: Callable) -> None:
+    schedule = respacing(FULL, 12)
+    denoise = with_variance(gaussian_denoiser(DEVIATION), "fixed_small")
+    pictures = []
+    for sampler in (partial(ddim, eta=1.0), ancestral):
+        generator = torch.Generator().manual_seed(5)
+        pictures.append(sampler(denoise, start(), schedule, lambda g=generator: torch.randn(2, 3, 8, 8, generator=g)))
+    assert pictures[0].std() > 0.05
+    assert float((pictures[0] - pictures[1]).abs().max()) < 1e-4
 
 
 @pytest.mark.parametrize("name", list(SAMPLERS))
