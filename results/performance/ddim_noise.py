@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from methods.base import MethodContext
 from methods.diffusion.guidance import guided_denoiser
 from methods.diffusion.loss import hybrid_loss
 from methods.diffusion.reverse import Prediction, noisy_image
-from methods.diffusion.samplers import ancestral, ddim, dpmpp_2m, unipc
+from methods.diffusion.samplers import SAMPLERS, ancestral, ddim
 from methods.diffusion.schedule import NoiseSchedule, linear_schedule, respaced, respaced_from_noise, subset
 from methods.diffusion.unet import SemanticUNet
 from methods.gesco.method import Gesco
@@ -100,7 +99,6 @@ def high_pass(pictures: Tensor) -> float:
 
 def samplers() -> dict[str, tuple[Callable[..., Tensor], NoiseSchedule]]:
     """What is compared, by the name in the table."""
-    ours = {"ddim": ddim, "dpmpp": dpmpp_2m, "unipc": unipc}
     compared = {f"ancestral, {n}": (ancestral, respaced(FULL, n)) for n in (10, 25, 100, 1000)}
     compared |= {
         "DDIM as published, timesteps 0 to 999, 25": (ddim, respaced(FULL, 25)),
@@ -108,9 +106,9 @@ def samplers() -> dict[str, tuple[Callable[..., Tensor], NoiseSchedule]]:
         "DDIM as published, timesteps 39 to 999, 25": (ddim, respaced_from_noise(FULL, 25)),
         "DDIM as published, timesteps 0 to 999, 100": (ddim, respaced(FULL, 100)),
     }
-    for name, sampler in ours.items():
+    for name in ("ddim", "dpmpp", "unipc", "ancestral-quad"):
         for n in (10, 25):
-            compared[f"{name} (ours), {n}"] = (partial(sampler, drop_clipped=True), respaced_from_noise(FULL, n))
+            compared[f"{name} (ours), {n}"] = (SAMPLERS[name].sample, SAMPLERS[name].respaced(FULL, n))
     return compared
 
 
