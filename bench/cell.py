@@ -153,9 +153,10 @@ def _number(value: float | None) -> float | None:
 
 
 def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch_size: int, device: str) -> Entry:
-    """Measure one metric on a cell's pictures and publish arrays, scores, per-scene values and what it
-    warned of (`notes`)."""
+    """Measure one metric on a cell's pictures and publish arrays, scores, per-scene values, what it warned of (`notes`)
+    and the seconds of it all."""
     metric: Metric = WORKER.metric(cell.scenes, plan, device)
+    start = time.perf_counter()
     parts: list[dict[str, np.ndarray]] = []
     position = 0
     with torch.inference_mode():
@@ -198,6 +199,7 @@ def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch
                 "scores": scores,
                 "per_scene": per_scene,
                 "notes": notes,
+                "seconds": time.perf_counter() - start,
             },
         )
 

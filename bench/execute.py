@@ -20,7 +20,8 @@ from metrics.base import MetricError
 
 @dataclass(frozen=True)
 class Task:
-    """A cell and the metrics wanted on it, with what a worker needs to know of the run (`parent`: its process id)."""
+    """A cell and the metrics wanted on it, with what a worker needs to know of the run (`parent`: its process id), and
+    the seconds that what is missing of it should take."""
 
     cell: Cell
     metrics: tuple[MetricPlan, ...]
@@ -30,6 +31,7 @@ class Task:
     run_id: str
     parent: int
     provenance: dict[str, Any]
+    estimate: float
 
 
 @dataclass

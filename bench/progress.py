@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from rich.console import Console
 
-from bench.estimate import History, in_words
+from bench.estimate import in_words
 from bench.execute import Outcome, Task
 
 #: Seconds between two lines where the output is no terminal.
@@ -19,12 +18,11 @@ class RunProgress:
     """Wraps a stream of outcomes. Remaining time weighs cells by their estimated seconds, since one of GESCO takes
     as long as hundreds of full-image transmission."""
 
-    def __init__(self, console: Console, out: Path) -> None:
+    def __init__(self, console: Console) -> None:
         self.console = console
-        self.history = History(out)
 
     def __call__(self, tasks: list[Task], outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
-        weights = {task.cell.name: self.history.estimate(task.cell).seconds + 0.1 for task in tasks}
+        weights = {task.cell.name: task.estimate + 0.1 for task in tasks}
         whole = sum(weights.values())
         if self.console.is_terminal:
             yield from self._bar(tasks, outcomes, weights, whole)

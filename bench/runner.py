@@ -137,12 +137,13 @@ def run_plan(
     todo = [s for s in states if s.pictures is None or s.missing(plan.metrics[s.cell.scenes.dataset])]
     # the slowest method first, so that no worker is left alone with it at the end; a method's cells stay together
     todo.sort(key=lambda s: (s.pictures is not None, -history.estimate(s.cell).seconds, s.cell.method.spec))
-    tasks = [
-        Task(
-            s.cell, plan.metrics[s.cell.scenes.dataset], out, batch_size, plan.devices, run_id, os.getpid(), provenance
+    tasks = []
+    for state in todo:
+        metrics = plan.metrics[state.cell.scenes.dataset]
+        estimate = history.estimate(state.cell, state.pictures is None, state.missing(metrics))
+        tasks.append(
+            Task(state.cell, metrics, out, batch_size, plan.devices, run_id, os.getpid(), provenance, estimate.seconds)
         )
-        for s in todo
-    ]
     report = RunReport(states[: len(plan.cells)], references)
     if not tasks:
         return report

@@ -53,7 +53,7 @@ def ablate(
     )
     folder = settings.run.out
     plan = plan_ablation(ablation, settings)
-    progress = RunProgress(Console(stderr=True), folder)
+    progress = RunProgress(Console(stderr=True))
     try:
         frame, report = run_ablation(ablation, plan, settings, progress)
     except KeyboardInterrupt:

@@ -88,7 +88,7 @@ def _compared(baseline: Path, asked: Asked, settings: Config) -> Finished:
         typer.echo(f"rerunning {len(rerun.plan.cells)} cells over {scenes}", err=True)
 
     console = Console(stderr=True)
-    return run_regression(baseline, asked, settings, lambda folder: RunProgress(console, folder), tell)
+    return run_regression(baseline, asked, settings, RunProgress(console), tell)
 
 
 def _write(finished: Finished, out: Path, summary: Path | None) -> None:

@@ -82,15 +82,18 @@ def _dry_run(plan: Plan, settings: Config) -> None:
 
     out = settings.run.out
     history = History(out)
-    estimates = []
+    estimates, to_draw = [], 0
     for state in survey(plan, out):
         missing = state.missing(plan.metrics[state.cell.scenes.dataset])
-        if state.pictures is None:
-            estimate = history.estimate(state.cell)
+        estimate = history.estimate(state.cell, state.pictures is None, missing)
+        if state.pictures is None or missing:
             estimates.append(estimate)
+        if state.pictures is None:
+            to_draw += 1
             what = f"to compute, about {in_words(estimate.seconds)}{'' if estimate.measured else ' (a guess)'}"
         else:
-            what = f"cached, to measure: {', '.join(m.name for m in missing)}" if missing else "cached"
+            names = ", ".join(m.name for m in missing)
+            what = f"cached, to measure: {names}, about {in_words(estimate.seconds)}" if missing else "cached"
         typer.echo(f"{state.cell.title}: {what}")
     workers = worker_count(plan, settings.run.jobs)
     seconds, guesses = total(estimates, workers)
@@ -100,8 +103,7 @@ def _dry_run(plan: Plan, settings: Config) -> None:
     for name, scenes in scene_sets.items():
         typer.echo(f"{name}: {len(scenes.ids)} scenes of split {scenes.split} at {scenes.size[0]}x{scenes.size[1]}")
     typer.echo(
-        f"{len(plan.cells)} cells, {len(plan.cells) - len(estimates)} cached; to compute on {workers} worker(s): about "
-        f"{in_words(seconds)}, metrics not counted"
+        f"{len(plan.cells)} cells, {len(plan.cells) - to_draw} cached; on {workers} worker(s) about {in_words(seconds)}"
     )
     if guesses:
         typer.echo(
@@ -125,7 +127,7 @@ def _run(plan: Plan, settings: Config) -> None:
         typer.echo(f"left out: {line}", err=True)
     start = time.perf_counter()
     out, asked = settings.run.out, settings.run
-    report = run_plan(plan, out, asked.jobs, asked.batch_size, asked.backend, RunProgress(console, out))
+    report = run_plan(plan, out, asked.jobs, asked.batch_size, asked.backend, RunProgress(console))
     wall = time.perf_counter() - start
     frame = tidy_rows([*report.states, *report.references])
     facts = provenance(plan, report, wall, worker_count(plan, asked.jobs), asked.batch_size)

@@ -40,12 +40,12 @@ class Finished:
 
 
 def run_regression(
-    folder: Path, asked: Asked, config: Config, progress: Callable[[Path], Progress], before: Callable[[Rerun], None]
+    folder: Path, asked: Asked, config: Config, progress: Progress, before: Callable[[Rerun], None]
 ) -> Finished:
     """Rerun what was asked of the results in `folder` and compare.
 
     The rerun's cells and results lie under OUT/code-DIGEST, so that only the same code finds them again. `progress`
-    makes the wrapper of the runner's outcomes for a folder; `before` is told the plan. Raises UsageError for a baseline
+    may wrap the runner's outcomes; `before` is told the plan. Raises UsageError for a baseline
     that cannot be compared with, and whatever planning raises.
     """
     limits = thresholds(config.regress)
@@ -53,7 +53,7 @@ def run_regression(
     rerun = plan_rerun(baseline, asked, config)
     before(rerun)
     out = config.run.out / f"code-{code_digest(rerun.modules)[:12]}"
-    frame, facts, run = _execute(rerun, config, out, progress(out))
+    frame, facts, run = _execute(rerun, config, out, progress)
     cells = frozenset(cell_name(cell) for cell in rerun.plan.cells)
     sides = Sides(baseline.frame, frame, rerun.ids, cells, rerun.missing, asked.metrics is None)
     comparisons, family = compare(sides, limits)

@@ -150,7 +150,7 @@ class _Done:
         plan = make_plan(config)
         self.devices = plan.devices.names
         report(f"{steps} steps, {len(plan.cells[0].scenes.ids)} scenes")
-        progress = RunProgress(Console(stderr=True), request.out)
+        progress = RunProgress(Console(stderr=True))
         run = run_plan(plan, request.out, request.jobs, request.batch_size, "loky", progress)
         self.failures += run.failures
         self.notes += run.notes

@@ -48,6 +48,7 @@ def move_training(networks: Sequence[nn.Module], optimizer: torch.optim.Optimize
     trainings at once, so one waits in the CPU's memory while the other is timed."""
     optimizer.zero_grad(set_to_none=True)
     for network in networks:
+        network.zero_grad(set_to_none=True)
         network.to(device)
     for state in optimizer.state.values():
         for key, value in state.items():
