@@ -47,7 +47,8 @@ class History:
     def _a_scene(self, cell: Cell, metric: MetricPlan | None = None) -> float | None:
         """Mean seconds a scene of the cell's pictures, or of the metric on such cells; None where nothing is known."""
         scenes = cell.scenes
-        key = (scenes.dataset, metric.name if metric else cell.method.spec, metric is None, scenes.size)
+        name = metric.name if metric else cell.method.spec
+        key = (scenes.dataset, name, metric is None, scenes.size, cell.device_kind)
         if key not in self._means:
             files: Iterable[Path]
             if metric is None:

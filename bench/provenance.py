@@ -63,6 +63,11 @@ def code_provenance() -> dict[str, Any]:
     }
 
 
+def commit_in_words(provenance: dict[str, Any]) -> str:
+    """The commit of `code_provenance()`, and whether the checkout had changes; `unknown` outside a repository."""
+    return f"{provenance.get('commit') or 'unknown'}{'+changes' if provenance.get('dirty') else ''}"
+
+
 def device_names(names: tuple[str, ...]) -> list[str]:
     """Names of the devices in use, for people: the GPU's model for cuda devices."""
     if not any(name.startswith("cuda") for name in names):

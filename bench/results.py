@@ -128,21 +128,24 @@ def tidy_rows(states: list[CellState]) -> pd.DataFrame:
     return pd.DataFrame([row for state in states for row in _cell_rows(state)], columns=[*COLUMNS, DRAWS])
 
 
+def computed_at(states: list[CellState]) -> list[str]:
+    """The commits at which the pictures of these cells were drawn."""
+    from bench.provenance import commit_in_words
+
+    made = [state.pictures.manifest["provenance"] for state in states if state.pictures is not None]
+    return sorted({commit_in_words(facts) for facts in made if facts is not None})
+
+
 def provenance(plan: Plan, report: RunReport, wall_seconds: float, jobs: int, batch_size: int) -> dict[str, Any]:
     """What a reader has to know to trust or repeat the run."""
     from bench.provenance import code_provenance, command_line, device_names
 
     present = [state for state in report.states if state.pictures is not None]
-    commits = {
-        f"{made.get('commit') or 'unknown'}{'+changes' if made.get('dirty') else ''}"
-        for state in present
-        if state.pictures is not None and (made := state.pictures.manifest["provenance"]) is not None
-    }
     scene_sets = {cell.scenes.dataset: cell.scenes for cell in plan.cells}
     return {
         "schema": SCHEMA,
         **code_provenance(),
-        "cells_computed_at": sorted(commits),
+        "cells_computed_at": computed_at(report.states),
         "devices": device_names(plan.devices.names),
         "jobs": jobs,
         "batch_size": batch_size,

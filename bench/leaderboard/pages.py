@@ -11,6 +11,7 @@ from bench.cache import safe_name
 from bench.leaderboard.board import Board, Placed, Run, View
 from bench.leaderboard.methods import About, base_name
 from bench.names import COSTS
+from bench.provenance import commit_in_words
 from bench.tables.build import channel_words
 from bench.tables.model import arrow
 
@@ -175,7 +176,7 @@ def board_links(board: Board, method: str) -> Iterator[dict[str, str]]:
 def run_facts(run: Run) -> dict[str, Any]:
     """Provenance of one run for people."""
     facts = run.facts
-    commit = (facts.get("commit") or "unknown") + ("+changes" if facts.get("dirty") else "")
+    commit = commit_in_words(facts)
     packages = ", ".join(f"{name} {version}" for name, version in facts.get("packages", {}).items())
     scenes = "; ".join(
         f"{name}: {d['scenes_used']} scenes of {d['split']}, fingerprint {d['fingerprint'][:12]}"

@@ -13,6 +13,7 @@ import torch
 
 from bench.cache import safe_name, write_atomically
 from bench.cell import draw_batch
+from bench.device import cpu_name
 from bench.plan import Cell
 from bench.provenance import code_provenance, device_names
 from bench.seeding import digest
@@ -31,15 +32,14 @@ def seconds_alone(cell: Cell, batch_size: int, device: str, out: Path) -> float:
     The caller sees to it that nothing else is running.
     """
     ids = cell.scenes.ids[:batch_size]
-    provenance = code_provenance()
-    key = {
+    key: dict[str, object] = {
         "spec": cell.method.spec,
         "method": cell.method.identity,
         "dataset": cell.scenes.dataset,
         "size": list(cell.scenes.size),
         "scenes": list(ids),
         "device": device_names((device,))[0],
-        "cpu": provenance["cpu"],
+        "cpu": cpu_name(),
     }
     path = out / "timings" / f"{safe_name(cell.method.spec)}-{digest(key)[:12]}.json"
     kept = _kept(path, key)
@@ -53,7 +53,7 @@ def seconds_alone(cell: Cell, batch_size: int, device: str, out: Path) -> float:
         while len(runs) < RUNS and sum(runs) < LONG_SECONDS:
             runs.append(draw_batch(cell, method, ids, scene)[2])
     seconds = min(runs) / len(ids)
-    content = {"key": key, "seconds": seconds, "batch_seconds": runs, "provenance": provenance}
+    content = {"key": key, "seconds": seconds, "batch_seconds": runs, "provenance": code_provenance()}
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
     return seconds
 

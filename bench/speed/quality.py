@@ -18,8 +18,8 @@ from bench.config import Config, RunSection
 from bench.errors import BenchError, UsageError, nearest
 from bench.plan import make_plan
 from bench.progress import RunProgress
-from bench.provenance import code_provenance, command_line, device_names
-from bench.results import WHOLE_SET, tidy_rows
+from bench.provenance import code_provenance, command_line, commit_in_words, device_names
+from bench.results import WHOLE_SET, computed_at, tidy_rows
 from bench.runner import run_plan, write_failures
 from bench.speed.alone import seconds_alone
 from methods.base import MethodError
@@ -163,8 +163,7 @@ class _Done:
         for spec, cell in drawn.items():
             seconds = seconds_alone(cell, request.batch_size, plan.devices.names[0], request.out)
             rows.loc[(rows["method"] == spec) & (rows["metric"] == "seconds"), "value"] = seconds
-        entries = [state.pictures for state in run.states if state.pictures is not None]
-        self.commits += [_commit(entry.manifest["provenance"]) for entry in entries]
+        self.commits += computed_at(run.states)
         self.frames.append(rows[rows["scene"] == WHOLE_SET])
 
     def rows(self) -> pd.DataFrame:
@@ -185,10 +184,6 @@ def quality_table(rows: pd.DataFrame) -> pd.DataFrame:
     table = table.reset_index()
     order = {name: k for k, name in enumerate(dict.fromkeys(rows["sampler"]))}
     return table.sort_values(keys, key=lambda c: -c if c.name == "psnr" else c.map(order) if c.name == "sampler" else c)
-
-
-def _commit(provenance: dict[str, Any]) -> str:
-    return f"{provenance['commit']}{'+changes' if provenance['dirty'] else ''}"
 
 
 def _cell(value: float, decimals: int) -> str:
@@ -241,8 +236,8 @@ def as_markdown(table: pd.DataFrame, compared: pd.DataFrame, request: QualityReq
     parts.append(
         "FID is biased by the number of scenes: compare rows with equally many, or KID. Seconds a scene: sender, "
         f"channel and receiver in a batch of {request.batch_size} with nothing beside, on one CPU thread or GPU. "
-        f"{', '.join(facts['devices'])} ({facts['cpu']}), commit {_commit(facts)}, pictures drawn at {pictures}. "
-        f"`{facts['command']}`"
+        f"{', '.join(facts['devices'])} ({facts['cpu']}), commit {commit_in_words(facts)}, "
+        f"pictures drawn at {pictures}. `{facts['command']}`"
     )
     return "\n\n".join(parts) + "\n"
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from bench.cache import write_atomically
-from bench.provenance import code_provenance, command_line, device_names
+from bench.provenance import code_provenance, command_line, commit_in_words, device_names
 from bench.speed.sizes import Size
 
 SCHEMA = 1
@@ -114,7 +114,7 @@ def as_markdown(kind: str, measured: dict[str, Any], facts: dict[str, Any]) -> s
     lines += [
         f"{height}x{width}, 36 map channels, seeded weights; {facts['device']} ({facts['cpu']}), {facts['threads']} "
         f"CPU thread(s) of {facts['cores']} cores, load {load} before the run; torch "
-        f"{facts['packages'].get('torch')}, commit {facts['commit']}{'+changes' if facts['dirty'] else ''}. Medians of "
+        f"{facts['packages'].get('torch')}, commit {commit_in_words(facts)}. Medians of "
         f"{measured['repeats']} interleaved runs of {measured['steps_timed']} steps after a warm-up (fastest to "
         f"slowest). `{facts['command']}`, {facts['date']}.",
     ]
