@@ -47,10 +47,10 @@ class DiffusionMethod(SemanticMethod):
 
     Options beside those of the front end: `sampler` (an entry of `SAMPLERS`), `steps` (of T = 1000, by respacing)
     and `guidance` (s of the published code; 1 switches it off). "auto" and 0 take the profile's sampler and steps: 10
-    of DDIM embedded, 25 of DDIM at paper size, chosen in results/performance/README.md; the papers' own are
-    `sampler=ancestral:steps=1000`. `variance` of the ancestral steps
-    is "learned", "fixed_small" or "fixed_large"; "auto" is "learned" but for networks known to have learned none. The
-    authors' checkpoint may be one: their published code trains no variance, though it samples with it.
+    of `ancestral-quad` embedded, 25 of `ddim` at paper size, chosen in results/performance/README.md; the papers' own
+    are `sampler=ancestral:steps=1000`. `variance`, of `ancestral` and `ancestral-dt`, is "learned", "fixed_small" or
+    "fixed_large"; "auto" is "learned" but for networks known to have learned none. The authors' checkpoint may be one:
+    their published code trains no variance, though it samples with it.
 
     `precision` is an entry of `PRECISIONS` or "auto", `compile` one of `COMPILE`: on CUDA a network
     with many steps to do is compiled. Neither changes what is computed, only its rounding.

@@ -32,10 +32,12 @@ from bench.speed.sampling import inputs, measure_sampling, seeded_network
 from bench.speed.sizes import CHANNELS, SIZES, Size, named_size
 from bench.speed.timing import Timing, count_flops, interleaved, matmul_peak, peak_memory
 from bench.speed.training import PlainTraining, measure_training, random_scene
+from methods.diffusion.profile import embedded_profile
 from methods.diffusion.samplers import SAMPLERS
 from methods.diffusion.unet import SemanticUNet, UNetConfig
 
 CPU = torch.device("cpu")
+PERFORMANCE = Path(__file__).parents[2] / "results" / "performance"
 TINY = Size(
     "tiny",
     UNetConfig(map_channels=CHANNELS, width=8, multipliers=(1, 2), blocks=1, attention_factors=(2,), head_channels=8,
@@ -251,6 +253,17 @@ def test_the_table_has_a_row_for_each_sampler_and_number_of_steps(tmp_path: Path
 def test_without_the_reference_nothing_is_compared() -> None:
     (line,) = against_reference(quality_table(rows({("ddim", 5, 10): (0.5, 200.0)})))
     assert "was not run" in line
+
+
+def test_the_embedded_default_is_as_good_as_all_1000_ancestral_steps_where_it_was_measured() -> None:
+    """The claim of results/performance: whoever changes the default, or measures again, has to keep it."""
+    default = embedded_profile(CHANNELS)
+    measured = [pd.read_csv(PERFORMANCE / name) for name in ("steps.csv", "quad/steps.csv")]
+    lines = against_reference(pd.concat(measured))
+    assert len(lines) == 2  # at 100 and at 10 dB
+    for line in lines:
+        near = line.removesuffix(".").rpartition(": ")[2].split(", ")
+        assert f"{default.sampler} {default.sampling_steps}" in near
 
 
 def test_the_verdict_is_on_equally_many_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
