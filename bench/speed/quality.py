@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from bench.provenance import code_provenance, command_line, commit_in_words, dev
 from bench.results import WHOLE_SET, computed_at, tidy_rows
 from bench.runner import run_plan, write_failures
 from bench.speed.alone import seconds_alone
+from bench.speed.report import png
 from methods.base import MethodError
 from methods.diffusion.method import DiffusionMethod
 from methods.diffusion.samplers import SAMPLERS
@@ -246,6 +246,9 @@ def _draw(axis: Axes, table: pd.DataFrame, metric: str) -> None:
     for sampler, rows in table.groupby("sampler", sort=False):
         shown = rows.dropna(subset=[metric]).sort_values("steps")
         axis.plot(shown["steps"], shown[metric], marker="o", markersize=4, linewidth=1.4, label=str(sampler))
+    reference = table[(table["sampler"] == REFERENCE[0]) & (table["steps"] == REFERENCE[1])][metric].dropna()
+    for level in reference:  # one, where it was run; what the others have to reach
+        axis.axhline(level, color="0.5", linewidth=0.9, linestyle="--", zorder=0)
     axis.set_xscale("log")
     ticks = sorted(table["steps"].unique())
     axis.set_xticks(ticks, [str(t) for t in ticks], fontsize=7)
@@ -257,7 +260,7 @@ def _draw(axis: Axes, table: pd.DataFrame, metric: str) -> None:
 
 
 def plot_quality(table: pd.DataFrame) -> bytes:
-    """A PNG: a row of panels a PSNR, a panel a metric, a line a sampler, steps on a logarithmic axis."""
+    """A PNG: a row of panels a PSNR, a panel a metric, a line a sampler over steps; dashed: the reference."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -273,11 +276,7 @@ def plot_quality(table: pd.DataFrame) -> bytes:
             _draw(axis, table[table["psnr"] == psnr], metric)
         line[0].set_title(f"PSNR {psnr:g}", loc="left", fontsize=9)
     axes[0][0].legend(fontsize=7)
-    figure.tight_layout()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=140)
-    plt.close(figure)
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -8,13 +8,16 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from bench.cache import write_atomically
 from bench.provenance import code_provenance, command_line, commit_in_words, device_names
 from bench.speed.sizes import Size
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SCHEMA = 1
 #: Updates behind a point of the thick loss curves: single losses jump with the timesteps drawn.
@@ -139,6 +142,13 @@ def plot_losses(losses: Mapping[str, Sequence[float]]) -> bytes:
     axis.set_xlabel("update")
     axis.set_ylabel("loss")
     axis.legend()
+    return png(figure)
+
+
+def png(figure: Figure) -> bytes:
+    """A pyplot figure as PNG; the figure is closed."""
+    import matplotlib.pyplot as plt
+
     figure.tight_layout()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=140)

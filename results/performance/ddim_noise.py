@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from bench.plan import metric_context
-from bench.provenance import code_provenance
+from bench.provenance import code_provenance, commit_in_words
 from bench.scenes.base import stack
 from bench.scenes.registry import open_dataset
 from methods.base import MethodContext
@@ -144,14 +144,14 @@ def main(steps: int) -> None:
     table = [heading, ["---", *["---:"] * 4], *([name, *cells] for name, cells in rows.items())]
     shares = ", ".join(f"{100 * share:.0f} % at t = {t}" for t, share in overlooked(taught, images, maps).items())
     facts = code_provenance()
-    commit = f"{facts['commit']}{'+changes' if facts['dirty'] else ''}"
     text = [
         *("| " + " | ".join(line) + " |" for line in table),
         "",
         f"Noise of the originals: {high_pass(real):.3f}. The network of epsilon overlooks of the noise in x: {shares}.",
         "",
         f"{steps} training steps, {PICTURES} pictures of 32x64, guidance {GUIDANCE:g}, seed 1; CPU ({facts['cpu']}), "
-        f"torch {facts['packages']['torch']}, commit {commit}. `python results/performance/ddim_noise.py {steps}`",
+        f"torch {facts['packages']['torch']}, commit {commit_in_words(facts)}. "
+        f"`python results/performance/ddim_noise.py {steps}`",
     ]
     Path(__file__).with_suffix(".md").write_text("\n".join(text) + "\n")
     lines = torch.cat([torch.cat(list(pictures[:SHOWN]), dim=2) for pictures in sheet], dim=1)
