@@ -74,7 +74,8 @@ class DiffusionMethod(SemanticMethod):
             self.options["sampler"] = self.profile.sampler
         if self.options["steps"] == 0:
             self.options["steps"] = self.profile.sampling_steps
-        if self.options["variance"] == "auto":
+        chosen = self.options["variance"] != "auto"
+        if not chosen:
             self.options["variance"] = self.profile.variance
         if self.options["variance"] not in get_args(Variance):
             known = ", ".join(["auto", *get_args(Variance)])
@@ -84,6 +85,13 @@ class DiffusionMethod(SemanticMethod):
             if self.options[option] not in valid:
                 raise MethodError(f"unknown {option} '{self.options[option]}'; known: {', '.join(valid)}")
         self.sampler = SAMPLERS[self.options["sampler"]]
+        if chosen and not self.sampler.reads_variance:
+            readers = ", ".join(name for name, sampler in SAMPLERS.items() if sampler.reads_variance)
+            raise MethodError(
+                f"{self.name}: variance={self.options['variance']} would change nothing, because sampler="
+                f"{self.options['sampler']} takes no variance from the network; choose one that does ({readers}) or "
+                "leave variance out"
+            )
         try:
             self.schedule = self.sampler.respaced(linear_schedule(), self.options["steps"])
         except ValueError as error:

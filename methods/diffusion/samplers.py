@@ -165,17 +165,18 @@ def _corrected(new: Tensor, last: Tensor, before: Tensor | None, gaps: np.ndarra
 
 @dataclass(frozen=True)
 class Sampler:
-    """A sampler and the respacing that belongs to it."""
+    """A sampler, the respacing that belongs to it, and whether the network says how much noise its steps add."""
 
     sample: Callable[..., Tensor]
     respaced: Callable[[NoiseSchedule, int], NoiseSchedule]
+    reads_variance: bool = False
 
 
 #: `ancestral-dt` thresholds dynamically at the 0.95 quantile, as SCDM does (ICML 2024). `ancestral-quad` adds noise of
 #: the posterior's variance and spends its steps where little noise is left: 10 of them do what 100 of `ancestral` do.
 SAMPLERS: dict[str, Sampler] = {
-    "ancestral": Sampler(ancestral, respaced),
-    "ancestral-dt": Sampler(partial(ancestral, threshold=0.95), respaced),
+    "ancestral": Sampler(ancestral, respaced, reads_variance=True),
+    "ancestral-dt": Sampler(partial(ancestral, threshold=0.95), respaced, reads_variance=True),
     "ddim": Sampler(partial(ddim, drop_clipped=True), respaced_from_noise),
     "dpmpp": Sampler(partial(dpmpp_2m, drop_clipped=True), respaced_from_noise),
     "unipc": Sampler(partial(unipc, drop_clipped=True), respaced_from_noise),

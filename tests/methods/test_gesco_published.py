@@ -17,6 +17,7 @@ from bench.scenes.labels import CITYSCAPES, COCO_STUFF
 from bench.scenes.registry import open_dataset
 from methods.base import LabelSpace, Method, MethodContext, MethodError, Received, Scene
 from methods.diffusion.profile import embedded_profile
+from methods.diffusion.samplers import SAMPLERS
 from methods.diffusion.unet import SemanticUNet, UNetConfig
 from methods.gesco.method import Gesco
 from methods.gesco.published import PUBLISHED_LEVELS, GescoOnLabels, GescoPublished, PublishedTask, label_values
@@ -134,12 +135,20 @@ def test_variance_and_edges_follow_what_the_network_was_trained_on(tmp_path: Pat
     assert built(Gesco, tmp_path).options["variance"] == "learned"
     assert built(Gesco, tmp_path).options["edges"] == "instances"
     assert built(GescoPublished, tmp_path).options["variance"] == "fixed_small"
-    assert built(GescoPublished, tmp_path, {"variance": "learned"}).options["variance"] == "learned"
+    options = {"variance": "learned", "sampler": "ancestral"}
+    assert built(GescoPublished, tmp_path, options).options["variance"] == "learned"
     paper = MethodContext("cityscapes", CITYSCAPES, 256, 512, profile="paper")
     assert {method.auto_edges(paper) for method in (Gesco, Sdm, GescoPublished)} == {"clipped"}
     for option in ("variance", "edges"):
         with pytest.raises(MethodError, match=f"unknown {option} 'big' for gesco; known: auto"):
             built(Gesco, tmp_path, {option: "big"})
+
+
+def test_a_variance_that_would_change_nothing_is_refused(tmp_path: Path) -> None:
+    """Else it would look like a result: another spec has other random numbers, so its pictures differ all the same."""
+    for sampler in (set(SAMPLERS) | {"auto"}) - {"ancestral", "ancestral-dt"}:
+        with pytest.raises(MethodError, match=r"variance=learned would change nothing.*\(ancestral, ancestral-dt\)"):
+            built(Gesco, tmp_path, {"variance": "learned", "sampler": sampler})
 
 
 def test_the_variance_reaches_the_sampler(scene: Scene, tmp_path: Path) -> None:
