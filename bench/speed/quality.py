@@ -21,7 +21,7 @@ from bench.provenance import code_provenance, command_line, commit_in_words, dev
 from bench.results import WHOLE_SET, computed_at, tidy_rows
 from bench.runner import run_plan, write_failures
 from bench.speed.alone import seconds_alone
-from bench.speed.report import png
+from bench.speed.report import blank_figure, png
 from methods.base import MethodError
 from methods.diffusion.method import DiffusionMethod
 from methods.diffusion.samplers import SAMPLERS
@@ -261,16 +261,8 @@ def _draw(axis: Axes, table: pd.DataFrame, metric: str) -> None:
 
 def plot_quality(table: pd.DataFrame) -> bytes:
     """A PNG: a row of panels a PSNR, a panel a metric, a line a sampler over steps; dashed: the reference."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
-    sns.set_theme(context="paper", style="whitegrid", palette="colorblind")
     psnrs = list(dict.fromkeys(table["psnr"]))
-    size = (3.6 * len(PLOTTED), 3.0 * len(psnrs))
-    figure, axes = plt.subplots(len(psnrs), len(PLOTTED), figsize=size, squeeze=False)
+    figure, axes = blank_figure(len(psnrs), len(PLOTTED), (3.6 * len(PLOTTED), 3.0 * len(psnrs)))
     for line, psnr in zip(axes, psnrs, strict=True):
         for axis, metric in zip(line, PLOTTED, strict=True):
             _draw(axis, table[table["psnr"] == psnr], metric)

@@ -17,6 +17,7 @@ from bench.provenance import code_provenance, command_line, commit_in_words, dev
 from bench.speed.sizes import Size
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
 SCHEMA = 1
@@ -126,15 +127,10 @@ def as_markdown(kind: str, measured: dict[str, Any], facts: dict[str, Any]) -> s
 
 def plot_losses(losses: Mapping[str, Sequence[float]]) -> bytes:
     """A PNG: the loss of every update of each loop, thin, and its mean over the `SMOOTHED` updates before, thick."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
     import pandas as pd
-    import seaborn as sns
 
-    sns.set_theme(context="paper", style="whitegrid", palette="colorblind")
-    figure, axis = plt.subplots(figsize=(6.4, 3.2))
+    figure, axes = blank_figure(1, 1, (6.4, 3.2))
+    axis = axes[0, 0]
     for name, values in losses.items():
         series = pd.Series(values, index=range(1, len(values) + 1))
         (line,) = axis.plot(series.rolling(SMOOTHED, min_periods=1).mean(), linewidth=1.8, label=name)
@@ -143,6 +139,18 @@ def plot_losses(losses: Mapping[str, Sequence[float]]) -> bytes:
     axis.set_ylabel("loss")
     axis.legend()
     return png(figure)
+
+
+def blank_figure(rows: int, columns: int, inches: tuple[float, float]) -> tuple[Figure, np.ndarray]:
+    """A pyplot figure in the style of the plots of `bench speed`, and its axes (rows, columns)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    sns.set_theme(context="paper", style="whitegrid", palette="colorblind")
+    return plt.subplots(rows, columns, figsize=inches, squeeze=False)
 
 
 def png(figure: Figure) -> bytes:
