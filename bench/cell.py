@@ -32,6 +32,8 @@ from bench.worker import WORKER
 from methods.base import Method, Received, Scene, Transmission
 from metrics.base import Comparison, Metric
 
+#: A picture may leave [0, 1] by rounding only.
+RANGE_TOLERANCE = 1e-4
 #: Recording warnings changes the interpreter's global filters: one thread at a time.
 _WARNINGS = threading.Lock()
 
@@ -71,12 +73,32 @@ def channel_pass(scenes: SceneSet, scene: Scene, sent: Transmission, channel: Ch
 
 
 def _check_sent(sent: Transmission, scene: Scene, cell: Cell) -> None:
-    if not len(sent.symbols) == len(sent.side_info) == len(sent.bits) == len(sent.channel_uses) == len(scene):
+    if not len(sent.symbols) == len(sent.side_info) == len(sent.bits) == len(scene):
         raise BenchError(f"{cell.method.spec} did not send one entry a scene")
-    for symbols, scene_id in zip(sent.symbols, scene.ids, strict=True):
+    for symbols, header, bits, scene_id in zip(sent.symbols, sent.side_info, sent.bits, scene.ids, strict=True):
+        who = f"{cell.method.spec} sent scene {scene_id} with"
+        if not isinstance(header, bytes):
+            raise BenchError(f"{who} side information that is a {type(header).__name__}; it has to be bytes")
+        if isinstance(bits, bool) or not isinstance(bits, int) or bits < 0:
+            raise BenchError(f"{who} bits {bits!r}; they have to be an integer, 0 or more")
+        if not isinstance(symbols, Tensor) or symbols.dtype != torch.float32:
+            kind = getattr(symbols, "dtype", type(symbols).__name__)
+            raise BenchError(f"{who} symbols of type {kind}; they have to be a float32 tensor")
         peak = float(symbols.abs().max()) if symbols.numel() else 0.0
         if not peak <= 1 + PEAK_TOLERANCE:  # the form that is also true for NaN
-            raise BenchError(f"{cell.method.spec} sent scene {scene_id} with amplitude {peak:g}; the limit is 1")
+            raise BenchError(f"{who} amplitude {peak:g}; the limit is 1")
+
+
+def _cost(sent: Transmission, position: int, channel: Channel) -> dict[str, Any]:
+    """What one scene of a batch costs: bits (payload and side information), the side information's bytes among them,
+    real channel uses and their energy."""
+    symbols, header = sent.symbols[position], len(sent.side_info[position]) + channel.header_bytes
+    return {
+        "bits": sent.bits[position] + 8 * header,
+        "side_bytes": header,
+        "channel_uses": symbols.numel(),
+        "energy": channel.energy(symbols),
+    }
 
 
 def _to_bytes(pictures: Tensor, scene: Scene, cell: Cell) -> np.ndarray:
@@ -84,9 +106,14 @@ def _to_bytes(pictures: Tensor, scene: Scene, cell: Cell) -> np.ndarray:
     expected = (len(scene), 3, *cell.scenes.size)
     if tuple(pictures.shape) != expected:
         raise BenchError(f"{cell.method.spec} returned pictures of shape {tuple(pictures.shape)}, not {expected}")
-    pictures = pictures.detach().to("cpu", torch.float32)
+    if pictures.dtype != torch.float32:
+        raise BenchError(f"{cell.method.spec} returned pictures of type {pictures.dtype}, not float32 in [0, 1]")
+    pictures = pictures.detach().cpu()
     if not bool(torch.isfinite(pictures).all()):
         raise BenchError(f"{cell.method.spec} returned pictures with NaN or infinite values")
+    low, high = (float(bound) for bound in torch.aminmax(pictures))
+    if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
+        raise BenchError(f"{cell.method.spec} returned pictures with values from {low:g} to {high:g}, outside [0, 1]")
     return (pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
@@ -120,10 +147,10 @@ def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance
         for ids in batches(cell.scenes.ids, batch_size):
             sent, pictures, spent = draw_batch(cell, method, ids, WORKER.scene(cell.scenes, ids))
             seconds += spent
-            for scene_id, pixels, bits, uses in zip(ids, pictures, sent.bits, sent.channel_uses, strict=True):
+            for position, (scene_id, pixels) in enumerate(zip(ids, pictures, strict=True)):
                 name = f"{len(facts):05d}-{safe_name(scene_id)}.png"
                 draft.write(name, _png(pixels))
-                facts.append({"id": scene_id, "file": name, "bits": int(bits), "channel_uses": int(uses)})
+                facts.append({"id": scene_id, "file": name, **_cost(sent, position, cell.channel)})
         true_db = cell.channel.true_snr_db
         return draft.publish(
             cell_path(out, cell),

@@ -7,7 +7,7 @@ default, it reproduces the paper), "eq1" is the equation.
 
 Power: P = 1 is the *peak* power of the 0/1 maps and of images in [0, 1] (power "peak", the paper's). Power "average"
 scales a scene's symbols to unit *mean* power before the noise; the receiver's end of the channel scales them back
-with the same factor, which travels as an error-free header (one float32 a scene, not counted as payload).
+with the same factor, which travels as an error-free header of one float32 a scene, counted as side information.
 """
 
 from __future__ import annotations
@@ -56,8 +56,17 @@ class Channel(Protocol):
         """Kind, conventions and PSNR in one word, for example `awgn-paper-peak@10`."""
         ...
 
+    @property
+    def header_bytes(self) -> int:
+        """Bytes a scene that the channel's own ends exchange free of error."""
+        ...
+
     def transmit(self, symbols: Tensor, generator: torch.Generator) -> Tensor:
         """The symbols of one scene (any shape, float32) as they arrive; float32 on the CPU, same shape."""
+        ...
+
+    def energy(self, symbols: Tensor) -> float:
+        """Sum of squares of what goes over the air for one scene's symbols, in units of P."""
         ...
 
     def identity(self) -> dict[str, Any]:
@@ -99,6 +108,14 @@ class Awgn:
     @property
     def label(self) -> str:
         return f"awgn-{self.calibration}-{self.power}@{self.psnr:g}"
+
+    @property
+    def header_bytes(self) -> int:
+        return 4 if self.power == "average" else 0  # the scale, one float32
+
+    def energy(self, symbols: Tensor) -> float:
+        energy = float(symbols.double().square().sum())
+        return float(symbols.numel()) if self.power == "average" and energy > 0 else energy
 
     def transmit(self, symbols: Tensor, generator: torch.Generator) -> Tensor:
         import torch

@@ -26,7 +26,7 @@ class PureNoise(Method):
 
     def send(self, scene: Scene) -> Transmission:
         count = len(scene)
-        return Transmission((torch.zeros(0),) * count, ({},) * count, (0,) * count, (0,) * count)
+        return Transmission((torch.zeros(0),) * count, (b"",) * count, (0,) * count)
 
     def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
         height, width = self.context.height, self.context.width

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 import methods.registry as method_registry
 from bench.cache import Entry, open_entry, safe_name, write_atomically
@@ -22,7 +23,7 @@ from bench.scenes import registry as scene_registry
 from bench.scenes.base import SceneSource, stack
 from bench.seeding import channel_stream
 from bench.worker import one_thread
-from methods.base import LabelSpace, MethodContext, MethodError, Received, Scene
+from methods.base import LabelSpace, MethodContext, MethodError, Scene
 
 DEFAULT_PSNRS = (100.0, 10.0, 1.0)
 #: Pictures narrower than this are enlarged by a whole factor, pixels kept.
@@ -60,20 +61,12 @@ def paint_labels(labels: np.ndarray, space: LabelSpace) -> np.ndarray:
     return np.array(space.palette, dtype=np.uint8)[labels]
 
 
-def paint_received(received: Received, space: LabelSpace) -> np.ndarray | None:
-    """What reached the receiver, for the eye: the strongest of the received class maps at each pixel in its class's
-    colour, a received picture as it is; None for symbols that are neither. (H, W, 3) uint8."""
-    symbols, info = received.symbols[0], received.side_info[0]
-    if symbols.ndim != 3:
-        return None
-    kept = info.get("kept")
-    if kept is not None:
-        classes = [k for k, label in enumerate(kept) if label < space.size]  # the edge channel is no class
-        strongest = symbols[classes].argmax(dim=0).numpy()
-        return paint_labels(np.array([kept[k] for k in classes])[strongest], space)
-    if symbols.shape[0] == 3:
-        return (symbols.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    return None
+def strongest_class(symbols: Tensor, channels: Sequence[int], space: LabelSpace) -> np.ndarray:
+    """The label id of the strongest of the received class maps at each pixel: (K, H, W) -> (H, W) uint8. `channels`
+    says which channels of the full map the K are."""
+    classes = [k for k, label in enumerate(channels) if label < space.size]  # the edge channel is no class
+    labels = np.array([channels[k] for k in classes], dtype=np.uint8)
+    return labels[symbols[classes].argmax(dim=0).numpy()]
 
 
 def map_sender(run: PictureRun, source: SceneSource, config: Config) -> tuple[str, Any] | None:
@@ -95,11 +88,13 @@ def map_sender(run: PictureRun, source: SceneSource, config: Config) -> tuple[st
     return None
 
 
-def received_map(method: Any, scene: Scene, channel: Channel, seed: int) -> np.ndarray | None:
-    """What reaches the receiver of one scene that `method` sends, painted by `paint_received`."""
+def received_map(method: Any, scene: Scene, channel: Channel, seed: int) -> np.ndarray:
+    """What reaches the receiver of one scene that `method` sends, the strongest class at each pixel in its colour."""
     sent = method.send(scene)
     stream = channel_stream(method.context.dataset, scene.ids[0], channel.identity(), seed)
-    return paint_received(Received((channel.transmit(sent.symbols[0], stream),), sent.side_info), scene.label_space)
+    channels = method.sent_channels(sent.side_info[0])
+    strongest = strongest_class(channel.transmit(sent.symbols[0], stream), channels, scene.label_space)
+    return paint_labels(strongest, scene.label_space)
 
 
 def _enlarge(picture: np.ndarray, factor: int) -> Image.Image:

@@ -68,16 +68,15 @@ class Scene:
 class Transmission:
     """What a sender hands over for a batch of B scenes; every field has one entry a scene.
 
-    `symbols`: float32 tensors of any shape, what the channel corrupts, peak power <= 1 (values in [-1, 1]).
-    `side_info`: small picklable mappings, received free of error; their bits are part of `bits`.
-    `bits`: size of the digital payload under the method's codec, side information included.
-    `channel_uses`: number of real symbols sent over the analogue channel.
+    `symbols`: float32 tensors of any shape, what the channel corrupts, peak power <= 1 (values in [-1, 1]). The
+    harness counts them (channel uses) and their energy.
+    `side_info`: bytes that the receiver gets free of error. The harness counts them, 8 bits a byte.
+    `bits`: size of the digital payload under the method's codec, without the side information; integers >= 0.
     """
 
     symbols: tuple[Tensor, ...]
-    side_info: tuple[Mapping[str, Any], ...]
+    side_info: tuple[bytes, ...]
     bits: tuple[int, ...]
-    channel_uses: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Received:
     """What reaches the receiver: the corrupted symbols and the error-free side information, one entry a scene."""
 
     symbols: tuple[Tensor, ...]
-    side_info: tuple[Mapping[str, Any], ...]
+    side_info: tuple[bytes, ...]
 
     def __len__(self) -> int:
         return len(self.symbols)

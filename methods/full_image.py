@@ -52,7 +52,7 @@ class FullImage(Method):
             with Image.open(buffer) as decoded:
                 array = np.array(decoded.convert("RGB"))
             symbols.append(torch.from_numpy(array).permute(2, 0, 1).float() / 255)
-        return Transmission(tuple(symbols), ({},) * len(scene), tuple(bits), tuple(s.numel() for s in symbols))
+        return Transmission(tuple(symbols), (b"",) * len(scene), tuple(bits))
 
     def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
         return torch.stack(received.symbols).clamp(0, 1)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import methods.registry as method_registry
 from bench.cache import Entry, open_entry, safe_name
@@ -30,7 +31,8 @@ from bench.scenes import registry as scene_registry
 from bench.scenes.base import SceneArrays, stack
 from bench.seeding import channel_stream
 from bench.worker import one_thread
-from methods.base import Method, MethodContext, MethodError, Received
+from methods.base import Method, MethodContext, MethodError
+from methods.semantic.frontend import SemanticMethod
 
 #: (spec, PSNR)
 Place = tuple[str, float]
@@ -245,14 +247,16 @@ class Album:
                 found.append((not options["drop_absent"], spec))
         return min(found, key=lambda one: one[0])[1] if found else None
 
-    def received(self, spec: str, psnr: float, scene: str) -> Received:
-        """What reached that method's receiver."""
+    def received(self, spec: str, psnr: float, scene: str) -> tuple[Tensor, tuple[int, ...]]:
+        """The maps (K, H, W) that reached that method's receiver, and which channels of the full map they are."""
+        method = self.method(spec)
+        assert isinstance(method, SemanticMethod)  # callers take `map_sender`'s
         kind, calibration, power = self.part.channel.split("-")
         channel = build_channel(kind, psnr, calibration, power)
         with one_thread(), torch.inference_mode():
-            sent = self.method(spec).send(stack([self[scene]], self.space))
+            sent = method.send(stack([self[scene]], self.space))
             stream = channel_stream(self.dataset, scene, channel.identity(), self.seed)
-            return Received((channel.transmit(sent.symbols[0], stream),), sent.side_info)
+            return channel.transmit(sent.symbols[0], stream), method.sent_channels(sent.side_info[0])
 
     def about_pictures(self) -> list[str]:
         """Notes for below a figure: scenes, seed, and what differs from the results."""

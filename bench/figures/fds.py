@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +11,7 @@ from bench.figures.album import Album
 from bench.figures.grid import Panel, Row, draw_grid
 from bench.figures.request import Request, chosen_psnrs, parts
 from bench.figures.style import Drawing
-from bench.sheet import paint_labels
+from bench.sheet import paint_labels, strongest_class
 from methods.base import LabelSpace
 from methods.semantic.fds import fast_denoise
 
@@ -35,18 +32,6 @@ def draw(request: Request) -> list[Drawing]:
         psnrs = chosen_psnrs(request, part, part.psnrs)
         made += [_figure(album, sender, psnrs, scene) for scene in album.ids]
     return made
-
-
-def classes_of(info: Mapping[str, Any], space: LabelSpace) -> tuple[list[int], list[int]]:
-    """Channels of a received scene that hold classes (the edge channel is none), and the classes' label ids."""
-    channels = [k for k, label in enumerate(info["kept"]) if label < space.size]
-    return channels, [int(info["kept"][k]) for k in channels]
-
-
-def strongest(symbols: Tensor, info: Mapping[str, Any], space: LabelSpace) -> np.ndarray:
-    """The label id of the strongest class map at each pixel: (K, H, W) -> (H, W) uint8."""
-    channels, labels = classes_of(info, space)
-    return np.array(labels, dtype=np.uint8)[symbols[channels].argmax(dim=0).numpy()]
 
 
 def grey(values: Tensor) -> np.ndarray:
@@ -74,11 +59,10 @@ def _figure(album: Album, sender: str, psnrs: list[float], scene: str) -> Drawin
     }
     columns = list(stages.values())
     for psnr in psnrs:
-        received = album.received(sender, psnr, scene)
-        symbols, info = received.symbols[0], received.side_info[0]
-        place = list(info["kept"]).index(label)
+        symbols, channels = album.received(sender, psnr, scene)
+        place = channels.index(label)
         for step, maps in enumerate((symbols, fast_denoise(symbols, pool))):
-            classes = strongest(maps, info, space)
+            classes = strongest_class(maps, channels, space)
             right = 100 * float((classes == labels).mean())
             columns[step].append(Panel(paint_labels(classes, space), (f"{right:.1f} % right",)))
             columns[step + 2].append(Panel(grey(maps[place])))

@@ -6,7 +6,7 @@ from bench.figures.album import Album, main_methods
 from bench.figures.grid import Panel, Row, draw_grid
 from bench.figures.request import Request, chosen_psnrs, parts
 from bench.figures.style import Drawing
-from bench.sheet import paint_labels, paint_received
+from bench.sheet import paint_labels, strongest_class
 
 SCENES = 1
 
@@ -33,7 +33,10 @@ def _figure(album: Album, specs: list[str], psnrs: list[float], scene: str) -> D
     if sender is None:
         notes.append("No method of these results that sends maps can be built here: received maps are left out.")
     else:
-        painted = [paint_received(album.received(sender, psnr, scene), album.space) for psnr in psnrs]
+        painted = [
+            paint_labels(strongest_class(*album.received(sender, psnr, scene), album.space), album.space)
+            for psnr in psnrs
+        ]
         rows.append(("received map", [Panel(image) if image is not None else None for image in painted]))
         notes.append(f"Received map: as sent by {sender}; the strongest class at each pixel in its colour.")
     rows += [(spec, [Panel(album.picture(spec, psnr, scene)) for psnr in psnrs]) for spec in specs]

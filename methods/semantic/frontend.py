@@ -16,14 +16,23 @@ from torch import Tensor
 from methods.base import Method, MethodContext, MethodError, Received, Scene, Transmission
 from methods.semantic.codec import CODECS
 from methods.semantic.fds import POOLS, fast_denoise
-from methods.semantic.maps import Edges, keep_channels, one_hot, present_labels, restore_channels, scene_maps
+from methods.semantic.maps import (
+    Edges,
+    keep_channels,
+    one_hot,
+    pack_labels,
+    present_labels,
+    restore_channels,
+    scene_maps,
+    unpack_labels,
+)
 
 
 class SemanticMethod(Method):
     """A method that transmits semantic maps. Subclasses implement `generate`.
 
     Options: `fds` puts GESCO's FDS block behind the channel, `pool` (of `fds.POOLS`) says what is in it; `drop_absent`
-    sends only the classes that occur (the list of kept classes is side information, counted at one bit a class);
+    sends only the classes that occur (the list of kept classes is side information, a bit mask in whole bytes);
     `codec` names an entry of `CODECS`; `edges` is where the edge channel comes from, "instances" or "clipped" (see
     `maps.Edges`), "auto" being what the method's networks were trained on.
     The spec modifiers `+fds` and `-fds`/`-nofds` set `fds` (and `+fds` also `drop_absent`: GESCO's whole sender).
@@ -65,17 +74,25 @@ class SemanticMethod(Method):
         """One-hot maps and edges of the scenes, absent classes dropped, through the codec (paper, section 3.2)."""
         num_labels = self.context.label_space.size
         maps = scene_maps(scene, self.options["edges"]) if self.uses_edges else one_hot(scene.labels, num_labels)
-        symbols, side_info, bits, uses = [], [], [], []
+        symbols, side_info, bits = [], [], []
         for one, labels in zip(maps, scene.labels, strict=True):
-            classes = present_labels(labels, num_labels) if self.options["drop_absent"] else tuple(range(num_labels))
-            kept = (*classes, num_labels) if self.uses_edges else classes
-            encoded = CODECS[self.options["codec"]](keep_channels(one, kept).numpy(), len(classes))
-            sent = torch.from_numpy(encoded.decoded)
-            symbols.append(sent)
-            side_info.append({"kept": kept})
-            bits.append(encoded.bits + (num_labels if self.options["drop_absent"] else 0))
-            uses.append(sent.numel())
-        return Transmission(tuple(symbols), tuple(side_info), tuple(bits), tuple(uses))
+            header = b""
+            if self.options["drop_absent"]:
+                header = pack_labels(present_labels(labels, num_labels), num_labels)
+            kept = self.sent_channels(header)
+            classes = len(kept) - int(self.uses_edges)
+            encoded = CODECS[self.options["codec"]](keep_channels(one, kept).numpy(), classes)
+            symbols.append(torch.from_numpy(encoded.decoded))
+            side_info.append(header)
+            bits.append(encoded.bits)
+        return Transmission(tuple(symbols), tuple(side_info), tuple(bits))
+
+    def sent_channels(self, header: bytes) -> tuple[int, ...]:
+        """The channels of the full map that a scene's symbols are, ascending, the edge channel last, from the scene's
+        side information: every channel where that is empty."""
+        num_labels = self.context.label_space.size
+        classes = unpack_labels(header, num_labels) if header else tuple(range(num_labels))
+        return (*classes, num_labels) if self.uses_edges else classes
 
     def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
         """Denoise the maps where FDS is on, restore the dropped classes, and generate."""
@@ -84,9 +101,9 @@ class SemanticMethod(Method):
     def received_maps(self, received: Received) -> Tensor:
         """The maps that condition the generator: (B, C + E, H, W) float32 on the CPU, unbounded where noisy."""
         full = []
-        for symbols, info in zip(received.symbols, received.side_info, strict=True):
+        for symbols, header in zip(received.symbols, received.side_info, strict=True):
             maps = fast_denoise(symbols, self.options["pool"]) if self.options["fds"] else symbols
-            full.append(restore_channels(maps, info["kept"], self.num_channels))
+            full.append(restore_channels(maps, self.sent_channels(header), self.num_channels))
         return torch.stack(full)
 
     def identity(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,6 +66,23 @@ def present_labels(labels: Tensor, num_labels: int) -> tuple[int, ...]:
     """Label ids that occur in one map (H, W), ascending: what GESCO's sender keeps (paper, section 3.2)."""
     counts = torch.bincount(labels.flatten(), minlength=num_labels)
     return tuple(int(i) for i in counts.nonzero().flatten())
+
+
+def pack_labels(labels: Sequence[int], num_labels: int) -> bytes:
+    """A list of label ids as a bit mask, one bit an id, the first id in the highest bit: ceil(num_labels / 8) bytes."""
+    mask = np.zeros(num_labels, dtype=bool)
+    mask[list(labels)] = True
+    return np.packbits(mask).tobytes()
+
+
+def unpack_labels(packed: bytes, num_labels: int) -> tuple[int, ...]:
+    """The ascending label ids of a mask made by `pack_labels`; ValueError for a mask of another length."""
+    if len(packed) != -(-num_labels // 8):
+        raise ValueError(
+            f"a list of kept classes is {-(-num_labels // 8)} bytes for {num_labels} labels, not {len(packed)}"
+        )
+    mask = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=num_labels)
+    return tuple(int(label) for label in mask.nonzero()[0])
 
 
 def keep_channels(maps: Tensor, kept: Sequence[int]) -> Tensor:

@@ -22,7 +22,7 @@ class _Pixels(Method):
 
     def send(self, scene: Scene) -> Transmission:
         sizes = tuple(image.numel() for image in scene.image)
-        return Transmission(tuple(scene.image), ({},) * len(scene), tuple(8 * s for s in sizes), sizes)
+        return Transmission(tuple(scene.image), (b"",) * len(scene), tuple(8 * s for s in sizes))
 
     def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
         return torch.stack(received.symbols).clamp(0, 1)
@@ -87,7 +87,7 @@ class FakeFaulty(_Pixels):
         sent = super().send(scene)
         if self.options["fault"] != "loud":
             return sent
-        return Transmission(tuple(s + 1 for s in sent.symbols), sent.side_info, sent.bits, sent.channel_uses)
+        return Transmission(tuple(s + 1 for s in sent.symbols), sent.side_info, sent.bits)
 
     def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
         pictures = super().receive(received, rngs)

@@ -318,12 +318,6 @@ def test_fds_without_a_method_that_has_the_block_names_the_command(ran: Path) ->
         draw_figure("fds", request(methods=("fake_pixels",)))
 
 
-def test_the_strongest_class_leaves_the_edge_channel_out() -> None:
-    maps = torch.tensor([[[0.9, 0.2]], [[0.1, 0.3]], [[5.0, 5.0]]])
-    info = {"kept": (7, 23, CITYSCAPES.size)}
-    assert fds.strongest(maps, info, CITYSCAPES).tolist() == [[7, 23]]
-
-
 def test_the_class_shown_is_a_thing_where_there_is_one() -> None:
     road, car, sky = 7, 26, 23
     assert fds.shown_class(np.array([[road, road, road, car]]), CITYSCAPES) == car

@@ -8,10 +8,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import bench_fakes
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import Answer, manifests, pictures
@@ -84,7 +86,7 @@ def test_a_receiver_gets_symbols_side_information_and_generators_only(
 
     def spy(self: bench_fakes.FakePixels, received: Received, rngs: list[torch.Generator]) -> torch.Tensor:
         seen.extend([received, *rngs])
-        return torch.stack(received.symbols)
+        return torch.stack(received.symbols).clamp(0, 1)
 
     monkeypatch.setattr(bench_fakes.FakePixels, "receive", spy)
     assert cli("run", "--psnr", "10", "--out", "o").code == 0
@@ -92,6 +94,59 @@ def test_a_receiver_gets_symbols_side_information_and_generators_only(
     assert set(vars(seen[0])) == {"symbols", "side_info"}
     assert all(type(rng) is torch.Generator for rng in seen[1:])
     assert len(seen) == 1 + 3
+
+
+BROKEN_PICTURES = {
+    "float64": (lambda p: p.double(), "pictures of type torch.float64, not float32"),
+    "complex": (lambda p: p.to(torch.complex64), "pictures of type torch.complex64, not float32"),
+    "bytes": (lambda p: (p * 255).byte(), "pictures of type torch.uint8, not float32"),
+    "0..255": (lambda p: p * 255, "outside [0, 1]"),
+    "-1..1": (lambda p: p * 2 - 1, "outside [0, 1]"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN_PICTURES)
+def test_pictures_are_float32_in_zero_to_one(cli: Cli, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    spoil, message = BROKEN_PICTURES[fault]
+    monkeypatch.setattr(
+        bench_fakes.FakePixels, "receive", lambda self, received, rngs: spoil(torch.stack(received.symbols).clamp(0, 1))
+    )
+    answer = cli("run", "--psnr", "10", "--out", "o")
+    assert answer.code == 1
+    assert message in answer.err
+
+
+BROKEN_COSTS = {
+    "a picture beside the symbols": ({"side_info": ({"picture": 1},) * 3}, "side information that is a dict"),
+    "negative bits": ({"bits": (-7,) * 3}, "bits -7; they have to be an integer, 0 or more"),
+    "bits that are no number": ({"bits": (True,) * 3}, "bits True"),
+    "half a bit": ({"bits": (0.5,) * 3}, "bits 0.5"),
+    "symbols in float64": ({"symbols": (torch.zeros(3, 4, 4).double(),) * 3}, "symbols of type torch.float64"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN_COSTS)
+def test_costs_that_make_no_sense_are_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    changes, message = BROKEN_COSTS[fault]
+    send = bench_fakes.FakePixels.send
+    monkeypatch.setattr(bench_fakes.FakePixels, "send", lambda self, scene: replace(send(self, scene), **changes))
+    answer = cli("run", "--psnr", "10", "--out", "o")
+    assert answer.code == 1
+    assert message in answer.err
+
+
+def test_side_information_is_counted_by_the_harness(cli: Cli, fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = bench_fakes.FakePixels.send
+    costs = {}
+    for extra in (0, 100):
+        side = (b"x" * extra,) * 3
+        monkeypatch.setattr(
+            bench_fakes.FakePixels, "send", lambda self, scene, side=side: replace(send(self, scene), side_info=side)
+        )
+        assert cli("run", "--psnr", "10", "--out", f"o{extra}").code == 0
+        rows = pd.read_parquet(fakes / f"o{extra}" / "results.parquet")
+        costs[extra] = rows[(rows["metric"] == "bits") & (rows["scene"] == "all")]["value"].item()
+    assert costs[100] == costs[0] + 800
 
 
 def test_another_batch_size_moves_no_pixel_by_more_than_one(cli: Cli, fakes: Path) -> None:

@@ -12,23 +12,14 @@ from PIL import Image
 
 from bench.scenes.labels import CITYSCAPES
 from bench.scenes.registry import open_dataset
-from bench.sheet import GAP, HEADER, MARGIN, paint_labels, paint_received
-from methods.base import Received
+from bench.sheet import GAP, HEADER, MARGIN, paint_labels, strongest_class
 
 Cli = Callable[..., Answer]
 
 
-def test_received_maps_are_painted_with_the_strongest_class_and_without_edges() -> None:
-    kept = (7, 23, CITYSCAPES.size)  # road, sky, edges
+def test_the_strongest_class_leaves_the_edge_channel_out() -> None:
     maps = torch.tensor([[[0.9, 0.2]], [[0.1, 0.3]], [[5.0, 5.0]]])
-    painted = paint_received(Received((maps,), ({"kept": kept},)), CITYSCAPES)
-    assert painted.tolist() == [[list(CITYSCAPES.palette[7]), list(CITYSCAPES.palette[23])]]
-
-
-def test_a_received_picture_is_shown_clipped_and_other_symbols_not_at_all() -> None:
-    symbols = torch.tensor([-1.0, 0.5, 2.0]).reshape(3, 1, 1)
-    assert paint_received(Received((symbols,), ({},)), CITYSCAPES).tolist() == [[[0, 128, 255]]]
-    assert paint_received(Received((torch.zeros(7),), ({},)), CITYSCAPES) is None
+    assert strongest_class(maps, (7, 23, CITYSCAPES.size), CITYSCAPES).tolist() == [[7, 23]]  # road, sky, edges
 
 
 def test_the_sheet_shows_truth_maps_and_pictures(cli: Cli, fakes: Path) -> None:

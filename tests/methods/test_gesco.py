@@ -53,12 +53,11 @@ def generators(count: int) -> list[torch.Generator]:
 def test_sender_keeps_present_classes_and_counts_their_list(context: MethodContext, scene: Scene) -> None:
     method = Gesco(context, {"steps": 2})
     sent = method.send(scene)
-    for symbols, info, bits, uses, labels in zip(
-        sent.symbols, sent.side_info, sent.bits, sent.channel_uses, scene.labels, strict=True
-    ):
-        assert list(info["kept"]) == [*sorted(set(labels.flatten().tolist())), 35]
-        assert symbols.shape == (len(info["kept"]), 64, 128)
-        assert uses == symbols.numel()
+    for symbols, header, bits, labels in zip(sent.symbols, sent.side_info, sent.bits, scene.labels, strict=True):
+        kept = method.sent_channels(header)
+        assert list(kept) == [*sorted(set(labels.flatten().tolist())), 35]
+        assert len(header) == 5  # one bit a label, in whole bytes
+        assert symbols.shape == (len(kept), 64, 128)
         assert symbols.max() == 1.0  # peak power P = 1
         assert bits > 35
 

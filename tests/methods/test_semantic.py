@@ -16,7 +16,15 @@ from methods.base import LabelSpace, MethodContext, MethodError, Received
 from methods.semantic.codec import CODECS
 from methods.semantic.fds import POOLS, fast_denoise
 from methods.semantic.frontend import SemanticMethod
-from methods.semantic.maps import instance_edges, keep_channels, one_hot, present_labels, restore_channels
+from methods.semantic.maps import (
+    instance_edges,
+    keep_channels,
+    one_hot,
+    pack_labels,
+    present_labels,
+    restore_channels,
+    unpack_labels,
+)
 
 LABELS = hnp.arrays(np.int64, (12, 16), elements=st.integers(0, 6))
 
@@ -109,6 +117,17 @@ def test_pooling_is_the_papers_or_a_part_of_it() -> None:
         fast_denoise(maps, "mean")
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1)))))
+def test_a_list_of_kept_classes_is_a_bit_mask_in_whole_bytes(case: tuple[int, set[int]]) -> None:
+    size, labels = case
+    packed = pack_labels(sorted(labels), size)
+    assert len(packed) == -(-size // 8)
+    assert unpack_labels(packed, size) == tuple(sorted(labels))
+    with pytest.raises(ValueError, match="a list of kept classes is"):
+        unpack_labels(packed + b"\0", size)
+
+
 class Shown(SemanticMethod):
     """Shows the first three of the maps that reach the generator."""
 
@@ -138,7 +157,7 @@ def test_the_pooling_is_in_the_identity_only_where_it_changes_something() -> Non
 
 def test_the_receiver_pools_as_asked() -> None:
     symbols = torch.rand((8, 6, 7), generator=torch.Generator().manual_seed(1))
-    received = Received((symbols,), ({"kept": tuple(range(8))},))
+    received = Received((symbols,), (b"",))
     for pool in POOLS:
         assert torch.equal(shown(fds=True, pool=pool).received_maps(received)[0], fast_denoise(symbols, pool))
     assert torch.equal(shown(pool="max").received_maps(received)[0], symbols)
