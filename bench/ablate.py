@@ -143,7 +143,8 @@ def run_ablation(
     """Compute what the cache lacks and write results into `ablation_folder`; the rows and the run's report."""
     import time
 
-    from bench.results import provenance, tidy_rows, write_results
+    from bench.results import provenance, write_results
+    from bench.rows import tidy_rows
     from bench.runner import run_plan, worker_count, write_failures
 
     run, start = config.run, time.perf_counter()

@@ -266,6 +266,7 @@ def make_plan(config: Config, root: Path | None = None, dispensable: Collection[
     read.
     """
     channels = _channels(config)
+    seeds = tuple(dict.fromkeys(config.run.seeds))  # a seed named twice is one cell, not one that counts twice
     devices = resolve_devices(config.run.device)
     datasets = _expand(config.run.datasets, sorted(scene_registry.DATASETS))
     for name in datasets:
@@ -298,7 +299,7 @@ def make_plan(config: Config, root: Path | None = None, dispensable: Collection[
                     raise UsageError(f"{spec.text} on {scenes.dataset}: {error}") from None
                 left_out.append(f"{spec.text} does not run on {scenes.dataset}: {error}")
                 continue
-            cells += [Cell(scenes, method, c, seed, devices.kind) for c in channels for seed in config.run.seeds]
+            cells += [Cell(scenes, method, c, seed, devices.kind) for c in channels for seed in seeds]
     if not cells:
         raise UsageError("nothing can run: " + "; ".join(left_out))
     scene_sets = {cell.scenes.dataset: cell.scenes for cell in cells}

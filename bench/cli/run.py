@@ -119,7 +119,8 @@ def _run(plan: Plan, settings: Config) -> None:
 
     from bench.lastrun import remember
     from bench.progress import RunProgress
-    from bench.results import provenance, tidy_rows, write_results
+    from bench.results import provenance, write_results
+    from bench.rows import tidy_rows
     from bench.runner import run_plan, worker_count, write_failures
 
     console = Console(stderr=True)

@@ -26,7 +26,7 @@ from bench.errors import BenchError, UsageError, nearest
 from bench.figures.request import Part, Request
 from bench.names import PURE_NOISE
 from bench.plan import EMBEDDED_DATASETS, Cell, Plan, make_plan
-from bench.results import WHOLE_SET
+from bench.rows import WHOLE_SET
 from bench.scenes import registry as scene_registry
 from bench.scenes.base import SceneArrays, stack
 from bench.seeding import channel_stream

@@ -17,7 +17,8 @@ from bench.errors import UsageError
 from bench.leaderboard.ranking import Score, ranks, score
 from bench.leaderboard.submission import Submission
 from bench.names import COSTS, PURE_NOISE
-from bench.results import NO_CHANNEL, WHOLE_SET, read_results
+from bench.results import read_results
+from bench.rows import NO_CHANNEL, WHOLE_SET
 from bench.tables.measured import OF_ORIGINALS, SCENE_SET, Measured, measured, of_methods
 from bench.tables.model import decimals_for
 from bench.tables.ranks import explained

@@ -18,7 +18,7 @@ from bench.leaderboard.board import Run, read_runs
 from bench.leaderboard.bounds import bounds_of
 from bench.leaderboard.methods import about_result
 from bench.leaderboard.submission import check_data
-from bench.results import DRAWS, WHOLE_SET
+from bench.rows import DRAWS, WHOLE_SET
 from bench.tables.measured import OF_ORIGINALS, of_methods
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from bench.channel import CHANNELS, build_channel
 from bench.errors import BenchError, UsageError, nearest
 from bench.leaderboard.bounds import bounds_of
 from bench.names import PURE_NOISE
-from bench.results import COLUMNS, DRAWS, WHOLE_SET
+from bench.rows import COLUMNS, DRAWS, WHOLE_SET
 
 if TYPE_CHECKING:
     import pandas as pd

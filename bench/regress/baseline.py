@@ -1,7 +1,7 @@
 """Reading a baseline: somebody's results, so nothing in them is believed before it is checked.
 
 Only Parquet and JSON are read. What later stands in terminals, Markdown and XML is printable text of limited length;
-numbers are numbers; no row is there twice.
+numbers are numbers; no row is there twice (bench/results.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, UsageError
 from bench.names import PURE_NOISE
-from bench.results import COLUMNS, RESULTS, WHOLE_SET, read_results
+from bench.results import RESULTS, read_results
+from bench.rows import COLUMNS, WHOLE_SET
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,7 @@ MOST_ROWS = 5_000_000
 LONGEST_TEXT = 300
 TEXTS = ("dataset", "split", "size", "scale", "method", "channel", "scene", "metric", "protocol")
 NUMBERS = ("psnr", "sigma", "true_snr_db", "seed", "value", "std", "scenes")
-ROW = ["dataset", "channel", "method", "psnr", "seed", "scene", "metric"]
+CELL = ["channel", "method", "psnr", "seed"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Baseline:
     def ids(self, dataset: str) -> tuple[str, ...]:
         """The data set's scenes in order; UsageError without per-scene rows, or where cells differ in them."""
         rows = self.frame[(self.frame["dataset"] == dataset) & (self.frame["scene"] != WHOLE_SET)]
-        sets = {tuple(dict.fromkeys(scenes)) for _, scenes in rows.groupby(ROW[1:5])["scene"]}
+        sets = {tuple(dict.fromkeys(scenes)) for _, scenes in rows.groupby(CELL)["scene"]}
         if len(sets) != 1:
             what = "has no values of single scenes" if not sets else "holds cells over different scenes"
             raise UsageError(
@@ -112,16 +113,9 @@ def _check_columns(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _check_cells(frame: pd.DataFrame, path: Path) -> None:
-    """Every row belongs to one cell, seed, scene and metric, and to no other row's."""
+    """Every row belongs to one cell, seed and number of scenes."""
     import numpy as np
 
     for column in ("psnr", "seed", "scenes"):
         if not np.isfinite(frame[column].astype(float)).all():
             raise UsageError(f"{path}, column {column}: not all are finite")
-    twice = frame[frame.duplicated(ROW)]
-    if len(twice):
-        row = twice.iloc[0]
-        raise UsageError(
-            f"{path} has {len(twice)} row(s) twice, for example {row['metric']} of {row['method']} at PSNR "
-            f"{row['psnr']:g}, seed {row['seed']}, scene {row['scene']}"
-        )

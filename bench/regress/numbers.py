@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.bootstrap import DRAWS as DRAW_COUNT
 from bench.regress.model import CellName
-from bench.results import DRAWS, WHOLE_SET
+from bench.rows import DRAWS, WHOLE_SET
 
 if TYPE_CHECKING:
     import pandas as pd

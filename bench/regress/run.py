@@ -17,7 +17,8 @@ from bench.regress.model import CellName, Report
 from bench.regress.rerun import Asked, Rerun, cell_name, plan_rerun
 from bench.regress.text import plain
 from bench.regress.thresholds import thresholds
-from bench.results import provenance, tidy_rows, write_results
+from bench.results import provenance, write_results
+from bench.rows import tidy_rows
 from bench.runner import RunReport, run_plan, worker_count, write_failures
 
 if TYPE_CHECKING:

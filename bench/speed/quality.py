@@ -18,7 +18,8 @@ from bench.errors import BenchError, UsageError, nearest
 from bench.plan import make_plan
 from bench.progress import RunProgress
 from bench.provenance import code_provenance, command_line, commit_in_words, device_names
-from bench.results import WHOLE_SET, computed_at, tidy_rows
+from bench.results import computed_at
+from bench.rows import WHOLE_SET, tidy_rows
 from bench.runner import run_plan, write_failures
 from bench.speed.alone import seconds_alone
 from bench.speed.report import blank_figure, png

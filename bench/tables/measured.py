@@ -13,7 +13,7 @@ import numpy as np
 from bench.bootstrap import DRAWS as DRAW_COUNT
 from bench.bootstrap import FEWEST_SCENES, draws_of_mean
 from bench.names import PURE_NOISE
-from bench.results import DRAWS, WHOLE_SET
+from bench.rows import DRAWS, WHOLE_SET
 from bench.tables.model import Entry
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from PIL import Image
 
 from bench.bootstrap import draws_of_mean
 from bench.names import PURE_NOISE
-from bench.results import COLUMNS, DRAWS, write_results
+from bench.results import write_results
+from bench.rows import COLUMNS, DRAWS
 
 PSNRS = (100.0, 10.0, 1.0)
 SIGMAS = {100.0: 0.0, 10.0: 0.36, 1.0: 0.9}

@@ -12,7 +12,7 @@ from table_frames import BASE
 from bench.regress.compare import Sides, compare
 from bench.regress.model import CellName, Comparison
 from bench.regress.thresholds import Thresholds
-from bench.results import COLUMNS, DRAWS
+from bench.rows import COLUMNS, DRAWS
 
 CHANNEL = "awgn-paper-peak"
 ANY_FLOOR = {"X": (0.0, False), "mIoU": (0.0, False)}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.names import PURE_NOISE
-from bench.results import COLUMNS, DRAWS
+from bench.rows import COLUMNS, DRAWS
 
 BASE = {
     "dataset": "streets", "split": "test", "size": "64x128", "scale": "embedded", "channel": "awgn-paper-peak",

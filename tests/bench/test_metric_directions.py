@@ -9,7 +9,8 @@ from conftest import Answer
 
 from bench.config import load_config
 from bench.plan import make_plan
-from bench.results import WHOLE_SET, read_results, tidy_rows
+from bench.results import read_results
+from bench.rows import WHOLE_SET, tidy_rows
 from bench.runner import survey
 from bench.tables import metric_tables
 

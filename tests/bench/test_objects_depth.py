@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import Answer
 
-from bench.results import WHOLE_SET, read_results
+from bench.results import read_results
+from bench.rows import WHOLE_SET
 
 Cli = Callable[..., Answer]
 TOML = """

@@ -18,7 +18,8 @@ from conftest import Answer
 from table_frames import frame
 
 from bench.errors import BenchError, UsageError
-from bench.results import COLUMNS, DRAWS, read_results, write_results
+from bench.results import read_results, write_results
+from bench.rows import COLUMNS, DRAWS
 from bench.tables import Table, metric_tables
 from bench.tables import render as render_tables
 from bench.tables.latex import escaped
