@@ -42,8 +42,9 @@ def with_variance(denoise: Denoise, variance: Variance) -> Denoise:
 def guided_denoiser(network: SemanticUNet, maps: Tensor, scale: float, bind: Bind | None = None) -> Denoise:
     """A function (x, timesteps) -> (B, 6, H, W) float32 for conditioning maps (B, C, H, W).
 
-    out = out(0) + s (out(y) - out(0)) on the three prediction channels, the variance from the conditional branch: the
-    published code's reading, to which the checkpoints' s = 2 belongs (the paper's Eq. 13 writes s - 1 for this s).
+    out = out(0) + s (out(y) - out(0)) on the three prediction channels, the variance from the conditional branch. This
+    s is the published code's, to which the authors' values belong. The paper's Eq. 13, out(y) + s (out(y) - out(0)),
+    counts from the conditional branch: s = 2 here is s = 1 there.
     The null label is the all-zero map, edge channel included. s <= 1 means one conditional pass, as published.
 
     SPADE's gamma and beta are prepared here, once for all steps. Both passes are one: the encoder, which does not see

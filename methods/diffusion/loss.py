@@ -1,4 +1,9 @@
-"""The hybrid training loss: paper Eq. 8 to 10, L = L_d + lambda L_KL."""
+"""The hybrid training loss: paper Eq. 8 to 10, L = L_d + lambda L_KL, two of them not as they are printed.
+
+L_d is the mean of the squared error, where Eq. 8 prints the norm itself; L_KL is KL(q || p), of the predicted step p
+from the posterior q, where Eq. 9 prints KL(p || q). Both are as in Nichol & Dhariwal 2021, whom the paper cites and
+from whose code its authors' derives.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +32,7 @@ X0_LOSS_FLOOR = 0.05
 
 @dataclass(frozen=True)
 class HybridLoss:
-    """Per-sample losses (B,): `denoising` is L_d as a mean square, `variational` the term of the drawn step in bits,
+    """Per-sample losses (B,): `denoising` is L_d as a mean square, `variational` KL(q || p) of the drawn step in bits,
     `total` their sum with weights 1 and lambda * T."""
 
     denoising: Tensor

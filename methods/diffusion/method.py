@@ -46,16 +46,21 @@ class DiffusionMethod(SemanticMethod):
     """A semantic diffusion model behind the semantic front end.
 
     Options beside those of the front end: `sampler` (an entry of `SAMPLERS`), `steps` (of T = 1000, by respacing)
-    and `guidance` (s of the published code; 1 switches it off). "auto" and 0 take the profile's sampler and steps: 10
-    of `ancestral-quad` embedded, 25 of `ddim` at paper size, chosen in results/performance/README.md; the papers' own
-    are `sampler=ancestral:steps=1000`. `variance`, of `ancestral` and `ancestral-dt`, is "learned", "fixed_small" or
-    "fixed_large"; "auto" is "learned" but for networks known to have learned none. The authors' checkpoint may be one:
-    their published code trains no variance, though it samples with it.
+    and `guidance`, s in out(0) + s (out(y) - out(0)), as in the published code: s = 2 is the paper's Eq. 13 with s = 1,
+    and 1 switches it off. Without it the method's own value for the data set holds.
+
+    "auto" and 0 take the profile's sampler and steps: 10 of `ancestral-quad` embedded, 25 of `ddim` at paper size,
+    chosen in results/performance/README.md; the papers' own are `sampler=ancestral:steps=1000`.
+    `variance`, of `ancestral` and `ancestral-dt`, is "learned", "fixed_small" or "fixed_large"; "auto" is "learned" but
+    for networks known to have learned none. The authors' checkpoint may be one: their published code trains no
+    variance, though it samples with it.
 
     `precision` is an entry of `PRECISIONS` or "auto", `compile` one of `COMPILE`: on CUDA a network
     with many steps to do is compiled. Neither changes what is computed, only its rounding.
     """
 
+    #: Data set -> `guidance`, where it is not that of `default_options`.
+    guidance_on: ClassVar[Mapping[str, float]] = {}
     #: 2: the deterministic samplers start from pure noise and drop what clipping takes from x_0
     code_version: ClassVar[int] = 2
     default_options: ClassVar[Mapping[str, Any]] = {
@@ -69,6 +74,8 @@ class DiffusionMethod(SemanticMethod):
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(context, options)
+        if "guidance" not in (options or {}):
+            self.options["guidance"] = self.guidance_on.get(context.dataset, self.options["guidance"])
         self.profile = self.profile_for(context)
         if self.options["sampler"] == "auto":
             self.options["sampler"] = self.profile.sampler

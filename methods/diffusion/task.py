@@ -57,7 +57,8 @@ class NetworkPass(nn.Module):
 
 
 class DiffusionTask(TrainingTask):
-    """L = L_d + lambda L_KL (paper Eq. 8 to 10), a share of the maps replaced by the null label for guidance.
+    """L = L_d + lambda L_KL (paper Eq. 8 to 10, but see methods/diffusion/loss.py on Eqs. 8 and 9), a share of the maps
+    replaced by the null label for guidance.
 
     Subclasses give the maps: `training_maps` for a step and `sample_maps` for the sample sheet. Everything is drawn on
     the device: at paper size a step's noise takes the CPU longer than the network takes a GPU. So a training on CUDA
@@ -219,7 +220,7 @@ class DiffusionTask(TrainingTask):
 
     @torch.inference_mode()
     def sample(self, scene: Scene, generator: torch.Generator) -> Tensor:
-        """25 respaced ancestral steps of the averaged network, guidance 2."""
+        """25 respaced ancestral steps of the averaged network, guidance 2 (the paper's Eq. 13 with s = 1)."""
         device = self.context.device
         maps = self.sample_maps(scene, generator).to(device)
 

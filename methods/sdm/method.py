@@ -18,7 +18,8 @@ class Sdm(DiffusionMethod):
     """Semantic image synthesis via diffusion models (Wang et al., arXiv 2207.00050).
 
     GESCO's network without what GESCO adds: trained on clean maps, all channels sent, noise on each, no FDS block.
-    Guidance s = 1.5 is that of the published code.
+    Guidance s = 1.5 is what its authors sample with on every data set, s as in their code: 0.5 in the way the GESCO
+    paper's Eq. 13 counts.
     """
 
     name: ClassVar[str] = "sdm"

@@ -9,7 +9,7 @@ import pytest
 from conftest import Answer, manifests
 
 import bench.ablate
-from bench.ablate import ABLATIONS, Ablation
+from bench.ablate import ABLATIONS, EQUAL_GUIDANCE, Ablation
 from bench.tables.build import Arm
 from methods.registry import parse_spec
 
@@ -41,6 +41,36 @@ def test_arms_are_specs_as_results_name_them(name: str) -> None:
     for arm in ABLATIONS[name].arms:
         assert parse_spec(arm.method).text == arm.method
         assert len(arm.labels) == len(ABLATIONS[name].headings)
+
+
+def test_table_5_says_what_else_its_arms_differ_in_and_has_arms_of_equal_guidance() -> None:
+    from bench.scenes.registry import open_dataset
+    from methods.base import MethodContext
+    from methods.diffusion.method import DiffusionMethod
+    from methods.gesco.method import Gesco
+    from methods.registry import load_method
+    from methods.sdm.method import Sdm
+
+    fds = ABLATIONS["fds"]
+    assert Sdm.default_options["guidance"] == EQUAL_GUIDANCE
+    assert not Sdm.guidance_on  # else the arms would be unequal on some data set
+    for arm in fds.arms:
+        spec = parse_spec(arm.method)
+        method = load_method(spec.name)
+        assert issubclass(method, DiffusionMethod)
+        guidance = spec.options.get("guidance", method.default_options["guidance"])
+        assert (arm.labels[3] == "SDM's") == (guidance == EQUAL_GUIDANCE)
+    trained = {(arm.labels[:3], arm.labels[3]) for arm in fds.arms}
+    for noisy in ("✗", "✓"):
+        for block in ("✗", "✓"):
+            assert ((block, noisy, "present"), "SDM's") in trained  # the paper's four arms, in FDS and training alone
+    context = MethodContext("streets", open_dataset("streets").label_space, 64, 128)
+    sdm, gesco = Sdm.profile_for(context), Gesco.profile_for(context)
+    assert f"{sdm.drop_rate:g} over the last {100 * (1 - sdm.drop_from):.0f} % of the steps for SDM" in fds.remark
+    assert f"{gesco.drop_rate:g} throughout for GESCO" in fds.remark
+    assert gesco.drop_from == 0
+    assert f"SDM's {EQUAL_GUIDANCE}, GESCO's {Gesco.default_options['guidance']:g} " in fds.remark
+    assert f"({Gesco.guidance_on['stuff']:g} on COCO-Stuff's labels)" in fds.remark
 
 
 def test_codecs_of_the_ablation_exist() -> None:

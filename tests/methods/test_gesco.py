@@ -91,6 +91,20 @@ def test_spec_options_reach_the_sampler_and_the_identity(context: MethodContext)
     assert method.identity()["weights_sha256"]
 
 
+def test_guidance_is_the_papers_for_the_data_set_unless_named(context: MethodContext) -> None:
+    """2 on Cityscapes, 2.5 on COCO-Stuff (section 4.1), and the same on the embedded data sets that stand for them."""
+    assert Gesco(context).identity()["options"]["guidance"] == 2.0
+    for dataset in ("stuff", "coco_stuff"):
+        other = replace(context, dataset=dataset)
+        write_weights(
+            context.weights_dir / weights_name("gesco", other),  # type: ignore[operator]
+            SemanticUNet(Gesco.profile_for(other).network).state_dict(),
+            {"card": "random"},
+        )
+        assert Gesco(other).identity()["options"]["guidance"] == 2.5
+        assert Gesco(other, {"guidance": 2.0}).identity()["options"]["guidance"] == 2.0
+
+
 def test_sampler_and_steps_come_from_the_profile_unless_named(context: MethodContext) -> None:
     profile = Gesco.profile_for(context)
     options = Gesco(context).identity()["options"]
