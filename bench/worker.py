@@ -34,7 +34,8 @@ T = TypeVar("T")
 KEPT_METHODS = 2
 KEPT_METRICS = 16
 KEPT_SOURCES = 4
-KEPT_SCENES = 256
+#: Memory for scenes. Fewer than a cell has would be read or rendered again for every metric of every cell.
+KEPT_SCENE_BYTES = 512 << 20
 
 
 class _Recent(OrderedDict[Hashable, Any]):
@@ -59,7 +60,7 @@ class Worker(threading.local):
 
     def __init__(self) -> None:
         self._sources = _Recent(KEPT_SOURCES)
-        self._scenes = _Recent(KEPT_SCENES)
+        self._scenes = _Recent(1)
         self._methods = _Recent(KEPT_METHODS)
         self._metrics = _Recent(KEPT_METRICS)
         self._slots: dict[str, tuple[int, filelock.FileLock]] = {}
@@ -71,6 +72,8 @@ class Worker(threading.local):
     def scene(self, scenes: SceneSet, ids: Sequence[str]) -> Scene:
         """A batch of scenes, from memory where they were used lately."""
         source = self.source(scenes)
+        height, width = scenes.size
+        self._scenes.limit = max(16, KEPT_SCENE_BYTES // (12 * height * width))  # picture, labels, instances, depth
 
         def arrays(scene_id: str) -> SceneArrays:
             key = (scenes.dataset, scenes.fingerprint, scenes.size, scenes.split, scene_id)
