@@ -151,14 +151,14 @@ def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance
                 name = f"{len(facts):05d}-{safe_name(scene_id)}.png"
                 draft.write(name, _png(pixels))
                 facts.append({"id": scene_id, "file": name, **_cost(sent, position, cell.channel)})
-        true_db = cell.channel.true_snr_db
+        peak_db = cell.channel.peak_snr_db
         return draft.publish(
             cell_path(out, cell),
             {
                 "key": cell.key,
                 "scenes": facts,
                 "sigma": cell.channel.sigma,
-                "true_snr_db": true_db if math.isfinite(true_db) else None,  # null: no noise at all
+                "peak_snr_db": peak_db if math.isfinite(peak_db) else None,  # null: no noise at all
                 "seconds": seconds,
                 "peak_mib": memory.mib(),
                 "batch_size": batch_size,

@@ -47,8 +47,9 @@ class Channel(Protocol):
         ...
 
     @property
-    def true_snr_db(self) -> float:
-        """10 log10(P / sigma^2) in dB for the sigma really used; infinite without noise."""
+    def peak_snr_db(self) -> float:
+        """10 log10(P / sigma^2) in dB for the sigma really used; infinite without noise. P is the peak power, or with
+        power "average" the mean power: only then it is a scene's mean signal-to-noise ratio too."""
         ...
 
     @property
@@ -102,7 +103,7 @@ class Awgn:
         return PAPER_SIGMAS[self.psnr] if self.calibration == "paper" else 10 ** (-self.psnr / 20)
 
     @property
-    def true_snr_db(self) -> float:
+    def peak_snr_db(self) -> float:
         return -20 * math.log10(self.sigma) if self.sigma > 0 else math.inf
 
     @property

@@ -19,7 +19,7 @@ import numpy as np
 from bench.cache import write_atomically
 from bench.errors import BenchError, UsageError
 from bench.names import PURE_NOISE
-from bench.rows import COLUMNS, DRAWS, refuse_duplicates
+from bench.rows import COLUMNS, DRAWS, refuse_duplicates, upgraded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +127,8 @@ def read_results(out: Path, full: bool = False) -> tuple[pd.DataFrame, dict[str,
         raise BenchError(
             f"{path} is damaged or not ours ({error}); run the same `bench run` again to write it"
         ) from None
-    frame = table.to_pandas() if full else table.select(list(COLUMNS)).to_pandas()
+    frame = upgraded(table.to_pandas())
+    frame = frame[[column for column in (*COLUMNS, DRAWS) if column in frame and (full or column != DRAWS)]]
     refuse_duplicates(frame, str(path))
     if full:
         return frame, facts

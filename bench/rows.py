@@ -1,15 +1,18 @@
 """The tidy rows of a run's numbers: one row is one number.
 
-Columns: data set, split, size, scale, method, channel, psnr, sigma, true_snr_db, seed, scene, metric, value, std,
-scenes, higher_is_better, protocol. `scene` is "all" for a number about the whole set. Bits, channel uses, seconds and
-memory are rows as well. Rows of the method `pure_noise`, without channel or PSNR, are what the metrics say of pure
-noise (bench/reference.py). There is one column more, `draws`: for set-level scores that are no mean of per-scene
-values, what they are on resampled scenes (bench/bootstrap.py), so that tables find ties without the cache.
+Columns: data set, split, size, scale, method, channel, psnr, sigma, peak_snr_db, mean_snr_db, seed, scene, metric,
+value, std, scenes, higher_is_better, protocol. `peak_snr_db` is the channel's (bench/channel.py), `mean_snr_db` what
+the method made of it: the energy of all scenes over their channel uses, over sigma squared. `scene` is "all" for a
+number about the whole set. Bits, channel uses, seconds and memory are rows as well. Rows of the method `pure_noise`,
+without channel or PSNR, are what the metrics say of pure noise (bench/reference.py). There is one column more, `draws`:
+for set-level scores that are no mean of per-scene values, what they are on resampled scenes (bench/bootstrap.py), so
+that tables find ties without the cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +29,8 @@ if TYPE_CHECKING:
 
 WHOLE_SET = "all"
 COLUMNS = (
-    "dataset", "split", "size", "scale", "method", "channel", "psnr", "sigma", "true_snr_db", "seed", "scene",
-    "metric", "value", "std", "scenes", "higher_is_better", "protocol",
+    "dataset", "split", "size", "scale", "method", "channel", "psnr", "sigma", "peak_snr_db", "mean_snr_db",
+    "seed", "scene", "metric", "value", "std", "scenes", "higher_is_better", "protocol",
 )  # fmt: skip
 #: What tells one row from every other one.
 ROW = ("dataset", "split", "size", "method", "channel", "psnr", "seed", "scene", "metric")
@@ -50,6 +53,17 @@ def refuse_duplicates(frame: pd.DataFrame, where: str) -> None:
             f"{where} has {len(twice)} row(s) twice, the first of them {shown[:300]}; run the same "
             "`bench run` again to write it"
         )
+
+
+def _mean_snr_db(scenes: Sequence[Mapping[str, Any]], sigma: float) -> float:
+    """Mean power of what was sent for the scenes over the noise's, in dB; NaN where nothing was sent, and for cells of
+    runs that kept no energies."""
+    uses, energy = sum(s["channel_uses"] for s in scenes), sum(s.get("energy", math.nan) for s in scenes)
+    if not uses or math.isnan(energy):
+        return math.nan
+    if sigma == 0:
+        return math.inf
+    return 10 * math.log10(energy / uses / sigma**2) if energy > 0 else -math.inf
 
 
 def _value(number: float | None) -> float:
@@ -82,13 +96,14 @@ def _cell_rows(state: CellState) -> Iterator[dict[str, Any]]:
         "channel": channel.label.partition("@")[0],
         "psnr": float(channel.psnr),
         "sigma": channel.sigma,
-        "true_snr_db": channel.true_snr_db,
+        "peak_snr_db": channel.peak_snr_db,
+        "mean_snr_db": _mean_snr_db(pictures.manifest["scenes"], channel.sigma),
         "seed": cell.seed,
     }
     reference = cell.method.spec == PURE_NOISE
     if reference:
         nan = float("nan")
-        base |= {"channel": NO_CHANNEL, "psnr": nan, "sigma": nan, "true_snr_db": nan}
+        base |= {"channel": NO_CHANNEL, "psnr": nan, "sigma": nan, "peak_snr_db": nan, "mean_snr_db": nan}
 
     def row(scene: str, metric: str, value: Any, std: Any, scenes: int, better: Any, protocol: str) -> dict[str, Any]:
         if isinstance(better, dict):  # by score; measurements of older runs have one for all
@@ -122,6 +137,13 @@ def _cell_rows(state: CellState) -> Iterator[dict[str, Any]]:
     yield row(WHOLE_SET, "seconds", seconds, None, len(ids), False, SECONDS_PROTOCOL)
     if (peak := pictures.manifest.get("peak_mib")) is not None:  # cells of older runs have none
         yield row(WHOLE_SET, "memory", peak, None, len(ids), False, MEMORY_PROTOCOL)
+
+
+def upgraded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows as this version writes them, of rows that an earlier one wrote: the peak SNR had another name, and the mean
+    SNR was not kept."""
+    frame = frame.rename(columns={"true_snr_db": "peak_snr_db"})
+    return frame if "mean_snr_db" in frame else frame.assign(mean_snr_db=math.nan)
 
 
 def tidy_rows(states: list[CellState]) -> pd.DataFrame:

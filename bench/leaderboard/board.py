@@ -19,6 +19,7 @@ from bench.leaderboard.submission import Submission
 from bench.names import COSTS, PURE_NOISE
 from bench.results import read_results
 from bench.rows import NO_CHANNEL, WHOLE_SET
+from bench.tables.levels import mean_levels
 from bench.tables.measured import OF_ORIGINALS, SCENE_SET, Measured, measured, of_methods
 from bench.tables.model import decimals_for
 from bench.tables.ranks import explained
@@ -35,6 +36,8 @@ SUBMITTED_NOTE = (
     "Submissions without draws or per-scene values are compared by their stated 95 % intervals, as if independent, and "
     "where they state none by the printed values."
 )
+#: Columns that the mean SNR is told from.
+MEAN_OF = ("track", "channel", "method", "peak_snr_db", "mean_snr_db")
 #: What tells one number of the results from another.
 NUMBER = ("track", "method", "channel", "psnr", "seed", "scene", "metric", "protocol")
 
@@ -94,13 +97,15 @@ class View:
 
 @dataclass(frozen=True)
 class Board:
-    """Everything that the site shows of numbers."""
+    """Everything that the site shows of numbers. `levels` are the peak SNRs in dB by channel convention and PSNR label,
+    `mean_levels` a sentence on the methods' mean SNRs by track and channel convention."""
 
     tracks: tuple[Track, ...]
     methods: tuple[str, ...]
     submissions: Mapping[str, Submission]
     views: tuple[View, ...]
     levels: Mapping[tuple[str, float], float]
+    mean_levels: Mapping[tuple[str, str], str]
     runs: tuple[Run, ...]
 
 
@@ -120,6 +125,8 @@ def track_of(rows: pd.DataFrame) -> pd.Series[str]:
 def build_board(runs: Sequence[Run], submissions: Sequence[Submission]) -> Board:
     """Everything in one board. UsageError where runs and submissions mean different scenes by one description, or two
     methods have one name."""
+    import pandas as pd
+
     own = merged(runs)
     taken = [str(m) for m in own["method"].unique()]
     for submission in submissions:
@@ -131,11 +138,13 @@ def build_board(runs: Sequence[Run], submissions: Sequence[Submission]) -> Board
     methods = (*(str(m) for m in of_methods(own)["method"].drop_duplicates()), *others)
     views = tuple(_views(own, others, [track.key for track in tracks]))
     levels = {
-        (str(channel), float(str(psnr))): float(group["true_snr_db"].iloc[0])
+        (str(channel), float(str(psnr))): float(group["peak_snr_db"].iloc[0])
         for frame in (own, *others.values())
         for (channel, psnr), group in of_methods(frame).groupby(["channel", "psnr"])
     }
-    return Board(tracks, methods, {s.name: s for s in submissions}, views, levels, tuple(runs))
+    together = pd.concat([of_methods(frame)[[*MEAN_OF]] for frame in (own, *others.values())])
+    means = {(str(t), str(c)): mean_levels(group) for (t, c), group in together.groupby(["track", "channel"])}
+    return Board(tracks, methods, {s.name: s for s in submissions}, views, levels, means, tuple(runs))
 
 
 def merged(runs: Sequence[Run]) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def looks(methods: Sequence[str], submitted: Collection[str] = ()) -> dict[str, 
 
 
 def level_words(board: Board, channel: str) -> dict[str, str]:
-    """The true ratio in dB behind each PSNR label of a channel, for people."""
+    """The peak SNR in dB behind each PSNR label of a channel, for people."""
     return {
         f"{psnr:g}": "∞" if math.isinf(level) else f"{level:.1f}"
         for (of, psnr), level in board.levels.items()
@@ -84,6 +84,10 @@ def board_data(board: Board, about: Mapping[str, About]) -> dict[str, Any]:
         "tracks": [{"key": track.key, "label": track.label} for track in board.tracks],
         "channels": {channel: channel_words(channel) for channel in channels},
         "levels": {channel: level_words(board, channel) for channel in channels},
+        "meanLevels": {
+            track.key: {channel: words for (of, channel), words in board.mean_levels.items() if of == track.key}
+            for track in board.tracks
+        },
         "costs": list(COSTS),
         "methods": [
             {
@@ -121,9 +125,17 @@ def sample_data(board: Board, about: Mapping[str, About], indices: Sequence[Mapp
             sets.append({
                 **one, "key": f"{number}-{one['dataset']}-{one['split']}-{height}x{width}", "label": label,
                 "methods": methods, "scenes": scenes, "channelWords": channel_words(one["channel"]),
-                "levels": level_words(board, one["channel"]),
+                "levels": level_words(board, one["channel"]), "meanLevels": _mean_words(board, one),
             })  # fmt: skip
     return {"sets": sets}
+
+
+def _mean_words(board: Board, samples: Mapping[str, Any]) -> str:
+    """The sentence on mean SNRs of the board's track that a set of samples is from; empty where it has none."""
+    height, width = samples["size"]
+    stem = f"{samples['dataset']}-{samples['split']}-{height}x{width}-"
+    found = (w for (track, of), w in board.mean_levels.items() if track.startswith(stem) and of == samples["channel"])
+    return next(found, "")
 
 
 def method_tables(board: Board, method: str) -> list[dict[str, Any]]:

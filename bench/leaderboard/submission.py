@@ -251,7 +251,8 @@ def _rows(name: str, result: dict[str, Any]) -> Iterator[dict[str, Any]]:
         "method": name,
         "psnr": float(result["psnr"]),
         "sigma": channel.sigma,
-        "true_snr_db": channel.true_snr_db,
+        "peak_snr_db": channel.peak_snr_db,
+        "mean_snr_db": float(result.get("mean_snr_db", math.nan)),
         "higher_is_better": bounds is not None and bounds.higher_is_better,
     }
     nan = float("nan")

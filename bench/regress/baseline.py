@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 5_000_000
 LONGEST_TEXT = 300
 TEXTS = ("dataset", "split", "size", "scale", "method", "channel", "scene", "metric", "protocol")
-NUMBERS = ("psnr", "sigma", "true_snr_db", "seed", "value", "std", "scenes")
+NUMBERS = ("psnr", "sigma", "peak_snr_db", "mean_snr_db", "seed", "value", "std", "scenes")
 CELL = ["channel", "method", "psnr", "seed"]
 
 

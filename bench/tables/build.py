@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.names import metric_variants, resolve_metric
+from bench.tables.levels import mean_levels, peak_levels
 from bench.tables.measured import SCENE_SET, Key, Measured, measured, of_methods, of_scenes
 from bench.tables.model import Column, Entry, Row, SceneSetName, Table, arrow, decimals_for
 from bench.tables.ranks import explained, ranked
@@ -51,14 +51,6 @@ def scene_set_title(rows: pd.DataFrame) -> str:
 
 def scene_set_name(rows: pd.DataFrame) -> SceneSetName:
     return SceneSetName(*(listed(rows, column) for column in (*SCENE_SET, "scale")))
-
-
-def _levels(rows: pd.DataFrame, psnrs: Sequence[float]) -> str:
-    def words(psnr: float) -> str:
-        levels = rows[rows["psnr"] == psnr]["true_snr_db"].drop_duplicates()
-        return " or ".join("∞" if math.isinf(level) else f"{level:.1f}" for level in levels)
-
-    return ", ".join(words(p) for p in psnrs)
 
 
 def noise_notes(columns: Sequence[Measured], entries: Sequence[Entry | None]) -> list[str]:
@@ -137,7 +129,8 @@ def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str, ceil
         Row(method, (method,), tuple(column[k] for column in by_column)) for k, method in enumerate(methods)
     )
     notes = [
-        f"{data.metric} on {scene_set_title(rows)}, true SNR {_levels(rows, psnrs)} dB.",
+        f"{data.metric} on {scene_set_title(rows)}, {peak_levels(rows, psnrs)}.",
+        mean_levels(rows),
         f"Protocol: {data.protocol}.",
         SPREAD_NOTE,
         "Columns: PSNR in dB.",
@@ -208,7 +201,8 @@ def _arms_table(
     table_rows = tuple(Row(a.method, a.labels, tuple(c[k] for c in by_column)) for k, a in enumerate(arms))
     psnr, scenes, title = keys[0][2], scene_set_name(rows), scene_set_title(rows)
     notes = [
-        f"PSNR {psnr:g} dB (true SNR {_levels(rows, [psnr])} dB) on {title}.",
+        f"PSNR {psnr:g} dB ({peak_levels(rows, [psnr])}) on {title}.",
+        mean_levels(rows),
         protocol_notes(found),
         SPREAD_NOTE,
         *ceiling,

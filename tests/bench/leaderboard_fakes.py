@@ -52,7 +52,8 @@ def rows_of(methods: Sequence[str], scenes: int, metrics: Sequence[str] = tuple(
                 values = value_of(metric, number, psnr, scenes)
                 cell = {
                     **shared, **kind, "method": method, "channel": "awgn-paper-peak", "psnr": psnr,
-                    "sigma": SIGMAS[psnr], "true_snr_db": -20 * np.log10(SIGMAS[psnr]) if psnr < 100 else np.inf,
+                    "sigma": SIGMAS[psnr], "peak_snr_db": -20 * np.log10(SIGMAS[psnr]) if psnr < 100 else np.inf,
+                    "mean_snr_db": -20 * np.log10(SIGMAS[psnr]) - 7.4 if psnr < 100 else np.inf,
                 }  # fmt: skip
                 draws = draws_of_mean(values).astype(np.float32) if drawn else None
                 whole = {"scene": "all", "value": values.mean(), "std": values.std(), "scenes": scenes, DRAWS: draws}
@@ -64,8 +65,7 @@ def rows_of(methods: Sequence[str], scenes: int, metrics: Sequence[str] = tuple(
                     ]
         if metric == "LPIPS":
             lost = {"method": PURE_NOISE, "scale": PURE_NOISE, "channel": "none", "psnr": nan, "sigma": nan}
-            rows.append({**shared, **kind, **lost, "true_snr_db": nan, "scene": "all", "value": 0.6, "std": nan,
-                         "scenes": scenes, DRAWS: None})  # fmt: skip
+            rows.append({**shared, **kind, **lost, "scene": "all", "value": 0.6, "scenes": scenes, DRAWS: None})
     return pd.DataFrame(rows, columns=[*COLUMNS, DRAWS])
 
 

@@ -113,7 +113,7 @@ def test_arms_may_differ_in_their_channel(cli: Cli, fake_ablations: None) -> Non
     rows = [[c.strip() for c in line.strip("|").split("|")] for line in answer.out.splitlines()[2:4]]
     assert [row[0] for row in rows] == ["paper", "eq1"]
     assert rows[0][1] != rows[1][1]
-    assert "true SNR 8.9 or 10.0 dB" in answer.out
+    assert "peak SNR 8.9 or 10.0 dB" in answer.out
     assert "paper calibration, peak power and AWGN, eq1 calibration" in answer.out
 
 

@@ -36,14 +36,14 @@ def test_sigmas_are_those_of_the_paper_and_of_its_equation(psnr: int) -> None:
     paper, equation, true_db = TABLE[psnr]
     assert Awgn(psnr).sigma == paper
     assert Awgn(psnr, "eq1").sigma == pytest.approx(equation, rel=5e-3)
-    assert Awgn(psnr).true_snr_db == pytest.approx(true_db, abs=0.05)
+    assert Awgn(psnr).peak_snr_db == pytest.approx(true_db, abs=0.05)
 
 
 @given(st.floats(-10, 100))
 def test_eq1_gives_back_its_own_psnr(psnr: float) -> None:
     channel = Awgn(psnr, "eq1")
     assert 10 * math.log10(1 / channel.sigma**2) == pytest.approx(psnr, abs=1e-9)
-    assert channel.true_snr_db == pytest.approx(psnr, abs=1e-9)
+    assert channel.peak_snr_db == pytest.approx(psnr, abs=1e-9)
 
 
 @settings(deadline=None, max_examples=20)

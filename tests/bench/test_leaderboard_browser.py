@@ -140,7 +140,7 @@ def test_the_ranking_is_sorted_and_filters_change_it(open_page: Open) -> None:
     page.get_by_role("radio", name="1", exact=True).check()
     assert title(page) == "LPIPS ↓ at 1 dB"
     assert "noise" in cells(page, "td.chosen")
-    assert "true SNR 0.9 dB" in page.locator("#status").inner_text()
+    assert "peak SNR 0.9 dB" in page.locator("#status").inner_text()
     page.fill("#search", "zoe")
     assert methods(page) == [THEIRS]
     assert "1 of 5 methods" in page.locator("#status").inner_text()
@@ -229,14 +229,14 @@ def test_the_slider_moves_all_methods_through_the_psnrs(open_page: Open) -> None
     position = f"() => [...({shown})()].join()"
     slider = page.get_by_role("slider")
     page.wait_for_function("[...document.querySelectorAll('#pictures img')].every((image) => image.complete)")
-    assert slider.get_attribute("aria-valuetext") == "10 dB (true SNR 8.9 dB)"
+    assert slider.get_attribute("aria-valuetext") == "10 dB (peak SNR 8.9 dB)"
     assert page.evaluate(position) == "1"
     slider.focus()
     page.keyboard.press("ArrowRight")
-    assert slider.get_attribute("aria-valuetext") == "100 dB (true SNR ∞ dB)"
+    assert slider.get_attribute("aria-valuetext") == "100 dB (peak SNR ∞ dB)"
     assert page.evaluate(position) == "0"
     page.keyboard.press("Home")
-    assert slider.get_attribute("aria-valuetext") == "1 dB (true SNR 0.9 dB)"
+    assert slider.get_attribute("aria-valuetext") == "1 dB (peak SNR 0.9 dB)"
     assert page.evaluate(position) == "2"
     assert "psnr=1" in address(page)
     assert page.locator("#pictures figure").count() == 4

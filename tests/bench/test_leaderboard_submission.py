@@ -70,7 +70,7 @@ def test_rows_are_those_of_a_run(tmp_path: Path) -> None:
     assert first["high"] - first["low"] == pytest.approx(0.2)
     assert len(first["draws"]) == DRAW_COUNT
     assert first["sigma"] == 0.0
-    assert math.isinf(first["true_snr_db"])
+    assert math.isinf(first["peak_snr_db"])
     assert set(whole[whole["metric"] == "mIoU"]["higher_is_better"]) == {True}
     assert set(whole[whole["metric"] == "LPIPS"]["higher_is_better"]) == {False}
 

@@ -194,10 +194,10 @@ def test_rows_are_tidy_and_say_where_they_come_from(cli: Cli, fakes: Path) -> No
     assert len(whole) == 2
     assert len(single) == 2 * 3
     clean = whole[whole["psnr"] == 100].iloc[0]
-    assert (clean["value"], clean["sigma"], clean["true_snr_db"]) == (0.0, 0.0, math.inf)
+    assert (clean["value"], clean["sigma"], clean["peak_snr_db"]) == (0.0, 0.0, math.inf)
     noisy = whole[whole["psnr"] == 10].iloc[0]
     assert (noisy["sigma"], noisy["protocol"]) == (0.36, "mean over pixels")
-    assert noisy["true_snr_db"] == pytest.approx(8.87, abs=0.01)
+    assert noisy["peak_snr_db"] == pytest.approx(8.87, abs=0.01)
     assert noisy["value"] == pytest.approx(single[single["psnr"] == 10]["value"].mean())
     uses = rows[(rows["metric"] == "channel_uses") & (rows["method"] == "fake_pixels") & (rows["scene"] == "all")]
     assert set(uses["value"]) == {3 * 32 * 64}

@@ -191,8 +191,8 @@
     byId("ranking-title").textContent = `${view.metric} ${arrow(view)} at ${state.psnr} dB`;
     byId("ranking-caption").textContent = `Methods by ${view.metric}, ${view.higher ? "higher" : "lower"} is better, at PSNR ${state.psnr} dB.`;
     byId("status").textContent = (names.length === everyone.length ? `${everyone.length} methods` : `${names.length} of ${everyone.length} methods`)
-      + `, ${view.higher ? "higher" : "lower"} is better` + (level ? ` · true SNR ${level} dB` : "");
-    byId("note").textContent = [view.note, `Protocol: ${view.protocol}.`, view.reference === null ? "" : `Pure noise scores ${number(view.reference, view)}.`,
+      + `, ${view.higher ? "higher" : "lower"} is better` + (level ? ` · peak SNR ${level} dB` : "");
+    byId("note").textContent = [view.note, board.meanLevels[view.track]?.[view.channel] ?? "", `Protocol: ${view.protocol}.`, view.reference === null ? "" : `Pure noise scores ${number(view.reference, view)}.`,
       view.ceiling === null ? "" : `The originals score ${number(view.ceiling, view)}.`].filter(Boolean).join(" ");
     byId("curves-title").textContent = `${view.metric} against PSNR`;
     byId("curves-note").textContent = state.show === null ? `The best ${Math.min(SHOWN, names.length)} at ${state.psnr} dB in colour, with 95 % intervals; choose others by the boxes in the table.`

@@ -57,7 +57,7 @@
       frame.classList.toggle("missing", frame.dataset.lacks.split(" ").includes(String(state.psnr)));
     }
     const level = set.levels[state.psnr];
-    const text = `${state.psnr} dB${level ? ` (true SNR ${level} dB)` : ""}`;
+    const text = `${state.psnr} dB${level ? ` (peak SNR ${level} dB)` : ""}`;
     byId("level").textContent = text;
     byId("psnr").setAttribute("aria-valuetext", text);
   }
@@ -94,7 +94,7 @@
     if (wanted !== drawn) {
       drawn = wanted;
       byId("scene-title").textContent = `Scene ${scene.id}`;
-      byId("note").textContent = [`${set.label}, ${set.channelWords}, seed ${set.seed}.`,
+      byId("note").textContent = [`${set.label}, ${set.channelWords}, seed ${set.seed}.`, set.meanLevels,
         set.detector ? `Detections: ${set.detector}.` : "", set.depth ? `Depth: ${set.depth}, bright is near, colours by the original's range.` : "",
         "Pictures are compressed (WebP); metrics saw the originals."].filter(Boolean).join(" ");
       pictures(set, scene);
