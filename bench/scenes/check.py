@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bench.scenes.folder import FolderSource, SceneFiles
-from bench.scenes.images import verify_checksums
-from bench.scenes.problems import FileError, Problem
+from bench.scenes.folder import FolderSource
+from bench.scenes.listing import SceneFiles
+from bench.scenes.problems import Problem
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """How many complete scenes each split has, and every problem found."""
+    """How many complete scenes each split has, every problem found, and what is worth knowing."""
 
     scenes: dict[str, int]
     problems: list[Problem]
+    notes: list[str] = field(default_factory=list)
 
 
 def check(source: FolderSource, split: str | None = None, jobs: int = 1, progress: bool = True) -> CheckReport:
     """Decode every file of one split, or of all splits that are there, in `jobs` threads.
 
-    Found are: missing and unpaired files, files that cannot be decoded or whose checksums are wrong, maps of another
-    size than their image, and label values that do not exist. DataError for a split that does not exist.
+    Found is what stops a run over these scenes, because both go through `FolderSource.survey` and `examine`. DataError
+    for a split that does not exist.
     """
     splits = [split] if split is not None else source.available_splits()
     if not splits:
         return CheckReport({}, [Problem(source.root, "holds no split", f"it has to hold {source.layout}")])
     scenes: dict[str, int] = {}
     problems: list[Problem] = []
+    notes: list[str] = []
     for name in splits:
-        listing = source.listing(name)
+        listing = source.survey(name)
         scenes[name] = len(listing.scenes)
         problems += listing.problems
+        notes += listing.notes
         if not listing.scenes and not listing.problems:
             problems.append(Problem(source.root, f"has no file in its split {name}", f"it has to hold {source.layout}"))
         problems += _check_scenes(source, name, list(listing.scenes.values()), jobs, progress)
-    return CheckReport(scenes, problems)
+    # a file that many scenes share is named once
+    return CheckReport(scenes, list(dict.fromkeys(problems)), list(dict.fromkeys(notes)))
 
 
 def _check_scenes(
@@ -46,24 +50,8 @@ def _check_scenes(
     from rich.progress import track
 
     found = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(
-        delayed(_check_scene)(source, split, one) for one in files
+        delayed(source.examine)(split, one) for one in files
     )
     console = Console(stderr=True)
     reports = track(found, f"{source.name} {split}", len(files), console=console, disable=not progress)
-    return [problem for report in reports for problem in report]
-
-
-def _check_scene(source: FolderSource, split: str, files: SceneFiles) -> list[Problem]:
-    """Everything wrong with one scene, at most one problem about reading a file."""
-    try:
-        problems = source.examine(split, files)[1]
-    except FileError as error:  # a file that many scenes share, such as COCO's annotations
-        problems = [error.problem]
-    unreadable = {problem.path for problem in problems}
-    for path in files.paths:
-        if path not in unreadable:
-            try:
-                verify_checksums(path)
-            except FileError as error:
-                problems.append(error.problem)
-    return problems
+    return [problem for _, problems in reports for problem in problems]

@@ -9,20 +9,22 @@ Label files hold category id - 1 (0..181) and 255 where nothing is labelled. Whe
 - the official zips: the polygons of `annotations/instances_SPLIT2017.json` are painted in the file's order, the k-th
   (from 0) with id 1000 + k; crowds (run-length masks) are left out, as in SPADE's preparation. Contours may differ from
   SPADE's by a pixel, because the polygons are filled by another library. Without that file a scene has no instances.
+  A scene with an annotation that cannot be drawn, or of another size than annotated, is refused.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from bench.scenes.folder import FIRST_INSTANCE, FolderSource, Listing, files_by_id, pair
-from bench.scenes.labels import COCO_STUFF
-from bench.scenes.problems import FileError, Problem
+from bench.scenes.coco_annotations import Annotations, read_annotations
+from bench.scenes.folder import FIRST_INSTANCE, FolderSource
+from bench.scenes.labels import COCO_REMOVED, COCO_STUFF
+from bench.scenes.listing import Listing, SceneFiles, find_files, pair, with_any_case
+from bench.scenes.problems import FileError, Problem, shortened
 
 _PICTURES = (".jpg", ".png", ".jpeg")
 _IMAGE_FOLDERS = ("{split}2017", "images/{split}2017")
@@ -37,6 +39,7 @@ class CocoStuff(FolderSource):
     splits = ("train", "val")
     default_size = (256, 256)
     unlabelled_value = 255
+    never = COCO_REMOVED
     how_to_get = (
         "download train2017.zip, val2017.zip and annotations_trainval2017.zip from https://cocodataset.org and "
         "stuffthingmaps_trainval2017.zip from https://github.com/nightrome/cocostuff and unpack them into one folder"
@@ -45,11 +48,14 @@ class CocoStuff(FolderSource):
         "SPLIT2017/*.jpg with stuffthingmaps_trainval2017/SPLIT2017/*.png (official zips), or SPLIT_img/*.jpg with "
         "SPLIT_label/*.png and SPLIT_inst/*.png (SPADE's preparation)"
     )
-    label_remedy = "it has to be a stuff-thing map: category id - 1 (0..181), or 255 where nothing is labelled"
+    label_remedy = (
+        "it has to be a stuff-thing map: category id - 1 (0..181), or 255 where nothing is labelled; a map of category "
+        "ids counts from 1, and one of train ids (0..170) has other numbers"
+    )
 
     def __init__(self, root: Path, size: tuple[int, int] | None = None, resize: str = "spade") -> None:
         super().__init__(root, size, resize)
-        self._polygons: dict[str, dict[str, list[list[list[float]]]]] = {}
+        self._annotations_read: dict[str, Annotations | FileError] = {}
         self._reading = threading.Lock()  # `check` reads scenes in threads; one of them reads the annotations
 
     def available_splits(self) -> list[str]:
@@ -60,7 +66,7 @@ class CocoStuff(FolderSource):
             folders = [self.root / f"{split}_{kind}" for kind in ("img", "label", "inst")]
         else:
             folders = [self._first(_IMAGE_FOLDERS, split), self._first(_LABEL_FOLDERS, split)]
-        files = [files_by_id(folder, _PICTURES if n == 0 else [".png"]) for n, folder in enumerate(folders)]
+        files = [find_files(folder, _PICTURES if n == 0 else [".png"]) for n, folder in enumerate(folders)]
         places = [str(folder / ("{id}.jpg" if n == 0 else "{id}.png")) for n, folder in enumerate(folders)]
         maps = zip(("label map", "instance map"), files[1:], strict=False)  # the official zips have no instance maps
         return pair(files[0], list(maps), places)
@@ -70,8 +76,14 @@ class CocoStuff(FolderSource):
 
     def _instances_without_file(self, split: str, scene_id: str, shape: tuple[int, ...]) -> np.ndarray:
         canvas = Image.new("I", (shape[1], shape[0]), 0)
+        annotations = self._annotations(split)
+        size = annotations.sizes.get(scene_id)
+        if size is not None and size != shape:
+            was, now = ("{}x{}".format(*pair) for pair in (size, shape))
+            what = f"annotates {scene_id} at {was} (height x width), but its files are {now}"
+            raise FileError(Problem(self._annotation_file(split), what, "restore the picture and its map"))
         draw = ImageDraw.Draw(canvas)
-        for k, polygons in enumerate(self._annotations(split).get(scene_id, [])):
+        for k, polygons in enumerate(annotations.objects.get(scene_id, [])):
             for polygon in polygons:
                 draw.polygon(polygon, fill=FIRST_INSTANCE + k)
         return np.asarray(canvas)
@@ -80,16 +92,54 @@ class CocoStuff(FolderSource):
         path = self._annotation_file(split)
         return () if self._spade(split) or not path.is_file() else (path,)
 
-    def _annotations(self, split: str) -> dict[str, list[list[list[float]]]]:
-        """Scene id -> its annotations -> their polygons [x0, y0, x1, y1, ...]; empty without the annotation file."""
+    def _look_at_other_files(self, split: str) -> Listing:
+        notes = [f"{self.root / folder} is not read: {read} is" for folder, read in self._shadowed(split)]
+        if self._spade(split):
+            return Listing({}, [], notes)
+        path = self._annotation_file(split)
+        if not path.is_file():
+            return Listing({}, [], [*notes, f"{path} is not there, so the scenes have no instances"])
+        try:
+            unlisted = self._annotations(split).unlisted
+        except FileError as error:
+            return Listing({}, [error.problem], notes)
+        if unlisted:
+            count = f"{len(unlisted)} annotation{'' if len(unlisted) == 1 else 's'}"
+            notes.append(f"{path} has {count} of pictures that it does not list, ignored: {shortened(unlisted, 3)}")
+        return Listing({}, [], notes)
+
+    def _scene_problems(self, split: str, files: SceneFiles) -> list[Problem]:
+        path = self._annotation_file(split)
+        if self._spade(split) or not path.is_file():
+            return []
+        try:
+            annotations = self._annotations(split)
+        except FileError as error:
+            return [error.problem]
+        if files.id not in annotations.sizes:
+            what = f"does not list {files.image.name}, so its instances are unknown"
+            remedy = "take the annotations of these pictures, or remove the file (no scene has instances then)"
+            return [Problem(path, what, remedy)]
+        broken = annotations.broken.get(files.id, [])
+        remedy = "correct that annotation or remove it"
+        return [Problem(path, f"cannot be drawn for {files.image.name}: {what}", remedy) for what in broken]
+
+    def _annotations(self, split: str) -> Annotations:
+        """What the annotation file says, nothing where there is none; FileError for one that cannot be understood."""
         with self._reading:
-            if split not in self._polygons:
+            if split not in self._annotations_read:
                 path = self._annotation_file(split)
-                self._polygons[split] = _read_polygons(path) if path.is_file() else {}
-            return self._polygons[split]
+                try:
+                    self._annotations_read[split] = read_annotations(path) if path.is_file() else Annotations()
+                except FileError as error:
+                    self._annotations_read[split] = error
+            read = self._annotations_read[split]
+        if isinstance(read, FileError):
+            raise FileError(read.problem)
+        return read
 
     def _annotation_file(self, split: str) -> Path:
-        return self.root / "annotations" / f"instances_{split}2017.json"
+        return with_any_case(self.root / "annotations", f"instances_{split}2017.json")
 
     def _spade(self, split: str) -> bool:
         return (self.root / f"{split}_img").is_dir()
@@ -99,18 +149,9 @@ class CocoStuff(FolderSource):
         folders = [self.root / pattern.format(split=split) for pattern in patterns]
         return next((folder for folder in folders if folder.is_dir()), folders[0])
 
-
-def _read_polygons(path: Path) -> dict[str, list[list[list[float]]]]:
-    """The polygons in an `instances_*.json`, grouped by scene id and annotation, in the file's order."""
-    found: dict[str, list[list[list[float]]]] = {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        ids = {image["id"]: Path(image["file_name"]).stem for image in content["images"]}
-        for annotation in content["annotations"]:
-            if isinstance(annotation["segmentation"], list):
-                polygons = [[float(x) for x in polygon] for polygon in annotation["segmentation"] if len(polygon) >= 6]
-                found.setdefault(ids[annotation["image_id"]], []).append(polygons)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        what = f"is not a COCO annotation file ({error!r})"
-        raise FileError(Problem(path, what, "download annotations_trainval2017.zip again, or remove it")) from None
-    return found
+    def _shadowed(self, split: str) -> list[tuple[str, str]]:
+        """Folders of pictures or labels that are there, but another layout's are read; and which."""
+        read = [f"{split}_img"] if self._spade(split) else []
+        official = [[pattern.format(split=split) for pattern in p] for p in (_IMAGE_FOLDERS, _LABEL_FOLDERS)]
+        present = [[name for name in names if (self.root / name).is_dir()] for names in official]
+        return [(name, (read or names)[0]) for names in present for name in names[0 if read else 1 :]]

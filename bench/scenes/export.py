@@ -2,14 +2,17 @@
 
 `leftImg8bit/SPLIT/CITY/STEM_leftImg8bit.png`, `gtFine/SPLIT/CITY/STEM_gtFine_labelIds.png` (8 bit) and
 `..._instanceIds.png` (16 bit: the instance id where there is one, else the label id), and `dataset.json` (see
-`exported.py`). Depth is not part of the layout and is not written.
+`exported.py`) with the digests of all these files. Depth is not part of the layout and is not written.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from PIL import Image
 from bench.errors import STORAGE_ERRORS
 from bench.scenes.base import DataError, SceneArrays, SceneSource
 from bench.scenes.cityscapes import IMAGE, INSTANCES, LABELS
-from bench.scenes.exported import FILE_NAME, ExportIndex, read_index
+from bench.scenes.exported import FILE_NAME, SUMS, ExportIndex, read_index
 from bench.scenes.folder import FIRST_INSTANCE
 
 #: CITY_SEQUENCE_FRAME: Cityscapes's tools cut names at the underscores.
@@ -41,15 +44,23 @@ def export(
 ) -> ExportReport:
     """Write the first `limit` scenes of a split (all, if None) below `destination`, at the source's size.
 
-    Every file appears complete or not at all; the same call again continues where a stopped one ended. DataError where
-    `destination` holds something else, where a scene cannot be read, and where the disk is full (the file is named).
+    Every file appears complete or not at all; the same call again continues where a stopped one ended, and writes what
+    was changed since once more. DataError where `destination` holds something else, where a scene cannot be read, and
+    where the disk is full (the file is named).
     """
     ids = source.ids(split, limit)
     destination = Path(destination)
     index = _updated_index(source, split, ids, destination)
     _write(destination / FILE_NAME, index.to_json().encode())
     stems = {scene_id: stem for stem, scene_id in index.scenes[split].items()}
-    missing = [(stems[i], i) for i in ids if not all(p.is_file() for p in _paths(destination, split, stems[i]))]
+    missing = [
+        (stems[i], i)
+        for i in ids
+        if not all(index.intact(destination, p) for p in _paths(destination, split, stems[i]))
+    ]
+    sums = destination / SUMS
+    if sums.is_file() and not sums.read_bytes().endswith(b"\n"):
+        _append(sums, b"\n")  # a line torn when an export was stopped must not spoil the next one
     _write_all(source, split, destination, missing, jobs, progress)
     return ExportReport(len(missing), len(ids) - len(missing))
 
@@ -116,10 +127,17 @@ def _write_all(
 
 def _write_chunk(source: SceneSource, split: str, destination: Path, scenes: Sequence[tuple[str, str]]) -> None:
     for stem, scene_id in scenes:
-        _write_scene(source.load(split, scene_id), _paths(destination, split, stem))
+        paths = _paths(destination, split, stem)
+        digests = _write_scene(source.load(split, scene_id), paths)
+        lines = [
+            f"{digest}  {path.relative_to(destination).as_posix()}\n"
+            for digest, path in zip(digests, paths, strict=True)
+        ]
+        _append(destination / SUMS, "".join(lines).encode())
 
 
-def _write_scene(scene: SceneArrays, paths: tuple[Path, Path, Path]) -> None:
+def _write_scene(scene: SceneArrays, paths: tuple[Path, Path, Path]) -> list[str]:
+    """Write a scene's three files; their digests."""
     ids = scene.instances[scene.instances != 0]
     if ids.size and not (ids.min() >= FIRST_INSTANCE and ids.max() <= _MAX_INSTANCE):
         raise DataError(
@@ -127,24 +145,39 @@ def _write_scene(scene: SceneArrays, paths: tuple[Path, Path, Path]) -> None:
             "16-bit instance files cannot tell from labels or cannot hold"
         )
     instances = np.where(scene.instances > 0, scene.instances, scene.labels).astype(np.uint16)
+    digests = []
     for path, pixels in zip(paths, (scene.image, scene.labels, instances), strict=True):
-        _write(path, pixels)
+        with _storage(path):
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, format="PNG")
+        _write(path, buffer.getvalue())
+        digests.append(hashlib.sha256(buffer.getvalue()).hexdigest())
+    return digests
 
 
-def _write(path: Path, content: np.ndarray | bytes) -> None:
-    """Write a PNG or bytes under a temporary name beside `path` and rename it; DataError names a full disk."""
+def _write(path: Path, content: bytes) -> None:
+    """Write under a temporary name beside `path` and rename it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with _storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("wb") as file:
-                if isinstance(content, bytes):
-                    file.write(content)
-                else:
-                    Image.fromarray(content).save(file, format="PNG")
+            temporary.write_bytes(content)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _append(path: Path, lines: bytes) -> None:
+    """Append in one system call, so that workers do not cut each other's lines."""
+    with _storage(path), path.open("ab", buffering=0) as file:
+        file.write(lines)
+
+
+@contextmanager
+def _storage(path: Path) -> Iterator[None]:
+    """DataError instead of the system's; it names a full disk."""
+    try:
+        yield
     except OSError as error:
         reason = STORAGE_ERRORS.get(error.errno or 0, error.strerror or str(error))
         raise DataError(

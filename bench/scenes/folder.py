@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import shlex
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,34 +14,13 @@ import numpy as np
 
 from bench.errors import nearest
 from bench.scenes.base import DataError, SceneArrays, SceneSource
-from bench.scenes.images import RESIZE_RULES, read_map, read_rgb, resize_map
-from bench.scenes.problems import FileError, Problem
+from bench.scenes.images import RESIZE_RULES, read_map, read_rgb, resize_map, unreadable
+from bench.scenes.listing import Listing, SceneFiles
+from bench.scenes.problems import FileError, Problem, shortened
 
 #: Instance ids of every data set are 0 (none) or at least this, as in Cityscapes. So no instance id equals a label id,
 #: and `where(instances > 0, instances, labels)` is Cityscapes's `instanceIds` picture.
 FIRST_INSTANCE = 1000
-
-
-@dataclass(frozen=True)
-class SceneFiles:
-    """The files of one scene; `instances` is None in data sets without instance maps."""
-
-    id: str
-    image: Path
-    labels: Path
-    instances: Path | None = None
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        return tuple(path for path in (self.image, self.labels, self.instances) if path is not None)
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The complete scenes of a split by id, in the data set's order, and what keeps others from being complete."""
-
-    scenes: dict[str, SceneFiles]
-    problems: list[Problem]
 
 
 class FolderSource(SceneSource):
@@ -59,8 +38,10 @@ class FolderSource(SceneSource):
     label_remedy: str
     #: The value of unlabelled pixels in label files, where it is not the unknown label's id, the last one, itself.
     unlabelled_value: ClassVar[int | None] = None
+    #: Ids of the label space that no label file of the data set holds: where they occur, the files mean something else.
+    never: tuple[int, ...] = ()
     #: Bumped whenever the code here or in a subclass changes what a scene looks like.
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     def __init__(self, root: Path, size: tuple[int, int] | None = None, resize: str = "spade") -> None:
         """Look at nothing but whether `root` is a folder and `resize` a rule (DataError); files are read when they are
@@ -73,6 +54,7 @@ class FolderSource(SceneSource):
         if not self.root.is_dir():
             raise DataError(f"the root of {self.name}, {self.root}, is not a folder; it has to hold {self.layout}")
         self._listings: dict[str, Listing] = {}
+        self._surveys: dict[str, Listing] = {}
 
     def __reduce__(self) -> tuple[Callable[..., FolderSource], tuple[type[FolderSource], Path, tuple[int, int], str]]:
         # A worker process opens the root once and lists it once; listings are not worth sending with every task.
@@ -98,6 +80,18 @@ class FolderSource(SceneSource):
         """Files that shape scenes of a split beside the scenes' own."""
         return ()
 
+    def _look_at_other_files(self, split: str) -> Listing:
+        """What is wrong with, or worth knowing about, such files; it has no scenes."""
+        return Listing({}, [])
+
+    def _scene_problems(self, split: str, files: SceneFiles) -> list[Problem]:
+        """What is wrong with a scene and can be known without decoding its files."""
+        return []
+
+    def _contradictions(self, files: SceneFiles, labels: np.ndarray, instances: np.ndarray) -> list[Problem]:
+        """What labels and the raw values of an instance file, both (h, w), say against each other."""
+        return []
+
     def listing(self, split: str) -> Listing:
         """The scenes of a split and what is missing (looked up once); DataError where the split is not there."""
         if split not in self.splits:
@@ -111,18 +105,43 @@ class FolderSource(SceneSource):
             self._listings[split] = self._list(split)
         return self._listings[split]
 
+    def survey(self, split: str) -> Listing:
+        """The listing, and what is said of files that many scenes share."""
+        if split not in self._surveys:
+            listing, shared = self.listing(split), self._look_at_other_files(split)
+            problems, notes = [*listing.problems, *shared.problems], [*listing.notes, *shared.notes]
+            self._surveys[split] = Listing(listing.scenes, problems, notes)
+        return self._surveys[split]
+
+    def notes(self, split: str) -> list[str]:
+        return self.survey(split).notes
+
+    def evaluation_split(self) -> str:
+        """The first of test and val that is under the root and not empty, else one that is there at all, so that its
+        message follows; DataError where neither is."""
+        present = [split for split in ("test", "val") if split in self.available_splits()]
+        filled = [split for split in present if self.listing(split).scenes or self.listing(split).problems]
+        if not present:
+            there = ", ".join(self.available_splits()) or "no split"
+            raise DataError(f"{self.root} has neither a test nor a val split of {self.name}: there is {there}; "
+                            f"name a split, or restore one (the root has to hold {self.layout})")  # fmt: skip
+        return (filled or present)[0]
+
     def ids(self, split: str, limit: int | None = None) -> list[str]:
         """Scene ids in the order of the files' names; DataError where files are missing, because a result over the
-        scenes that happen to be complete would be mistaken for one over the data set."""
-        listing = self.listing(split)
-        if listing.problems:
-            raise DataError(
-                f"{listing.problems[0]} ({len(listing.problems)} such problems; "
-                f"`bench data check {self.name} --root {self.root} --split {split}` lists all)"
-            )
-        if not listing.scenes:
+        scenes that happen to be complete would be mistaken for one over the data set, or where one of the scenes asked
+        for cannot be had."""
+        survey = self.survey(split)
+        chosen = list(survey.scenes)[:limit]
+        problems = [*survey.problems, *(p for i in chosen for p in self._scene_problems(split, survey.scenes[i]))]
+        if problems:
+            # the class's name: an export carries that of another data set
+            check = f"bench data check {type(self).name} --root {shlex.quote(str(self.root))} --split {split}"
+            more = f"{len(problems)} problems; " if len(problems) > 1 else ""
+            raise DataError(f"{problems[0]} ({more}`{check}` lists all)")
+        if not chosen:
             raise DataError(f"{self.root} has no scenes in the split {split}; it has to hold {self.layout}")
-        return list(listing.scenes)[:limit]
+        return chosen
 
     def files(self, split: str, scene_id: str) -> SceneFiles:
         """The files of one scene; DataError names the nearest id for one that does not exist."""
@@ -140,8 +159,11 @@ class FolderSource(SceneSource):
         return scene
 
     def examine(self, split: str, files: SceneFiles) -> tuple[SceneArrays | None, list[Problem]]:
-        """Read one scene and say everything that is wrong with its files; the scene is None if anything is."""
-        problems: list[Problem] = []
+        """Read one scene and say everything that is wrong with its files; the scene is None if anything is.
+
+        Whatever reads scenes goes through here, so that `bench data check` finds what stops a run, and nothing else.
+        """
+        problems = self._scene_problems(split, files)
         image = _attempt(read_rgb, files.image, problems)
         raw = _attempt(read_map, files.labels, problems)
         raw_instances = None if files.instances is None else _attempt(read_map, files.instances, problems)
@@ -150,15 +172,20 @@ class FolderSource(SceneSource):
                 what = f"is {_size(ids)}, but its image {files.image} is {_size(image)} (height x width)"
                 problems.append(Problem(path, what, "both have to be of one size: restore the files"))
         if raw is not None and (wrong := self._wrong_values(raw)):
-            what = f"has label values {', '.join(map(str, wrong))}, which {self.name} does not have"
+            what = f"has label values {shortened(wrong, 10)}, which {self.name} does not have"
             problems.append(Problem(files.labels, what, self.label_remedy))
         if image is None or raw is None or problems:
+            return None, problems
+        if raw_instances is not None and (problems := self._contradictions(files, raw, raw_instances)):
             return None, problems
         labels = resize_map(raw, self.height, self.width)
         if self.unlabelled_value is not None:
             labels = np.where(labels == self.unlabelled_value, self.label_space.size - 1, labels)
         if raw_instances is None:
-            instances = self._instances_without_file(split, files.id, raw.shape)
+            try:
+                instances = self._instances_without_file(split, files.id, raw.shape)
+            except FileError as error:
+                return None, [error.problem]
         else:
             instances = self._decode_instances(raw_instances)
         return SceneArrays(
@@ -179,14 +206,16 @@ class FolderSource(SceneSource):
         whole.update("\n".join(parts).encode())
         return whole.hexdigest()
 
-    def _wrong_values(self, raw: np.ndarray) -> list[int]:
-        """Values in a label file that stand for nothing."""
+    def _wrong_values(self, raw: np.ndarray) -> list[str]:
+        """Values in a label file that stand for nothing, with their names where they have one."""
         count = self.label_space.size
         if self.unlabelled_value is None:
             wrong = (raw < 0) | (raw >= count)
         else:
             wrong = ((raw < 0) | (raw >= count - 1)) & (raw != self.unlabelled_value)
-        return [int(value) for value in np.unique(raw[wrong])] if wrong.any() else []
+        wrong |= np.isin(raw, self.never)
+        named = {value: f"{value} ({self.label_space.names[value]})" for value in self.never}
+        return [named.get(int(value), str(value)) for value in np.unique(raw[wrong])]
 
 
 @functools.cache
@@ -194,59 +223,17 @@ def _open_once(kind: type[FolderSource], root: Path, size: tuple[int, int], resi
     return kind(root, size, resize)
 
 
-def pair(
-    images: Mapping[str, Path], maps: Sequence[tuple[str, Mapping[str, Path]]], expected: Iterable[str]
-) -> Listing:
-    """Match files by scene id: `maps` holds (what it is, files by id) for labels and, perhaps, instances.
-
-    `expected` says in words, one for the images and one for each kind of map, where a missing file should be; the
-    words may contain `{id}`.
-    """
-    kinds = [("image", images), *maps]
-    places = dict(zip([kind for kind, _ in kinds], expected, strict=True))
-    every = sorted(set().union(*(files for _, files in kinds)))
-    scenes: dict[str, SceneFiles] = {}
-    problems: list[Problem] = []
-    for scene_id in every:
-        missing = [kind for kind, files in kinds if scene_id not in files]
-        if missing:
-            present = next(files[scene_id] for _, files in kinds if scene_id in files)
-            problems += [
-                Problem(
-                    Path(places[kind].format(id=scene_id)),
-                    f"is missing: there is {present.name} but no {kind} for it",
-                    f"restore it, or remove {present} to leave this scene out",
-                )
-                for kind in missing
-            ]
-        else:
-            scenes[scene_id] = SceneFiles(scene_id, *(files[scene_id] for _, files in kinds))
-    return Listing(scenes, problems)
-
-
-def files_by_id(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
-    """Files directly in `folder` whose name ends in one of `endings`, by the name without that ending."""
-    found: dict[str, Path] = {}
-    if folder.is_dir():
-        for path in sorted(folder.iterdir()):
-            ending = next((e for e in endings if path.name.endswith(e)), None)
-            if ending is not None and not path.name.startswith("."):
-                found[path.name[: -len(ending)]] = path
-    return found
-
-
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, remembered while its size and modification time stay the same; DataError if unreadable."""
+    """SHA-256 of a file, remembered while the system says that it is unchanged; DataError if unreadable."""
     try:
         status = path.stat()
-        return _digest_of(path, status.st_mtime_ns, status.st_size)
+        return _digest_of(path, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
     except OSError as error:
-        what = f"cannot be read ({error.strerror})"
-        raise FileError(Problem(path, what, "restore it or download it again")) from None
+        raise FileError(unreadable(path, error)) from None
 
 
 @functools.cache
-def _digest_of(path: Path, mtime_ns: int, size: int) -> str:
+def _digest_of(path: Path, inode: int, mtime_ns: int, ctime_ns: int, size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

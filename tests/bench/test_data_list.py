@@ -39,7 +39,7 @@ def test_scenes_of_a_root_are_counted(listed, tmp_path):
     (root / "trainannot/0001TP_000000.png").unlink()
     text = listed(camvid=root)
     assert "test 1" in text
-    assert "train 1 (1 files missing)" in text
+    assert "train 1 (1 problem)" in text
 
 
 def test_a_root_that_is_gone_is_said_to_be(listed, tmp_path):
