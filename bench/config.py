@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import reprlib
 import tomllib
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import UsageError, nearest
 
 FILE_NAME = "bench.toml"
+#: A configuration is a page or two; what is larger is another file.
+LARGEST = 1_000_000
+#: No count of scenes, workers or steps is larger, and no side of a picture longer than `LONGEST_SIDE`.
+LARGEST_COUNT, LONGEST_SIDE = 1_000_000_000, 65_536
+
+
+def _usable(path: Path) -> Path:
+    """The path with `~` filled in; ValueError where no system can have it."""
+    if "\0" in str(path):
+        raise ValueError("a path has no zero byte")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:  # there is no such user
+        raise ValueError(str(error)) from None
+
+
+Side = Annotated[int, Field(ge=1, le=LONGEST_SIDE)]
+Place = Annotated[Path, AfterValidator(_usable)]
 
 
 class _Section(BaseModel):
@@ -24,16 +44,16 @@ class RunSection(_Section):
     methods: tuple[str, ...] = ("all",)
     datasets: tuple[str, ...] = ("streets",)
     psnr: Literal["all"] | tuple[float, ...] = "all"
-    scenes: int = Field(default=64, ge=1)
-    seeds: tuple[int, ...] = (0,)
+    scenes: int = Field(default=64, ge=1, le=LARGEST_COUNT)
+    seeds: tuple[Annotated[int, Field(ge=-(2**63), lt=2**63)], ...] = (0,)
     metrics: tuple[str, ...] = ("all",)
     split: str = "auto"
     device: str = "auto"
-    jobs: int = Field(default=0, ge=0)
-    batch_size: int = Field(default=8, ge=1)
+    jobs: int = Field(default=0, ge=0, le=LARGEST_COUNT)
+    batch_size: int = Field(default=8, ge=1, le=LARGEST_COUNT)
     backend: str = "loky"
     profile: str = "auto"
-    out: Path = Path("results/local")
+    out: Place = Path("results/local")
 
 
 class ChannelSection(_Section):
@@ -48,8 +68,8 @@ class DataSection(_Section):
     """[data.NAME]: where a data set is, at which size (height, width) it is read, and how its pictures are resized to
     that: "spade" in one bicubic step, "sdm" as the loaders of SDM and GESCO do (see bench/scenes/images.py)."""
 
-    root: Path | None = None
-    size: tuple[int, int] | None = None
+    root: Place | None = None
+    size: tuple[Side, Side] | None = None
     resize: Literal["spade", "sdm"] = "spade"
 
 
@@ -57,7 +77,7 @@ class MethodSection(_Section):
     """[methods.NAME]: the method's options, its profile where it differs from [run], and a folder of weights."""
 
     profile: str | None = None
-    weights_dir: Path | None = None
+    weights_dir: Place | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -68,7 +88,7 @@ class TrainSection(_Section):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     checkpoint_gradients: bool = False
     compile: bool | None = None
-    validate_every: int | None = Field(default=None, ge=0)
+    validate_every: int | None = Field(default=None, ge=0, le=LARGEST_COUNT)
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -105,7 +125,7 @@ class Config(_Section):
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:
-    """Names of the fields beside the offending key at `location` (the path of keys that pydantic reports)."""
+    """Names of the fields beside the unknown key at `location` (the path of keys that pydantic reports)."""
     kind: Any = Config
     for part in location[:-1]:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -123,17 +143,42 @@ def _explain(error: ValidationError, path: Path) -> str:
         section = ".".join(str(part) for part in location[:-1])
         place = f"in [{section}] of {path}" if section else f"in {path}"
         return f"unknown key '{location[-1]}' {place}{nearest(str(location[-1]), _known_keys(location))}"
-    return f"{'.'.join(str(part) for part in location)} in {path}: {first['msg']} (it is {first['input']!r})"
+    return f"{'.'.join(str(part) for part in location)} in {path}: {first['msg']} (it is {as_written(first['input'])})"
+
+
+def as_written(value: object) -> str:
+    """A wrong value in a message: its repr, shortened where it is long."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # a number of more digits than Python turns into text
+        return f"a {type(value).__name__} of too many digits"
+
+
+def _text(path: Path) -> str:
+    """A configuration file's text; UsageError for what is no text file of a sensible size."""
+    try:
+        if path.exists() and not path.is_file():  # reading a named pipe or a device may never end
+            raise UsageError(f"{path} is not a file but {'a folder' if path.is_dir() else 'a device or pipe'}")
+        if path.stat().st_size > LARGEST:
+            raise UsageError(f"{path} is no configuration: it has more than {LARGEST:,} bytes")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(f"there is no configuration file {path}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML, which is UTF-8: {error.reason} at byte {error.start}") from None
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        raise UsageError(f"cannot read the configuration {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def read_config(path: Path) -> Config:
     """Read one bench.toml; UsageError names the file and the nearest known key. Relative paths in it are as written
     by its author: relative to the file's folder."""
+    text = _text(path)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"there is no configuration file {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raw = tomllib.loads(text)
+    except RecursionError:
+        raise UsageError(f"{path} is nested too deeply") from None
+    except ValueError as error:  # tomllib.TOMLDecodeError is one, and so is a number of thousands of digits
         raise UsageError(f"{path} is not valid TOML: {error}") from None
     try:
         config = Config.model_validate(raw)
@@ -143,7 +188,7 @@ def read_config(path: Path) -> Config:
 
     def absolute(section: Any, field: str) -> Any:
         value = getattr(section, field)
-        return section if value is None else section.model_copy(update={field: folder / value.expanduser()})
+        return section if value is None else section.model_copy(update={field: folder / value})
 
     return config.model_copy(
         update={
@@ -172,4 +217,4 @@ def load_config(path: Path | None = None) -> Config:
     if path is not None:
         return read_config(path)
     here = Path(FILE_NAME)
-    return read_config(here) if here.is_file() else Config()
+    return read_config(here) if os.path.lexists(here) else Config()

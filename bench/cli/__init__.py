@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import traceback
+from pathlib import Path
 
 import typer
 
@@ -20,6 +23,10 @@ from bench.cli.table import table
 from bench.cli.train import train
 from bench.cli.weights import app as weights_app
 from bench.errors import BenchError, storage_message
+from bench.terminal import safe_output
+
+#: Set to anything, it shows the traceback of an error that is nobody's message.
+TRACEBACK = "GESCO_BENCH_TRACEBACK"
 
 app = typer.Typer(
     help="Generative semantic communication, measured: methods x data sets x channels.",
@@ -42,9 +49,25 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
+def _fault(error: Exception) -> str:
+    """One line about an error that nobody foresaw: what, where, and how to see all of it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    text = str(error)
+    short = text if len(text) <= 300 else f"{text[:300]}..."
+    return (
+        f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}: {short or 'no message'}. This is a "
+        f"fault in gesco-bench or in a plug-in; {TRACEBACK}=1 shows where it comes from"
+    )
+
+
 def main() -> None:
     """Run the command line; errors meant for people become one line on stderr and an exit code: 2 for what cannot be
-    asked for, 1 for what failed."""
+    asked for, 1 for what failed. So does any other error, whose traceback the variable `TRACEBACK` brings back."""
+    with safe_output():
+        _main()
+
+
+def _main() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("warning: %(message)s"))
     logger = logging.getLogger("bench")
@@ -62,8 +85,8 @@ def main() -> None:
         if isinstance(error, DataError | MethodError | MetricError):
             _fail(str(error), 1)
         message = storage_message(error) if isinstance(error, OSError) else None
-        if message is None:
+        if message is None and TRACEBACK in os.environ:
             raise
-        _fail(message, 1)
+        _fail(message or _fault(error), 1)
     finally:
         logger.removeHandler(handler)

@@ -51,7 +51,7 @@ def configured(path: Path | None, run: dict[str, Any], channel: dict[str, Any]) 
     """The configuration with the command line's values, where they are not None, over the file's."""
     from pydantic import ValidationError
 
-    from bench.config import Config, load_config
+    from bench.config import Config, as_written, load_config
 
     config = load_config(path)
     given = {key: value for key, value in run.items() if value is not None}
@@ -69,5 +69,5 @@ def configured(path: Path | None, run: dict[str, Any], channel: dict[str, Any]) 
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(
-            f"--{str(first['loc'][1]).replace('_', '-')}: {first['msg']} (got {first['input']!r})"
+            f"--{str(first['loc'][1]).replace('_', '-')}: {first['msg']} (got {as_written(first['input'])})"
         ) from None

@@ -21,6 +21,7 @@ from bench.regress.words import (
     signed,
     untested,
 )
+from bench.terminal import visible
 
 STYLES = {Verdict.WORSE: "bold red", Verdict.MISSING: "yellow", Verdict.BETTER: "green", Verdict.NEW: "cyan"}
 #: Rows of a verdict that fit on a screen; the files have all of them.
@@ -33,18 +34,23 @@ def print_report(report: Report, console: Console) -> None:
     if made:
         console.print(_table(made[:MOST_ROWS]))
     if len(made) > MOST_ROWS:
-        console.print(Text(f"and {len(made) - MOST_ROWS} more in the report"))
+        console.print(_text(f"and {len(made) - MOST_ROWS} more in the report"))
     for what, message in report.failures:
-        console.print(Text(f"failed: {what}: {message}", "bold red"))
+        console.print(_text(f"failed: {what}: {message}", "bold red"))
     for cost, cells in by_method(report.costs):
-        console.print(Text(f"warning: {cost_line(cost, cells)}", "yellow"))
+        console.print(_text(f"warning: {cost_line(cost, cells)}", "yellow"))
     for line in (*untested(report), *(f"note: {note}" for note in report.notes)):
-        console.print(Text(line))
+        console.print(_text(line))
     if report.changes:
-        console.print(Text("also different: " + "; ".join(change_line(change) for change in report.changes)))
+        console.print(_text("also different: " + "; ".join(change_line(change) for change in report.changes)))
     for line in how_to_read(report):
-        console.print(Text(line, "dim"))
-    console.print(Text(headline(report), "bold red" if report.regressed else "bold green"))
+        console.print(_text(line, "dim"))
+    console.print(_text(headline(report), "bold red" if report.regressed else "bold green"))
+
+
+def _text(content: str, style: str = "") -> Text:
+    """Text that came out of files: no markup, and nothing that the terminal would obey."""
+    return Text(visible(content), style)
 
 
 def _table(made: list[Comparison]) -> Table:
@@ -58,5 +64,5 @@ def _table(made: list[Comparison]) -> Table:
             one.verdict, one.cell.method, f"{one.cell.psnr:g}", arrow(one), number(one.baseline), number(one.rerun),
             signed(one.change), interval(one), chance(one), number(one.floor),
         )  # fmt: skip
-        table.add_row(*(Text(str(cell)) for cell in cells), style=STYLES.get(one.verdict))
+        table.add_row(*(_text(str(cell)) for cell in cells), style=STYLES.get(one.verdict))
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("[methods.smis]\noption = {}\n", "unknown key 'option' in [methods.smis] of {path}; did you mean 'options'?"),
         ("[run]\nscenes = 0\n", "run.scenes in {path}"),
         ("[run]\nscenes = 'many'\n", "run.scenes in {path}"),
+        ("[run]\nscenes = []\n", "run.scenes in {path}: Input should be a valid integer (it is [])"),
+        ("[run]\nmethods = 'all'\n", "run.methods in {path}"),
+        ("[run]\nout = 1\n", "run.out in {path}"),
+        ("[run]\nout = 'a\\u0000'\n".replace("'", '"'), "run.out in {path}: Value error, a path has no zero byte"),
+        ("[run]\nout = '~nobody-here/x'\n", "run.out in {path}: Value error, Could not determine home directory"),
+        ("[data]\nstreets = 3\n", "data.streets in {path}"),
+        ("run = 3\n", "run in {path}"),
+        ("[regress]\nalpha = nan\n", "regress.alpha in {path}"),
+        ("[run]\nscenes = " + "9" * 5000 + "\n", "{path} is not valid TOML: Exceeds the limit"),
+        ("[run]\nscenes = 0x" + "f" * 5000 + "\n", "run.scenes in {path}: Input should be less than"),
+        ("a = " + "[" * 3000 + "]" * 3000 + "\n", "{path} is nested too deeply"),
         ("[run\n", "{path} is not valid TOML"),
     ],
 )
@@ -73,3 +85,36 @@ def test_mistakes_are_one_line_with_file_and_key(tmp_path: Path, text: str, told
 def test_a_named_file_that_is_absent_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no configuration file .*absent\.toml"):
         load_config(tmp_path / "absent.toml")
+
+
+def test_a_long_wrong_value_does_not_fill_the_screen(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as error:
+        read_config(write(tmp_path, f"[run]\nscenes = '{'x' * 5000}'\n"))
+    assert len(str(error.value)) < 300 + len(str(tmp_path))
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "bench.toml").write_bytes(b"\xef\xbb\xbf[run]\nscenes = 5\n")
+    assert read_config(tmp_path / "bench.toml").run.scenes == 5
+
+
+def test_other_encodings_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "bench.toml"
+    path.write_bytes("[run]\nout = 'ä'\n".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"is not valid TOML, which is UTF-8: .* at byte 13"):
+        read_config(path)
+
+
+def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "bench.toml").mkdir()
+    for path, told in ((tmp_path / "pipe", "a device or pipe"), (Path("/dev/zero"), "a device or pipe")):
+        with pytest.raises(UsageError, match=f"{path} is not a file but {told}"):
+            read_config(path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"bench.toml is not a file but a folder"):
+        load_config()
+    large = tmp_path / "large.toml"
+    large.write_bytes(b"#" * 1_000_001)
+    with pytest.raises(UsageError, match="has more than 1,000,000 bytes"):
+        read_config(large)

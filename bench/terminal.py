@@ -1,0 +1,85 @@
+"""What reaches a terminal: nothing that it would obey, and nothing that its encoding lacks."""
+# ruff: noqa: RUF001 - look-alikes are what this is about
+
+from __future__ import annotations
+
+import codecs
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+#: Name of the codec error handler that writes a look-alike where an encoding lacks a character.
+LOOK_ALIKE = "bench.look_alike"
+_LOOK_ALIKES = {
+    "↑": "^", "↓": "v", "→": "->", "±": "+-", "×": "x", "−": "-", "–": "-", "—": "-", "…": "...", "∞": "inf",
+    "✓": "yes", "✗": "no", "≥": ">=", "≤": "<=", "Δ": "diff", "δ": "delta", "•": "*", "·": ".",
+    "‘": "'", "’": "'", "“": '"', "”": '"',
+}  # fmt: skip
+
+
+#: What moves the cursor, colours, hides or turns round what follows: control characters but line ends and tabs, line
+#: separators, marks and overrides of the writing direction. And lone surrogates, which are no text.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """The text with control characters, but for line ends and tabs, as visible escapes (`\\x1b`)."""
+    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def _look_alike(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_LOOK_ALIKES.get(character, "?") for character in lacking), error.end
+
+
+class _Shown:
+    """A text stream that writes `visible` text. `returns` lets carriage returns through, for libraries' progress bars.
+
+    rich, whose own control sequences are meant, writes to the stream below (it looks for `rich_proxied_file`); texts
+    that it is given from files have to be made visible before.
+    """
+
+    def __init__(self, stream: TextIO, returns: bool) -> None:
+        self.rich_proxied_file = stream
+        self._returns = returns
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        lines = text.split("\r") if self._returns else [text]
+        self.rich_proxied_file.write("\r".join(visible(line) for line in lines))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("buffer", "detach"):  # click would go round us there, where the encoding is ASCII
+            raise AttributeError(name)
+        return getattr(self.rich_proxied_file, name)
+
+
+@contextmanager
+def safe_output() -> Iterator[None]:
+    """Within it, everything printed is visible text, and what the terminal's encoding lacks is written as something
+    like it (`↑` as `^` in latin-1) instead of ending the command with a UnicodeEncodeError."""
+    codecs.register_error(LOOK_ALIKE, _look_alike)
+    before = sys.stdout, sys.stderr
+    errors = [getattr(stream, "errors", None) for stream in before]
+    for stream in before:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=LOOK_ALIKE)
+    out, err = before
+    sys.stdout, sys.stderr = out and _Shown(out, False), err and _Shown(err, True)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+        for stream, error in zip(before, errors, strict=True):
+            if hasattr(stream, "reconfigure") and error is not None:
+                stream.reconfigure(errors=error)
