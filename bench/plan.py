@@ -50,8 +50,16 @@ class SceneSet:
     resize: str = "spade"
 
     def open(self) -> SceneSource:
-        """The data set behind the scenes."""
-        return scene_registry.open_dataset(self.opened_as, self.root, self.size, resize=self.resize)
+        """The data set behind the scenes; DataError where its files are not the planned ones, on a worker's machine or
+        since the plan was made: pictures of others must not be kept under this fingerprint."""
+        source = scene_registry.open_dataset(self.opened_as, self.root, self.size, resize=self.resize)
+        if source.fingerprint(self.split, self.ids) != self.fingerprint:
+            where = "" if self.root is None else f" below {self.root}"
+            raise DataError(
+                f"the scenes of {self.dataset} are not those that the run was planned with: files{where} have changed, "
+                "or this worker has others; start again"
+            )
+        return source
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 def list_datasets(config: ConfigOption = None) -> None:
     """Every data set: embedded or where its root was found, scenes a split, size and label ids."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Column, Table
 
     from bench.config import load_config
@@ -38,7 +39,7 @@ def list_datasets(config: ConfigOption = None) -> None:
     for name, kind in DATASETS.items():
         where, scenes, size = _whereabouts(name, configuration)
         space = kind.label_space
-        table.add_row(name, where, scenes, size, f"{space.size}\n{len(space.evaluated)} scored")
+        table.add_row(name, escape(where), scenes, size, f"{space.size}\n{len(space.evaluated)} scored")
     Console().print(table)
 
 
@@ -55,6 +56,7 @@ def check(
     there is one. Notes say what is ignored."""
     from bench.scenes.check import check as check_root
     from bench.scenes.folder import FolderSource
+    from bench.scenes.problems import printable
 
     source = _open(name, root, None, split, config)
     if not isinstance(source, FolderSource):
@@ -68,7 +70,7 @@ def check(
     scenes = ", ".join(f"{split} {count}" for split, count in report.scenes.items()) or "none"
     count = len(report.problems)
     found = f"{count} problem{'' if count == 1 else 's'}" if count else "no problem"
-    typer.echo(f"{source.name} in {source.root}: {found}; complete scenes: {scenes}")
+    typer.echo(f"{source.name} in {printable(str(source.root))}: {found}; complete scenes: {scenes}")
     if report.problems:
         raise typer.Exit(1)
 

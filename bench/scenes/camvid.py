@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.scenes.folder import FolderSource
 from bench.scenes.labels import CAMVID
-from bench.scenes.listing import Listing, find_files, pair
+from bench.scenes.listing import Listing, find_files, is_folder, pair
 
 _PICTURES = (".png", ".jpg", ".jpeg")
 
@@ -26,14 +26,14 @@ class CamVid(FolderSource):
 
     def available_splits(self) -> list[str]:
         """The splits with a folder of pictures; `test` needs its labels too, which some copies withhold."""
-        present = [split for split in self.splits if (self.root / split).is_dir()]
-        return [split for split in present if split != "test" or (self.root / "testannot").is_dir()]
+        present = [split for split in self.splits if is_folder(self.root / split)]
+        return [split for split in present if split != "test" or is_folder(self.root / "testannot")]
 
     def _list(self, split: str) -> Listing:
         images = find_files(self.root / split, _PICTURES)
         labels = find_files(self.root / f"{split}annot", [".png"])
         places = [str(self.root / split / "{id}.png"), str(self.root / f"{split}annot" / "{id}.png")]
         listing = pair(images, [("label map", labels)], places)
-        if (self.root / "test").is_dir() and "test" not in self.available_splits():
+        if is_folder(self.root / "test") and "test" not in self.available_splits():
             listing.notes.append(f"{self.root / 'test'} has no labels (testannot is missing), so it is no split")
         return listing

@@ -14,7 +14,7 @@ import numpy as np
 from bench.scenes.exported import ExportIndex, read_index
 from bench.scenes.folder import FIRST_INSTANCE, FolderSource
 from bench.scenes.labels import CITYSCAPES
-from bench.scenes.listing import Found, Listing, SceneFiles, find_files, merged, pair
+from bench.scenes.listing import Found, Listing, SceneFiles, find_files, is_folder, merged, pair
 from bench.scenes.problems import Problem
 
 #: The endings of the three files of a scene, in the official layout.
@@ -59,7 +59,7 @@ class Cityscapes(FolderSource):
             self.label_remedy = f"the export is damaged or was changed: export {index.dataset} again"
 
     def available_splits(self) -> list[str]:
-        return [split for split in self.splits if (self.root / "leftImg8bit" / split).is_dir()]
+        return [split for split in self.splits if is_folder(self.root / "leftImg8bit" / split)]
 
     def _list(self, split: str) -> Listing:
         kinds = (

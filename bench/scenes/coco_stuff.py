@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw
 from bench.scenes.coco_annotations import Annotations, read_annotations
 from bench.scenes.folder import FIRST_INSTANCE, FolderSource
 from bench.scenes.labels import COCO_REMOVED, COCO_STUFF
-from bench.scenes.listing import Listing, SceneFiles, find_files, pair, with_any_case
+from bench.scenes.listing import Listing, SceneFiles, find_files, is_folder, pair, with_any_case
 from bench.scenes.problems import FileError, Problem, shortened
 
 _PICTURES = (".jpg", ".png", ".jpeg")
@@ -59,7 +59,7 @@ class CocoStuff(FolderSource):
         self._reading = threading.Lock()  # `check` reads scenes in threads; one of them reads the annotations
 
     def available_splits(self) -> list[str]:
-        return [s for s in self.splits if self._spade(s) or self._first(_IMAGE_FOLDERS, s).is_dir()]
+        return [s for s in self.splits if self._spade(s) or is_folder(self._first(_IMAGE_FOLDERS, s))]
 
     def _list(self, split: str) -> Listing:
         if self._spade(split):
@@ -142,16 +142,16 @@ class CocoStuff(FolderSource):
         return with_any_case(self.root / "annotations", f"instances_{split}2017.json")
 
     def _spade(self, split: str) -> bool:
-        return (self.root / f"{split}_img").is_dir()
+        return is_folder(self.root / f"{split}_img")
 
     def _first(self, patterns: tuple[str, ...], split: str) -> Path:
         """The first of some folders that exists, or the official one."""
         folders = [self.root / pattern.format(split=split) for pattern in patterns]
-        return next((folder for folder in folders if folder.is_dir()), folders[0])
+        return next((folder for folder in folders if is_folder(folder)), folders[0])
 
     def _shadowed(self, split: str) -> list[tuple[str, str]]:
         """Folders of pictures or labels that are there, but another layout's are read; and which."""
         read = [f"{split}_img"] if self._spade(split) else []
         official = [[pattern.format(split=split) for pattern in p] for p in (_IMAGE_FOLDERS, _LABEL_FOLDERS)]
-        present = [[name for name in names if (self.root / name).is_dir()] for names in official]
+        present = [[name for name in names if is_folder(self.root / name)] for names in official]
         return [(name, (read or names)[0]) for names in present for name in names[0 if read else 1 :]]

@@ -15,8 +15,8 @@ import numpy as np
 from bench.errors import nearest
 from bench.scenes.base import DataError, SceneArrays, SceneSource
 from bench.scenes.images import RESIZE_RULES, read_map, read_rgb, resize_map, unreadable
-from bench.scenes.listing import Listing, SceneFiles
-from bench.scenes.problems import FileError, Problem, shortened
+from bench.scenes.listing import Listing, SceneFiles, is_folder
+from bench.scenes.problems import FileError, Problem, printable, shortened
 
 #: Instance ids of every data set are 0 (none) or at least this, as in Cityscapes. So no instance id equals a label id,
 #: and `where(instances > 0, instances, labels)` is Cityscapes's `instanceIds` picture.
@@ -51,7 +51,7 @@ class FolderSource(SceneSource):
             raise DataError(f"there is no resize rule '{resize}' for {self.name}{nearest(resize, RESIZE_RULES)}")
         self.resize = resize
         self.root = Path(root)
-        if not self.root.is_dir():
+        if not is_folder(self.root):
             raise DataError(f"the root of {self.name}, {self.root}, is not a folder; it has to hold {self.layout}")
         self._listings: dict[str, Listing] = {}
         self._surveys: dict[str, Listing] = {}
@@ -109,7 +109,10 @@ class FolderSource(SceneSource):
         """The listing, and what is said of files that many scenes share."""
         if split not in self._surveys:
             listing, shared = self.listing(split), self._look_at_other_files(split)
-            problems, notes = [*listing.problems, *shared.problems], [*listing.notes, *shared.notes]
+            problems, notes = (
+                [*listing.problems, *shared.problems],
+                [printable(n) for n in (*listing.notes, *shared.notes)],
+            )
             self._surveys[split] = Listing(listing.scenes, problems, notes)
         return self._surveys[split]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.scenes.images import unreadable
-from bench.scenes.problems import Problem, printable, shortened
+from bench.scenes.problems import FileError, Problem, shortened
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def find_files(folder: Path, endings: Sequence[str], known: Sequence[str] = ()) 
     """
     found = Found(folder)
     every: dict[str, list[Path]] = {}
-    for path, is_folder in _entries(found):
+    for path, is_place in _entries(found):
         ending = _ending(path.name, endings)
-        if path.name.startswith(".") or not ending or len(path.name) == len(ending) or is_folder:
+        if path.name.startswith(".") or not ending or len(path.name) == len(ending) or is_place:
             if not _ending(path.name, known):
                 found.others.append(path)
             continue
@@ -86,10 +86,18 @@ def find_files(folder: Path, endings: Sequence[str], known: Sequence[str] = ()) 
     return found
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; FileError where the system does not say, so that nothing counts as absent."""
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise FileError(unreadable(path, error)) from None
+
+
 def with_any_case(folder: Path, name: str) -> Path:
     """The file `name` in `folder`, or the one that is only written with other capital letters."""
     exact = folder / name
-    if exact.exists() or not folder.is_dir():
+    if not is_folder(folder) or exact.exists():
         return exact
     return next((path for path, _ in _entries(Found(folder)) if path.name.lower() == name.lower()), exact)
 
@@ -190,6 +198,6 @@ def _notes(founds: Iterable[Found]) -> list[str]:
             count = len(found.others)
             names = shortened([path.name for path in sorted(found.others)], 3)
             what = f"{count} other file{'' if count == 1 else 's'}, ignored"
-            notes.append(printable(f"{found.folder} holds {what}: {names}"))
+            notes.append(f"{found.folder} holds {what}: {names}")
         said.add(found.folder)
     return notes

@@ -87,16 +87,24 @@ def materialise(
     ids = source.ids(split, count)
     if not ids or len(ids) < count:
         raise DataError(f"the split {split} of {source.name} has {len(ids)} scenes, {count} were asked for")
-    parts = [str(_FORMAT), source.fingerprint(split, ids), "depth" if with_depth else "no depth"]
+    fingerprint = source.fingerprint(split, ids)
+    parts = [str(_FORMAT), fingerprint, "depth" if with_depth else "no depth"]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     folder = Path(cache_dir) / f"{source.name}-{split}-{count}-{key[:16]}"
     if not folder.is_dir():
-        _fill(folder, source, split, ids, jobs, with_depth, progress)
+        _fill(folder, source, split, ids, fingerprint, jobs, with_depth, progress)
     return MaterialisedScenes(folder, source.label_space)
 
 
 def _fill(
-    folder: Path, source: SceneSource, split: str, ids: list[str], jobs: int, with_depth: bool, progress: bool
+    folder: Path,
+    source: SceneSource,
+    split: str,
+    ids: list[str],
+    fingerprint: str,
+    jobs: int,
+    with_depth: bool,
+    progress: bool,
 ) -> None:
     """Write all arrays into a temporary folder beside `folder` and rename it; leaves nothing behind on failure."""
     temporary: Path | None = None
@@ -105,6 +113,8 @@ def _fill(
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         names = _allocate(temporary, source, split, ids, with_depth)
         _render_all(temporary, source, split, ids, names, jobs, progress)
+        if source.fingerprint(split, ids) != fingerprint:
+            raise DataError(f"files of {source.name} were changed while they were read; start again")
         (temporary / _INDEX).write_text(json.dumps({"ids": ids, "arrays": names}), encoding="utf-8")
         temporary.chmod(0o755)  # mkdtemp makes it private; other users of a shared cache may read it
         try:

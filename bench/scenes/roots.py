@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.scenes.base import DataError
+from bench.scenes.listing import is_folder
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,21 @@ def find_root(name: str, argument: Path | None = None, configured: Path | None =
     `argument` is the value of --root; `configured` that of `root` under [data.NAME] in bench.toml.
     """
     if argument is not None:
-        return DataRoot(argument.expanduser(), "--root")
+        return DataRoot(_expanded(argument, "--root"), "--root")
     variable = environment_variable(name)
     if os.environ.get(variable):
-        return DataRoot(Path(os.environ[variable]).expanduser(), variable)
+        return DataRoot(_expanded(Path(os.environ[variable]), variable), variable)
     if configured is not None:
-        return DataRoot(configured.expanduser(), f"[data.{name}] in bench.toml")
+        origin = f"[data.{name}] in bench.toml"
+        return DataRoot(_expanded(configured, origin), origin)
     return None
+
+
+def _expanded(path: Path, origin: str) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise DataError(f"there is no home directory for {path} (from {origin}); write the whole path") from None
 
 
 def require_root(
@@ -48,7 +57,7 @@ def require_root(
             f'root = "FOLDER" under [data.{name}] in bench.toml. To get the data: {how_to_get}. '
             f"The folder has to hold {layout}"
         )
-    if not root.path.is_dir():
+    if not is_folder(root.path):
         raise DataError(
             f"the root of {name}, {root.path} (from {root.origin}), is not a folder. To get the data: {how_to_get}"
         )

@@ -42,6 +42,10 @@ def test_scenes_of_a_root_are_counted(listed, tmp_path):
     assert "train 1 (1 problem)" in text
 
 
+def test_a_root_in_brackets_is_shown_as_it_is(listed, tmp_path):
+    assert "[bold]" in listed(camvid=camvid_root(tmp_path / "[bold]"))
+
+
 def test_a_root_that_is_gone_is_said_to_be(listed, tmp_path):
     assert "is not a folder" in listed(camvid=tmp_path / "gone")
 

@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 from scene_roots import SHARED, camvid_root, cityscapes_root, coco_official_root, coco_spade_root, picture, save
 
+from bench.config import Config
+from bench.plan import make_plan
 from bench.scenes.base import DataError, stack
 from bench.scenes.camvid import CamVid
 from bench.scenes.cityscapes import Cityscapes
@@ -198,3 +200,13 @@ def test_an_unknown_resize_rule_is_refused(tmp_path):
         CamVid(camvid_root(tmp_path), resize="sdmm")
     with pytest.raises(DataError, match="streets is rendered"):
         open_dataset("streets", resize="sdm")
+
+
+def test_a_worker_whose_files_are_not_the_planned_ones_refuses(tmp_path):
+    root = camvid_root(tmp_path)
+    run = {"methods": ["full_image"], "datasets": ["camvid"], "metrics": []}
+    scenes = make_plan(Config.model_validate({"run": run}), root).cells[0].scenes
+    assert scenes.open().ids("test") == ["0001TP_000000"]
+    save(root / "test/0001TP_000000.png", picture(99))
+    with pytest.raises(DataError, match="the scenes of camvid are not those that the run was planned with"):
+        scenes.open()

@@ -5,9 +5,10 @@ import os
 import numpy as np
 import pytest
 import torch
-from scene_roots import Drawn, cityscapes_root
+from scene_roots import Drawn, camvid_root, cityscapes_root, picture, save
 
 from bench.scenes.base import DataError, stack
+from bench.scenes.camvid import CamVid
 from bench.scenes.cityscapes import Cityscapes
 from bench.scenes.materialise import MaterialisedScenes, materialise
 
@@ -117,3 +118,34 @@ def test_a_batch_does_not_change_the_arrays(tmp_path):
     before = np.array(scenes.instances)
     scenes.batch([0]).instances.zero_()
     np.testing.assert_array_equal(scenes.instances, before)
+
+
+def test_files_that_change_while_they_are_read_are_not_kept(tmp_path, monkeypatch):
+    root = camvid_root(tmp_path / "root")
+    load = CamVid.load
+
+    def changing(self, split, scene_id):
+        scene = load(self, split, scene_id)
+        save(root / "train/0001TP_000001.png", picture(77))
+        return scene
+
+    monkeypatch.setattr(CamVid, "load", changing)
+    with pytest.raises(DataError, match="files of camvid were changed while they were read"):
+        materialise(CamVid(root), "train", 2, tmp_path / "cache", progress=False)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_file_of_equal_size_and_time_in_the_place_of_another_is_noticed(tmp_path):
+    root = camvid_root(tmp_path / "root")
+    path = root / "train/0001TP_000001.png"
+
+    def put(seed: int) -> None:
+        save(path, picture(seed))
+        path.write_bytes(path.read_bytes().ljust(20_000, b"\0"))
+        os.utime(path, ns=(0, 0))
+
+    put(1)
+    before = materialise(CamVid(root), "train", 2, tmp_path / "cache", progress=False)
+    put(77)
+    after = materialise(CamVid(root), "train", 2, tmp_path / "cache", progress=False)
+    assert (np.asarray(after.images[1]) != np.asarray(before.images[1])).any()

@@ -66,3 +66,26 @@ def test_a_root_that_is_no_folder_says_who_named_it(tmp_path, monkeypatch):
 def test_the_usual_size_of_cityscapes_is_the_papers(tmp_path):
     source = open_dataset("cityscapes", cityscapes_root(tmp_path))
     assert source.load("val", source.ids("val")[0]).image.shape == (256, 512, 3)
+
+
+@pytest.mark.parametrize("root", ["a file", "gone/below", "x" * 5000, "~nobody-of-this-name/data"])
+def test_a_root_that_cannot_be_one_is_a_message(tmp_path, monkeypatch, root):
+    monkeypatch.chdir(tmp_path)
+    Path("a file").write_text("x")
+    for name in ("camvid", "cityscapes", "coco_stuff"):
+        with pytest.raises(DataError, match=r"is not a folder|File name too long|no home directory"):
+            open_dataset(name, Path(root))
+
+
+def test_a_root_that_may_not_be_looked_into_does_not_count_as_empty(tmp_path, monkeypatch):
+    source = open_dataset("camvid", camvid_root(tmp_path))
+    usual = Path.is_dir
+
+    def refusing(self):
+        if self.parent == tmp_path:
+            raise PermissionError(13, "Permission denied")
+        return usual(self)
+
+    monkeypatch.setattr(Path, "is_dir", refusing)
+    with pytest.raises(DataError, match="Permission denied"):
+        source.ids("test")
