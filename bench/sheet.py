@@ -56,6 +56,21 @@ def runs_of(out: Path, facts: dict[str, Any]) -> list[PictureRun]:
     return [PictureRun(name, facts["datasets"][name], cells) for name, cells in found.items()]
 
 
+def open_scenes(run: PictureRun) -> SceneSource:
+    """The data set of a run; BenchError where its scenes are not those that the run had, whose pictures they would
+    otherwise stand beside."""
+    about = run.facts
+    root = Path(about["root"]) if about["root"] else None
+    source = scene_registry.open_dataset(
+        about["opened_as"], root, tuple(about["size"]), resize=about.get("resize", "spade")
+    )
+    key = next(iter(run.cells.values())).manifest["key"]
+    if source.fingerprint(key["split"], key["scenes"]) != key["fingerprint"]:
+        where = "its renderer is" if root is None else f"files below {root} are"
+        raise BenchError(f"the scenes of {run.dataset} changed since the run ({where} others now); run it again")
+    return source
+
+
 def paint_labels(labels: np.ndarray, space: LabelSpace) -> np.ndarray:
     """Label ids (H, W) in the label space's colours, (H, W, 3) uint8."""
     return np.array(space.palette, dtype=np.uint8)[labels]
@@ -164,10 +179,7 @@ def make_sheets(
     made = []
     for run in runs:
         about = run.facts
-        root = Path(about["root"]) if about["root"] else None
-        source = scene_registry.open_dataset(
-            about["opened_as"], root, tuple(about["size"]), resize=about.get("resize", "spade")
-        )
+        source = open_scenes(run)
         shown = [p for p in psnrs if any(psnr == p for _, psnr in run.cells)]
         if not shown:
             raise UsageError(f"no cell at PSNR {', '.join(f'{p:g}' for p in psnrs)}; choose others with --psnr")

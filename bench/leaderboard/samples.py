@@ -28,8 +28,7 @@ from bench.config import Config
 from bench.errors import BenchError
 from bench.leaderboard.overlays import SPAN, Seers, boxes_svg, load_seers, near, paint_depth, tensor
 from bench.scenes.base import SceneSource, stack
-from bench.scenes.registry import open_dataset
-from bench.sheet import PictureRun, map_sender, paint_labels, received_map, runs_of
+from bench.sheet import PictureRun, map_sender, open_scenes, paint_labels, received_map, runs_of
 from bench.worker import one_thread
 
 SCHEMA = 1
@@ -99,10 +98,7 @@ class _SampleSet:
         """Write the pictures; the set's part of the index."""
         run = self.run
         key = next(iter(run.cells.values())).manifest["key"]
-        root = Path(run.facts["root"]) if run.facts["root"] else None
-        source = open_dataset(
-            run.facts["opened_as"], root, tuple(run.facts["size"]), resize=run.facts.get("resize", "spade")
-        )
+        source = open_scenes(run)
         psnrs = sorted({psnr for _, psnr in run.cells}, reverse=True)
         seers = load_seers(run.dataset)
         for reason in seers.missing:

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from conftest import Answer
 from PIL import Image
 
 from bench.scenes.labels import CITYSCAPES
 from bench.scenes.registry import open_dataset
+from bench.scenes.streets_source import Streets
 from bench.sheet import GAP, HEADER, MARGIN, paint_labels, strongest_class
 
 Cli = Callable[..., Answer]
@@ -71,3 +73,14 @@ def test_a_psnr_that_was_not_run_is_refused_and_a_lost_cache_is_named(cli: Cli, 
     (fakes / "o" / "cells").rename(fakes / "o" / "gone")
     answer = cli("sheet", "--out", "o")
     assert (answer.code, "holds none of the last run's cells" in answer.err) == (1, True)
+
+
+def test_scenes_that_changed_since_the_run_do_not_stand_beside_its_pictures(
+    cli: Cli, fakes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("run", "--psnr", "10", "--out", "o").code == 0
+    version = Streets().renderer_version()
+    monkeypatch.setattr(Streets, "renderer_version", lambda self: version + 1)
+    answer = cli("sheet", "--psnr", "10", "--out", "o")
+    assert answer.code == 1
+    assert "the scenes of streets changed since the run" in answer.err
