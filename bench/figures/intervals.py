@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,24 @@ def interval_notes(found: Sequence[Measured]) -> list[str]:
     for data in found:
         by_ground.setdefault(same.get(data.basis, data.basis), []).append(data.metric)
     return [f"{grounds[ground]}: {', '.join(metrics)}." for ground, metrics in by_ground.items()]
+
+
+def undrawn_notes(part: Part, found: Sequence[Measured]) -> list[str]:
+    """Which metrics have values that are undefined or infinite, and so are not drawn; empty where all are numbers."""
+    words = []
+    for data in found:
+        values = [e.value for (channel, _, _), e in data.entries.items() if channel == part.channel]
+        lacking = sum(not math.isfinite(value) for value in values)
+        if lacking:
+            words.append(f"{data.metric} ({'all' if lacking == len(values) else f'{lacking} of {len(values)} values'})")
+    return [f"Undefined or infinite, so not drawn: {', '.join(words)}."] if words else []
+
+
+def say_nothing(axis: Any) -> None:
+    """Words in the place of curves or points, in axes without any."""
+    axis.text(
+        0.5, 0.5, "undefined", transform=axis.transAxes, ha="center", va="center", color="0.45", gid="undefined"
+    )  # fmt: skip
 
 
 def axis_label(data: Measured) -> str:

@@ -6,13 +6,14 @@ a panel of its own in which all the others are grey, and each metric a figure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.lines import Line2D
 
 from bench.errors import BenchError
-from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point
+from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
 from bench.figures.request import Part, Request, chosen_psnrs, parts
 from bench.figures.style import PAPER_LINE, Drawing, Framed, Look, families, framed, looks, paper_handle
 from bench.tables.build import PAPER_TABLES
@@ -69,14 +70,20 @@ def _published(request: Request, part: Part, data: Measured) -> tuple[Published,
 
 
 def _notes(request: Request, part: Part, found: Sequence[Measured], paper: Sequence[str]) -> tuple[str, ...]:
-    references = ", ".join(f"{d.metric} {d.reference:.3g}" for d in found if d.reference is not None)
+    references = ", ".join(f"{d.metric} {reference:.3g}" for d in found if (reference := _reference(d)) is not None)
     return (
         request.provenance(part.rows),
         *interval_notes(found),
+        *undrawn_notes(part, found),
         *dict.fromkeys(filter(None, paper)),
         *([f"Dotted: pure noise ({references})."] if references else []),
         f"Protocols: {'; '.join(f'{d.metric}: {d.protocol}' for d in found)}.",
     )
+
+
+def _reference(data: Measured) -> float | None:
+    """What the metric says of pure noise, None where that is unknown, undefined or infinite."""
+    return data.reference if data.reference is not None and math.isfinite(data.reference) else None
 
 
 def _curve(axis: Any, part: Part, data: Measured, psnrs: Sequence[float], method: str, look: Look) -> None:
@@ -110,10 +117,15 @@ def _paper_curve(axis: Any, published: Published, psnrs: Sequence[float], method
 def _finish(axis: Any, data: Measured, psnrs: Sequence[float]) -> None:
     axis.set_xticks(range(len(psnrs)), [f"{psnr:g}" for psnr in psnrs])
     axis.set_xlim(-0.35, len(psnrs) - 0.65)
-    if data.reference is not None:
-        axis.axhline(data.reference, color="0.45", linestyle=":", linewidth=1, gid="pure noise", zorder=1)
+    reference = _reference(data)
+    if reference is not None:
+        axis.axhline(reference, color="0.45", linestyle=":", linewidth=1, gid="pure noise", zorder=1)
     low, high = axis.dataLim.intervaly
-    if low >= 0:
+    if low > high:  # nothing is drawn
+        axis.set_ylim(0, 1)
+        axis.set_yticks([])
+        say_nothing(axis)
+    elif low >= 0 and high > 0:
         axis.set_ylim(-0.04 * high, 1.06 * high)  # zero in sight, and its markers whole
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from bench.errors import UsageError
-from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point
+from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
 from bench.figures.request import PSNR, Part, Request, chosen_psnrs, parts
 from bench.figures.style import Drawing, Look, framed, looks
 from bench.tables.measured import Measured, measured
@@ -49,6 +50,7 @@ def _figure(
     notes = (
         request.provenance(part.rows),
         *interval_notes(found),
+        *undrawn_notes(part, [*found, *spent.values()]),
         *more,
         f"Protocols: {'; '.join(f'{d.metric}: {d.protocol}' for d in (*found, *spent.values()))}.",
     )
@@ -64,6 +66,8 @@ def _figure(
         for axis, (cost, data_spent) in zip(row, spent.items(), strict=True):
             for method in part.methods:
                 _point(axis, part, data, data_spent, method, psnr, look[method])
+            if not axis.lines:
+                say_nothing(axis)
             axis.set_xscale("log")
             axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.xaxis.set_major_formatter(EngFormatter(unit="s" if cost == "seconds" else "", sep=" "))
@@ -80,7 +84,7 @@ def _figure(
 def _point(axis: Any, part: Part, data: Measured, spent: Measured, method: str, psnr: float, look: Look) -> None:
     key = (part.channel, method, psnr)
     here, cost = point(data, key), spent.entries.get(key)
-    if here is None or cost is None or not cost.value > 0:
+    if here is None or cost is None or not 0 < cost.value < math.inf:
         return
     if here.bounded:
         axis.plot([cost.value] * 2, [here.low, here.high], color=look.colour, linewidth=1.1, gid=f"bar {method}")

@@ -124,7 +124,8 @@ def _paired(cell: CellName, metric: str, old: Numbers, new: Numbers, scenes: int
 
 def _by_scenes(pair: Comparison, old: np.ndarray, new: np.ndarray) -> Comparison:
     """Scenes that are undefined on a side are left out of both; p comes later, for all such comparisons at once."""
-    differences = new - old
+    with np.errstate(invalid="ignore"):  # infinite on both sides: undefined
+        differences = new - old
     defined = np.isfinite(differences)
     if defined.sum() < 2:
         return replace(pair, note="fewer than two scenes are defined on both sides")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,7 +94,7 @@ def _bits_table(frame: pd.DataFrame, rows: pd.DataFrame) -> Table:
         if data.metric == "bits":
             add("bits/pixel", "bits_per_pixel", [e and Entry(e.value / (height * width)) for e in entries])
         if BASELINE in methods and (base := entries[methods.index(BASELINE)]):
-            change = [e and Entry(100 * (e.value / base.value - 1)) for e in entries]
+            change = [e and Entry(100 * (e.value / base.value - 1) if base.value else math.nan) for e in entries]
             add("vs full image, %", f"{data.metric}_change_percent", change)
     notes = (
         f"What a scene costs, mean ± spread over scenes, on {scene_set_title(rows)}.",

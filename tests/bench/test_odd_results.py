@@ -1,0 +1,92 @@
+"""One scene, one PSNR, one method, undefined and infinite values: every figure, table and page of them comes out.
+
+Warnings are errors here: a user would see them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import leaderboard_fakes
+import pandas as pd
+import pytest
+from odd_results import ODD
+from regress_frames import limits
+from rich.console import Console
+
+from bench.config import Config
+from bench.errors import UsageError
+from bench.figures import FIGURES, Request, draw_figure, save
+from bench.figures.request import select
+from bench.leaderboard import site
+from bench.regress.compare import Sides, compare
+from bench.regress.costs import compare_costs
+from bench.regress.model import CellName, Report
+from bench.regress.reports import as_json, as_junit, as_markdown
+from bench.regress.terminal import print_report
+from bench.results import write_results
+from bench.tables import render
+from bench.tables.formats import FORMATS
+from bench.tables.named import NAMED, named_tables
+
+pytestmark = pytest.mark.filterwarnings("error")
+FACTS = {"cells_computed_at": ["0123456789abcdef"], "devices": ["cpu"], "cpu": "Abacus 3", "jobs": 2}
+OF_NUMBERS = [kind.name for kind in FIGURES.values() if not kind.pictures]
+
+
+@pytest.fixture(scope="module", params=ODD)
+def rows(request: pytest.FixtureRequest) -> pd.DataFrame:
+    return ODD[request.param]()
+
+
+@pytest.mark.parametrize("figure", OF_NUMBERS)
+def test_every_figure_of_numbers_is_drawn(rows: pd.DataFrame, figure: str, tmp_path: Path) -> None:
+    asked = select(Request(tmp_path, rows, FACTS, tmp_path / "plots"))
+    made = save(draw_figure(figure, asked), tmp_path, ("png",))
+    assert made
+    assert all(path.stat().st_size > 1000 for path in made)
+
+
+@pytest.mark.parametrize(
+    "what", [*(word for word in NAMED if word not in ("coco", "ablation")), "mIoU", "FID", "memory"]
+)
+def test_every_table_is_printed_in_every_format(rows: pd.DataFrame, what: str) -> None:
+    tables = named_tables(rows, what, 10.0)
+    for style in FORMATS:
+        text = render(tables, style)
+        assert text
+        assert "nan" not in text.lower().replace("\n", " ").split(), "what is undefined is said in words"
+    if what == "mIoU":  # the paper has values of it
+        assert render(tables, "md", published=True)
+
+
+def test_the_site_is_built(rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "vega_bundle", lambda: "")  # bundling takes seconds
+    methods = [str(m) for m in rows["method"].unique()]
+    write_results(rows, leaderboard_fakes.facts_of(methods, int(rows["scenes"].max())), tmp_path / "o")
+    index = site.build_site([tmp_path / "o"], tmp_path / "site", Config())
+    for data in (tmp_path / "site" / "data").glob("*.json"):
+        json.loads(data.read_text(), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert ">nan" not in index.read_text().lower()
+
+
+def test_every_report_of_a_regression_is_written(rows: pd.DataFrame) -> None:
+    mine = rows[rows["method"] != "pure_noise"]
+    ids = tuple(str(s) for s in mine["scene"].unique() if s != "all")
+    keys = zip(mine["dataset"], mine["channel"], mine["method"], mine["psnr"], strict=True)
+    cells = frozenset(CellName(*key) for key in keys)
+    worse = mine.assign(value=mine["value"] * 0.5)
+    for old, new in ((mine, worse), (ODD["one scene"](), mine)):
+        try:
+            compared, family = compare(Sides(old, new, {"streets": ids}, cells, {}, True), limits())
+        except UsageError:  # so few scenes show nothing
+            assert len(ids) < 14
+            continue
+        costs = compare_costs(old, new, {"streets": ids}, limits(), ({}, {}))
+        sides = {side: {"seeds": [0], "folder": "o", "commit": None, "date": ""} for side in ("baseline", "rerun")}
+        report = Report(compared, costs, [], [], [], 0.05, family, {"streets": ids}, sides)
+        assert as_markdown(report)
+        assert as_junit(report)
+        assert json.loads(as_json(report), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+        print_report(report, Console(width=140))
