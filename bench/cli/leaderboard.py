@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import ConfigOption
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.leaderboard.store import Shelf
@@ -94,6 +95,8 @@ def check(
     """Check submissions: format, values, names, and what they lack beside the results. Exit code 1 if refused."""
     from bench.leaderboard.store import Shelf
 
+    if not submissions and not results.is_dir():
+        raise UsageError(f"there is no folder {results}; --results names the folder whose submissions are checked")
     shelf = Shelf(results)
     with _listed():
         checked = [shelf.check(file) for file in submissions] if submissions else shelf.read()

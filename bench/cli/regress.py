@@ -42,7 +42,8 @@ def regress(
     comparisons, and reaches the metric's floor. Time, memory and bits only warn. Floors: [regress] in bench.toml.
 
     Writes report.md, report.json, junit.xml and, after a regression, worst-scenes.png into OUT. Exit code 0: nothing
-    got worse; 1: something did, or crashed; 2: there is nothing sound to compare with, and why.
+    got worse; 1: something did, or crashed; 2: there is nothing sound to compare with, or nothing could be tested, and
+    why.
 
     Example: bench regress --baseline results --methods spade,gesco --psnr 10,1 --scenes 50
     """
@@ -56,6 +57,11 @@ def regress(
         raise _unusable(error) from None
     if finished.report.regressed:
         raise typer.Exit(1)
+    if finished.report.tested_nothing:
+        raise UsageError(
+            "nothing of this could be tested, so nothing is known about regressions (the reasons are in the report); "
+            "name metrics that have values by scene (--metrics), or compare over all scenes of the baseline"
+        )
 
 
 def _asked(

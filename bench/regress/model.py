@@ -135,6 +135,11 @@ class Report:
         return bool(self.failures) or any(c.failed or c.verdict is Verdict.WORSE for c in self.comparisons)
 
     @property
+    def tested_nothing(self) -> bool:
+        """Whether the report says nothing at all: no comparison could be tested, and nothing crashed."""
+        return not self.regressed and not self.family
+
+    @property
     def counts(self) -> dict[Verdict, int]:
         """Comparisons by verdict, those that occur."""
         found = {verdict: sum(c.verdict is verdict for c in self.comparisons) for verdict in Verdict}

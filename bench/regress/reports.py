@@ -128,6 +128,7 @@ def _data(report: Report) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "regressed": report.regressed,
+        "tested_nothing": report.tested_nothing,
         "counts": {str(verdict): count for verdict, count in report.counts.items()},
         "alpha": report.alpha,
         "correction": "holm",

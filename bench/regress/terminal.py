@@ -45,7 +45,8 @@ def print_report(report: Report, console: Console) -> None:
         console.print(_text("also different: " + "; ".join(change_line(change) for change in report.changes)))
     for line in how_to_read(report):
         console.print(_text(line, "dim"))
-    console.print(_text(headline(report), "bold red" if report.regressed else "bold green"))
+    sound = not (report.regressed or report.tested_nothing)
+    console.print(_text(headline(report), "bold green" if sound else "bold red"))
 
 
 def _text(content: str, style: str = "") -> Text:

@@ -11,7 +11,8 @@ def headline(report: Report) -> str:
     """One line: regression or none, and how many comparisons ended how."""
     said = ", ".join(f"{number} {verdict}" for verdict, number in report.counts.items())
     crashed = f"; {len(report.failures)} failure(s)" if report.failures else ""
-    return f"{'REGRESSION' if report.regressed else 'no regression'}: {said or 'nothing to compare'}{crashed}"
+    verdict = "REGRESSION" if report.regressed else "NOTHING TESTED" if report.tested_nothing else "no regression"
+    return f"{verdict}: {said or 'nothing to compare'}{crashed}"
 
 
 def number(value: float | None) -> str:

@@ -60,6 +60,19 @@ def edited(
 ALL = [("fake_maps", 30.0), ("fake_maps", 100.0), ("fake_pixels", 30.0), ("fake_pixels", 100.0)]
 
 
+def test_nothing_testable_leaves_with_two_and_says_why(cli: Cli, fakes: Path) -> None:
+    run = ("run", "--psnr", "10", "--scenes", "8", "--metrics", "FakeRatio,FakeMSE", "--out", "base")
+    assert cli(*run).code == 0
+    answer = cli("regress", "--baseline", "base", "--metrics", "FakeRatio", "--scenes", "7", "--out", "r")
+    assert answer.code == 2
+    assert answer.out.splitlines()[-1] == "NOTHING TESTED: 1 untested"
+    assert "FakeRatio (1 comparison): the baseline has it over 8 scenes as a whole, not over these 7" in answer.out
+    assert "nothing is known about regressions" in answer.err
+    assert (report(fakes / "r")["regressed"], report(fakes / "r")["tested_nothing"]) == (False, True)
+    answer = cli("regress", "--baseline", "base", "--scenes", "7", "--out", "r")
+    assert (answer.code, answer.out.splitlines()[-1]) == (0, "no regression: 1 same, 1 untested")
+
+
 def test_unchanged_code_is_the_same_and_leaves_with_zero(cli: Cli, base: Path, fakes: Path) -> None:
     answer = cli("regress", "--baseline", "base", "--out", "r")
     assert answer.code == 0, answer.err
