@@ -53,6 +53,12 @@ def method_names() -> list[str]:
     return sorted(_entry_points())
 
 
+def built_in_names() -> list[str]:
+    """Names of the methods that come with this project, without importing any: those of plug-ins are left out."""
+    own = __name__.partition(".")[0]
+    return sorted(name for name, point in _entry_points().items() if point.module.partition(".")[0] == own)
+
+
 def load_method(name: str) -> type[Method]:
     """The class behind a method's name; MethodError names the nearest one, or the package that fails to import."""
     points = _entry_points()

@@ -131,7 +131,10 @@ def build_board(runs: Sequence[Run], submissions: Sequence[Submission]) -> Board
     taken = [str(m) for m in own["method"].unique()]
     for submission in submissions:
         if submission.name in taken:
-            raise UsageError(f"the name of submission '{submission.name}' is taken by another method of these results")
+            raise UsageError(
+                f"the name of submission '{submission.name}' is taken by a method of these results: rename one of "
+                "them, or leave out the folder of results (--results) that has the other"
+            )
         taken.append(submission.name)
     others = {s.name: (frame := s.frame()).assign(track=track_of(frame)) for s in submissions}
     tracks = tracks_of(runs, {s: others[s.name] for s in submissions})

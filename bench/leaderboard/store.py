@@ -67,9 +67,10 @@ class Shelf:
         return [line for run in self.runs for line in _gaps(submission, run)]
 
     def _check(self, submissions: Iterable[Submission]) -> None:
-        from methods.registry import method_names
+        from methods.registry import built_in_names
 
-        taken = [*method_names(), *(str(m) for run in self.runs for m in run.frame["method"].unique())]
+        # no plug-in's: whoever submits a method has it installed, under the name of the submission most often
+        taken = [*built_in_names(), *(str(m) for run in self.runs for m in run.frame["method"].unique())]
         seen = {_folded(name): f"'{name}', a method of these results or of this benchmark" for name in taken}
         kept = []
         for submission in submissions:
