@@ -70,7 +70,14 @@ def _mean(files: Iterable[Path], like: Cell) -> float | None:
             if key["size"] == list(like.scenes.size) and key["device"] == like.device_kind:
                 seconds += float(manifest["seconds"])
                 scenes += len(key["scenes"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # only an estimate: damage tells nothing
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ):  # only an estimate: damage tells nothing
             continue
     return seconds / scenes if scenes else None
 

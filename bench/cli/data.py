@@ -33,13 +33,14 @@ def list_datasets(config: ConfigOption = None) -> None:
 
     from bench.config import load_config
     from bench.scenes.registry import DATASETS
+    from bench.terminal import visible
 
     configuration = load_config(config)
     table = Table("data set", Column("where", overflow="fold"), "scenes", "size", "label ids")
     for name, kind in DATASETS.items():
         where, scenes, size = _whereabouts(name, configuration)
         space = kind.label_space
-        table.add_row(name, escape(where), scenes, size, f"{space.size}\n{len(space.evaluated)} scored")
+        table.add_row(name, escape(visible(where)), scenes, size, f"{space.size}\n{len(space.evaluated)} scored")
     Console().print(table)
 
 

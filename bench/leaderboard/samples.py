@@ -77,7 +77,7 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     try:
         index = json.loads(file.read_bytes())
         known = index["schema"] == SCHEMA
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
         raise BenchError(f"{file} is damaged or of another version; write it again with `bench leaderboard samples`")

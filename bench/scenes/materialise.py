@@ -43,7 +43,7 @@ class MaterialisedScenes:
             self.ids: tuple[str, ...] = tuple(index["ids"])
             arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in index["arrays"]}
             complete = all(len(array) == len(self.ids) for array in arrays.values())
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"the rendered scenes in {folder} are damaged ({error}); delete this folder") from None
         if not complete:
             raise DataError(f"the rendered scenes in {folder} are incomplete; delete this folder")

@@ -153,7 +153,7 @@ def load_network(network: N, spec: EvaluatorSpec, weights: Path, device: torch.d
         if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
             raise ValueError("some weights are no numbers")
         network.fuse().load_state_dict(tensors)
-    except (SafetensorError, RuntimeError, OSError, ValueError, AttributeError) as error:
+    except (SafetensorError, RuntimeError, OSError, ValueError, AttributeError, RecursionError) as error:
         raise MetricError(
             f"{weights} does not hold the {spec.dataset} {spec.title}, {spec.version} ({str(error).splitlines()[0]}); "
             f"reinstall the package, or train it again: {spec.command}"

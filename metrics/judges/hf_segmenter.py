@@ -62,8 +62,11 @@ class HfSegmenter:
                 "do_center_crop to false in its preprocessor_config.json"
             )
         named = self._network.config.id2label
+        classes = [named.get(number) for number in range(len(named))]
+        if not all(isinstance(name, str) for name in classes):
+            raise MetricError(f"{folder}: id2label in config.json does not name classes 0 to {len(named) - 1}")
         found = answers(
-            [named[number] for number in range(len(named))],
+            classes,
             context.label_names,
             context.evaluated,
             label_map,
@@ -125,7 +128,9 @@ def _model_class(folder: Path) -> str:
         raise MetricError("judges `hf:FOLDER` need the package transformers: pip install transformers") from error
     try:
         model_type = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
-    except (ValueError, KeyError, TypeError) as error:
+        if not isinstance(model_type, str):
+            raise TypeError(f"it is a {type(model_type).__name__}")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise MetricError(f"{folder}: config.json names no model_type ({error})") from error
     universal = {kind: auto.MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING_NAMES.get(kind) for kind in _MASK_NETWORKS}
     known = {**auto.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES, **{k: v for k, v in universal.items() if v}}

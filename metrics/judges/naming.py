@@ -65,7 +65,7 @@ def read_label_map(folder: Path, dataset: str) -> LabelMap:
         return LabelMap()
     try:
         content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: TOML's, UTF-8's, a number of too many digits
         raise MetricError(f"{file} is not valid TOML: {error}") from None
     classes, unanswered = content.pop("classes", {}), content.pop("unanswered", [])
     if content:

@@ -244,6 +244,8 @@ def test_a_file_names_classes_and_leaves_labels_out(tmp_path, make_comparison):
         ("[classes]\nroad = 7", "must have a label name"),
         ("unanswered = [7]", "list of label names"),
         ("not toml", "not valid TOML"),
+        ("unanswered = " + "[" * 3000, "not valid TOML: maximum recursion depth"),
+        ("unanswered = " + "9" * 5000, "not valid TOML: Exceeds the limit"),
     ],
 )
 def test_mistakes_in_that_file_are_named(folder, tmp_path, text, message):
@@ -307,6 +309,11 @@ def _cropping(place: Path) -> None:
     )
 
 
+def _settings(place: Path, **changes: object) -> None:
+    settings = json.loads((place / "config.json").read_text())
+    (place / "config.json").write_text(json.dumps({**settings, **changes}))
+
+
 def _another_kind(place: Path) -> None:
     settings = json.loads((place / "config.json").read_text())
     (place / "config.json").write_text(json.dumps({**settings, "model_type": "bert"}))
@@ -321,6 +328,12 @@ def _another_kind(place: Path) -> None:
         (_cut, "does not hold a SegformerForSemanticSegmentation"),
         (_cropping, "do_center_crop"),
         (_another_kind, "holds a bert, which is no semantic segmenter"),
+        (lambda place: _settings(place, model_type=["bert"]), r"config\.json names no model_type \(it is a list\)"),
+        (lambda place: (place / "config.json").write_text("[" * 5000), r"config\.json names no model_type"),
+        (
+            lambda place: _settings(place, id2label={"0": "road", "7": 3}),
+            "id2label in config.json does not name classes",
+        ),
         (lambda place: (place / "config.json").unlink(), r"lacks config\.json"),
         (lambda place: (place / "preprocessor_config.json").unlink(), r"lacks preprocessor_config\.json"),
     ],
