@@ -13,7 +13,7 @@ from bench.device import Devices
 from bench.errors import BenchError, storage_message
 from bench.plan import Cell, MetricPlan
 from bench.scenes.base import DataError
-from bench.worker import WORKER, end_with, one_thread
+from bench.worker import WORKER, check_code, end_with, one_thread
 from methods.base import MethodError
 from metrics.base import MetricError
 
@@ -64,6 +64,7 @@ def execute(task: Task) -> Outcome:
     end_with(task.parent)
     with one_thread():
         try:
+            check_code(task.provenance)
             device = WORKER.device(task.devices, task.run_id)
             pictures: Entry | None = find_cell(task.cell, task.out, warn=False)
             if pictures is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -28,6 +29,20 @@ PACKAGES = (
 )
 
 
+#: What pictures and numbers are made by: folders of Python files, and the harness's own modules.
+_SOURCES = ("methods", "metrics", "bench/scenes")
+
+
+def _source_digest() -> str:
+    """SHA-256 over the Python files that pictures and numbers are made by, wherever the packages are installed."""
+    whole = hashlib.sha256()
+    root = Path(__file__).resolve().parent.parent
+    files = [file for folder in _SOURCES for file in (root / folder).rglob("*.py")]
+    for file in sorted([*files, *(root / "bench").glob("*.py")]):
+        whole.update(f"\n{file.relative_to(root).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
+    return whole.hexdigest()
+
+
 def _git(*arguments: str) -> str | None:
     folder = Path(__file__).resolve().parent.parent
     try:
@@ -48,14 +63,15 @@ def _version(package: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def code_provenance() -> dict[str, Any]:
-    """Commit and whether the checkout had changes (None where the package is not run from its repository), versions
-    of Python and of the packages that matter, and the processor."""
+    """Commit and whether the checkout had changes (None where the package is not run from its repository), digest of
+    the source, versions of Python and of the packages that matter, and the processor."""
     commit = None
     if (Path(__file__).resolve().parent.parent / ".git").exists():  # not the repository of a surrounding project
         commit = _git("rev-parse", "HEAD")
     return {
         "commit": commit,
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
+        "source_sha256": _source_digest(),
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "platform": platform.platform(),

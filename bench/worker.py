@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,11 +21,13 @@ import torch
 import methods.registry as method_registry
 import metrics.registry as metric_registry
 from bench.device import Devices
+from bench.errors import BenchError
 from bench.names import PURE_NOISE
 from bench.plan import Cell, MetricPlan, SceneSet, metric_context
+from bench.provenance import code_provenance
 from bench.reference import PureNoise
 from bench.scenes.base import SceneArrays, SceneSource, stack
-from bench.seeding import digest
+from bench.seeding import canonical, digest
 from methods.base import Method, Scene
 from metrics.base import Metric
 
@@ -89,7 +91,9 @@ class Worker(threading.local):
             context = plan.context(cell.scenes, self.source(cell.scenes).label_space, device)
             if plan.spec == PURE_NOISE:
                 return PureNoise(context)
-            return method_registry.build_method(method_registry.parse_spec(plan.spec), context, plan.options)
+            built = method_registry.build_method(method_registry.parse_spec(plan.spec), context, plan.options)
+            check_identity(plan.spec, plan.identity, built.identity())
+            return built
 
         key = digest([plan.spec, plan.identity, cell.scenes.dataset, list(cell.scenes.size), device])
         return self._methods.of(key, build)
@@ -98,10 +102,13 @@ class Worker(threading.local):
         """A metric for the data set of `scenes`, built on `device`."""
         key = digest([plan.identity, scenes.dataset, device])
         space = self.source(scenes).label_space
-        return self._metrics.of(
-            key,
-            lambda: metric_registry.create_metric(plan.name, metric_context(scenes.dataset, space, device, plan.judge)),
-        )
+
+        def build() -> Metric:
+            built = metric_registry.create_metric(plan.name, metric_context(scenes.dataset, space, device, plan.judge))
+            check_identity(plan.name, plan.identity, built.identity())
+            return built
+
+        return self._metrics.of(key, build)
 
     def device(self, devices: Devices, run_id: str) -> str:
         """This worker's device. Workers of one run share the devices out by locking numbered files: the first takes
@@ -111,6 +118,45 @@ class Worker(threading.local):
         if run_id not in self._slots:
             self._slots = {run_id: _claim_slot(run_id)}
         return devices.names[self._slots[run_id][0] % len(devices.names)]
+
+
+def check_identity(what: str, planned: Mapping[str, Any], built: Mapping[str, Any]) -> None:
+    """BenchError, naming what differs, where a worker built something else than was planned: what it made would be kept
+    under the plan's key. Weights may have been replaced since, and another machine may have other ones."""
+    if digest(planned) == digest(built):
+        return
+    told = [
+        f"{key} {_short(planned.get(key))} in the plan, {_short(built.get(key))} here"
+        for key in sorted({*planned, *built})
+        if canonical(planned.get(key)) != canonical(built.get(key))
+    ]
+    raise BenchError(
+        f"{what} is not what was planned: {'; '.join(told)}. Its weights or code were changed while the run was under "
+        "way, or differ on this machine; start the run again"
+    )
+
+
+def _short(value: Any) -> str:
+    return str(value)[:64]
+
+
+def check_code(planned: Mapping[str, Any]) -> None:
+    """BenchError where the code or the packages of this process are not those (`code_provenance`) of the process that
+    made the plan."""
+    here = code_provenance()
+    theirs, ours = planned.get("packages", {}), here["packages"]
+    told = [
+        f"{name} {theirs.get(name, 'missing')} in the plan, {ours.get(name, 'missing')} here"
+        for name in sorted({*theirs, *ours})
+        if theirs.get(name) != ours.get(name)
+    ]
+    if planned.get("source_sha256") != here["source_sha256"]:
+        told.append(f"source {str(planned.get('source_sha256'))[:12]} in the plan, {here['source_sha256'][:12]} here")
+    if told:
+        raise BenchError(
+            f"this worker's code is not that of the plan: {'; '.join(told)}. It was changed while the run was under "
+            "way, or differs on this machine; start the run again"
+        )
 
 
 def _claim_slot(run_id: str) -> tuple[int, filelock.FileLock]:
