@@ -80,7 +80,7 @@ def _check(request: QualityRequest) -> tuple[str, ...]:
             raise UsageError(f"unknown sampler '{sampler}'{nearest(sampler, SAMPLERS)}")
     if not request.steps:
         raise UsageError("no number of steps is left: check --steps and --max-steps")
-    return request.samplers or tuple(SAMPLERS)
+    return request.samplers or tuple(name for name, sampler in SAMPLERS.items() if not sampler.reproduces)
 
 
 def scenes_of(request: QualityRequest, steps: int) -> int:

@@ -6,7 +6,8 @@ six-channel output, `draw()` fresh unit noise shaped like x (one generator an im
 All but `ancestral` share one step, DDIM's, and differ in the x_0 that they put into it. As published, x_0 is clipped
 to [-1, 1] and the noise recomputed from it, so that whatever of x is not in the clipped x_0 is carried on as noise: all
 the noise that a network of epsilon did not recognise, in every step. That is why SDM's DDIM is noisy (measured in
-`results/performance/README.md`). With `drop_clipped`, as in `SAMPLERS`, clipping takes from x what it takes from x_0.
+`results/performance/README.md`). With `drop_clipped`, as in all of `SAMPLERS` but `ddim-published`, clipping takes from
+x what it takes from x_0.
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ import torch
 from torch import Tensor
 
 from methods.diffusion.reverse import Prediction, reverse_step, table, to_epsilon, to_x0
-from methods.diffusion.schedule import NoiseSchedule, respaced, respaced_from_noise, respaced_quadratically
+from methods.diffusion.schedule import (
+    NoiseSchedule,
+    respaced,
+    respaced_by_stride,
+    respaced_from_noise,
+    respaced_quadratically,
+)
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 Draw = Callable[[], Tensor]
@@ -165,19 +172,23 @@ def _corrected(new: Tensor, last: Tensor, before: Tensor | None, gaps: np.ndarra
 
 @dataclass(frozen=True)
 class Sampler:
-    """A sampler, the respacing that belongs to it, and whether the network says how much noise its steps add."""
+    """A sampler, the respacing that belongs to it, whether the network says how much noise its steps add, and whether
+    it is there to reproduce published pictures only, not to be recommended (`bench speed` leaves it out)."""
 
     sample: Callable[..., Tensor]
     respaced: Callable[[NoiseSchedule, int], NoiseSchedule]
     reads_variance: bool = False
+    reproduces: bool = False
 
 
 #: `ancestral-dt` thresholds dynamically at the 0.95 quantile, as SCDM does (ICML 2024). `ancestral-quad` adds noise of
 #: the posterior's variance and spends its steps where little noise is left: 10 of them do what 100 of `ancestral` do.
+#: `ddim-published` is what SDM's and GESCO's scripts do with `--use_ddim True --timestep_respacing ddimN`.
 SAMPLERS: dict[str, Sampler] = {
     "ancestral": Sampler(ancestral, respaced, reads_variance=True),
     "ancestral-dt": Sampler(partial(ancestral, threshold=0.95), respaced, reads_variance=True),
     "ddim": Sampler(partial(ddim, drop_clipped=True), respaced_from_noise),
+    "ddim-published": Sampler(ddim, respaced_by_stride, reproduces=True),
     "dpmpp": Sampler(partial(dpmpp_2m, drop_clipped=True), respaced_from_noise),
     "unipc": Sampler(partial(unipc, drop_clipped=True), respaced_from_noise),
     "ancestral-quad": Sampler(partial(ddim, drop_clipped=True, eta=1.0), respaced_quadratically),

@@ -95,3 +95,19 @@ def respaced_quadratically(schedule: NoiseSchedule, steps: int) -> NoiseSchedule
     _check_steps(schedule, steps)
     wished = np.round(len(schedule) * (np.arange(1, steps + 1) / steps) ** 2).astype(int) - 1
     return subset(schedule, np.maximum(wished, np.arange(steps)))  # with many steps the lowest would coincide
+
+
+def respaced_by_stride(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
+    """Keep every n-th timestep from 0 on, where that leaves just `steps` of them: the published code's `ddimN`.
+
+    The last timesteps are not among them: 25 of 1000 are 0, 40, ..., 960. ValueError where no whole stride does it.
+    """
+    _check_steps(schedule, steps)
+    total = len(schedule)
+    for stride in range(1, total):
+        if len(range(0, total, stride)) == steps:
+            return schedule if stride == 1 else subset(schedule, np.arange(0, total, stride))
+    below = next(n for n in range(steps, 0, -1) if any(len(range(0, total, s)) == n for s in range(1, total)))
+    raise ValueError(
+        f"no whole stride through {total} timesteps leaves {steps} of them; {below} is the next that one does"
+    )

@@ -206,6 +206,42 @@ def test_noise_that_the_network_overlooks_is_carried_on_by_the_published_ddim_on
         assert published > 1.25 * ancestral(denoise, draw(), schedule, draw).std()
 
 
+def published_ddim(denoise: Denoise, x: Tensor, kept: list[int]) -> Tensor:
+    """The published loop, written down once more from guided-diffusion's `ddim_sample` (eta 0, clip_denoised)."""
+    alphas = torch.from_numpy(FULL.alphas_cumprod).float()
+    for position in reversed(range(len(kept))):
+        alpha = alphas[kept[position]]
+        previous = alphas[kept[position - 1]] if position else torch.tensor(1.0)
+        epsilon = denoise(x, torch.full((len(x),), kept[position]))[:, :3]
+        x0 = (x / alpha.sqrt() - (1 / alpha - 1).sqrt() * epsilon).clamp(-1, 1)
+        recomputed = (x / alpha.sqrt() - x0) / (1 / alpha - 1).sqrt()
+        x = x0 * previous.sqrt() + (1 - previous).sqrt() * recomputed
+    return x.clamp(-1, 1)
+
+
+@pytest.mark.parametrize("steps", [10, 25, 50, 1000])
+def test_the_published_ddim_can_be_selected_and_is_the_published_loop(steps: int) -> None:
+    sampler = SAMPLERS["ddim-published"]
+    weights = torch.randn(3, 3, 3, 3, generator=torch.Generator().manual_seed(4)) / 5
+
+    def denoise(x: Tensor, timesteps: Tensor) -> Tensor:
+        time = torch.sin(timesteps.float() / 200).reshape(-1, 1, 1, 1)
+        epsilon = torch.tanh(0.9 * x + 0.4 * torch.nn.functional.conv2d(x, weights, padding=1) + 0.2 * time)
+        return torch.cat([epsilon, torch.zeros_like(epsilon)], dim=1)
+
+    schedule = sampler.respaced(FULL, steps)
+    kept = list(range(0, 1000, 1000 // steps))
+    assert schedule.timesteps.tolist() == kept
+    ours = sampler.sample(denoise, start(3), schedule, no_noise)
+    assert float((ours - published_ddim(denoise, start(3), kept)).abs().max()) < 2e-4
+    assert float((ours - SAMPLERS["ddim"].sample(denoise, start(3), schedule, no_noise)).abs().max()) > 1e-2
+
+
+def test_a_number_of_steps_that_no_stride_gives_is_refused_with_the_next_one() -> None:
+    with pytest.raises(ValueError, match="no whole stride through 1000 timesteps leaves 300 of them; 250 is the next"):
+        SAMPLERS["ddim-published"].respaced(FULL, 300)
+
+
 def test_the_published_stride_begins_short_of_pure_noise() -> None:
     """The published `ddim5` keeps 0, 200, ..., 800; at 800 the signal is 4 % of x, which pure noise lacks."""
     published = subset(FULL, np.arange(0, 1000, 200))
