@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError, nearest
+from bench.names import own_weights, shipped_spec
 from bench.tables.build import Arm, arms_tables
 from bench.tables.model import Table
 
@@ -184,17 +185,31 @@ def run_ablation(
     return frame, report
 
 
+def _arms(frame: pd.DataFrame, ablation: Ablation) -> tuple[Arm, ...]:
+    """The ablation's arms as the rows call them: an arm that was run with weights of the user's own says so."""
+    there = set(frame["method"])
+    own = {shipped_spec(spec): spec for spec in there if own_weights(spec)}
+
+    def named(arm: Arm) -> Arm:
+        spec = own.get(arm.method)
+        if arm.method in there or spec is None:
+            return arm
+        return replace(arm, labels=(*arm.labels[:-1], f"{arm.labels[-1]} (weights {own_weights(spec)})"), method=spec)
+
+    return tuple(named(arm) for arm in ablation.arms)
+
+
 def ablation_tables(frame: pd.DataFrame, ablation: Ablation, psnr: float) -> list[Table]:
     """The ablation's table for each set of scenes; UsageError where the results have none of it."""
     question = f"{ablation.question[0].upper()}{ablation.question[1:]}."
     said = (question, ablation.remark) if ablation.remark else (question,)
     return [
         replace(table, notes=(*said, *table.notes), paper_tables=ablation.paper_tables)
-        for table in arms_tables(frame, ablation.headings, ablation.arms, ablation.metrics, psnr)
+        for table in arms_tables(frame, ablation.headings, _arms(frame, ablation), ablation.metrics, psnr)
     ]
 
 
 def complete(frame: pd.DataFrame, ablation: Ablation, psnr: float) -> bool:
     """Whether the results hold every arm at `psnr`."""
     there = set(frame[frame["psnr"] == psnr]["method"])
-    return all(arm.method in there for arm in ablation.arms)
+    return all(arm.method in there for arm in _arms(frame, ablation))

@@ -53,6 +53,7 @@ class RunSection(_Section):
     batch_size: int = Field(default=8, ge=1, le=LARGEST_COUNT)
     backend: str = "loky"
     profile: str = "auto"
+    weights_dir: Place | None = None
     out: Place = Path("results/local")
 
 
@@ -192,7 +193,9 @@ def read_config(path: Path) -> Config:
 
     return config.model_copy(
         update={
-            "run": absolute(config.run, "out") if "out" in config.run.model_fields_set else config.run,
+            "run": absolute(
+                absolute(config.run, "out") if "out" in config.run.model_fields_set else config.run, "weights_dir"
+            ),
             "data": {name: absolute(section, "root") for name, section in config.data.items()},
             "methods": {name: absolute(section, "weights_dir") for name, section in config.methods.items()},
             "metrics": {name: _placed(section, folder) for name, section in config.metrics.items()},

@@ -12,11 +12,13 @@ import torch
 import methods.registry as method_registry
 import metrics.registry as metric_registry
 from bench.channel import PAPER_PSNRS
-from bench.config import Config, DataSection, MethodSection, MetricSection
+from bench.config import Config, DataSection, MetricSection
 from bench.device import cores, cpu_name, memory_gib, resolve_devices
-from bench.plan import EMBEDDED_DATASETS, metric_context
+from bench.errors import BenchError
+from bench.plan import metric_context
 from bench.scenes import registry as scene_registry
 from bench.scenes.base import DataError, SceneSource
+from bench.setting import method_setting
 from methods.base import MethodContext, MethodError
 from metrics.base import MetricError
 from metrics.standard import LISTED
@@ -71,19 +73,16 @@ def _datasets(config: Config) -> Iterator[tuple[Finding, SceneSource | None]]:
 def _methods(config: Config, source: SceneSource) -> Iterator[Finding]:
     topic = f"methods on {source.name}"
     for name in method_registry.method_names():
-        section = config.methods.get(name, MethodSection())
-        profile = section.profile or ("embedded" if source.name in EMBEDDED_DATASETS else "paper")
-        context = MethodContext(
-            source.name, source.label_space, source.height, source.width, profile, weights_dir=section.weights_dir
-        )
+        context = MethodContext(source.name, source.label_space, source.height, source.width)
         try:
-            method = method_registry.build_method(method_registry.parse_spec(name), context, section.options)
-        except MethodError as error:
+            setting = method_setting(method_registry.parse_spec(name), config, context)
+            method = method_registry.build_method(setting.spec, setting.context, setting.options)
+        except (MethodError, BenchError) as error:
             yield Finding(topic, False, f"{name}: {error}")
             continue
         weights = method.weights_digest()
         kind = f"weights {weights[:12]}" if weights else "needs no weights"
-        yield Finding(topic, True, f"{name}: {kind}, scale {profile}")
+        yield Finding(topic, True, f"{setting.spec.text}: {kind}, scale {setting.context.profile}")
 
 
 def _standard_weights() -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from bench.errors import UsageError, nearest
@@ -31,3 +32,17 @@ def metric_variants(typed: str, known: Iterable[str]) -> list[str]:
     names = sorted(known)
     wanted = ALIASES.get(typed.lower(), typed).lower()
     return [n for n in names if n.lower() == wanted] or [n for n in names if n.lower().startswith(f"{wanted}[")]
+
+
+_OWN_WEIGHTS = re.compile(r":weights=([^:+]+)")
+
+
+def own_weights(spec: str) -> str | None:
+    """The name of the weights of somebody's own in a spec; None for the package's."""
+    found = _OWN_WEIGHTS.search(spec)
+    return found[1] if found else None
+
+
+def shipped_spec(spec: str) -> str:
+    """A spec without the name of its weights: what it is called with the package's."""
+    return _OWN_WEIGHTS.sub("", spec)

@@ -6,7 +6,7 @@ once. It is small and picklable: a worker rebuilds data set, method and metric f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,21 @@ import methods.registry as method_registry
 import metrics.registry as metric_registry
 from bench.cache import safe_name
 from bench.channel import PAPER_PSNRS, Channel, build_channel
-from bench.config import Config, DataSection, MethodSection, MetricSection
+from bench.config import Config, DataSection, MetricSection
 from bench.device import Devices, resolve_devices
 from bench.errors import UsageError, nearest
 from bench.names import PURE_NOISE, resolve_metric
 from bench.scenes import registry as scene_registry
 from bench.scenes.base import DataError, SceneSource
+from bench.sections import check_sections
 from bench.seeding import digest
-from methods.base import LabelSpace, MethodContext, MethodError
+from bench.setting import method_setting
+from methods.base import ImpossibleError, LabelSpace, MethodContext, MethodError
+from methods.registry import MethodSpec
 from metrics.base import MetricContext, MetricError
 
 #: Bumped when the harness itself changes what a cell contains (streams, rounding, order of steps).
 HARNESS_VERSION = 2
-#: Data sets that the project renders itself; any other one has a data root and belongs to the paper's scale.
-EMBEDDED_DATASETS = frozenset({"streets", "stuff"})
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,11 @@ class SceneSet:
 
 @dataclass(frozen=True)
 class MethodPlan:
-    """A method as it will be built on one data set; `identity` is what its built instance said of itself."""
+    """A method as it will be built on one data set; `identity` is what its built instance said of itself.
+
+    Weights of the user's own are named in `spec`; `weights_dir` is where the folder of that name is (None: among the
+    user's weights).
+    """
 
     spec: str
     profile: str
@@ -167,14 +172,12 @@ def _scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
     )
 
 
-def _method_plan(spec: Any, config: Config, scenes: SceneSet, label_space: LabelSpace) -> MethodPlan:
-    section = config.methods.get(spec.name, MethodSection())
-    profile = section.profile or config.run.profile
-    if profile == "auto":
-        profile = "embedded" if scenes.dataset in EMBEDDED_DATASETS else "paper"
-    draft = MethodPlan(spec.text, profile, dict(section.options), section.weights_dir)
-    built = method_registry.build_method(spec, draft.context(scenes, label_space, "cpu"), draft.options)
-    return MethodPlan(draft.spec, profile, draft.options, draft.weights_dir, built.identity())
+def _method_plan(spec: MethodSpec, config: Config, scenes: SceneSet, label_space: LabelSpace) -> MethodPlan:
+    height, width = scenes.size
+    setting = method_setting(spec, config, MethodContext(scenes.dataset, label_space, height, width))
+    built = method_registry.build_method(setting.spec, setting.context, setting.options)
+    context = setting.context
+    return MethodPlan(setting.spec.text, context.profile, dict(setting.options), context.weights_dir, built.identity())
 
 
 def _noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
@@ -221,7 +224,7 @@ def _channels(config: Config) -> list[Channel]:
     return [build_channel(section.kind, p, section.calibration, section.power) for p in ordered]
 
 
-def _specs(config: Config, left_out: list[str]) -> tuple[list[Any], set[str]]:
+def _specs(config: Config, left_out: list[str]) -> tuple[list[MethodSpec], set[str]]:
     """The methods asked for, and those of them that only `all` stands for; what `all` cannot import is left out."""
     everything: list[str] = []
     if "all" in config.run.methods:  # listing all methods imports them, third parties' too: only where asked for
@@ -235,34 +238,15 @@ def _specs(config: Config, left_out: list[str]) -> tuple[list[Any], set[str]]:
     return list({spec.text: spec for spec in specs}.values()), set(everything) - set(config.run.methods)
 
 
-def _check_sections(config: Config) -> None:
-    for name in config.data:
-        if name not in scene_registry.DATASETS:
-            raise UsageError(f"unknown data set in [data.{name}]{nearest(name, scene_registry.DATASETS)}")
-    known = method_registry.method_names()
-    for name in config.methods:
-        if name not in known:
-            raise UsageError(f"unknown method in [methods.{name}]{nearest(name, known)}")
-    for name, section in config.metrics.items():
-        _check_judges(name, section.judges)
-
-
-def _check_judges(metric: str, judges: Mapping[str, str]) -> None:
-    """UsageError for a metric, a data set or a judge that does not exist."""
-    known = metric_registry.metric_names()
-    if metric not in known:
-        raise UsageError(f"unknown metric in [metrics.{metric}]{nearest(metric, known)}")
-    for dataset, judge in judges.items():
-        where = f"[metrics.{metric}.judges]"
-        if dataset not in scene_registry.DATASETS:
-            raise UsageError(f"unknown data set '{dataset}' in {where}{nearest(dataset, scene_registry.DATASETS)}")
-        try:
-            kind = metric_registry.metric_class(metric)
-        except MetricError as error:
-            raise UsageError(str(error)) from None
-        choice = kind.judges(dataset)
-        if judge not in choice and not judge.startswith(kind.judge_schemes):
-            raise UsageError(f"unknown judge '{judge}' of {dataset} in {where}{nearest(judge, choice)}")
+def _check_used(folder: Path, cells: Sequence[Cell]) -> None:
+    """UsageError where a folder of weights was named for the whole run and no method has its weights from there."""
+    if any(cell.method.weights_dir in (folder, folder.parent) for cell in cells):
+        return
+    raise UsageError(
+        f"--weights-dir: {folder} has weights of none of the methods "
+        f"{', '.join(dict.fromkeys(cell.method.spec for cell in cells))}; `bench weights list --weights-dir {folder}` "
+        "says what is there"
+    )
 
 
 def make_plan(config: Config, root: Path | None = None, dispensable: Collection[str] = ()) -> Plan:
@@ -270,8 +254,8 @@ def make_plan(config: Config, root: Path | None = None, dispensable: Collection[
 
     `root` overrides the data root of the (single) data set. Raises UsageError for unknown names and for methods named
     explicitly that cannot be built; those that `all` stands for, and specs that are `dispensable`, are left out then
-    and named in `left_out`, as are metrics that a data set does not allow. Raises DataError where a data set cannot be
-    read.
+    and named in `left_out`, as are methods that cannot have one of the data sets at all, and metrics that a data set
+    does not allow. UsageError where that leaves nothing. Raises DataError where a data set cannot be read.
     """
     channels = _channels(config)
     seeds = tuple(dict.fromkeys(config.run.seeds))  # a seed named twice is one cell, not one that counts twice
@@ -282,9 +266,10 @@ def make_plan(config: Config, root: Path | None = None, dispensable: Collection[
             raise UsageError(f"unknown data set '{name}'{nearest(name, scene_registry.DATASETS)}")
     if root is not None and len(datasets) > 1:
         raise UsageError("--root belongs to one data set; give one with --datasets, or set roots in bench.toml")
-    _check_sections(config)
+    check_sections(config)
     left_out: list[str] = []
     specs, optional = _specs(config, left_out)
+    without = list(left_out)  # of what is left out, the methods
     known_metrics = metric_registry.metric_names()
     metric_names = list(
         dict.fromkeys(resolve_metric(m, known_metrics) for m in _expand(config.run.metrics, known_metrics))
@@ -304,13 +289,19 @@ def make_plan(config: Config, root: Path | None = None, dispensable: Collection[
             try:
                 method = _method_plan(spec, config, scenes, label_space)
             except MethodError as error:
-                if spec.text not in optional and spec.text not in dispensable:
+                may_lack = spec.text in optional or spec.text in dispensable or isinstance(error, ImpossibleError)
+                if not may_lack:
                     raise UsageError(f"{spec.text} on {scenes.dataset}: {error}") from None
                 left_out.append(f"{spec.text} does not run on {scenes.dataset}: {error}")
+                without.append(left_out[-1])
                 continue
+            if any(cell.scenes is scenes and cell.method.spec == method.spec for cell in cells):
+                continue  # `gesco` and `gesco:weights=mine` are one under a --weights-dir of that name
             cells += [Cell(scenes, method, c, seed, devices.kind) for c in channels for seed in seeds]
     if not cells:
-        raise UsageError("nothing can run: " + "; ".join(left_out))
+        raise UsageError("nothing can run: " + "; ".join(without))
+    if config.run.weights_dir is not None:
+        _check_used(config.run.weights_dir.resolve(), cells)
     scene_sets = {cell.scenes.dataset: cell.scenes for cell in cells}
     references = tuple(_noise_reference(scenes, devices.kind) for name, scenes in scene_sets.items() if metrics[name])
     return Plan(tuple(cells), metrics, devices, tuple(left_out), references)

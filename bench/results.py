@@ -54,6 +54,7 @@ def provenance(plan: Plan, report: RunReport, wall_seconds: float, jobs: int, ba
         "jobs": jobs,
         "batch_size": batch_size,
         "methods": {cell.method.spec: cell.method.identity for cell in plan.cells},
+        "weights_dirs": {c.method.spec: str(c.method.weights_dir) for c in plan.cells if c.method.weights_dir},
         "weights_sha256": {cell.method.spec: cell.method.identity.get("weights_sha256") for cell in plan.cells},
         "datasets": {
             name: {

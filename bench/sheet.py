@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ import methods.registry as method_registry
 from bench.cache import Entry, open_entry, safe_name, write_atomically
 from bench.cell import read_picture
 from bench.channel import Channel, build_channel
-from bench.config import Config, MethodSection
+from bench.config import Config
 from bench.errors import BenchError, UsageError
 from bench.scenes import registry as scene_registry
 from bench.scenes.base import SceneSource, stack
 from bench.seeding import channel_stream
+from bench.setting import method_setting, without_weights
 from bench.worker import one_thread
 from methods.base import LabelSpace, MethodContext, MethodError, Scene
 
@@ -33,11 +34,13 @@ GAP, MARGIN, HEADER = 6, 64, 28
 
 @dataclass(frozen=True)
 class PictureRun:
-    """The cells of one data set: `cells[(spec, psnr)]`, all with one seed and channel convention."""
+    """The cells of one data set: `cells[(spec, psnr)]`, all with one seed and channel convention. `weights_dirs` says
+    where the run found weights that a spec names."""
 
     dataset: str
     facts: dict[str, Any]
     cells: dict[tuple[str, float], Entry]
+    weights_dirs: dict[str, str] = field(default_factory=dict)
 
     @property
     def specs(self) -> list[str]:
@@ -53,7 +56,8 @@ def runs_of(out: Path, facts: dict[str, Any]) -> list[PictureRun]:
             continue
         key = entry.manifest["key"]
         found.setdefault(key["dataset"], {}).setdefault((key["spec"], key["channel"]["psnr"]), entry)
-    return [PictureRun(name, facts["datasets"][name], cells) for name, cells in found.items()]
+    folders = facts.get("weights_dirs", {})
+    return [PictureRun(name, facts["datasets"][name], cells, folders) for name, cells in found.items()]
 
 
 def open_scenes(run: PictureRun) -> SceneSource:
@@ -89,13 +93,13 @@ def map_sender(run: PictureRun, source: SceneSource, config: Config) -> tuple[st
     for spec_text in run.specs:
         spec = method_registry.parse_spec(spec_text)
         identity = next(e.manifest["key"]["method"] for (s, _), e in run.cells.items() if s == spec_text)
-        section = config.methods.get(spec.name, MethodSection())
+        folder = run.weights_dirs.get(spec_text)
         context = MethodContext(
-            source.name, source.label_space, source.height, source.width, identity["profile"],
-            torch.device("cpu"), section.weights_dir,
-        )  # fmt: skip
+            source.name, source.label_space, source.height, source.width, weights_dir=Path(folder) if folder else None
+        )
         try:
-            method = method_registry.build_method(spec, context, section.options)
+            setting = method_setting(spec, without_weights(config), context, identity["profile"])
+            method = method_registry.build_method(setting.spec, setting.context, setting.options)
         except MethodError:
             continue
         if "drop_absent" in method.options:

@@ -18,6 +18,7 @@ from bench.scenes.base import DataError, SceneSource
 from bench.scenes.folder import FolderSource
 from bench.scenes.materialise import MaterialisedScenes, materialise
 from bench.seeding import digest
+from bench.trained import Destination, check_replaceable
 from methods.base import MethodContext, MethodError
 from methods.registry import load_method, method_names
 from methods.training.distributed import local_first, ranks
@@ -52,7 +53,7 @@ PACES = {"embedded": Pace(250, 1000, 0), "paper": Pace(2500, 5000, 2500)}
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What `bench train` was asked for; `weights_dir` is where the result goes, `out` where checkpoints and logs go.
+    """What `bench train` was asked for; `to` is where the result goes, `out` where checkpoints and logs go.
 
     `options` set fields of the recipe. None stands for the recipe's `steps`, for all scenes (`RENDERED_SCENES` where
     they have no end), and for the profile's pace.
@@ -62,7 +63,7 @@ class TrainingRequest:
     source: SceneSource
     scenes: int | None
     out: Path
-    weights_dir: Path
+    to: Destination
     profile: str
     device: torch.device
     seed: int
@@ -126,23 +127,28 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
         "scenes": len(scenes),
         "scenes_sha256": digest(source.fingerprint("train", scenes.ids)),
     }
+    known = {
+        "method": request.target,
+        "profile": request.profile,
+        "seed": request.seed,
+        "options": dict(request.options),
+        "recipe": task.recipe(),
+    }
+    path = request.to.folder / weights_name(request.target, context)
+    check_replaceable(path, {**data, **known, "steps": steps})
     summary = train(task, scenes, run, data, report, validation)
     if not summary["finished"] or not ranks().first:
         return None
     card = {
         **data,
         **summary,
-        "method": request.target,
-        "profile": request.profile,
-        "seed": request.seed,
-        "options": dict(request.options),
-        "recipe": task.recipe(),
+        **known,
+        **({"sampling": sampling} if (sampling := task.sampling()) else {}),
         "device": torch.cuda.get_device_name(request.device) if request.device.type == "cuda" else cpu_name(),
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "code": code,
         "licence": f"that of {source.name}" if isinstance(source, FolderSource) else "Apache-2.0",
     }
-    path = request.weights_dir / weights_name(request.target, context)
     write_weights(path, task.export(), {"card": card})
     path.with_suffix(".md").write_text(_model_card(card), encoding="utf-8")
     return path
@@ -199,11 +205,18 @@ def _train_evaluator(request: TrainingRequest, trainer: Trainer, report: Callabl
     if (source.height, source.width) != spec.size:
         size = "{}x{}".format(*spec.size)
         raise UsageError(f"the {spec.dataset} {what} works at {size}: take the size out of [data.{spec.dataset}]")
-    path = request.weights_dir / spec.weights_file
+    path = request.to.folder / spec.weights_file
     course = Course(
         request.steps or trainer.steps, trainer.batch_size, request.seed, request.device, request.out, report
     )
     train_scenes = _scenes(request, "train", request.scenes, trainer.depth)
+    settings = {
+        "steps": course.steps,
+        "batch_size": course.batch_size,
+        "seed": course.seed,
+        "scenes": len(train_scenes),
+    }
+    check_replaceable(path, settings, spec.kind)
     held_out = {split: _scenes(request, split, EVALUATOR_SCENES, trainer.depth) for split in ("val", "test")}
     trainer.train(spec, train_scenes, held_out, path, course)
     return path

@@ -23,6 +23,10 @@ class MethodError(Exception):
     """A message for people: a method cannot be built or run, and what to do about it."""
 
 
+class ImpossibleError(MethodError):
+    """A method cannot have this data set, or this size of it, whatever weights there are: no training would help."""
+
+
 @dataclass(frozen=True)
 class LabelSpace:
     """The meaning of label ids in one data set.
@@ -92,7 +96,12 @@ class Received:
 
 @dataclass(frozen=True)
 class MethodContext:
-    """Where a method is asked to work: everything `Method.__init__` needs to find weights and build networks."""
+    """Where a method is asked to work: everything `Method.__init__` needs to find weights and build networks.
+
+    `weights_dir` is a folder that somebody named; `weights` the name of weights of their own, a folder in it, or in the
+    user's folder of weights where that is None. Without either the weights are the package's
+    (`methods.weights.find_weights`).
+    """
 
     dataset: str
     label_space: LabelSpace
@@ -101,6 +110,7 @@ class MethodContext:
     profile: str = "embedded"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     weights_dir: Path | None = None
+    weights: str = ""
 
 
 class Method(ABC):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import importlib.metadata
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,11 @@ MODIFIERS: dict[str, dict[str, Any]] = {
     "-fds": {"fds": False},
     "-nofds": {"fds": False},
 }
+#: The option of every method with weights that names weights of the user's own; it says where they are, not what is
+#: done, so it goes to the context (`MethodContext.weights`).
+WEIGHTS = "weights"
+#: What such weights can be called: a folder's name that can stand in a spec.
+WEIGHTS_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 _SPEC = re.compile(rf"(?P<name>{_NAME.pattern})(?P<rest>.*)", re.DOTALL)
 _PART = re.compile(r"(?P<modifier>[+-][a-z_]+)|:(?P<key>[a-z_]+)=(?P<value>[^:+\s]+)")
@@ -101,13 +107,54 @@ def _value(text: str, default: Any, where: str) -> Any:
         if isinstance(default, float):
             return float(text)
     except (ValueError, KeyError):
-        raise MethodError(f"{where}: '{text}' is not a {type(default).__name__}") from None
+        raise MethodError(f"{where}: '{text[:80]}' is not a {type(default).__name__}") from None
     return text
+
+
+def _checked(value: Any, default: Any, where: str) -> Any:
+    """`value` where it is of its default's type (a whole number is a float too) and finite, else MethodError."""
+    if default is None:
+        return value
+    kind = type(default)
+    fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)
+    if not fits or (isinstance(value, bool) and kind is not bool):
+        raise MethodError(f"{where}: {str(value)[:80]!r} is a {type(value).__name__}, not a {kind.__name__}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise MethodError(f"{where}: {value} is not a finite number")
+    return float(value) if kind is float else value
+
+
+def check_options(name: str, options: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """`options` of a method as they are passed on; MethodError for an unknown one, a value of another type, or a number
+    that is not finite. `where` says in words where they are from."""
+    known = known_options(load_method(name))
+    checked = {}
+    for key, value in options.items():
+        if key not in known:
+            raise MethodError(f"unknown option '{key}' of {name} in {where}{nearest(key, sorted(known))}")
+        checked[key] = _checked(value, known[key], f"option {key} of {name} in {where}")
+    named = checked.get(WEIGHTS)
+    if named is not None and not WEIGHTS_NAME.fullmatch(named):
+        raise MethodError(
+            f"option weights of {name} in {where}: '{named}' cannot name weights; it is the name of a folder, in "
+            "letters, digits, '_', '.' and '-'"
+        )
+    return checked
 
 
 def method_defaults(method: type[Method]) -> dict[str, Any]:
     """Every option of a method with its default, those of the semantic front end included."""
     return {**getattr(method, "semantic_options", {}), **method.default_options}
+
+
+def has_weights(method: type[Method]) -> bool:
+    """Whether a method has weights, as it says by `weights_digest`."""
+    return method.weights_digest is not Method.weights_digest
+
+
+def known_options(method: type[Method]) -> dict[str, Any]:
+    """Every option that a spec or bench.toml can set, with its default: the method's, and the name of its weights."""
+    return {**method_defaults(method), **({WEIGHTS: ""} if has_weights(method) else {})}
 
 
 def parse_spec(text: str) -> MethodSpec:
@@ -116,7 +163,7 @@ def parse_spec(text: str) -> MethodSpec:
     if match is None:
         raise MethodError(f"'{text}' is not a method spec; write for example smis, smis+fds or gesco:steps=50")
     name, rest = match["name"], match["rest"]
-    defaults = method_defaults(load_method(name))
+    defaults = known_options(load_method(name))
     options: dict[str, Any] = {}
     modifiers: list[str] = []
     position = 0
@@ -138,6 +185,7 @@ def parse_spec(text: str) -> MethodSpec:
                 raise MethodError(f"unknown option '{key}' of {name} in '{text}'{nearest(key, sorted(defaults))}")
             options[key] = _value(part["value"], defaults[key], f"option {key} in '{text}'")
         position = part.end()
+    options = check_options(name, options, f"'{text}'")
     explicit = sorted(k for k in options if f":{k}=" in rest)
     canonical = name + "".join(dict.fromkeys(modifiers)) + "".join(f":{k}={options[k]}" for k in explicit)
     return MethodSpec(canonical, name, options)
@@ -145,9 +193,7 @@ def parse_spec(text: str) -> MethodSpec:
 
 def build_method(spec: MethodSpec, context: MethodContext, configured: Mapping[str, Any] | None = None) -> Method:
     """Build a method: its defaults, then `configured` (bench.toml), then the spec's own options."""
-    cls = load_method(spec.name)
-    defaults = method_defaults(cls)
-    for key in configured or {}:
-        if key not in defaults:
-            raise MethodError(f"unknown option '{key}' in [methods.{spec.name}]{nearest(key, sorted(defaults))}")
-    return cls(context, {**(configured or {}), **spec.options})
+    options = {**check_options(spec.name, configured or {}, f"[methods.{spec.name}]"), **spec.options}
+    if WEIGHTS in options:
+        context = replace(context, weights=options.pop(WEIGHTS))
+    return load_method(spec.name)(context, options)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,17 @@ Network = TypeVar("Network", bound=torch.nn.Module)
 PACKAGED = Path(__file__).parent / "weights"
 #: Metadata key under which a file holds the digest of its own content.
 DIGEST_KEY = "content_sha256"
+#: Metadata key of the record of where imported weights come from.
+MANIFEST = "manifest"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A weights file in use: where it is, the SHA-256 of its bytes, and what it says of itself (`read_facts`)."""
+
+    path: Path
+    sha256: str
+    facts: Mapping[str, Any]
 
 
 def weights_name(method: str, context: MethodContext) -> str:
@@ -35,33 +47,96 @@ def user_weights_dir() -> Path:
     return Path(os.environ.get("GESCO_BENCH_WEIGHTS") or platformdirs.user_data_path("gesco-bench") / "weights")
 
 
+def own_folder(context: MethodContext) -> Path | None:
+    """The folder of the weights that the context names; None where it names none, which means the package's."""
+    if context.weights:
+        return (context.weights_dir or user_weights_dir()) / context.weights
+    return context.weights_dir
+
+
+def own_names(method: str, context: MethodContext) -> list[str]:
+    """Names of the user's own weights of `method` that fit the context's data set and size."""
+    folder, file = user_weights_dir(), weights_name(method, context)
+    return sorted(path.parent.name for path in folder.glob(f"*/{file}")) if folder.is_dir() else []
+
+
 def find_weights(method: str, context: MethodContext) -> Path:
-    """The weights file for `method` in `context`: the configured folder first, then the user's, then the package's."""
-    name = weights_name(method, context)
-    folders = [context.weights_dir] if context.weights_dir else []
-    folders += [user_weights_dir(), PACKAGED]
-    for folder in folders:
-        if (folder / name).is_file():
-            return folder / name
+    """The weights file for `method` in `context`.
+
+    Where the context names weights, they and no others. Else the package's; where it ships none, what `bench weights
+    import` put into the user's folder. A training's weights are never found unnamed, so that none can stand in for what
+    the benchmark ships. MethodError names the file, the places and the remedy.
+    """
+    file, named = weights_name(method, context), own_folder(context)
+    if named is not None:
+        if (named / file).is_file():
+            return named / file
+        called = f" named '{context.weights}'" if context.weights else ""
+        raise MethodError(
+            f"no weights{called} for '{method}' on {context.dataset} at {context.height}x{context.width}: there is no "
+            f"{named / file}. Train them with `bench train {method} --dataset {context.dataset}`, or name others"
+            f"{_choice(method, context)}"
+        )
+    imported = user_weights_dir() / file
+    for path in (PACKAGED / file, imported):
+        if path.is_file() and (path != imported or not read_card(path)):
+            return path
     published = "`bench weights list` says where its authors' checkpoint is published and how to import it. Or train"
+    trained = (
+        f" {imported} is of a training: move it into a folder of its own, {imported.parent / 'NAME'}, and name it"
+        if imported.is_file()
+        else ""
+    )
     raise MethodError(
         f"no weights for '{method}' on {context.dataset} at {context.height}x{context.width} "
-        f"({name} is in none of: {', '.join(str(f) for f in folders)}). "
+        f"({file} is in none of: {PACKAGED}, {imported.parent}).{trained} "
         f"{published if context.profile == 'paper' else 'Train'} them with "
-        f"`bench train {method} --dataset {context.dataset}`, or choose a data set and size that has weights."
+        f"`bench train {method} --dataset {context.dataset}`, or choose a data set and size that has weights. "
+        f"Weights of your own are used where they are named: {method}:weights=NAME{_choice(method, context)}"
     )
 
 
+def _choice(method: str, context: MethodContext) -> str:
+    names = own_names(method, context)
+    return f" (there are: {some(names)})" if names else ""
+
+
+def weights_in_use(method: str, context: MethodContext) -> Weights:
+    """The weights that `find_weights` finds; MethodError where they say that they are for something else."""
+    path = find_weights(method, context)
+    sha256, facts = file_digest(path), read_facts(path)
+    profile = facts.get("profile", context.profile)
+    if profile != context.profile:
+        raise MethodError(
+            f"{path} was trained with the profile '{profile}', so that '{context.profile}' would sample it as "
+            "something it is not; leave the profile away, 'auto' is that of the weights"
+        )
+    here = {"method": method, "dataset": context.dataset, "size": [context.height, context.width]}
+    for key, wanted in here.items():
+        if facts.get(key, wanted) != wanted:
+            told = "x".join(map(str, facts[key])) if isinstance(facts[key], list) else facts[key]
+            raise MethodError(f"{path} holds weights of another {key}, '{told}', as it says itself; name others")
+    return Weights(path, sha256, facts)
+
+
+def trained_profile(method: str, context: MethodContext) -> str | None:
+    """The profile of the weights that are found, whatever the context's; None without any, or if they say nothing."""
+    try:
+        return read_facts(find_weights(method, context)).get("profile")
+    except MethodError:
+        return None
+
+
 @lru_cache(maxsize=64)
-def _digest(path: Path, modified_ns: int, size: int) -> str:
+def _digest(path: Path, *_state: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, remembered while its time stamp and size stay."""
+    """SHA-256 of a file, remembered while it is the same file with the same time stamps and size."""
     stat = path.stat()
-    return _digest(path, stat.st_mtime_ns, stat.st_size)
+    return _digest(path, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -76,15 +151,26 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """The model card in a weights file's metadata; empty where it has none."""
+    """The model card of a training in a weights file's metadata; empty where it has none."""
+    return read_record(path, "card")
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What a weights file says of itself (method, dataset, size, profile, a training's recipe): the card of a training,
+    or the record of an import; empty where it says nothing."""
+    return read_card(path) or read_record(path, MANIFEST)
+
+
+def read_record(path: Path, key: str) -> dict[str, Any]:
+    """The JSON object under `key` in a weights file's metadata; empty where there is none."""
     try:
         with safe_open(path, framework="pt") as file:
-            card = json.loads((file.metadata() or {}).get("card", "{}"))
+            record = json.loads((file.metadata() or {}).get(key, "{}"))
     except (SafetensorError, OSError) as error:
         raise MethodError(f"cannot read weights {path}: {error}. Reinstall the package or train again.") from error
     except ValueError:
         return {}
-    return card if isinstance(card, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def content_digest(tensors: Iterable[tuple[str, Tensor]], metadata: Mapping[str, str]) -> str:
@@ -142,17 +228,28 @@ def write_weights(
         temporary.unlink(missing_ok=True)
 
 
-def load_for_inference(build: Callable[[], Network], method: str, context: MethodContext) -> tuple[Network, Path]:
+def load_for_inference(build: Callable[[], Network], method: str, context: MethodContext) -> tuple[Network, Weights]:
     """Find the method's weights, then build the network, load them and put it, frozen, on the device.
 
-    Returns the network and the file. The search comes first: a missing file is told without building anything.
+    Returns the network and its weights. The search comes first: a missing file is told without building anything.
     """
-    path = find_weights(method, context)
+    weights = weights_in_use(method, context)
+    return load_network(build, weights, context), weights
+
+
+def load_network(build: Callable[[], Network], weights: Weights, context: MethodContext) -> Network:
+    """Build a network, load `weights` and put it, frozen, on the context's device. MethodError where they do not fit,
+    or are no longer those whose digest is known."""
     network = build()
-    load_into(network, read_weights(path)[0], path)
+    load_into(network, read_weights(weights.path)[0], weights.path)
+    if (now := file_digest(weights.path)) != weights.sha256:
+        raise MethodError(
+            f"{weights.path} was replaced while it was read (SHA-256 {weights.sha256[:12]}, now {now[:12]}); start "
+            "again"
+        )
     network.eval().requires_grad_(False)
     network.to(device=context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network, path
+    return network
 
 
 def load_into(network: torch.nn.Module, tensors: Mapping[str, Tensor], source: Path) -> None:

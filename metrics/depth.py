@@ -33,6 +33,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
+from metrics.judges.block_unet import OWN
 from metrics.judges.depth_estimation import FARTHEST, valid_depth
 from metrics.judges.depth_estimators import estimator_names, load_estimator
 from metrics.pictures import PerPicture, check_depth, check_pictures
@@ -93,6 +94,7 @@ class Depth(Metric):
 
     name = "depth"
     higher_is_better = False
+    judge_schemes = (OWN,)
 
     def __init__(self, context: MetricContext) -> None:
         """MetricError for a data set without a depth network, for another one than its own, and where weights are

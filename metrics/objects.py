@@ -24,6 +24,7 @@ from torch import Tensor
 
 from metrics.average_precision import FALSE, HIT, IGNORED, average_precision, match
 from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
+from metrics.judges.block_unet import OWN
 from metrics.judges.detection import FIRST_INSTANCE, MIN_AREA, Detections, boxes_from_instances
 from metrics.judges.detectors import choose_detector, detector_names
 from metrics.pictures import PerPicture, check_instances, check_labels, check_pictures
@@ -48,6 +49,7 @@ class Objects(Metric):
 
     name = "objects"
     higher_is_better = True
+    judge_schemes = (OWN,)
 
     def __init__(self, context: MetricContext) -> None:
         """MetricError for a data set without a detector, for one that is not its own, and where weights are missing."""

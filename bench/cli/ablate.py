@@ -22,6 +22,9 @@ def ablate(
     dataset: Annotated[str | None, typer.Option(help="The data set; without it those of bench.toml.")] = None,
     scenes: Annotated[int | None, typer.Option(help="Scenes a cell.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated.")] = None,
+    weights_dir: Annotated[
+        Path | None, typer.Option("--weights-dir", help="Weights of your own, for the methods that it has some of.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of a run: its cache is used, and added to.")] = None,
     style: Annotated[str, typer.Option("--format", help="text, md, csv, latex or html.")] = "text",
     published: Annotated[bool, typer.Option("--published", help="The paper's values beside ours, and Δ.")] = False,
@@ -47,6 +50,7 @@ def ablate(
             "datasets": None if dataset is None else (dataset,),
             "scenes": scenes,
             "seeds": None if seeds is None else integers(seeds, "--seeds"),
+            "weights_dir": weights_dir,
             "out": out,
         },
         {},

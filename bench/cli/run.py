@@ -30,7 +30,10 @@ def run(
     metrics: Annotated[str | None, typer.Option(help="Metrics, comma-separated, or all.")] = None,
     calibration: Annotated[str | None, typer.Option(help="paper (its list of sigmas) or eq1 (its equation).")] = None,
     power: Annotated[str | None, typer.Option(help="peak or average.")] = None,
-    profile: Annotated[str | None, typer.Option(help="embedded, paper, or auto.")] = None,
+    profile: Annotated[str | None, typer.Option(help="embedded, paper, or auto: that of the weights.")] = None,
+    weights_dir: Annotated[
+        Path | None, typer.Option("--weights-dir", help="Weights of your own, for the methods that it has some of.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto (all GPUs, else CPU), cpu, cuda, cuda:N.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Workers; 0 is one a GPU or one a CPU core.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Scenes a method gets at once.")] = None,
@@ -60,6 +63,7 @@ def run(
             "batch_size": batch_size,
             "backend": backend,
             "profile": profile,
+            "weights_dir": weights_dir,
             "out": out,
         },
         {"calibration": calibration, "power": power},

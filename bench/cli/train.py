@@ -21,8 +21,12 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Checkpoints and logs; without it runs/train/METHOD-DATASET.")
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="What the weights are called, in METHOD:weights=NAME; without it `own`."),
+    ] = None,
     weights_dir: Annotated[
-        Path | None, typer.Option(help="Where the weights go; without it the folder where `bench run` looks first.")
+        Path | None, typer.Option(help="The folder of the weights; without it one called NAME among the user's.")
     ] = None,
     root: Annotated[Path | None, typer.Option(help="Root of a data set that is not embedded.")] = None,
     profile: Annotated[str, typer.Option(help="embedded or paper.")] = "embedded",
@@ -68,9 +72,10 @@ def train(
     from bench.config import DataSection, TrainSection, load_config
     from bench.device import cores, torch_device
     from bench.scenes.registry import DATASETS, open_dataset
+    from bench.trained import destination
     from bench.training import TrainingRequest, train_target
     from methods.training.distributed import process_group, rank_device, ranks
-    from methods.weights import user_weights_dir
+    from metrics.judges.trainers import TRAINERS
 
     if dataset not in DATASETS:
         raise UsageError(f"unknown data set '{dataset}'{nearest(dataset, DATASETS)}")
@@ -85,8 +90,8 @@ def train(
         target=method,
         source=open_dataset(dataset, root, data.size, data.root, data.resize),
         scenes=scenes,
-        out=out or Path("runs/train") / f"{method}-{dataset}",
-        weights_dir=weights_dir or user_weights_dir(),
+        out=out or Path("runs/train") / "-".join(filter(None, (method, dataset, name))),
+        to=destination(name, weights_dir),
         profile=profile,
         device=chosen,
         seed=seed,
@@ -107,8 +112,12 @@ def train(
         return
     if path is None:
         print(f"not finished; run the same command again to continue from {request.out / 'checkpoint.pt'}")
+        return
+    print(f"wrote {path}")
+    if (trainer := TRAINERS.get(method)) is not None:
+        print(f"to use it, in bench.toml: {request.to.to_judge(trainer.metric, request.source.name)}")
     else:
-        print(f"wrote {path}")
+        print(f"to use it: {request.to.to_use(method, request.source.name)}")
 
 
 def _options(texts: list[str]) -> dict[str, Any]:

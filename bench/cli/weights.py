@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.errors import UsageError
+
 if TYPE_CHECKING:
     from bench.weights.inventory import Item
 
 app = typer.Typer(no_args_is_help=True, help="Import, list and verify the authors' checkpoints.")
 
 WeightsDir = Annotated[
-    Path | None, typer.Option("--weights-dir", help="The folder; without it the one where `bench run` looks first.")
+    Path | None, typer.Option("--weights-dir", help="The folder; without it the user's, where `bench run` looks.")
 ]
+
+
+#: States of files whose note says how they are used, not where they are published.
+NOTED = ("own", "unused")
 
 
 class Format(StrEnum):
@@ -32,35 +38,40 @@ def import_checkpoint(
     file: Annotated[Path, typer.Argument(help="The authors' file as downloaded: a checkpoint, a zip or a tar.")],
     dataset: Annotated[str, typer.Option(help="cityscapes or coco_stuff.")],
     weights_dir: WeightsDir = None,
+    key: Annotated[
+        str | None, typer.Option(help="Which state dict is meant, where the checkpoint holds several: ema.")
+    ] = None,
 ) -> None:
     """Check the authors' checkpoint of METHOD, key by key, and install it. Nothing in the file is executed.
 
     For example: bench weights import spade checkpoints.tar.gz --dataset cityscapes
     """
     from bench.weights.catalogue import WeightsError, load_catalogue
-    from bench.weights.importing import import_weights
-    from methods.weights import user_weights_dir
+    from bench.weights.importing import import_weights, remarks
+    from methods.weights import MANIFEST, read_record, user_weights_dir
 
     try:
-        path = import_weights(file, method, dataset, weights_dir or user_weights_dir(), load_catalogue())
+        path = import_weights(file, method, dataset, weights_dir or user_weights_dir(), load_catalogue(), key)
     except WeightsError as error:
         typer.echo(f"error: {error}", err=True)
         for line in error.details:
             typer.echo(f"  {line}", err=True)
         raise typer.Exit(error.exit_code) from None
     typer.echo(f"wrote {path}")
+    for remark in remarks(read_record(path, MANIFEST)):
+        typer.echo(f"note: {remark}")
 
 
 @app.command("list")
 def list_weights(
     format: Annotated[Format, typer.Option(help="text or json.")] = Format.text, weights_dir: WeightsDir = None
 ) -> None:
-    """Every network: installed, packaged or missing; for what is missing, where its authors publish it and what to
-    type."""
+    """Every network: installed, packaged, own (and how to name it), unused or missing; for what is missing, where its
+    authors publish it and what to type."""
     from bench.weights.catalogue import load_catalogue
     from bench.weights.inventory import inventory
 
-    items = inventory(load_catalogue(), weights_dir)
+    items = inventory(load_catalogue(), _folder(weights_dir))
     if format is Format.json:
         typer.echo(json.dumps([item.as_data() for item in items], indent=2))
         return
@@ -78,7 +89,7 @@ def verify_weights(
     from bench.weights.inventory import verify
 
     damaged = count = 0
-    for one in verify(load_catalogue(), names or (), weights_dir):
+    for one in verify(load_catalogue(), names or (), _folder(weights_dir)):
         count += 1
         damaged += bool(one.problems)
         remarks = f" ({'; '.join(one.notes)})" if one.notes else ""
@@ -90,13 +101,20 @@ def verify_weights(
         raise typer.Exit(1)
 
 
+def _folder(weights_dir: Path | None) -> Path | None:
+    """The folder named; UsageError where there is none."""
+    if weights_dir is not None and not weights_dir.is_dir():
+        raise UsageError(f"--weights-dir: {weights_dir} is {'no folder' if weights_dir.exists() else 'not there'}")
+    return weights_dir
+
+
 def _lines(item: Item) -> list[str]:
     """One item as text: a line of facts, and lines on how to get it where it is missing."""
     size = "x".join(map(str, item.size)) if item.size else ""
     head = f"{item.state:<10}{item.name:<16}{item.dataset or '':<12}{size:<9}"
     if item.state != "missing":
         digest = f"  sha256 {item.sha256[:12]}" if item.sha256 else ""
-        facts = "; ".join(filter(None, [item.source, item.licence]))
+        facts = "; ".join(filter(None, [item.source, item.licence, item.note if item.state in NOTED else None]))
         return [f"{head}{item.path}{digest}", *([f"          {facts}"] if facts else [])]
     lines = [f"{head}{item.licence}" if item.command else f"{head}no public checkpoint"]
     if item.note:

@@ -21,15 +21,16 @@ import methods.registry as method_registry
 from bench.cache import Entry, open_entry, safe_name
 from bench.cell import cell_path, read_picture
 from bench.channel import build_channel
-from bench.config import ChannelSection, DataSection, MethodSection
+from bench.config import ChannelSection, DataSection
 from bench.errors import BenchError, UsageError, nearest
 from bench.figures.request import Part, Request
-from bench.names import PURE_NOISE
-from bench.plan import EMBEDDED_DATASETS, Cell, Plan, make_plan
+from bench.names import PURE_NOISE, shipped_spec
+from bench.plan import Cell, Plan, make_plan
 from bench.rows import WHOLE_SET
 from bench.scenes import registry as scene_registry
 from bench.scenes.base import SceneArrays, stack
 from bench.seeding import channel_stream
+from bench.setting import EMBEDDED_DATASETS, method_setting, without_weights
 from bench.worker import one_thread
 from methods.base import Method, MethodContext, MethodError
 from methods.semantic.frontend import SemanticMethod
@@ -43,6 +44,7 @@ def main_methods(part: Part) -> list[str]:
     is left: a row of pictures has room for few."""
 
     def is_main(spec: str) -> bool:
+        spec = shipped_spec(spec)  # weights of one's own make no variant
         if any(sign in spec for sign in "+-:"):
             return False
         try:
@@ -61,7 +63,7 @@ class Album:
         the run did not have; DataError where the data set cannot be read."""
         self.request, self.part = request, part
         self.dataset, self.split = str(part.first("dataset")), str(part.first("split"))
-        self.seed, self.profile = int(part.first("seed")), str(part.first("scale"))
+        self.seed = int(part.first("seed"))
         about = request.facts.get("datasets", {}).get(self.dataset)
         if about is None:
             raise BenchError(
@@ -137,17 +139,31 @@ class Album:
             if scene["id"] in self.ids:
                 self._pictures[(*place, scene["id"])] = read_picture(entry, position)
 
+    def _profile(self, specs: Iterable[str]) -> str:
+        """The profile at which these methods were run; `auto` where there were several."""
+        rows = self.part.frame
+        profiles = rows[rows["method"].isin(list(specs))]["scale"].unique()
+        return str(profiles[0]) if len(profiles) == 1 else "auto"
+
+    def _weights_dir(self, spec: str) -> Path | None:
+        """Where the run found the weights that a spec names."""
+        folder = self.request.facts.get("weights_dirs", {}).get(spec)
+        return Path(folder) if folder else None
+
     def _plan(self, missing: Sequence[Place]) -> Plan:
         kind, calibration, power = self.part.channel.split("-")
-        config = self.request.config
+        config = without_weights(self.request.config)
         size, root, resize = self.about["size"], self.about["root"], self.about.get("resize", "spade")
+        specs = tuple(dict.fromkeys(spec for spec, _ in missing))
+        folders = list(dict.fromkeys(filter(None, map(self._weights_dir, specs))))
         settings = config.model_copy(
             update={
                 "run": config.run.model_copy(
                     update={
-                        "methods": tuple(dict.fromkeys(spec for spec, _ in missing)), "metrics": (),
+                        "methods": specs, "metrics": (),
                         "datasets": (self.about["opened_as"],), "psnr": tuple({psnr for _, psnr in missing}),
-                        "scenes": 1, "seeds": (self.seed,), "split": self.split, "profile": self.profile,
+                        "scenes": 1, "seeds": (self.seed,), "split": self.split,
+                        "profile": self._profile(specs), "weights_dir": folders[0] if len(folders) == 1 else None,
                     }
                 ),
                 "channel": ChannelSection(kind=kind, calibration=calibration, power=power),
@@ -226,12 +242,15 @@ class Album:
         """The method as it is built here, on the CPU; MethodError where weights are missing."""
         if spec not in self._methods:
             parsed = method_registry.parse_spec(spec)
-            section = self.request.config.methods.get(parsed.name, MethodSection())
-            context = MethodContext(
-                self.dataset, self.space, self.source.height, self.source.width, self.profile, torch.device("cpu"),
-                section.weights_dir,
-            )  # fmt: skip
-            self._methods[spec] = method_registry.build_method(parsed, context, section.options)
+            setting = method_setting(
+                parsed,
+                without_weights(self.request.config),
+                MethodContext(
+                    self.dataset, self.space, self.source.height, self.source.width, weights_dir=self._weights_dir(spec)
+                ),
+                self._profile([spec]),
+            )
+            self._methods[spec] = method_registry.build_method(setting.spec, setting.context, setting.options)
         return self._methods[spec]
 
     def map_sender(self, fds: bool = False) -> str | None:

@@ -20,10 +20,10 @@ from safetensors import safe_open
 
 from bench.leaderboard.board import Board, Run
 from bench.leaderboard.submission import Submission
-from bench.weights.importing import MANIFEST
+from bench.names import own_weights
 from methods.base import MethodError
 from methods.registry import load_method, method_defaults, parse_spec
-from methods.weights import PACKAGED, file_digest, read_card, user_weights_dir
+from methods.weights import MANIFEST, PACKAGED, file_digest, read_card, user_weights_dir
 
 #: What a modifier of a spec string adds to a title.
 MODIFIER_TITLES = {"+fds": " + FDS", "-nofds": " without FDS"}
@@ -149,8 +149,9 @@ def _weights(spec: str, runs: Sequence[Run]) -> list[Weights]:
 
 def _weights_file(spec: str, dataset: str, digest: str) -> Weights:
     """Facts in the weights file of that digest, where it is on this machine."""
-    name = base_name(spec)
-    for folder in (user_weights_dir(), PACKAGED):
+    name, user = base_name(spec), user_weights_dir()
+    own = own_weights(spec)
+    for folder in (user / own,) if own else (PACKAGED, user):
         for path in folder.glob(f"{name}-{dataset}-*.safetensors"):
             if file_digest(path) == digest:
                 with safe_open(path, framework="pt") as file:

@@ -14,6 +14,7 @@ from bench.plan import Cell, MetricPlan, Plan, SceneSet, make_plan
 from bench.regress.baseline import Baseline
 from bench.regress.model import CellName
 from bench.regress.text import plain
+from bench.setting import without_weights
 from methods.base import MethodError
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class _Group:
             "split": str(self.rows["split"].iloc[0]),
         }
         section = config.channel.model_copy(update={"kind": kind, "calibration": calibration, "power": power})
-        return config.model_copy(update={"run": config.run.model_copy(update=run), "channel": section})
+        return without_weights(config.model_copy(update={"run": config.run.model_copy(update=run), "channel": section}))
 
     def _check(self, plan: Plan) -> None:
         """UsageError where scenes, scale or a metric are not the baseline's."""

@@ -36,7 +36,8 @@ class WeightsError(BenchError):
 class Published:
     """One network for one data set.
 
-    `name` is the method's or judge's, `file` its name in a folder of weights, `build` makes it with random weights.
+    `name` is the method's or judge's, `file` its name in a folder of weights, `build` makes it with random weights, as
+    `profile` has it.
     The other fields are those of `catalogue.toml`; `files` may hold *.
     """
 
@@ -44,6 +45,7 @@ class Published:
     dataset: str
     file: str
     build: Callable[[], nn.Module]
+    profile: str = PROFILE
     title: str = ""
     size: tuple[int, int] | None = None
     files: tuple[str, ...] = ()

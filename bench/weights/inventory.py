@@ -14,14 +14,14 @@ from safetensors import SafetensorError, safe_open
 import methods.weights
 import metrics.weights
 from bench.errors import UsageError, nearest
-from bench.plan import EMBEDDED_DATASETS
 from bench.scenes.registry import DATASETS
+from bench.setting import EMBEDDED_DATASETS
 from bench.weights.catalogue import PROFILE, Catalogue, Rows
-from bench.weights.importing import MANIFEST
+from bench.weights.importing import is_negative_variance, remarks
 from bench.weights.rows import COUNTER, compare
 from methods.base import MethodContext, MethodError
 from methods.registry import load_method, method_names
-from methods.weights import DIGEST_KEY, content_digest, is_finite, some, weights_name
+from methods.weights import DIGEST_KEY, MANIFEST, content_digest, is_finite, some, weights_name
 from metrics.standard import LISTED
 
 
@@ -29,9 +29,11 @@ from metrics.standard import LISTED
 class Item:
     """One line of the list.
 
-    `state`: installed (in a folder of the user's), packaged, or missing. `sha256` is the digest that the file records
-    over its tensors and metadata, or that of the whole file where this project did not write it. `source`: the authors'
-    file, or the training that made it. `command`: what to type to get a missing one, None where nobody publishes it.
+    `state`: installed (imported into a folder of the user's), packaged, own (trained, and used where it is named),
+    unused (found by nothing as it lies there; `note` says why), or missing. `sha256` is the digest that the file
+    records over its tensors and metadata, or that of the whole file where this project did not write it. `source`: the
+    authors' file, or the training that made it. `command`: what to type to get a missing one, None where nobody
+    publishes it.
     """
 
     name: str
@@ -65,8 +67,17 @@ class Verified:
 def inventory(catalogue: Catalogue, weights_dir: Path | None = None) -> list[Item]:
     """Every network of the catalogue, installed or missing, then every other weights file of the folders, what could be
     trained, and the published weights that metrics read as they are."""
-    folders = _folders(weights_dir)
-    files = {path.name: (path, state) for path, state in reversed(list(_files(folders)))}  # the first folder wins
+    files: dict[str, tuple[Path, str]] = {}
+    more = []
+    for path, state in _files(_folders(weights_dir)):
+        if state == "own":
+            more.append(_own(path))
+        elif path.name in files or (
+            state == "installed" and path.parent != weights_dir and _json(_metadata(path), "card")
+        ):
+            more.append(_unused(path, path.name in files))
+        else:
+            files[path.name] = path, state
     items = []
     for entry in catalogue.entries:
         published = {"page": entry.page, "download": entry.download, "note": entry.note, "licence": entry.licence}
@@ -80,7 +91,27 @@ def inventory(catalogue: Catalogue, weights_dir: Path | None = None) -> list[Ite
     for name, (path, state) in sorted(files.items()):
         method, dataset, size = _parse(name)
         items.append(Item(method, dataset, size, state, name, str(path), **_facts(path)))
-    return [*items, *_untrained(files), *_standard(weights_dir)]
+    return [*items, *more, *_untrained(files), *_standard(weights_dir)]
+
+
+def _own(path: Path) -> Item:
+    """A training of the user's own, in a folder that is its name."""
+    method, dataset, size = _parse(path.name)
+    is_method = method in method_names()
+    note = (
+        f"use it as {method}:weights={path.parent.name}" if is_method else f"use it as the judge own:{path.parent.name}"
+    )
+    return Item(method, dataset, size, "own", path.name, str(path), **{**_facts(path), "note": note})
+
+
+def _unused(path: Path, shadowed: bool) -> Item:
+    """A file of the user's that nothing finds: another one comes before it, or it is a training without a name."""
+    method, dataset, size = _parse(path.name)
+    reason = "another one comes before it" if shadowed else "a training is used by name"
+    note = (
+        f"not used, because {reason}; to use it, move it to {path.parent / 'NAME'} and name it: {method}:weights=NAME"
+    )
+    return Item(method, dataset, size, "unused", path.name, str(path), **{**_facts(path), "note": note})
 
 
 def _standard(weights_dir: Path | None) -> Iterator[Item]:
@@ -132,6 +163,8 @@ def verify_file(path: Path, catalogue: Catalogue) -> Verified:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
             broken: list[str] = []
+            negative: list[str] = []
+            alive: list[bool] = []
             skeleton: dict[str, torch.Tensor] = {}
 
             def tensors() -> Iterator[tuple[str, torch.Tensor]]:
@@ -140,6 +173,10 @@ def verify_file(path: Path, catalogue: Catalogue) -> Verified:
                     skeleton[key] = tensor.to("meta")
                     if not is_finite(tensor):
                         broken.append(key)
+                    if is_negative_variance(key, tensor):
+                        negative.append(key)
+                    if tensor.is_floating_point() and tensor.ndim > 1:
+                        alive.append(bool(tensor.any()))
                     yield key, tensor
 
             digest = content_digest(tensors(), metadata)
@@ -151,6 +188,11 @@ def verify_file(path: Path, catalogue: Catalogue) -> Verified:
         problems.append(f"its content has changed: digest {digest[:12]}, recorded {metadata[DIGEST_KEY][:12]}")
     if broken:
         problems.append(f"{len(broken)} tensor(s) hold NaN or infinity: {some(broken)}")
+    if negative:
+        problems.append(f"running variances are negative: {some(negative)}")
+    if alive and not any(alive):
+        problems.append(f"all its {len(alive)} weights are zero")
+    notes += remarks(_json(metadata, MANIFEST))
     rows = _rows(path, metadata, catalogue)
     if rows is None:
         notes.append("no network to compare its rows with")
@@ -164,16 +206,18 @@ def verify_file(path: Path, catalogue: Catalogue) -> Verified:
 
 def _folders(weights_dir: Path | None) -> list[tuple[Path, str]]:
     """Folders of weights in the order in which they are searched, and the state of what lies there."""
+    user = methods.weights.user_weights_dir()
     folders = [(weights_dir, "installed")] if weights_dir else []
-    folders += [(methods.weights.user_weights_dir(), "installed")]
-    return [*folders, (methods.weights.PACKAGED, "packaged"), (metrics.weights.PACKAGED, "packaged")]
+    folders += [(methods.weights.PACKAGED, "packaged"), (metrics.weights.PACKAGED, "packaged"), (user, "installed")]
+    named = [place for place in (weights_dir, user) if place is not None and place.is_dir()]
+    return [*folders, *((folder, "own") for place in named for folder in sorted(place.iterdir()) if folder.is_dir())]
 
 
 def _files(folders: Sequence[tuple[Path, str]]) -> Iterator[tuple[Path, str]]:
     seen = set()
     for folder, state in folders:
         for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
-            if path.resolve() not in seen:
+            if path.resolve() not in seen and path.is_file():  # a pipe of that name would be waited for
                 seen.add(path.resolve())
                 yield path, state
 

@@ -6,12 +6,14 @@ import pickletools
 import re
 from typing import IO
 
-#: What a pickled state dict needs: an ordered dictionary, tensors and their storages, types and sizes.
+#: What a pickled state dict needs: an ordered dictionary, tensors and their storages, types and sizes; and what is
+#: often beside it.
 _HARMLESS = re.compile(
     r"collections\.OrderedDict"
     r"|torch\._utils\._rebuild_(tensor(_v[23])?|parameter)"
     r"|torch\.(\w+Storage|Size|device|float\d+|bfloat16|half|double|u?int\d+|long|bool)"
     r"|torch\.storage\.(Untyped|Typed)Storage"
+    r"|argparse\.Namespace"  # settings that a training kept beside its weights: an object with values and no code
 )
 _TEXT = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING", "SHORT_BINSTRING")
 

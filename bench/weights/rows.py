@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -91,6 +92,36 @@ def compare(tensors: Mapping[str, Tensor], rows: Rows, unused: tuple[str, ...] =
     return found
 
 
+def prefix_of(tensors: Iterable[str], rows: Rows) -> str:
+    """What stands before every key of a checkpoint and not before the network's (`module.` of DataParallel, `net.`):
+    empty where nothing does, or where no key would be the network's without it."""
+    keys, prefix = list(tensors), ""
+    while keys and not any(key[len(prefix) :] in rows for key in keys):
+        heads = {key[len(prefix) :].partition(".")[::2] for key in keys}
+        if len({head for head, _ in heads}) > 1 or any(not rest for _, rest in heads):
+            return ""
+        prefix += f"{next(iter(heads))[0]}."
+    return prefix
+
+
+def without_prefix(tensors: Mapping[str, Tensor], rows: Rows) -> dict[str, Tensor]:
+    """`tensors` by the network's own names, without what stands before every key."""
+    length = len(prefix_of(tensors, rows))
+    return {key[length:]: value for key, value in tensors.items()}
+
+
+def _inner_prefix(tensors: Iterable[str], rows: Rows) -> tuple[str, int] | None:
+    """What stands before the most keys that are the network's otherwise, and before how many; None where nothing does:
+    a checkpoint may hold several networks side by side (`generator.`, `discriminator.`)."""
+    found: Counter[str] = Counter()
+    for key in tensors:
+        parts = key.split(".")
+        for cut in range(1, len(parts)):
+            if ".".join(parts[cut:]) in rows:
+                found[".".join(parts[:cut]) + "."] += 1
+    return found.most_common(1)[0] if found else None
+
+
 def _is_unused(key: str, unused: tuple[str, ...]) -> bool:
     return any(re.search(pattern, key) for pattern in unused)
 
@@ -99,7 +130,8 @@ def recognise(tensors: Mapping[str, Tensor], entry: Published, catalogue: Catalo
     """The other entry of the catalogue that a checkpoint fits, if there is one."""
     for other in catalogue.entries:
         try:
-            if other is not entry and compare(tensors, other.rows, other.unused).fits:
+            named = without_prefix(tensors, other.rows)
+            if other is not entry and compare(named, other.rows, other.unused).fits:
                 return other
         except MethodError:  # a network that does not exist, such as SMIS for COCO-Stuff
             continue
@@ -114,6 +146,12 @@ def explain(tensors: Mapping[str, Tensor], entry: Published, found: Comparison, 
         what = f", {layout}" if layout else ""
         return f"it takes {channels[0]} conditioning channels{what}; this network takes {channels[1]}"
     if not any(key in entry.rows for key in tensors):
+        inner = _inner_prefix(tensors, entry.rows)
+        if inner is not None:
+            return (
+                f"{inner[1]} of its {len(tensors)} keys are this network's behind '{inner[0]}', and the others are "
+                "not; save those alone"
+            )
         return f"none of its keys is this network's (its first ones: {some(list(tensors), 3)})"
     if found.lacks_unused:
         return f"it lacks rows that every file of {entry.title} holds, though unused: {', '.join(entry.unused)}"

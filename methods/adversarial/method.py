@@ -15,7 +15,7 @@ from methods.base import MethodContext
 from methods.semantic.frontend import SemanticMethod
 from methods.training.options import apply_options
 from methods.training.task import TrainingTask
-from methods.weights import file_digest, load_for_inference
+from methods.weights import load_for_inference
 
 
 class AdversarialMethod(SemanticMethod):
@@ -32,7 +32,8 @@ class AdversarialMethod(SemanticMethod):
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
         """Build the profile's generator and load its weights; MethodError where there are none or they do not fit."""
         super().__init__(context, options)
-        self.network, self.weights_path = load_for_inference(lambda: self.build_network(context), self.name, context)
+        self.profile_for(context)  # what is impossible is said before what is missing
+        self.network, self.weights = load_for_inference(lambda: self.build_network(context), self.name, context)
 
     @classmethod
     @abstractmethod
@@ -48,7 +49,7 @@ class AdversarialMethod(SemanticMethod):
         return maps
 
     def weights_digest(self) -> str | None:
-        return file_digest(self.weights_path)
+        return self.weights.sha256
 
     @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:

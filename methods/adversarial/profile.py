@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from methods.base import MethodContext, MethodError
+from methods.base import ImpossibleError, MethodContext, MethodError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +33,14 @@ class AdversarialProfile:
 
 
 def check_context(context: MethodContext, method: str, multiples: Mapping[str, int], smallest: int = 0) -> None:
-    """MethodError for a profile that is none of `multiples`, or for sides that are not multiples of the profile's
-    number there or are shorter than `smallest`."""
+    """MethodError for a profile that is none of `multiples`; ImpossibleError for sides that are not multiples of the
+    profile's number there or are shorter than `smallest`."""
     if context.profile not in multiples:
         raise MethodError(f"{method} has no profile '{context.profile}'; known: {', '.join(multiples)}")
     multiple, sides = multiples[context.profile], (context.height, context.width)
     if any(side % multiple for side in sides) or min(sides) < smallest:
         least = f" of {smallest} or more" if smallest else ""
-        raise MethodError(
+        raise ImpossibleError(
             f"{method} ({context.profile}) needs sides{least} that are multiples of {multiple}, "
             f"not {context.height}x{context.width}"
         )

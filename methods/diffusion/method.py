@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 import torch
@@ -14,14 +14,13 @@ from methods.base import MethodContext, MethodError
 from methods.diffusion.compiled import CompiledNetwork, at_fixed_batch, filled
 from methods.diffusion.guidance import Variance, guided_denoiser, with_variance
 from methods.diffusion.memory import Batches, planned_batch
-from methods.diffusion.profile import DiffusionProfile
+from methods.diffusion.profile import DiffusionProfile, as_trained, check_sides
 from methods.diffusion.samplers import SAMPLERS, Denoise
 from methods.diffusion.schedule import linear_schedule
-from methods.diffusion.unet import SemanticUNet, UNetConfig
+from methods.diffusion.unet import SemanticUNet
 from methods.semantic.frontend import SemanticMethod
 from methods.semantic.maps import Edges
-from methods.training.options import apply_options
-from methods.weights import file_digest, find_weights, load_for_inference, read_card
+from methods.weights import load_network, weights_in_use
 
 #: Values of the option `precision`: of weights and activations at inference; the sampler's own arithmetic is float32.
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -36,12 +35,6 @@ def precision_on(device: torch.device, precision: str) -> torch.dtype:
     return PRECISIONS[precision]
 
 
-def trained_config(path: Path, usual: UNetConfig) -> UNetConfig:
-    """The network that a weights file says it was trained with; `usual` where it says nothing (imported weights)."""
-    network = read_card(path).get("recipe", {}).get("network", {})
-    return apply_options(network, f"the network in {path}", [usual])[0]  # type: ignore[no-any-return]
-
-
 class DiffusionMethod(SemanticMethod):
     """A semantic diffusion model behind the semantic front end.
 
@@ -49,8 +42,9 @@ class DiffusionMethod(SemanticMethod):
     and `guidance`, s in out(0) + s (out(y) - out(0)), as in the published code: s = 2 is the paper's Eq. 13 with s = 1,
     and 1 switches it off. Without it the method's own value for the data set holds.
 
-    "auto" and 0 take the profile's sampler and steps: 10 of `ancestral-quad` embedded, 25 of `ddim` at paper size,
-    chosen in results/performance/README.md; the papers' own are `sampler=ancestral:steps=1000`.
+    Left out, sampler and steps are those that the weights' card names, else the profile's: 10 of `ancestral-quad`
+    embedded, 25 of `ddim` at paper size, chosen in results/performance/README.md; the papers' own are
+    `sampler=ancestral:steps=1000`.
     `variance`, of `ancestral` and `ancestral-dt`, is "learned", "fixed_small" or "fixed_large"; "auto" is "learned" but
     for networks known to have learned none. The authors' checkpoint may be one: their published code trains no
     variance, though it samples with it.
@@ -73,24 +67,29 @@ class DiffusionMethod(SemanticMethod):
     }
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
+        given = options or {}
         super().__init__(context, options)
-        if "guidance" not in (options or {}):
+        if "guidance" not in given:
             self.options["guidance"] = self.guidance_on.get(context.dataset, self.options["guidance"])
-        self.profile = self.profile_for(context)
+        usual = self.profile_for(context)
+        check_sides(context, usual)  # what is impossible is said before what is missing
+        self._check_options(given)
+        self.weights = weights_in_use(self.name, context)
+        self.profile = as_trained(usual, self.weights.facts, str(self.weights.path))
+        if given.get("edges", "auto") == "auto":
+            self.options["edges"] = self.profile.edges
         if self.options["sampler"] == "auto":
             self.options["sampler"] = self.profile.sampler
-        if self.options["steps"] == 0:
+        if "steps" not in given:
             self.options["steps"] = self.profile.sampling_steps
         chosen = self.options["variance"] != "auto"
         if not chosen:
             self.options["variance"] = self.profile.variance
-        if self.options["variance"] not in get_args(Variance):
-            known = ", ".join(["auto", *get_args(Variance)])
-            raise MethodError(f"unknown variance '{self.options['variance']}' for {self.name}; known: {known}")
-        choices = {"sampler": tuple(SAMPLERS), "precision": ("auto", *PRECISIONS), "compile": COMPILE}
-        for option, valid in choices.items():
-            if self.options[option] not in valid:
-                raise MethodError(f"unknown {option} '{self.options[option]}'; known: {', '.join(valid)}")
+        if self.options["sampler"] not in SAMPLERS:
+            raise MethodError(
+                f"{self.weights.path} names the sampler '{self.options['sampler']}', which this version does not have; "
+                f"name one: {self.name}:sampler=... ({', '.join(SAMPLERS)})"
+            )
         self.sampler = SAMPLERS[self.options["sampler"]]
         if chosen and not self.sampler.reads_variance:
             readers = ", ".join(name for name, sampler in SAMPLERS.items() if sampler.reads_variance)
@@ -102,13 +101,33 @@ class DiffusionMethod(SemanticMethod):
         try:
             self.schedule = self.sampler.respaced(linear_schedule(), self.options["steps"])
         except ValueError as error:
-            raise MethodError(f"{self.name}: {error}") from None
-        self.network, self.weights_path = load_for_inference(self._trained_network, self.name, context)
+            raise MethodError(f"option steps={self.options['steps']} of {self.name}: {error}") from None
+        self.network = load_network(lambda: SemanticUNet(self.profile.network), self.weights, context)
         self.network.to(precision_on(context.device, self.options["precision"]))
         guided = self.options["guidance"] > 1
         self.batches = Batches(planned_batch(self.network, context.height, context.width, guided, context.device))
         self._compiled: CompiledNetwork | None = None
         self._largest_batch = 0
+
+    def _check_options(self, given: Mapping[str, Any]) -> None:
+        """MethodError for a value that no sampling can have; `given` are the options that were not left out."""
+        choices: dict[str, tuple[str, ...]] = {
+            "sampler": ("auto", *SAMPLERS),
+            "variance": ("auto", *get_args(Variance)),
+            "precision": ("auto", *PRECISIONS),
+            "compile": COMPILE,
+        }
+        for option, valid in choices.items():
+            if self.options[option] not in valid:
+                raise MethodError(
+                    f"unknown {option} '{self.options[option]}' for {self.name}; known: {', '.join(valid)}"
+                )
+        if "steps" in given and given["steps"] < 1:
+            raise MethodError(f"option steps={given['steps']} of {self.name}: a picture takes at least one step")
+        if not (math.isfinite(self.options["guidance"]) and self.options["guidance"] >= 0):
+            raise MethodError(
+                f"option guidance={self.options['guidance']} of {self.name} has to be a number of 0 or more"
+            )
 
     @classmethod
     @abstractmethod
@@ -124,12 +143,8 @@ class DiffusionMethod(SemanticMethod):
         """The U-Net of the context's profile."""
         return SemanticUNet(cls.profile_for(context).network)
 
-    def _trained_network(self) -> SemanticUNet:
-        """The network of the weights in use: the profile's, or what `bench train --option width=...` made of it."""
-        return SemanticUNet(trained_config(find_weights(self.name, self.context), self.profile.network))
-
     def weights_digest(self) -> str | None:
-        return file_digest(self.weights_path)
+        return self.weights.sha256
 
     @torch.inference_mode()
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:

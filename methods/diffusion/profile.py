@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from methods.base import MethodContext, MethodError
+from methods.base import ImpossibleError, MethodContext, MethodError
 from methods.diffusion.guidance import Variance
 from methods.diffusion.loss import KL_WEIGHT
 from methods.diffusion.reverse import Prediction
 from methods.diffusion.unet import UNetConfig
 from methods.semantic.maps import Edges
+from methods.training.options import apply_options
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,46 @@ class DiffusionProfile:
     kl_weight: float = KL_WEIGHT
     variance: Variance = "learned"
     edges: Edges = "instances"
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """How a network of this profile has to be sampled: what a training writes on its weights' card."""
+        return {
+            "prediction": self.prediction,
+            "edges": self.edges,
+            "variance": self.variance if self.kl_weight else "fixed_small",
+            "sampler": self.sampler,
+            "sampling_steps": self.sampling_steps,
+        }
+
+
+def as_trained(profile: DiffusionProfile, facts: Mapping[str, Any], where: str) -> DiffusionProfile:
+    """`profile` with what a weights file says of its own training in place of today's: the network, what it predicts,
+    its edges, and how it is sampled. `facts` are the file's (`methods.weights.read_facts`), empty for imported weights;
+    `where` is the file, for the MethodError about a card that cannot be read.
+
+    Cards without `sampling` are of older trainings, which could not choose: only their recipe says something.
+    """
+    recipe = facts.get("recipe")
+    if not isinstance(recipe, Mapping):
+        return profile
+    [network] = apply_options(recipe.get("network", {}), f"the network in {where}", [profile.network])
+    told: dict[str, Any] = {"edges": recipe.get("edges", "instances")}
+    if "prediction" in recipe:
+        told["prediction"] = recipe["prediction"]
+    if recipe.get("kl_weight") == 0:
+        told["variance"] = "fixed_small"  # its variance channels got no gradient
+    [trained] = apply_options({**told, **facts.get("sampling", {})}, f"the card of {where}", [profile])
+    return replace(trained, network=network)
+
+
+def check_sides(context: MethodContext, profile: DiffusionProfile) -> None:
+    """ImpossibleError where the scenes' size does not fit the network."""
+    multiple = profile.network.patch * 2 ** (len(profile.network.multipliers) - 1)
+    if context.height % multiple or context.width % multiple:
+        raise ImpossibleError(
+            f"this network needs sides that are multiples of {multiple}, not {context.height}x{context.width}"
+        )
 
 
 def paper_profile(map_channels: int) -> DiffusionProfile:

@@ -16,7 +16,7 @@ from methods.base import MethodContext, MethodError, Scene
 from methods.diffusion.compiled import compiled_pass
 from methods.diffusion.guidance import guided_denoiser
 from methods.diffusion.loss import KL_WEIGHT, HybridLoss, hybrid_loss
-from methods.diffusion.profile import DiffusionProfile
+from methods.diffusion.profile import DiffusionProfile, check_sides
 from methods.diffusion.recompute import recompute_in_backward
 from methods.diffusion.reverse import noisy_image
 from methods.diffusion.samplers import ancestral
@@ -69,7 +69,9 @@ class DiffusionTask(TrainingTask):
 
     def __init__(self, context: MethodContext, profile: DiffusionProfile) -> None:
         """Build network, average and optimiser from PyTorch's global generator."""
-        _check_size(context, profile)
+        if profile.batch_size < 1:
+            raise MethodError(f"the batch size has to be at least 1, not {profile.batch_size}")
+        check_sides(context, profile)
         self.context = context
         self.profile = profile
         self.batch_size, self.steps = profile.batch_size, profile.steps
@@ -123,6 +125,9 @@ class DiffusionTask(TrainingTask):
         if profile.drop_from:
             recipe |= {"drop_from": profile.drop_from, "finetune_rate": profile.finetune_rate}
         return recipe
+
+    def sampling(self) -> dict[str, Any]:
+        return self.profile.sampling
 
     def prepare(self, precision: Precision, checkpoint_gradients: bool, compiled: bool | None = None) -> None:
         super().prepare(precision, False)
@@ -240,14 +245,3 @@ def _means(loss: HybridLoss) -> dict[str, float]:
     """A batch's mean losses under their names in the log."""
     parts = {"loss": loss.total, "denoising": loss.denoising, "variational": loss.variational}
     return {name: float(value.detach().mean()) for name, value in parts.items()}
-
-
-def _check_size(context: MethodContext, profile: DiffusionProfile) -> None:
-    """MethodError where a batch or the scenes' size does not fit the network."""
-    if profile.batch_size < 1:
-        raise MethodError(f"the batch size has to be at least 1, not {profile.batch_size}")
-    multiple = profile.network.patch * 2 ** (len(profile.network.multipliers) - 1)
-    if context.height % multiple or context.width % multiple:
-        raise MethodError(
-            f"this network needs sides that are multiples of {multiple}, not {context.height}x{context.width}"
-        )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from methods.adversarial.patch import DiscriminatorConfig, embedded_discriminator, paper_discriminator
 from methods.adversarial.profile import AdversarialProfile, check_context
-from methods.base import MethodContext, MethodError
+from methods.base import ImpossibleError, MethodContext
 from methods.smis.encoder import EncoderConfig, embedded_encoder, paper_encoder
 from methods.smis.network import SmisConfig, embedded_config, paper_config
 
@@ -29,7 +29,7 @@ def profile_for(context: MethodContext) -> SmisProfile:
     height, width, labels = context.height, context.width, context.label_space.size
     check_context(context, "smis", {"embedded": 16, "paper": 64})
     if labels % 35:
-        raise MethodError(
+        raise ImpossibleError(
             f"smis groups its channels for the 35 label ids of Cityscapes and streets; {context.dataset} has {labels}"
         )
     if context.profile == "paper":

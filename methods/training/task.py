@@ -53,6 +53,11 @@ class TrainingTask(ABC):
         """Everything that determines the training beside data, seed and steps, as JSON-serialisable data. A
         checkpoint is only continued by an equal recipe."""
 
+    def sampling(self) -> dict[str, Any]:
+        """How the trained network has to be used, as far as the method leaves that open: for the weights' card, as
+        JSON-serialisable data."""
+        return {}
+
     @abstractmethod
     def step(self, scene: Scene, generator: torch.Generator, step: int) -> dict[str, float]:
         """One full update (all optimisers, EMA included); scalars for the log. All randomness from `generator`.

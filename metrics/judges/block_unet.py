@@ -20,8 +20,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from metrics.base import MetricError
-from metrics.weights import find_weights, sha256_of
+from metrics.weights import find_weights, own_weights, sha256_of
 
+#: What the name of a judge begins with whose weights are the user's own training.
+OWN = "own:"
 BLOCK = 2  # side of the pixel block that is one position of the network
 
 
@@ -50,7 +52,7 @@ class EvaluatorSpec:
         return f"bench train {self.kind} --dataset {self.dataset}"
 
     def find(self, weights_dir: Path | None) -> Path:
-        """Its weights from `weights_dir` if it holds them, else the user's, else the package's; else MetricError."""
+        """Its weights from `weights_dir` if it holds them, else the package's, else the user's; else MetricError."""
         return find_weights(self.weights_file, weights_dir, f"Train it with: {self.command}")
 
 
@@ -168,6 +170,7 @@ class EmbeddedEvaluator(Generic[S, N]):
     #: the evaluators of this kind by data set, and what builds the network of one
     specs: ClassVar[Mapping[str, Any]]
     network: ClassVar[type[Any]]
+    own: str | None = None
 
     def __init__(self, spec: S, weights: Path, device: torch.device) -> None:
         """Load a file that `metrics.judges.training.export` wrote; MetricError if it is not one of this kind."""
@@ -175,17 +178,32 @@ class EmbeddedEvaluator(Generic[S, N]):
         self.device = device
         self.sha256 = sha256_of(weights)
         self._network: N = load_network(self.network(spec), spec, weights, device)
+        if sha256_of(weights) != self.sha256:
+            raise MetricError(f"{weights} was replaced while it was read; start again")
 
     @property
     def protocol(self) -> str:
-        """Its version and the size at which it sees pictures."""
-        return "{}@{}x{}".format(self.spec.version, *self.spec.size)
+        """Its version, the name of its weights where they are the user's own, and the size that it sees pictures at."""
+        own = f"(weights {self.own})" if self.own else ""
+        return "{}{}@{}x{}".format(self.spec.version, own, *self.spec.size)
 
     @classmethod
     def load(cls, dataset: str, weights_dir: Path | None, device: torch.device) -> Self:
-        """A data set's evaluator from `weights_dir` if it holds one, else the user's, else the package's."""
+        """A data set's evaluator from `weights_dir` if it holds one, else the package's."""
         spec = cls.specs[dataset]
         return cls(spec, spec.find(weights_dir), device)
+
+    @classmethod
+    def load_own(cls, named: str, dataset: str, weights_dir: Path | None, device: torch.device) -> Self:
+        """The user's own training of a data set's evaluator, named by its folder: `own:NAME`, among the user's weights,
+        or `own:PATH`. MetricError where there is none."""
+        spec = cls.specs.get(dataset)
+        if spec is None:
+            raise MetricError(f"no network of this kind is trained for it; there are some for {', '.join(cls.specs)}")
+        path = own_weights(named.removeprefix(OWN), weights_dir, spec.weights_file)
+        evaluator = cls(spec, path, device)
+        evaluator.own = path.parent.name
+        return evaluator
 
     def _at_own_size(self, images: Tensor) -> Tensor:
         """Pictures on its device, those of another size brought to its own with an antialiased bilinear filter."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from metrics.judges.block_unet import OWN
 from metrics.judges.choice import chosen
 from metrics.judges.depth_estimation import DepthEstimator
 from metrics.judges.dpt import DptEstimator
@@ -32,8 +33,10 @@ def estimator_names(dataset: str) -> tuple[str, ...]:
 
 
 def load_estimator(dataset: str, name: str | None, weights_dir: Path | None, device: torch.device) -> DepthEstimator:
-    """The depth network of that name, the data set's default for None.
+    """The depth network of that name, the data set's default for None, `own:NAME` with weights of the user's own.
 
     MetricError for a data set without one, for an unknown name, and where weights are missing or damaged.
     """
+    if name is not None and name.startswith(OWN):
+        return EmbeddedDepth.load_own(name, dataset, weights_dir, device)
     return chosen(ESTIMATORS, dataset, name, "depth network")(weights_dir, device)

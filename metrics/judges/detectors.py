@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
+from metrics.judges.block_unet import OWN
 from metrics.judges.choice import chosen
 from metrics.judges.coco import ANSWERED_AS, LABELS
 from metrics.judges.detection import Detector
@@ -53,5 +54,11 @@ def detector_names(dataset: str) -> tuple[str, ...]:
 
 
 def choose_detector(dataset: str, name: str | None) -> DetectorChoice:
-    """The detector of that name, the data set's default for None; MetricError where there is none."""
+    """The detector of that name, the data set's default for None, `own:NAME` with weights of the user's own;
+    MetricError where there is none."""
+    if name is not None and name.startswith(OWN):
+        return replace(
+            _embedded(dataset),
+            load=lambda weights_dir, device: EmbeddedDetector.load_own(name, dataset, weights_dir, device),
+        )
     return chosen(DETECTORS, dataset, name, "detector")

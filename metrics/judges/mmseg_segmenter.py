@@ -129,6 +129,8 @@ def _config_file(place: Path) -> Path:
     """The config itself, or the only one in a folder."""
     if place.is_file():
         return place
+    if not place.is_dir():
+        raise MetricError(f"{place} is neither a file nor a folder")
     return _only([file for file in place.iterdir() if file.suffix in _CONFIGS], place, "config")
 
 

@@ -3,6 +3,7 @@
 A judge's name says how pictures reach it where that is a choice (`drn_d_105@generated`, `drn_d_105@full`): values under
 different rules must never be compared. Any other published segmenter is named by where it lies: `hf:FOLDER` for one of
 `transformers`, `mmseg:CONFIG` for one of `mmsegmentation`; it can judge data sets whose evaluated labels it answers.
+`own:NAME` is the embedded judge of a data set with weights of the user's own (`bench train judge`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Protocol
 from torch import Tensor
 
 from metrics.base import MetricContext, MetricError
+from metrics.judges.block_unet import OWN
 from metrics.judges.choice import chosen
 from metrics.judges.drn import RESIZE_RULES, DrnJudge
 from metrics.judges.embedded import SPECS, EmbeddedJudge
@@ -46,6 +48,10 @@ def _embedded(context: MetricContext) -> Judge:
     return EmbeddedJudge.load(context.dataset, context.weights_dir, context.device)
 
 
+def _own(named: str, context: MetricContext) -> Judge:
+    return EmbeddedJudge.load_own(named, context.dataset, context.weights_dir, context.device)
+
+
 def _drn(name: str, resize: str) -> JudgeLoader:
     return lambda context: DrnJudge.load(name, resize, context.weights_dir, context.device)
 
@@ -74,7 +80,7 @@ JUDGES: dict[str, dict[str, JudgeLoader]] = {
     "coco_stuff": {"maskformer": _maskformer},
 }
 #: What a judge's name begins with that says where it lies.
-SCHEMES: dict[str, Callable[[str, MetricContext], Judge]] = {"hf:": _hf, "mmseg:": _mmseg}
+SCHEMES: dict[str, Callable[[str, MetricContext], Judge]] = {"hf:": _hf, "mmseg:": _mmseg, OWN: _own}
 
 
 def judge_names(dataset: str) -> tuple[str, ...]:

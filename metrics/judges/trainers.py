@@ -31,6 +31,11 @@ class Trainer:
     train: Callable[[Any, Scenes, Mapping[str, Scenes], Path, Course], object]
 
     @property
+    def metric(self) -> str:
+        """The metric that asks what it trains."""
+        return next(iter(self.specs.values())).metric
+
+    @property
     def title(self) -> str:
         """What it trains, for people."""
         return next(iter(self.specs.values())).title

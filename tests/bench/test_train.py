@@ -75,8 +75,10 @@ def test_the_same_command_goes_on_and_another_recipe_is_refused(cli: Cli, tmp_pa
     assert "resuming at step 2 of 2" in train(cli, tmp_path, "gesco", 2)
     with safe_open(weights, framework="pt") as file:
         assert all(torch.equal(first[key], file.get_tensor(key)) for key in first)
-    with pytest.raises(AssertionError, match=r"another recipe.*steps was 2, now 3"):
+    with pytest.raises(AssertionError, match=r"another training \(another recipe; steps was 2, now 3\)"):
         train(cli, tmp_path, "gesco", 3)
+    with pytest.raises(AssertionError, match=r"another recipe.*steps was 2, now 3"):  # the checkpoint's
+        train(cli, tmp_path, "gesco", 3, "--name", "longer")
 
 
 @pytest.mark.parametrize(

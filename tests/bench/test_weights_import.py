@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import bz2
 import dataclasses
+import gzip
 import hashlib
 import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,12 +20,13 @@ from torch import Tensor
 from weights_fakes import CATALOGUE, save, saved_bytes, state, tarred, zipped
 
 from bench.scenes.labels import CITYSCAPES
-from bench.weights.catalogue import Catalogue, Published, load_catalogue
-from bench.weights.importing import import_weights
+from bench.weights.catalogue import Catalogue, Published, WeightsError, load_catalogue
+from bench.weights.importing import import_weights, remarks
+from bench.weights.inventory import verify_file
 from methods.base import MethodContext
 from methods.gesco import Gesco
 from methods.smis import Smis
-from methods.weights import weights_name
+from methods.weights import read_record, weights_name
 
 WANTED = "checkpoints/cityscapes_pretrained/latest_net_G.pth"
 
@@ -33,6 +38,16 @@ def in_archive() -> dict[str, bytes]:
         WANTED: saved_bytes(state()),
         "checkpoints/cityscapes_pretrained/opt.txt": b"ngf: 64",
     }
+
+
+SETTINGS = argparse.Namespace(ngf=64, name="fake")
+OPTIMISER = {"state": {0: {"exp_avg": torch.ones(3), "step": torch.tensor(5.0)}}, "param_groups": [{"lr": 1e-4}]}
+
+
+def packed(path: Path, pack: Callable[[bytes], bytes], source: Path) -> Path:
+    """A file packed by itself, without an archive around it."""
+    path.write_bytes(pack(source.read_bytes()))
+    return path
 
 
 CONTAINERS: dict[str, Callable[[Path], Path]] = {
@@ -47,6 +62,23 @@ CONTAINERS: dict[str, Callable[[Path], Path]] = {
     ),
     "training checkpoint": lambda folder: save(folder / "a.pth", {"epoch": 3, "state_dict": state()}),
     "parallel": lambda folder: save(folder / "a.pth", {f"module.{k}": v for k, v in state().items()}),
+    "any wrapper": lambda folder: save(folder / "a.pth", {"model_state_dict": state(), "optimizer": OPTIMISER}),
+    "wrapper in a wrapper": lambda folder: save(folder / "a.pth", {"model": {"ema": state()}, "step": torch.tensor(3)}),
+    "the one state dict that fits": lambda folder: save(folder / "a.pth", {"netD": state(7), "netG": state()}),
+    "settings beside the tensors": lambda folder: save(folder / "a.pth", {**state(), "epoch": 3, "args": SETTINGS}),
+    "settings beside the state dict": lambda folder: save(
+        folder / "a.pth", {"state_dict": state(), "args": SETTINGS}, stream=True
+    ),
+    "a prefix": lambda folder: save(folder / "a.pth", {f"net.{k}": v for k, v in state().items()}),
+    "two prefixes": lambda folder: save(folder / "a.pth", {f"module.net.{k}": v for k, v in state().items()}),
+    "pth.gz": lambda folder: packed(folder / "a.pth.gz", gzip.compress, save(folder / "a.pth", state())),
+    "older pth.bz2": lambda folder: packed(
+        folder / "a.bz2", bz2.compress, save(folder / "a.pth", state(), stream=True)
+    ),
+    "safetensors.xz": lambda folder: (
+        save_file(state(), folder / "a"),
+        packed(folder / "a.xz", lzma.compress, folder / "a"),
+    )[1],
     "half precision": lambda folder: save(folder / "a.pth", {k: half(v) for k, v in state().items()}),
     "parameters": lambda folder: save(folder / "a.pth", {k: parameter(v) for k, v in state().items()}),
     "without counters": lambda folder: save(folder / "a.pth", state(norm__num_batches_tracked=None)),
@@ -98,6 +130,39 @@ def test_the_manifest_tells_where_weights_come_from(tmp_path: Path) -> None:
     assert {"date", "tool"} <= set(manifest)
 
 
+def test_numbers_of_half_precision_are_recorded_and_told(tmp_path: Path) -> None:
+    for kind, error in (("float16", "5e-4"), ("bfloat16", "2e-3")):
+        rows = {k: v.to(getattr(torch, kind)) if v.is_floating_point() else v for k, v in state().items()}
+        path = import_weights(save(tmp_path / "a.pth", rows), "fake", "cityscapes", tmp_path / "out", CATALOGUE)
+        manifest = read_record(path, "manifest")
+        assert manifest["source_types"] == {kind: 8, "int64": 1}
+        (remark,) = remarks(manifest)
+        assert f"8 of its 9 tensors were {kind} in the authors' file: rounded by up to {error}" in remark
+        assert verify_file(path, CATALOGUE).notes == (remark,)
+    path = import_weights(save(tmp_path / "a.pth", state()), "fake", "cityscapes", tmp_path / "out", CATALOGUE)
+    assert remarks(read_record(path, "manifest")) == []
+
+
+def test_of_several_state_dicts_one_is_named(tmp_path: Path) -> None:
+    other = state(fc__bias=torch.ones(4))
+    source = save(tmp_path / "a.pth", {"model": state(), "ema": other, "epoch": 3})
+    with pytest.raises(
+        WeightsError, match=r"holds 2 state dicts: 'model' \(9 tensors\), 'ema' \(9 tensors\).*--key model"
+    ):
+        import_weights(source, "fake", "cityscapes", tmp_path / "out", CATALOGUE)
+    path = import_weights(source, "fake", "cityscapes", tmp_path / "out", CATALOGUE, "ema")
+    assert torch.equal(load_file(path)["fc.bias"], torch.ones(4))
+    assert remarks(read_record(path, "manifest")) == ["taken from 'ema' in the file"]
+    with pytest.raises(WeightsError, match=r"has no state dict under 'emma'; it has model, ema"):
+        import_weights(source, "fake", "cityscapes", tmp_path / "out", CATALOGUE, "emma")
+
+
+def test_networks_side_by_side_are_told_by_their_prefix(tmp_path: Path) -> None:
+    both = {**{f"generator.{k}": v for k, v in state().items()}, "discriminator.fc.weight": torch.ones(2, 2)}
+    with pytest.raises(WeightsError, match=r"of its 10 keys are this network's behind 'generator.'.*save those alone"):
+        import_weights(save(tmp_path / "a.pth", both), "fake", "cityscapes", tmp_path / "out", CATALOGUE)
+
+
 def test_rows_that_the_authors_never_use_are_dropped_and_counted(tmp_path: Path) -> None:
     rows = {"fc.weight": torch.rand(4, 36, 3, 3), "fc.bias": torch.rand(4), "spare.weight": torch.rand(2)}
     path = import_weights(save(tmp_path / "a.pth", rows), "other", "cityscapes", tmp_path, CATALOGUE)
@@ -111,7 +176,12 @@ def as_published(method: type[Smis] | type[Gesco], context: MethodContext) -> Ca
     real = load_catalogue().find(method.name, "cityscapes")
     file = weights_name(method.name, context)
     small: Published = dataclasses.replace(
-        real, dataset="streets", file=file, build=lambda: method.build_network(context)
+        real,
+        dataset="streets",
+        file=file,
+        size=(32, 64),
+        profile="embedded",
+        build=lambda: method.build_network(context),
     )
     return Catalogue((small,))
 
@@ -143,7 +213,7 @@ def test_gescos_files_hold_views_of_one_vector_and_unused_norms(tmp_path: Path) 
     written = load_file(path)
     assert set(rows) - set(written) == {"input_blocks.1.0.spade_norm.mlp_beta.bias"}
     assert all(torch.equal(value, rows[key]) for key, value in written.items())
-    assert Gesco(context).weights_path == path
+    assert Gesco(context).weights.path == path
 
 
 def test_a_published_judge_is_imported_at_its_real_size(tmp_path: Path) -> None:

@@ -98,6 +98,14 @@ def test_a_whole_file_verifies(installed: Path) -> None:
 DAMAGE: dict[str, tuple[dict[str, torch.Tensor | None], str]] = {
     "another value": ({"fc__bias": torch.ones(4)}, "its content has changed"),
     "NaN": ({"fc__bias": torch.full((4,), torch.nan)}, "1 tensor(s) hold NaN or infinity: fc.bias"),
+    "zero": (
+        {"fc__weight": torch.zeros(4, 36, 3, 3), "conv__weight_orig": torch.zeros(4, 4, 3, 3)},
+        "all its 2 weights",
+    ),
+    "negative variance": (
+        {"norm__running_var": torch.full((4,), -1.0)},
+        "running variances are negative: norm.running",
+    ),
     "missing row": ({"fc__bias": None}, "missing fc.bias"),
     "missing counter": ({"norm__num_batches_tracked": None}, "missing norm.num_batches_tracked"),
     "one more row": ({"extra": torch.ones(1)}, "unexpected extra"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import gzip
 import os
 import pickle
 import stat
@@ -20,6 +22,7 @@ from bench.errors import UsageError
 from bench.weights import archives
 from bench.weights.catalogue import WeightsError, load_catalogue
 from bench.weights.importing import import_weights
+from bench.weights.inventory import inventory
 
 
 class Caller:
@@ -222,6 +225,53 @@ def test_what_is_no_checkpoint_is_said_to_be_none(tmp_path: Path, kind: str) -> 
     data, message = NOT_A_CHECKPOINT[kind]
     (tmp_path / "a.pth").write_bytes(data)
     assert message in str(refusal(tmp_path / "a.pth", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"norm__running_var": torch.tensor([1.0, -1e-3, 1.0, 1.0])},
+            "running variances are negative: norm.running_var",
+        ),
+        ({k.replace(".", "__"): torch.zeros_like(v) for k, v in state().items()}, "all its 2 weights are zero"),
+    ],
+)
+def test_values_that_no_training_gives_are_refused(tmp_path: Path, changes: dict[str, Tensor], told: str) -> None:
+    assert told in str(refusal(save(tmp_path / "a.pth", state(**changes)), tmp_path))
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.97])
+def test_a_packed_checkpoint_that_is_damaged_or_too_large_is_refused(tmp_path: Path, keep: float) -> None:
+    save(tmp_path / "a.pth", state())
+    source = tmp_path / "b.pth.gz"
+    source.write_bytes(gzip.compress((tmp_path / "a.pth").read_bytes()))
+    assert "truncated or damaged" in str(refusal(cut(source, keep), tmp_path))
+    source.write_bytes(gzip.compress(b"PK" + bytes(80 * 2**20)))
+    assert "unpacks to more than 64 MiB" in str(refusal(source, tmp_path))
+
+
+def test_settings_that_would_call_something_are_refused_beside_the_tensors(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    content = {"state_dict": state(), "args": argparse.Namespace(hook=Caller(trace))}
+    assert f"{os.name}.system" in str(refusal(save(tmp_path / "a.pth", content), tmp_path))
+    assert not trace.exists()
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.pth")
+    assert "is a pipe or a device, not a file" in str(refusal(tmp_path / "a.pth", tmp_path))
+    os.mkfifo(tmp_path / "b.safetensors")
+    assert not [item for item in inventory(CATALOGUE, tmp_path) if item.file == "b.safetensors"]
+
+
+def test_a_folder_that_cannot_hold_weights_is_named_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(
+            UsageError, match=rf"--weights-dir: {folder} cannot hold weights, because .*file is no folder"
+        ):
+            import_weights(tmp_path / "absent.pth", "fake", "cityscapes", folder, CATALOGUE)
 
 
 def test_paths_that_are_no_files_are_named(tmp_path: Path) -> None:

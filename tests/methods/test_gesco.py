@@ -122,7 +122,11 @@ def test_sampler_and_steps_come_from_the_profile_unless_named(context: MethodCon
     ("options", "said"),
     [
         ({"sampler": "euler"}, "unknown sampler"),
-        ({"steps": 1}, "steps must be between"),
+        ({"steps": 1}, "option steps=1 of gesco: steps must be between"),
+        ({"steps": 0}, "option steps=0 of gesco: a picture takes at least one step"),
+        ({"steps": -3}, "option steps=-3 of gesco"),
+        ({"guidance": -1.0}, "option guidance=-1.0 of gesco"),
+        ({"precision": "float64"}, "unknown precision 'float64' for gesco"),
         ({"codec": "gif"}, "unknown codec"),
     ],
 )

@@ -44,6 +44,9 @@ def test_specs(text: str, canonical: str, options: dict) -> None:
         ("gesco:steps=many", "not a int"),
         ("full_image+fds", "sends no semantic maps"),
         ("gesco steps", "cannot read"),
+        ("gesco:guidance=nan", "option guidance of gesco in .*nan is not a finite number"),
+        ("gesco:guidance=-inf", "option guidance of gesco in .*-inf is not a finite number"),
+        ("gesco:fds=2", "'2' is not a bool"),
         ("", "not a method spec"),
     ],
 )
