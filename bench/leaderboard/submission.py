@@ -76,6 +76,8 @@ def schema_text() -> str:
 def read_submission(file: Path) -> Submission:
     """The submission in `file`; SubmissionError lists what is wrong with it, UsageError where it cannot be read."""
     try:
+        if file.exists() and not (file.is_file() or file.is_dir()):  # nobody may ever write into a pipe
+            raise UsageError(f"cannot read {file}: it is no file but a device or a pipe")
         with file.open("rb") as opened:
             raw = opened.read(MAX_BYTES + 1)
     except OSError as error:
@@ -127,7 +129,11 @@ def _integer(text: str) -> int:
 def _parsed(raw: bytes, file: Path) -> Any:
     hooks = {"parse_constant": _constant, "parse_float": _float, "parse_int": _integer, "object_pairs_hook": _object}
     try:
-        return json.loads(raw.decode("utf-8"), **hooks)  # type: ignore[arg-type]
+        data = json.loads(raw.decode("utf-8"), **hooks)  # type: ignore[arg-type]
+        json.dumps(data, ensure_ascii=False).encode()
+        return data
+    except UnicodeEncodeError:
+        raise SubmissionError(file, ["a text in it has half a surrogate pair (\\ud800 to \\udfff): no text"]) from None
     except UnicodeDecodeError:
         raise SubmissionError(file, ["it is not UTF-8 text"]) from None
     except RecursionError:

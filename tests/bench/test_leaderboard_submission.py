@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,7 @@ def test_json_that_is_none_is_refused(tmp_path: Path) -> None:
     assert "not JSON: " in raw(tmp_path, good[:-1])
     assert "not of type 'object'" in raw(tmp_path, "[]")
     assert "nested too deeply" in raw(tmp_path, "[" * 200_000)
+    assert "half a surrogate pair" in raw(tmp_path, '{"method": {"title": ["\\ud800"]}}')
 
 
 def test_a_million_rows_are_refused_before_they_are_looked_at(tmp_path: Path) -> None:
@@ -255,3 +257,9 @@ def test_committed_submissions_are_valid() -> None:
         Shelf(COMMITTED).read()
     except BenchError as error:
         pytest.fail(str(error))
+
+
+def test_a_pipe_in_place_of_a_submission_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(UsageError, match="no file but a device or a pipe"):
+        read_submission(tmp_path / "pipe.json")
