@@ -131,19 +131,19 @@ class Draft:
             raise _unwritable(error, file) from error
         self.files[name] = sha256(data)
 
-    def publish(self, target: Path, facts: Mapping[str, Any]) -> Entry:
+    def publish(self, target: Path, facts: Mapping[str, Any], replaced: Entry | None = None) -> Entry:
         """Seal the folder with `facts` beside the files' digests and rename it to `target`. Where another run was
-        faster, its folder stays and is returned."""
+        faster, its folder stays and is returned; where what is there is `replaced`, it goes."""
         manifest = {"schema": SCHEMA, "files": dict(sorted(self.files.items())), **facts}
         seal = digest(manifest)
         self.write(MANIFEST, (json.dumps({**manifest, "seal": seal}, indent=1, allow_nan=False) + "\n").encode())
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            return self._rename(target, manifest)
+            return self._rename(target, manifest, replaced)
         except OSError as error:
             raise _unwritable(error, target) from error
 
-    def _rename(self, target: Path, manifest: dict[str, Any]) -> Entry:
+    def _rename(self, target: Path, manifest: dict[str, Any], replaced: Entry | None) -> Entry:
         for _ in range(3):
             try:
                 os.rename(self.folder, target)
@@ -154,8 +154,10 @@ class Draft:
             try:
                 there = Entry(target, _read_manifest(target))
                 there.verify()
-                return there
-            except Broken:  # what is there is damaged: move it out of the way and try again
+                if replaced is None or there.manifest != replaced.manifest:
+                    return there
+                raise Broken(f"{target} is to be replaced")
+            except Broken:  # what is there is damaged or replaced: move it out of the way and try again
                 aside = self.folder.with_name(self.folder.name + ".damaged")
                 with suppress(FileNotFoundError):  # another run moved it first
                     os.rename(target, aside)

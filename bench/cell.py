@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import io
 import math
-import threading
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,14 +26,14 @@ from bench.memory import PeakMemory
 from bench.names import PURE_NOISE
 from bench.plan import Cell, MetricPlan, SceneSet
 from bench.seeding import channel_stream, digest, receiver_stream
+from bench.summary import CONTRIBUTIONS, packed, summarised, unpacked
 from bench.worker import WORKER
 from methods.base import Method, Received, Scene, Transmission
 from metrics.base import Comparison, Metric
 
 #: A picture may leave [0, 1] by rounding only.
 RANGE_TOLERANCE = 1e-4
-#: Recording warnings changes the interpreter's global filters: one thread at a time.
-_WARNINGS = threading.Lock()
+ARRAYS = "arrays.npz"
 
 
 def cell_path(out: Path, cell: Cell) -> Path:
@@ -174,16 +172,25 @@ def read_picture(pictures: Entry, position: int) -> np.ndarray:
         return np.array(image.convert("RGB"))
 
 
-def _number(value: float | None) -> float | None:
-    """A JSON number; None where undefined."""
-    return float(value) if value is not None and math.isfinite(value) else None
-
-
 def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch_size: int, device: str) -> Entry:
-    """Measure one metric on a cell's pictures and publish arrays, scores, per-scene values, what it warned of (`notes`)
-    and the seconds of it all."""
+    """Measure one metric on a cell's pictures and publish its arrays, what they come to (bench/summary.py) and the
+    seconds of it all. Arrays that were measured before and summarised otherwise are summarised again."""
     metric: Metric = WORKER.metric(cell.scenes, plan, device)
-    start = time.perf_counter()
+    start, path = time.perf_counter(), metric_path(out, cell, pictures, plan)
+    there = _measured_before(cell, pictures, plan, out)
+    measured = read_arrays(there) if there else _measured(cell, pictures, metric, batch_size)
+    facts, contributions = summarised(metric, measured)
+    seconds = there.manifest["seconds"] if there else time.perf_counter() - start
+    with Draft(out) as draft:
+        draft.write(ARRAYS, packed(measured))
+        if contributions:
+            draft.write(CONTRIBUTIONS, packed(contributions))
+        key = metric_key(cell, pictures, plan.identity)
+        return draft.publish(path, {"key": key, "metric": plan.name, **facts, "seconds": seconds}, there)
+
+
+def _measured(cell: Cell, pictures: Entry, metric: Metric, batch_size: int) -> dict[str, np.ndarray]:
+    """A metric's arrays of all scenes of a cell."""
     parts: list[dict[str, np.ndarray]] = []
     position = 0
     with torch.inference_mode():
@@ -202,39 +209,12 @@ def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch
                     )
                 )
             )
-    measured = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **measured)  # type: ignore[arg-type]
-    with _WARNINGS, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        summary = metric.summarise(measured)
-    scores = [
-        {"metric": s.metric, "value": _number(s.value), "std": _number(s.std), "scenes": s.scenes} for s in summary
-    ]
-    notes = list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, UserWarning)))
-    per_scene = {name: [_number(v) for v in values.tolist()] for name, values in metric.per_scene(measured).items()}
-    names = [*(s.metric for s in summary), *per_scene]
-    with Draft(out) as draft:
-        draft.write("arrays.npz", buffer.getvalue())
-        return draft.publish(
-            metric_path(out, cell, pictures, plan),
-            {
-                "key": metric_key(cell, pictures, plan.identity),
-                "metric": plan.name,
-                "protocol": plan.protocol,
-                "higher_is_better": {name: metric.higher_is_better_for(name) for name in names},
-                "scores": scores,
-                "per_scene": per_scene,
-                "notes": notes,
-                "seconds": time.perf_counter() - start,
-            },
-        )
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def read_arrays(entry: Entry) -> dict[str, np.ndarray]:
     """A metric's per-scene arrays from its sealed folder, verified, loaded without pickle."""
-    with np.load(io.BytesIO(entry.read("arrays.npz")), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    return unpacked(entry.read(ARRAYS))
 
 
 def find_cell(cell: Cell, out: Path, warn: bool = True) -> Entry | None:
@@ -244,5 +224,13 @@ def find_cell(cell: Cell, out: Path, warn: bool = True) -> Entry | None:
 
 
 def find_metric(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, warn: bool = True) -> Entry | None:
-    """A metric's measurement in the cache, verified, or None."""
-    return open_entry(metric_path(out, cell, pictures, plan), warn)
+    """A metric's measurement in the cache, verified, or None; one that was summarised otherwise is none."""
+    entry = _measured_before(cell, pictures, plan, out, warn)
+    return entry if entry is not None and entry.manifest.get("summary") == plan.summary else None
+
+
+def _measured_before(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, warn: bool = False) -> Entry | None:
+    """A metric's measurement in the cache, verified, however it was summarised; None where there is none."""
+    entry = open_entry(metric_path(out, cell, pictures, plan), warn)
+    key = metric_key(cell, pictures, plan.identity)
+    return entry if entry is not None and entry.manifest.get("key") == key else None

@@ -24,6 +24,7 @@ from bench.scenes.base import DataError, SceneSource
 from bench.sections import check_sections
 from bench.seeding import digest
 from bench.setting import method_setting
+from bench.summary import summary_version
 from methods.base import ImpossibleError, LabelSpace, MethodContext, MethodError
 from methods.registry import MethodSpec
 from metrics.base import MetricContext, MetricError
@@ -89,12 +90,14 @@ class MethodPlan:
 
 @dataclass(frozen=True)
 class MetricPlan:
-    """A metric on one data set; `identity` is what its built instance said of itself, `judge` what was configured."""
+    """A metric on one data set; `identity` is what its built instance said of itself, `judge` what was configured, and
+    `summary` the version of what is made of its arrays (bench/summary.py)."""
 
     name: str
     protocol: str
     identity: dict[str, Any]
-    judge: str | None = None
+    judge: str | None
+    summary: str
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,7 @@ def _metric_plans(
         except MetricError as error:
             left_out.append(f"{name} is not computed for {dataset}: {error}")
             continue
-        plans.append(MetricPlan(metric.name, metric.protocol, metric.identity(), judge))
+        plans.append(MetricPlan(metric.name, metric.protocol, metric.identity(), judge, summary_version(metric)))
     return tuple(plans)
 
 

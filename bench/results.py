@@ -1,6 +1,6 @@
 """Results of a run on disk: results.parquet, results.csv and provenance.json, each written whole.
 
-The rows are those of bench/rows.py; the Parquet file alone has the column `draws`.
+The rows are those of bench/rows.py; the Parquet file alone has the column `contributions`.
 
 The files describe the last run into their folder; cells of earlier runs stay cached, so
 a run that names all methods gathers them at no cost.
@@ -19,7 +19,7 @@ import numpy as np
 from bench.cache import write_atomically
 from bench.errors import BenchError, UsageError
 from bench.names import PURE_NOISE
-from bench.rows import COLUMNS, DRAWS, refuse_duplicates, upgraded
+from bench.rows import COLUMNS, CONTRIBUTIONS, refuse_duplicates, upgraded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,13 +97,13 @@ def write_results(frame: pd.DataFrame, facts: dict[str, Any], out: Path) -> None
     plain = frame[list(COLUMNS)]
     write_atomically(out / "results.csv", (header + plain.to_csv(index=False)).encode())
     table = pa.Table.from_pandas(plain, preserve_index=False)
-    if DRAWS in frame:
-        draws = [d if isinstance(d, np.ndarray) else None for d in frame[DRAWS]]
-        table = table.append_column(DRAWS, pa.array(draws, pa.list_(pa.float32())))
+    if CONTRIBUTIONS in frame:
+        kept = [c if isinstance(c, np.ndarray) else None for c in frame[CONTRIBUTIONS]]
+        table = table.append_column(CONTRIBUTIONS, pa.array(kept, pa.list_(pa.float32())))
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: text.encode()})
     buffer = io.BytesIO()
-    # draws hardly repeat: split into bytes and packed with zstd they take half of what Parquet makes of them by itself
-    split = [f"{DRAWS}.list.element"] if DRAWS in table.column_names else []
+    # they hardly repeat: split into bytes and packed with zstd they take half of what Parquet makes of them by itself
+    split = [f"{CONTRIBUTIONS}.list.element"] if CONTRIBUTIONS in table.column_names else []
     pq.write_table(table, buffer, compression="zstd", use_dictionary=list(COLUMNS), use_byte_stream_split=split)
     write_atomically(out / RESULTS, buffer.getvalue())
 
@@ -113,7 +113,7 @@ def read_results(out: Path, full: bool = False) -> tuple[pd.DataFrame, dict[str,
     where a row is there twice.
 
     The rows are those of methods; with `full` the references of pure noise are among them, and there is the column
-    `DRAWS` (arrays, None where there are none) if the run kept any.
+    `CONTRIBUTIONS` (arrays, None where there are none).
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -129,7 +129,7 @@ def read_results(out: Path, full: bool = False) -> tuple[pd.DataFrame, dict[str,
             f"{path} is damaged or not ours ({error}); run the same `bench run` again to write it"
         ) from None
     frame = upgraded(table.to_pandas())
-    frame = frame[[column for column in (*COLUMNS, DRAWS) if column in frame and (full or column != DRAWS)]]
+    frame = frame[[column for column in (*COLUMNS, *([CONTRIBUTIONS] if full else [])) if column in frame]]
     refuse_duplicates(frame, str(path))
     if full:
         return frame, facts

@@ -1,12 +1,17 @@
 """The tidy rows of a run's numbers: one row is one number.
 
 Columns: data set, split, size, scale, method, channel, psnr, sigma, peak_snr_db, mean_snr_db, seed, scene, metric,
-value, std, scenes, higher_is_better, protocol. `peak_snr_db` is the channel's (bench/channel.py), `mean_snr_db` what
-the method made of it: the energy of all scenes over their channel uses, over sigma squared. `scene` is "all" for a
+value, std, stderr, scenes, higher_is_better, protocol. `peak_snr_db` is the channel's (bench/channel.py), `mean_snr_db`
+what the method made of it: the energy of all scenes over their channel uses, over sigma squared. `scene` is "all" for a
 number about the whole set. Bits, channel uses, seconds and memory are rows as well. Rows of the method `pure_noise`,
-without channel or PSNR, are what the metrics say of pure noise (bench/reference.py). There is one column more, `draws`:
-for set-level scores that are no mean of per-scene values, what they are on resampled scenes (bench/bootstrap.py), so
-that tables find ties without the cache.
+without channel or PSNR, are what the metrics say of pure noise (bench/reference.py).
+
+`std` is the spread over scenes: the standard deviation (ddof 1) of the scenes' own values, empty where a scene has none
+(a distance between sets). `stderr` is the standard error of `value` as that of all scenes of the kind, from the same
+scenes (bench/significance.py), empty where nothing tells it. Both are of set-level rows only.
+
+There is one column more, `contributions`: what each scene contributes to a set-level score that is no mean of
+per-scene values, in the order of the cell's scenes, so that tables find ranks without the cache.
 """
 
 from __future__ import annotations
@@ -17,24 +22,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.bootstrap import FEWEST_SCENES, scene_counts
 from bench.errors import BenchError
 from bench.names import PURE_NOISE
+from bench.significance import contributions_of_mean, standard_error
+from bench.summary import read_contributions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.cache import Entry
     from bench.runner import CellState
 
 WHOLE_SET = "all"
 COLUMNS = (
     "dataset", "split", "size", "scale", "method", "channel", "psnr", "sigma", "peak_snr_db", "mean_snr_db",
-    "seed", "scene", "metric", "value", "std", "scenes", "higher_is_better", "protocol",
+    "seed", "scene", "metric", "value", "std", "stderr", "scenes", "higher_is_better", "protocol",
 )  # fmt: skip
 #: What tells one row from every other one.
 ROW = ("dataset", "split", "size", "method", "channel", "psnr", "seed", "scene", "metric")
-DRAWS = "draws"
+CONTRIBUTIONS = "contributions"
+#: Distances between sets, whose standard error earlier versions wrote into the column `std`.
+_SET_DISTANCES = ("FID", "KID")
 NO_CHANNEL = "none"
 BITS_PROTOCOL = "payload under the method's codec, side information included, a scene"
 USES_PROTOCOL = "real symbols on the analogue channel, a scene"
@@ -66,20 +73,16 @@ def _mean_snr_db(scenes: Sequence[Mapping[str, Any]], sigma: float) -> float:
     return 10 * math.log10(energy / uses / sigma**2) if energy > 0 else -math.inf
 
 
+def _spread(values: np.ndarray) -> dict[str, float]:
+    """Spread and standard error of per-scene values that are all defined; empty for one scene."""
+    contributions = contributions_of_mean(values)
+    if contributions is None:
+        return {}
+    return {"std": float(values.std(ddof=1)), "stderr": standard_error(contributions)}
+
+
 def _value(number: float | None) -> float:
     return float("nan") if number is None else float(number)
-
-
-def _draws(entry: Entry, scenes: int) -> dict[str, np.ndarray]:
-    """Draws of a measurement's set-level scores from its cached arrays, by score; only those that need the arrays."""
-    from bench.cell import read_arrays
-    from metrics.base import Metric
-    from metrics.registry import metric_class
-
-    kind = metric_class(entry.manifest["metric"])
-    if scenes < FEWEST_SCENES or kind.resampled.__func__ is Metric.resampled.__func__:  # type: ignore[attr-defined]
-        return {}
-    return {name: d.astype(np.float32) for name, d in kind.resampled(read_arrays(entry), scene_counts(scenes)).items()}
 
 
 def _cell_rows(state: CellState) -> Iterator[dict[str, Any]]:
@@ -105,49 +108,65 @@ def _cell_rows(state: CellState) -> Iterator[dict[str, Any]]:
         nan = float("nan")
         base |= {"channel": NO_CHANNEL, "psnr": nan, "sigma": nan, "peak_snr_db": nan, "mean_snr_db": nan}
 
-    def row(scene: str, metric: str, value: Any, std: Any, scenes: int, better: Any, protocol: str) -> dict[str, Any]:
-        if isinstance(better, dict):  # by score; measurements of older runs have one for all
-            better = better[metric]
-        numbers = {"value": _value(value), "std": _value(std), "scenes": scenes}
-        return {
-            **base, "scene": scene, "metric": metric, **numbers, "higher_is_better": better, "protocol": protocol,
-        }  # fmt: skip
+    def whole(score: Mapping[str, Any], better: bool, protocol: str) -> dict[str, Any]:
+        numbers = {name: _value(score.get(name)) for name in ("value", "std", "stderr")}
+        made = {**base, "scene": WHOLE_SET, "metric": score["metric"], **numbers, "scenes": score["scenes"]}
+        return {**made, "higher_is_better": better, "protocol": protocol}
+
+    def single(scene: str, metric: str, value: float | None, better: bool, protocol: str) -> dict[str, Any]:
+        numbers = {"value": _value(value), "std": math.nan, "stderr": math.nan, "scenes": 1}
+        return {**base, "scene": scene, "metric": metric, **numbers, "higher_is_better": better, "protocol": protocol}
 
     ids = [scene["id"] for scene in pictures.manifest["scenes"]]
     for entry in state.scores.values():
         facts = entry.manifest
         better, protocol = facts["higher_is_better"], facts["protocol"]
-        draws = {} if reference else _draws(entry, len(ids))
+        contributions = {} if reference else read_contributions(entry)
         for score in facts["scores"]:
-            whole = row(WHOLE_SET, score["metric"], score["value"], score["std"], score["scenes"], better, protocol)
-            yield {**whole, DRAWS: draws.get(score["metric"])}
+            name, kept = score["metric"], contributions.get(score["metric"])
+            yield {
+                **whole(score, better[name], protocol[name]),
+                CONTRIBUTIONS: None if kept is None else kept.astype(np.float32),
+            }
         if reference:
             continue
         for name, values in facts["per_scene"].items():
             for scene_id, value in zip(ids, values, strict=True):
-                yield row(scene_id, name, value, None, 1, better, protocol)
+                yield single(scene_id, name, value, better[name], protocol[name])
     if reference:
         return
     for name, protocol in (("bits", BITS_PROTOCOL), ("channel_uses", USES_PROTOCOL)):
         values = np.array([scene[name] for scene in pictures.manifest["scenes"]], dtype=np.float64)
-        yield row(WHOLE_SET, name, values.mean(), values.std(), len(ids), False, protocol)
+        yield whole({"metric": name, "value": values.mean(), **_spread(values), "scenes": len(ids)}, False, protocol)
         for scene_id, value in zip(ids, values, strict=True):
-            yield row(scene_id, name, value, None, 1, False, protocol)
+            yield single(scene_id, name, value, False, protocol)
     seconds = pictures.manifest["seconds"] / len(ids)
-    yield row(WHOLE_SET, "seconds", seconds, None, len(ids), False, SECONDS_PROTOCOL)
+    yield whole({"metric": "seconds", "value": seconds, "scenes": len(ids)}, False, SECONDS_PROTOCOL)
     if (peak := pictures.manifest.get("peak_mib")) is not None:  # cells of older runs have none
-        yield row(WHOLE_SET, "memory", peak, None, len(ids), False, MEMORY_PROTOCOL)
+        yield whole({"metric": "memory", "value": peak, "scenes": len(ids)}, False, MEMORY_PROTOCOL)
 
 
 def upgraded(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows as this version writes them, of rows that an earlier one wrote: the peak SNR had another name, and the mean
-    SNR was not kept."""
+    """Rows as this version writes them, of rows that an earlier one wrote. The peak SNR had another name, the mean SNR
+    was not kept. Standard errors of distances stood among the spreads; those of other scores of the whole set follow
+    from the draws that were kept of them, scores over 1000 resamples of the scenes."""
     frame = frame.rename(columns={"true_snr_db": "peak_snr_db"})
-    return frame if "mean_snr_db" in frame else frame.assign(mean_snr_db=math.nan)
+    if "mean_snr_db" not in frame:
+        frame = frame.assign(mean_snr_db=math.nan)
+    if "stderr" not in frame:
+        distances = frame["metric"].astype(str).str.startswith(_SET_DISTANCES)
+        errors = frame["std"].where(distances)
+        frame = frame.assign(std=frame["std"].mask(distances), stderr=errors)
+        if "draws" in frame:
+            drawn = frame["draws"].notna() & ~distances
+            spread = frame[drawn]["draws"].map(lambda draws: float(np.nanstd(draws)))
+            scenes = frame[drawn]["scenes"]
+            frame.loc[drawn, "stderr"] = spread * np.sqrt(scenes / (scenes - 1).clip(lower=1))
+    return frame if CONTRIBUTIONS in frame else frame.assign(**{CONTRIBUTIONS: None})
 
 
 def tidy_rows(states: list[CellState]) -> pd.DataFrame:
-    """All numbers of the cells, in the plan's order, as a frame with `COLUMNS` and `DRAWS`."""
+    """All numbers of the cells, in the plan's order, as a frame with `COLUMNS` and `CONTRIBUTIONS`."""
     import pandas as pd
 
-    return pd.DataFrame([row for state in states for row in _cell_rows(state)], columns=[*COLUMNS, DRAWS])
+    return pd.DataFrame([row for state in states for row in _cell_rows(state)], columns=[*COLUMNS, CONTRIBUTIONS])

@@ -2,7 +2,7 @@
 
 `Metric.measure` turns pictures into a small array per scene (a distance, a confusion matrix, a feature vector);
 `Metric.summarise` turns the stacked arrays of many scenes into scores. The harness caches the arrays, so a summary
-over other scenes, a bootstrap or a new table costs no second pass over the pictures.
+over other scenes, another estimator or a new table costs no second pass over the pictures.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Score:
-    """One number about a set of scenes. `std` is the spread over scenes (or draws) that the paper prints as ±."""
+    """One number about a set of scenes. `std` is the spread over scenes: the standard deviation (ddof 1) of the scenes'
+    own values; None where a scene has none, or for one scene. How certain the value itself is, its standard error, the
+    harness works out (`Metric.resampled`)."""
 
     metric: str
     value: float
@@ -76,8 +78,11 @@ class Metric(ABC):
     higher_is_better: ClassVar[bool]
     #: What judges may begin with that are named by where they lie (`hf:FOLDER`), beside those of `judges`.
     judge_schemes: ClassVar[tuple[str, ...]] = ()
-    #: Bumped whenever the metric's own code changes its values.
+    #: Bumped whenever `measure` gives other arrays. Part of the cache's key: everything is measured again.
     code_version: ClassVar[int] = 1
+    #: Bumped whenever `summarise`, `per_scene`, `resampled` or `protocol_for` make something else of equal arrays. No
+    #: part of the key: the cached arrays are summarised again, without a look at the pictures.
+    summary_version: ClassVar[int] = 1
 
     def __init__(self, context: MetricContext) -> None:
         """Load what is needed; raises MetricError where weights are missing or a data set does not fit."""
@@ -99,6 +104,11 @@ class Metric(ABC):
     def protocol(self) -> str:
         """The protocol by name, for example `gt|judge=streets-v1|19 classes`."""
 
+    def protocol_for(self, score: str) -> str:
+        """The protocol of one of the metric's scores: where they are made of equal arrays in ways of their own, more
+        than `protocol` says. No part of the cache's key."""
+        return self.protocol
+
     @abstractmethod
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
         """Per-scene arrays, each with leading dimension B."""
@@ -113,10 +123,11 @@ class Metric(ABC):
 
     @classmethod
     def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
-        """Set-level scores over resampled scenes, for bootstraps: metric name -> (R,) float64.
+        """Set-level scores over scenes that are left out or repeated: metric name -> (R,) float64.
 
-        `counts` (R, B) says how often each of R draws holds each scene of `measured`. Only for scores that are no mean
-        of what `per_scene` gives under the same name, which the harness resamples itself; may be empty.
+        `counts` (R, B) says how often each of R sets holds each scene of `measured`. The harness leaves out one scene
+        at a time: standard errors, intervals and ranks rest on what each scene contributes. Only for scores that are no
+        mean of what `per_scene` gives under the same name, for which that is known already; may be empty.
         """
         return {}
 

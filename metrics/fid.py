@@ -1,6 +1,7 @@
 """FID and KID between the regenerated and the original pictures, named after the network of their features.
 
-`FID[inception]` is the standard one: features and preprocessing of the package `pytorch-fid`, as published FIDs. Its
+`FID[inception]` is the standard one: features and preprocessing of the package `pytorch-fid`, as published FIDs. KID,
+which that package does not have, is the estimator of `torch-fidelity` on these features. Inception's
 weights have to be downloaded. `FID[lite0]` needs no download: its features are those of EfficientNet-Lite0 trained on
 ImageNet, which a Python package carries. Its values are comparable with each other and not with published FIDs, hence
 the name.
@@ -30,6 +31,10 @@ from metrics.weights import sha256_of
 LITE0_SIZE = (224, 224)
 
 
+#: Below this many scenes influences say nothing.
+FEWEST_SCENES = 4
+
+
 class SmallSampleWarning(UserWarning):
     """FID is computed from fewer scenes than features: its covariances are singular and it is biased upwards."""
 
@@ -39,11 +44,12 @@ class FeatureDistance(Metric):
 
     With no more scenes than features FID's covariances are singular: the value is exact for the sample, but biased
     upwards by an amount that depends on the number of scenes, so only values for equally many scenes compare. A
-    SmallSampleWarning says so. The spread of both is the standard error over resampled scenes (see
-    `metrics/distances.py`); it does not contain that bias. With one scene neither distance is defined and both are NaN.
+    SmallSampleWarning says so; standard errors (see `metrics/distances.py`) do not contain that bias. A scene has no
+    distance of its own, so there is no spread. With one scene neither distance is defined and both are NaN.
     """
 
     higher_is_better = False
+    summary_version = 2  # KID by the standard estimator
     #: The network, as it stands in brackets.
     variant: ClassVar[str]
     features: ClassVar[int]
@@ -74,7 +80,7 @@ class FeatureDistance(Metric):
         }
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
-        """FID and KID with their standard errors over scenes (None below 4 scenes)."""
+        """FID and KID; a scene has no value of its own, so there is no spread."""
         scenes = len(measured["generated"])
         if scenes == 0:
             raise MetricError(f"{self.name} of no scenes is not defined")
@@ -87,13 +93,18 @@ class FeatureDistance(Metric):
                 SmallSampleWarning,
                 stacklevel=2,
             )
-        found = self._distances(measured)
-        return [Score(name, d.value, d.standard_error, scenes) for name, d in found.items()]
+        return [Score(name, d.value, None, scenes) for name, d in self._distances(measured).items()]
 
     @classmethod
     def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
-        """FID and KID of every draw, to first order: resamples that repeat scenes would be biased upwards."""
+        """FID and KID of every set, to first order: real ones would differ in FID's bias; none below 4 scenes."""
+        if len(measured["generated"]) < FEWEST_SCENES:
+            return {}
         return {name: distance.resampled(counts) for name, distance in cls._distances(measured).items()}
+
+    def protocol_for(self, score: str) -> str:
+        """KID's estimator is named too: an earlier one left the pairs of a scene out of the cross term."""
+        return f"{self.protocol}|unbiased, all pairs across" if score.startswith("KID") else self.protocol
 
     @classmethod
     def _distances(cls, measured: Mapping[str, np.ndarray]) -> dict[str, Distance]:
@@ -102,7 +113,7 @@ class FeatureDistance(Metric):
 
 
 class FrechetInception(FeatureDistance):
-    """`FID[inception]` and `KID[inception]`, as `pytorch-fid` computes them.
+    """`FID[inception]` as `pytorch-fid` computes it, and `KID[inception]` from the same features.
 
     MetricError where the weights file is in none of the folders, and where it is another file.
     """

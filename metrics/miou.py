@@ -139,7 +139,7 @@ class MeanIoU(Metric):
 
     @classmethod
     def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
-        """Every score but that of the originals, of every draw's pixel counts."""
+        """Every score but that of the originals, of every set's pixel counts."""
         return {
             name: mean_iou(np.tensordot(counts, measured[key], axes=1))
             for name, key in SCORES.items()

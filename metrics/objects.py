@@ -124,9 +124,10 @@ class Objects(Metric):
 
     @classmethod
     def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
-        """Scores under `gt` and `judge`, but for the recall of single classes: draws are most of what results weigh.
+        """Scores under `gt` and `judge`, but for the recall of single classes: contributions are most of what results
+        weigh.
 
-        What became of a detection in its scene is the same in every draw; only the curve over all scenes is another.
+        What became of a detection in its scene is the same in every set; only the curve over all scenes is another.
         """
         return {
             name: draws

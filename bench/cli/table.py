@@ -23,7 +23,7 @@ def table(
 ) -> None:
     """Print a table of a run: methods against PSNR, or several metrics at one PSNR.
 
-    The best are marked; methods that a paired bootstrap over scenes cannot tell apart (95 %) share a rank.
+    A rank is 1 + the number of methods that are shown to be better (95 % for the whole table); the first are marked.
 
     Example: bench table mIoU --published
     """

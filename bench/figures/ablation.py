@@ -83,7 +83,7 @@ def _figure(album: Album, psnr: float) -> Drawing:
     notes = (
         album.request.provenance(part.rows),
         *album.about_pictures(),
-        f"Numbers are over all {count} scenes, with 95% intervals of a bootstrap over scenes: "
+        f"Numbers are over all {count} scenes, with 95% intervals over scenes: "
         f"{', '.join(axis_label(data) for data in found)}.",
         *([f"Not in these results: {', '.join(lacking)} (`bench ablate fds`)."] if lacking else []),
         f"Protocols: {'; '.join(f'{d.metric}: {d.protocol}' for d in found)}.",

@@ -1,24 +1,18 @@
-"""Values with their 95 % intervals, on the same grounds as the ranks of the tables (bench/tables/measured.py)."""
+"""Values with their 95 % intervals, on the same grounds as the ranks of the tables (bench/ranking.py)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
-import numpy as np
-
-from bench.bootstrap import DRAWS, LEVEL, SEED
 from bench.errors import UsageError
 from bench.figures.request import Part, Request
+from bench.significance import LEVEL
 from bench.tables.build import choose_metric, computed_by
-from bench.tables.measured import Basis, Key, Measured, measured
+from bench.tables.measured import Key, Measured, measured
 from bench.tables.model import arrow
-
-#: Standard errors on either side of a value at LEVEL.
-_CRITICAL = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 
 @dataclass(frozen=True)
@@ -40,28 +34,18 @@ def point(data: Measured, key: Key) -> Point | None:
     entry = data.entries.get(key)
     if entry is None or not math.isfinite(entry.value):
         return None
-    low = high = math.nan
-    if data.basis in (Basis.SETS, Basis.SCENES):
-        draws = data.draws[key][np.isfinite(data.draws[key])]
-        if len(draws):
-            low, high = (float(q) for q in np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
-    elif data.basis is Basis.SPREAD and entry.std is not None:
-        low, high = entry.value - _CRITICAL * entry.std, entry.value + _CRITICAL * entry.std
-    return Point(entry.value, low, high)
+    return Point(entry.value, *(data.interval(key) or (math.nan, math.nan)))
 
 
 def interval_notes(found: Sequence[Measured]) -> list[str]:
-    """What the intervals of the metrics rest on, a sentence for each ground."""
-    grounds = {
-        Basis.SETS: f"{LEVEL:.0%} intervals of a bootstrap over scenes ({DRAWS} draws, seed {SEED})",
-        Basis.SPREAD: f"{LEVEL:.0%} intervals from ± as standard error",
-        Basis.NONE: "No interval (these results hold neither draws nor enough values by scene)",
+    """What the intervals of the metrics are, and which metrics have none."""
+    known = [d.metric for d in found if any(s.testable for s in d.samples.values())]
+    lacking = [d.metric for d in found if d.metric not in known]
+    told = {
+        f"{LEVEL:.0%} intervals over scenes, Student's t with the standard error": known,
+        "No interval (these results hold no standard error)": lacking,
     }
-    same = {Basis.SCENES: Basis.SETS, Basis.PROXY: Basis.NONE}
-    by_ground: dict[Basis, list[str]] = {}
-    for data in found:
-        by_ground.setdefault(same.get(data.basis, data.basis), []).append(data.metric)
-    return [f"{grounds[ground]}: {', '.join(metrics)}." for ground, metrics in by_ground.items()]
+    return [f"{words}: {', '.join(metrics)}." for words, metrics in told.items() if metrics]
 
 
 def undrawn_notes(part: Part, found: Sequence[Measured]) -> list[str]:

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
-from bench.leaderboard.ranking import Score, ranks, score
+from bench.leaderboard.ranking import Score, score
 from bench.leaderboard.submission import Submission
 from bench.names import COSTS, PURE_NOISE
+from bench.ranking import explained, rank
 from bench.results import read_results
 from bench.rows import NO_CHANNEL, WHOLE_SET
 from bench.tables.levels import mean_levels
-from bench.tables.measured import OF_ORIGINALS, SCENE_SET, Measured, measured, of_methods
+from bench.tables.measured import OF_ORIGINALS, SCENE_SET, measured, of_methods
 from bench.tables.model import decimals_for
-from bench.tables.ranks import explained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +33,8 @@ log = logging.getLogger("bench")
 OF_MACHINES = ("seconds", "memory")
 UNRANKED_NOTE = "Not ranked: it depends on the machine."
 SUBMITTED_NOTE = (
-    "Submissions without draws or per-scene values are compared by their stated 95 % intervals, as if independent, and "
-    "where they state none by the printed values."
+    "A submission that does not say what each scene contributes is compared by its standard error, and one that states "
+    "none has no rank."
 )
 #: Columns that the mean SNR is told from.
 MEAN_OF = ("track", "channel", "method", "peak_snr_db", "mean_snr_db")
@@ -44,7 +44,7 @@ NUMBER = ("track", "method", "channel", "psnr", "seed", "scene", "metric", "prot
 
 @dataclass(frozen=True)
 class Run:
-    """One folder of results: tidy rows with draws, and their provenance."""
+    """One folder of results: tidy rows with contributions, and their provenance."""
 
     folder: Path
     frame: pd.DataFrame
@@ -223,45 +223,41 @@ def _view(
         ceiling = _ceiling(rows, metric)
         if _has(rows, channel, metric):
             data = measured(rows, metric)
-            scores = {(m, p): score(data, (c, m, p), None, data.entries[c, m, p].noise) for c, m, p in data.entries}
+            scores = {(m, p): score(data, (c, m, p), data.entries[c, m, p].noise) for c, m, p in data.entries}
     found = [data] if data else []
     for name, frame in others.items():
         rows = frame[frame["channel"] == channel]
         if not _has(rows, channel, metric):
             continue
         theirs = measured(rows, metric)
-        stated = _stated(rows, metric)
         judge = data or theirs
         for key in theirs.entries:
-            value = theirs.entries[key].value
-            scores[name, key[2]] = score(theirs, key, stated.get(key[2]), judge.beyond(value))
+            scores[name, key[2]] = score(theirs, key, judge.beyond(theirs.entries[key].value))
         found.append(theirs)
     psnrs = tuple(sorted({psnr for _, psnr in scores}, reverse=True))
     decimals = decimals_for([s.value for s in scores.values() if not s.noise])
     methods = list(dict.fromkeys(method for method, _ in scores))
-    columns = []
-    for psnr in psnrs:
-        column = [scores.get((method, psnr)) for method in methods]
-        places = [None] * len(column) if metric in OF_MACHINES else ranks(column, found[0].higher_is_better, decimals)
-        columns.append([None if s is None else Placed(s, rank) for s, rank in zip(column, places, strict=True)])
-    placed = {method: tuple(column[k] for column in columns) for k, method in enumerate(methods)}
-    note = _note(metric, data, len(found) > 1 or data is None)
+    columns = [[scores.get((method, psnr)) for method in methods] for psnr in psnrs]
+    higher = found[0].higher_is_better
+    shown = [[] if metric in OF_MACHINES else [None if s is None else s.ranked for s in column] for column in columns]
+    ranking = rank(shown, [higher] * len(shown))
+    placed = {
+        method: tuple(
+            None if (one := column[k]) is None else Placed(one, places[k] if places else None)
+            for column, places in zip(columns, ranking.ranks, strict=True)
+        )
+        for k, method in enumerate(methods)
+    }
+    told = explained(ranking, "") if len(methods) > 1 else ""
+    submitted = SUBMITTED_NOTE if len(found) > 1 or data is None else ""
+    note = UNRANKED_NOTE if metric in OF_MACHINES else " ".join(filter(None, [told, submitted]))
     reference = data.reference if data else None
-    return View(
-        track, channel, metric, protocol, found[0].higher_is_better, decimals, psnrs, placed, note, reference, ceiling
-    )
+    return View(track, channel, metric, protocol, higher, decimals, psnrs, placed, note, reference, ceiling)
 
 
 def _has(rows: pd.DataFrame, channel: str, metric: str) -> bool:
     whole = of_methods(rows)
     return bool(((whole["metric"] == metric) & (whole["channel"] == channel)).any())
-
-
-def _stated(rows: pd.DataFrame, metric: str) -> dict[float, tuple[float, float]]:
-    """The intervals that a submission states of a metric, by PSNR, over seeds their mean."""
-    whole = rows[(rows["scene"] == WHOLE_SET) & (rows["metric"] == metric)].dropna(subset=["low", "high"])
-    means = whole.groupby("psnr")[["low", "high"]].mean()
-    return {float(p): (float(low), float(high)) for p, low, high in means.itertuples()}
 
 
 def _ceiling(rows: pd.DataFrame, metric: str) -> float | None:
@@ -270,10 +266,3 @@ def _ceiling(rows: pd.DataFrame, metric: str) -> float | None:
     name = f"{base}[original:{part}]" if part else f"{base}[original]"
     values = of_originals[of_originals["metric"] == name]["value"].dropna()
     return float(values.mean()) if len(values) else None
-
-
-def _note(metric: str, data: Measured | None, submitted: bool) -> str:
-    if metric in OF_MACHINES:
-        return UNRANKED_NOTE
-    told = explained([data]).replace(" (in parentheses)", "").replace(" in parentheses", "") if data else ""
-    return " ".join(filter(None, [told, SUBMITTED_NOTE if submitted else ""]))

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.bootstrap import DRAWS as DRAW_COUNT
-from bench.bootstrap import LEVEL
+from bench.bounds import bounds_of
 from bench.cache import write_atomically
 from bench.errors import UsageError, nearest
 from bench.leaderboard.board import Run, read_runs
-from bench.leaderboard.bounds import bounds_of
 from bench.leaderboard.methods import about_result
-from bench.leaderboard.submission import check_data
-from bench.rows import DRAWS, WHOLE_SET
+from bench.leaderboard.submission import VERSION, check_data
+from bench.rows import CONTRIBUTIONS, WHOLE_SET
 from bench.tables.measured import OF_ORIGINALS, of_methods
 
 if TYPE_CHECKING:
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
 KEYS = ("dataset", "split", "size", "scale", "channel", "psnr", "seed", "metric", "protocol")
 #: What a submission keeps of a run's provenance.
 COPIED = ("commit", "dirty", "date", "command", "devices", "packages", "python", "platform")
-#: Decimals of draws: far below their spread.
-DIGITS = 6
+#: Significant digits of contributions, which results keep as float32.
+DIGITS = 7
 
 
 def export_submission(
@@ -58,7 +56,7 @@ def export_submission(
     foreign = [str(m) for m in rows["metric"].unique() if bounds_of(str(m)) is None]
     data = {
         "schema": "gesco-bench-submission",
-        "schema_version": 1,
+        "schema_version": VERSION,
         "method": {
             **{key: value for key, value in facts.items() if value is not None},
             "weights_sha256": run.facts.get("weights_sha256", {}).get(method),
@@ -90,14 +88,12 @@ def _results(rows: pd.DataFrame) -> list[dict[str, Any]]:
             continue
         own = scenes.get(tuple(row[key] for key in KEYS))
         result = {**{key: row[key] for key in KEYS}, "value": row["value"], "scenes": int(row["scenes"])}
-        if math.isfinite(row["std"]):
-            result["std"] = row["std"]
-        draws = row.get(DRAWS)
-        if isinstance(draws, np.ndarray) and len(draws) == DRAW_COUNT and np.isfinite(draws).all():
-            result["draws"] = [round(float(d), DIGITS) for d in draws]
-            low, high = (float(q) for q in np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
-            if low <= row["value"] <= high:
-                result["interval"] = [round(low, DIGITS), round(high, DIGITS)]
+        for key in ("mean_snr_db", "std", "stderr"):
+            if math.isfinite(row[key]):
+                result[key] = row[key]
+        kept = row[CONTRIBUTIONS]
+        if isinstance(kept, np.ndarray) and len(kept) == row["scenes"] and np.isfinite(kept).all():
+            result["contributions"] = [float(f"{c:.{DIGITS}g}") for c in kept]
         if own is not None:
             pairs = zip(own["scene"], own["value"], strict=True)
             result["per_scene"] = {str(scene): float(v) if math.isfinite(v) else None for scene, v in pairs}

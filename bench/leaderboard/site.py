@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from bench.bootstrap import DRAWS
 from bench.cache import sha256
 from bench.config import Config
 from bench.errors import BenchError, UsageError, storage_message
@@ -123,7 +122,7 @@ def _assets(draft: Path) -> None:
 
 HEADER = (
     "dataset_split_size_scenes", "channel", "psnr", "metric", "protocol", "higher_is_better", "method", "title",
-    "submitted_by", "value", "low", "high", "std", "rank", "noise",
+    "submitted_by", "value", "low", "high", "std", "stderr", "rank", "noise",
 )  # fmt: skip
 
 
@@ -135,7 +134,8 @@ def _rows(board: Board, about: Mapping[str, About]) -> Iterator[tuple[object, ..
                     one, who = placed.score, ", ".join(about[name].authors)
                     yield (
                         view.track, view.channel, psnr, view.metric, view.protocol, view.higher_is_better, name,
-                        about[name].title, who, one.value, one.low, one.high, one.std, placed.rank, one.noise,
+                        about[name].title, who, one.value, one.low, one.high, one.std, one.stderr,
+                        placed.rank, one.noise,
                     )  # fmt: skip
 
 
@@ -162,14 +162,14 @@ def _data(board: Board, about: Mapping[str, About], draft: Path) -> Iterator[dic
     for number, run in enumerate(board.runs):
         label = "" if len(board.runs) == 1 else f"-{number}"
         data = (run.folder / RESULTS).read_bytes()
-        yield _download(draft, f"run{label}.parquet", data, "the run's rows, by scene too, with the bootstrap's draws")
+        yield _download(draft, f"run{label}.parquet", data, "the run's rows, by scene too, with what scenes contribute")
         facts = json.dumps(run.facts, indent=1).encode()
         yield _download(draft, f"provenance{label}.json", facts, "where the run's numbers come from")
     for name, submission in board.submissions.items():
         what = f"submission of {', '.join(about[name].authors)}"
         made = json.dumps(submission.data, indent=1, allow_nan=False).encode()
         yield _download(draft, f"submissions/{name}.json", made, what)
-    yield _download(draft, "submission.schema.json", schema_text().encode(), "JSON schema of a submission, version 1")
+    yield _download(draft, "submission.schema.json", schema_text().encode(), "JSON schema of a submission, version 2")
 
 
 def _download(draft: Path, name: str, data: bytes, what: str) -> dict[str, str]:
@@ -209,9 +209,7 @@ def _pages(
     write("samples.html", "samples.html", samples=samples)
     write("methods.html", "methods.html", methods=[{"about": about[m], "page": names[m]} for m in board.methods])
     protocols = sorted({(view.metric, view.protocol) for view in board.views})
-    write(
-        "data.html", "data.html", downloads=downloads, protocols=protocols, draws=DRAWS, citation=citation_of("gesco")
-    )
+    write("data.html", "data.html", downloads=downloads, protocols=protocols, citation=citation_of("gesco"))
     for method in board.methods:
         sampled = next(
             (urlencode({"set": s["key"], "search": method}) for s in samples["sets"] if _shows(s, method)), ""

@@ -18,19 +18,23 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.bootstrap import FEWEST_SCENES
+import numpy as np
+
+from bench.bounds import bounds_of
 from bench.channel import CHANNELS, build_channel
 from bench.errors import BenchError, UsageError, nearest
-from bench.leaderboard.bounds import bounds_of
 from bench.names import PURE_NOISE
-from bench.rows import COLUMNS, DRAWS, WHOLE_SET
+from bench.rows import COLUMNS, CONTRIBUTIONS, WHOLE_SET
+from bench.significance import standard_error
 
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Of the schema. Version 1 had draws of a bootstrap in the place of contributions.
+VERSION = 2
 MAX_BYTES = 16 * 1024 * 1024
 MAX_ROWS = 5000
-#: Per-scene values and draws of one file.
+#: Per-scene values and contributions of one file.
 MAX_NUMBERS = 500_000
 #: Problems that are listed of one file.
 LISTED = 20
@@ -60,11 +64,11 @@ class Submission:
         return str(self.data["method"]["name"])
 
     def frame(self) -> pd.DataFrame:
-        """The numbers as rows of a run's results (bench/results.py), and stated intervals as columns `low`, `high`."""
+        """The numbers as rows of a run's results (bench/rows.py)."""
         import pandas as pd
 
         rows = [row for result in self.data["results"] for row in _rows(self.name, result)]
-        return pd.DataFrame(rows, columns=[*COLUMNS, DRAWS, "low", "high"])
+        return pd.DataFrame(rows, columns=[*COLUMNS, CONTRIBUTIONS])
 
 
 @lru_cache(maxsize=1)
@@ -157,8 +161,11 @@ def _problems(data: Any) -> Iterator[str]:
         yield too_large
         return
     version = data.get("schema_version") if isinstance(data, dict) else None
-    if isinstance(version, int) and version != 1:
-        yield f"its schema_version is {version}; this gesco-bench reads version 1 (`bench leaderboard schema`)"
+    if isinstance(version, int) and version != VERSION:
+        yield (
+            f"its schema_version is {version}; this gesco-bench reads version {VERSION} (`bench leaderboard schema`): "
+            "`bench leaderboard export` writes it from a run's results"
+        )
         return
     found = False
     for problem in _schema_problems(data):
@@ -175,10 +182,10 @@ def _too_large(data: Any) -> str | None:
         return None
     if len(results) > MAX_ROWS:
         return f"it has {len(results)} results; at most {MAX_ROWS} are taken"
-    kept = [row.get(name) for row in results if isinstance(row, dict) for name in ("per_scene", "draws")]
+    kept = [row.get(name) for row in results if isinstance(row, dict) for name in ("per_scene", "contributions")]
     numbers = sum(len(values) for values in kept if isinstance(values, dict | list))
     if numbers > MAX_NUMBERS:
-        return f"it has {numbers} per-scene values and draws; at most {MAX_NUMBERS} are taken"
+        return f"it has {numbers} per-scene values and contributions; at most {MAX_NUMBERS} are taken"
     return None
 
 
@@ -229,26 +236,25 @@ def _value_problems(row: dict[str, Any]) -> Iterator[str]:
     if bounds is None:
         yield f"metric: this benchmark has no metric '{printable(row['metric'])}'"
         return
-    values = {"value": [row["value"]], "interval": row.get("interval") or [], "draws": row.get("draws") or []}
-    values["per_scene"] = [v for v in row.get("per_scene", {}).values() if v is not None]
+    values = {"value": [row["value"]], "per_scene": [v for v in row.get("per_scene", {}).values() if v is not None]}
     for name, numbers in values.items():
         outside = next((v for v in numbers if not bounds.hold(v)), None)
         if outside is not None:
             yield f"{name}: {outside:g} is impossible for {printable(row['metric'])}, which is {bounds}"
-    low, high = row.get("interval") or (row["value"], row["value"])
-    if not low <= row["value"] <= high:
-        yield f"interval: [{low:g}, {high:g}] does not hold the value {row['value']:g}"
     scenes = len(row.get("per_scene", {}))
     if scenes and scenes != row["scenes"]:
         yield f"per_scene: {scenes} values for {row['scenes']} scenes"
-    if row.get("draws") and row["scenes"] < FEWEST_SCENES:
-        yield f"draws: fewer than {FEWEST_SCENES} scenes have none"
+    kept = row.get("contributions")
+    if kept and len(kept) != row["scenes"]:
+        yield f"contributions: {len(kept)} for {row['scenes']} scenes"
+    elif kept and row.get("stderr") is not None:
+        follows = standard_error(np.array(kept, dtype=np.float64))
+        if not math.isclose(row["stderr"], follows, rel_tol=1e-3, abs_tol=1e-9):
+            yield f"stderr: {row['stderr']:g} is not that of the contributions, {follows:g}"
 
 
 def _rows(name: str, result: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One result as rows: the set-level one, and one for each per-scene value."""
-    import numpy as np
-
     kind, *conventions = result["channel"].split("-")
     channel, bounds = build_channel(kind, result["psnr"], *conventions), bounds_of(result["metric"])
     copied = ("dataset", "split", "size", "scale", "channel", "seed", "metric", "protocol")
@@ -258,15 +264,16 @@ def _rows(name: str, result: dict[str, Any]) -> Iterator[dict[str, Any]]:
         "psnr": float(result["psnr"]),
         "sigma": channel.sigma,
         "peak_snr_db": channel.peak_snr_db,
-        "mean_snr_db": float(result.get("mean_snr_db", math.nan)),
+        "mean_snr_db": float(result.get("mean_snr_db", math.inf if channel.sigma == 0 else math.nan)),
         "higher_is_better": bounds is not None and bounds.higher_is_better,
     }
     nan = float("nan")
-    low, high = result.get("interval") or (nan, nan)
-    std = result.get("std")
-    draws = np.array(result["draws"]) if "draws" in result else None
-    numbers = {"value": float(result["value"]), "std": nan if std is None else float(std), "scenes": result["scenes"]}
-    yield {**base, **numbers, "scene": WHOLE_SET, DRAWS: draws, "low": low, "high": high}
+    kept = np.array(result["contributions"], dtype=np.float64) if "contributions" in result else None
+    spreads = {key: nan if result.get(key) is None else float(result[key]) for key in ("std", "stderr")}
+    if kept is not None and math.isnan(spreads["stderr"]):
+        spreads["stderr"] = standard_error(kept)
+    numbers = {"value": float(result["value"]), **spreads, "scenes": result["scenes"]}
+    yield {**base, **numbers, "scene": WHOLE_SET, CONTRIBUTIONS: kept}
     for scene, value in result.get("per_scene", {}).items():
-        numbers = {"value": nan if value is None else float(value), "std": nan, "scenes": 1}
-        yield {**base, **numbers, "scene": scene, DRAWS: None, "low": nan, "high": nan}
+        numbers = {"value": nan if value is None else float(value), "std": nan, "stderr": nan, "scenes": 1}
+        yield {**base, **numbers, "scene": scene, CONTRIBUTIONS: None}

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 MOST_ROWS = 5_000_000
 LONGEST_TEXT = 300
 TEXTS = ("dataset", "split", "size", "scale", "method", "channel", "scene", "metric", "protocol")
-NUMBERS = ("psnr", "sigma", "peak_snr_db", "mean_snr_db", "seed", "value", "std", "scenes")
+NUMBERS = ("psnr", "sigma", "peak_snr_db", "mean_snr_db", "seed", "value", "std", "stderr", "scenes")
 CELL = ["channel", "method", "psnr", "seed"]
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """Checked results: rows of methods (with `draws` where the run kept any) and the run's provenance."""
+    """Checked results: rows of methods (with `contributions` where the run kept any) and the run's provenance."""
 
     folder: Path
     frame: pd.DataFrame

@@ -1,10 +1,10 @@
 """Comparing a rerun with its baseline, metric by metric and cell by cell.
 
 What tells chance from change is, in this order: sign flips of the scenes' differences, where the score is the mean of
-per-scene values; the paired draws of the score, where both runs kept them over the same scenes; the two ± as standard
-errors, for distances between sets that have one (on the safe side: the scenes that both share make the change less
-uncertain than that). A score with none of these is shown and not tested. All tests of a report are one family under
-Holm's correction. A verdict takes both: told apart at `alpha` after correction, and a change of at least the floor.
+per-scene values; paired differences of what the scenes contribute, where both runs kept that over the same scenes; the
+two standard errors (on the safe side: the scenes that both share make the change less uncertain than that). A score
+with none of these is shown and not tested. All tests of a report are one family under Holm's correction. A verdict
+takes both: told apart at `alpha` after correction, and a change of at least the floor.
 """
 
 from __future__ import annotations
@@ -16,24 +16,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.bootstrap import draws_of_mean
 from bench.errors import UsageError
 from bench.names import COSTS
 from bench.regress.model import Basis, CellName, Comparison, Verdict
 from bench.regress.numbers import Key, Numbers, numbers
-from bench.regress.significance import (
-    FEWEST_FOR_DRAWS,
-    bootstrap_error,
+from bench.regress.thresholds import Thresholds
+from bench.significance import (
+    contributions_of_mean,
+    fewest_scenes,
     flips_for,
     half_width,
     holm,
-    normal_p,
     sign_flip_p,
-    smallest_sign_flip_p,
+    standard_error,
     t_p,
 )
-from bench.regress.thresholds import Thresholds
-from bench.tables.measured import OF_ORIGINALS, SET_DISTANCES
+from bench.tables.measured import OF_ORIGINALS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,6 +96,8 @@ def _paired(cell: CellName, metric: str, old: Numbers, new: Numbers, scenes: int
     """The two sides of a comparison with the uncorrected p, not decided yet (`UNTESTED` also stands for that)."""
     before, after = old.value(scenes), new.value(scenes)
     pair = Comparison(cell, metric, new.higher_is_better, before, after, Verdict.UNTESTED)
+    if old.protocol != new.protocol:
+        return replace(pair, note="the baseline's was measured under another protocol")
     if old.higher_is_better != new.higher_is_better:
         return replace(pair, note="the two disagree on whether higher is better")
     if before is None or after is None:
@@ -110,16 +110,16 @@ def _paired(cell: CellName, metric: str, old: Numbers, new: Numbers, scenes: int
     pair = replace(pair, floor=limits.floor(metric, before))
     if old.scenes is not None and new.scenes is not None:
         return _by_scenes(pair, old.scenes, new.scenes)
-    change = after - before
-    if old.draws is not None and new.draws is not None:
-        if scenes < FEWEST_FOR_DRAWS:
-            return replace(pair, note=f"a bootstrap of it takes {FEWEST_FOR_DRAWS} scenes or more")
-        error = bootstrap_error(new.draws - old.draws, scenes)
-        return _with_error(pair, Basis.DRAWS, error, t_p(change, error, scenes), scenes)
-    if metric.startswith(SET_DISTANCES) and old.std is not None and new.std is not None:
-        error = math.hypot(old.std, new.std)
-        return _with_error(pair, Basis.SPREAD, error, normal_p(change, error), scenes)
-    return replace(pair, note="no per-scene values, draws or ± to test it by")
+    if scenes >= 2 and old.contributions is not None and new.contributions is not None:
+        return _by_error(pair, Basis.CONTRIBUTIONS, standard_error(new.contributions - old.contributions), scenes)
+    if scenes >= 2 and old.stderr is not None and new.stderr is not None:
+        return _by_error(pair, Basis.ERRORS, math.hypot(old.stderr, new.stderr), scenes)
+    return replace(pair, note="nothing that tells chance from change: no per-scene values, no standard error")
+
+
+def _by_error(pair: Comparison, basis: Basis, error: float, scenes: int) -> Comparison:
+    p = float(t_p(np.array(pair.change or 0.0), np.array(error), scenes))
+    return _with_error(pair, basis, error, p, scenes)
 
 
 def _by_scenes(pair: Comparison, old: np.ndarray, new: np.ndarray) -> Comparison:
@@ -135,8 +135,10 @@ def _by_scenes(pair: Comparison, old: np.ndarray, new: np.ndarray) -> Comparison
         before, after = float(old[defined].mean()), float(new[defined].mean())
         pair = replace(pair, baseline=before, rerun=after)
         note = f"over the {both} scenes that are defined on both sides"
-    error = bootstrap_error(draws_of_mean(differences), int(defined.sum()))
-    return replace(_with_error(pair, Basis.SIGNS, error, None, int(defined.sum())), note=note, differences=differences)
+    contributions = contributions_of_mean(differences[defined])
+    assert contributions is not None
+    made = _with_error(pair, Basis.SIGNS, standard_error(contributions), None, int(defined.sum()))
+    return replace(made, note=note, differences=differences)
 
 
 def _with_error(pair: Comparison, basis: Basis, error: float, p: float | None, scenes: int) -> Comparison:
@@ -152,16 +154,16 @@ def _decided(found: list[Comparison], sides: Sides, limits: Thresholds) -> tuple
     p = np.array([math.nan if found[k].p is None else float(found[k].p or 0.0) for k in tested])
     flips = flips_for(len(tested), limits.alpha)
     for dataset, ids in sides.ids.items():
-        signs = [n for n, k in enumerate(tested) if found[k].basis is Basis.SIGNS and found[k].cell.dataset == dataset]
-        if not signs:
-            continue
-        if smallest_sign_flip_p(len(ids)) > limits.alpha / len(tested):
-            enough = 1 + math.ceil(math.log2(len(tested) / limits.alpha))
+        here = [n for n, k in enumerate(tested) if found[k].cell.dataset == dataset]
+        enough = fewest_scenes(len(tested), limits.alpha)
+        if here and len(ids) < enough:
             raise UsageError(
                 f"{len(ids)} scenes of {dataset} cannot show any change among {len(tested)} comparisons, however "
                 f"large; compare {enough} scenes or more, or fewer methods, PSNRs and metrics"
             )
-        p[signs] = sign_flip_p(np.stack([_differences(found[tested[n]]) for n in signs]), flips)
+        signs = [n for n in here if found[tested[n]].basis is Basis.SIGNS]
+        if signs:
+            p[signs] = sign_flip_p(np.stack([_differences(found[tested[n]]) for n in signs]), flips)
     for k, corrected in zip(tested, holm(p), strict=True):
         found[k] = _verdict(replace(found[k], p=float(corrected)), limits.alpha)
     return found, len(tested)

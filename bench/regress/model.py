@@ -25,8 +25,8 @@ class Basis(StrEnum):
     """What tells a change from chance, in the words of the reports."""
 
     SIGNS = "sign flips of the scenes' differences"
-    DRAWS = "a paired bootstrap over scenes of the score itself"
-    SPREAD = "independent normal distributions with the ± as standard error"
+    CONTRIBUTIONS = "Student's t of paired differences of what scenes contribute to the score"
+    ERRORS = "Student's t of both standard errors as if independent"
 
 
 @dataclass(frozen=True, order=True)

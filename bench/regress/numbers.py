@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from bench.bootstrap import DRAWS as DRAW_COUNT
 from bench.regress.model import CellName
-from bench.rows import DRAWS, WHOLE_SET
+from bench.rows import CONTRIBUTIONS, WHOLE_SET
+from bench.summary import is_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,15 +23,16 @@ Key = tuple[CellName, str]
 @dataclass(frozen=True)
 class Numbers:
     """`scenes` are the values (n,) of the scenes compared, None where the score is no mean of such values; `whole` the
-    score of all `count` scenes of the run, with its `std` and `draws` (DRAWS,) where there are any."""
+    score of all `count` scenes of the run, with its `stderr` and `contributions` (count,) where there are any."""
 
     higher_is_better: bool
     seeds: tuple[int, ...]
     scenes: np.ndarray | None
     whole: float | None
-    std: float | None
+    stderr: float | None
     count: int
-    draws: np.ndarray | None
+    contributions: np.ndarray | None
+    protocol: str
 
     def value(self, scenes: int) -> float | None:
         """The score over the scenes compared (so many), None where it is not known for just these."""
@@ -65,30 +66,26 @@ def _key(cell: object) -> Key:
 
 def _numbers(rows: pd.DataFrame, values: pd.Series | None, ids: tuple[str, ...], alone: bool = False) -> Numbers:
     mean = None if alone else float(rows["value"].mean(skipna=False))
-    spread = rows["std"].dropna()
+    errors, count = rows["stderr"], len(ids) if mean is None else int(rows["scenes"].iloc[0])
     scenes = None
-    if values is not None and set(ids) <= set(values.index) and (mean is None or _is_mean(mean, values)):
+    if values is not None and set(ids) <= set(values.index) and (mean is None or is_mean(mean, values.to_numpy())):
         scenes = values.reindex(list(ids)).to_numpy(dtype=np.float64)
     return Numbers(
         bool(rows["higher_is_better"].iloc[0]),
         tuple(sorted({int(seed) for seed in rows["seed"]})),
         scenes,
         mean,
-        float(spread.mean()) if len(spread) else None,
-        len(ids) if mean is None else int(rows["scenes"].iloc[0]),
-        _draws(rows),
+        float(errors.mean()) if np.isfinite(errors).all() else None,
+        count,
+        _contributions(rows, count),
+        str(rows["protocol"].iloc[0]),
     )
 
 
-def _is_mean(score: float, values: pd.Series) -> bool:
-    """Whether a score is the mean of the per-scene values of its name (or there are none to contradict it)."""
-    defined = values.dropna()
-    return math.isclose(float(defined.mean()), score, rel_tol=1e-5, abs_tol=1e-9) if len(defined) else math.isnan(score)
-
-
-def _draws(rows: pd.DataFrame) -> np.ndarray | None:
-    """Kept draws averaged over seeds (the same scenes are drawn in each), None where a seed has none."""
-    kept = list(rows[DRAWS]) if DRAWS in rows else []
-    if not kept or not all(isinstance(d, np.ndarray) and d.shape == (DRAW_COUNT,) for d in kept):
+def _contributions(rows: pd.DataFrame, count: int) -> np.ndarray | None:
+    """Kept contributions averaged over seeds (the scenes are the same in each), None where a seed has none."""
+    kept = list(rows[CONTRIBUTIONS]) if CONTRIBUTIONS in rows else []
+    if not kept or not all(isinstance(c, np.ndarray) and c.shape == (count,) for c in kept):
         return None
-    return np.stack(kept).astype(np.float64).mean(axis=0)
+    mean: np.ndarray = np.stack(kept).astype(np.float64).mean(axis=0)
+    return mean if np.isfinite(mean).all() else None

@@ -77,7 +77,7 @@ def how_to_read(report: Report) -> list[str]:
         "hidden.",
     ]
     if used:
-        lines.append(f"Told by: {used}. Intervals are 95 % each, from a bootstrap over scenes or the ±, not corrected.")
+        lines.append(f"Told by: {used}. Intervals are 95 % each, Student's t over scenes, not corrected.")
     return lines
 
 

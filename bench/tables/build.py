@@ -11,12 +11,12 @@ from bench.names import metric_variants, resolve_metric
 from bench.tables.levels import mean_levels, peak_levels
 from bench.tables.measured import SCENE_SET, Key, Measured, measured, of_methods, of_scenes
 from bench.tables.model import Column, Entry, Row, SceneSetName, Table, arrow, decimals_for
-from bench.tables.ranks import explained, ranked
+from bench.tables.ranks import ranked
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SPREAD_NOTE = "± is the spread over scenes (for a distance between sets: its standard error)."
+ERROR_NOTE = "± is the standard error over scenes."
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str, ceil
     methods = [str(m) for m in rows["method"].drop_duplicates()]
     decimals = decimals_for([e.value for (c, _, _), e in data.entries.items() if c == channel])
     columns = tuple(Column(f"{p:g}", data.metric, data.higher_is_better, p, decimals) for p in psnrs)
-    by_column = [ranked(data, [(channel, m, p) for m in methods], decimals) for p in psnrs]
+    by_column, rank_note = ranked([(data, [(channel, m, p) for m in methods]) for p in psnrs])
     table_rows = tuple(
         Row(method, (method,), tuple(column[k] for column in by_column)) for k, method in enumerate(methods)
     )
@@ -132,12 +132,11 @@ def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str, ceil
         f"{data.metric} on {scene_set_title(rows)}, {peak_levels(rows, psnrs)}.",
         mean_levels(rows),
         f"Protocol: {data.protocol}.",
-        SPREAD_NOTE,
+        ERROR_NOTE,
         "Columns: PSNR in dB.",
         *ceiling,
         *noise_notes([data], [e for column in by_column for e in column]),
     ]
-    rank_note = explained([data]) if len(methods) > 1 else ""
     heading = f"{data.metric} {arrow(data.higher_is_better)}"
     scenes, title = scene_set_name(rows), scene_set_title(rows)
     return Table((heading,), columns, table_rows, scenes, title, key, tuple(notes), rank_note, PAPER_TABLES)
@@ -192,23 +191,22 @@ def _arms_table(
     keys: Sequence[Key],
     ceiling: Sequence[str],
 ) -> Table:
-    columns, by_column = [], []
+    columns = []
     for data in found:
         decimals = decimals_for([e.value for key in keys if (e := data.entries.get(key))])
         heading = f"{data.metric} {arrow(data.higher_is_better)}"
         columns.append(Column(heading, data.metric, data.higher_is_better, keys[0][2], decimals))
-        by_column.append(ranked(data, keys, decimals))
+    by_column, rank_note = ranked([(data, keys) for data in found])
     table_rows = tuple(Row(a.method, a.labels, tuple(c[k] for c in by_column)) for k, a in enumerate(arms))
     psnr, scenes, title = keys[0][2], scene_set_name(rows), scene_set_title(rows)
     notes = [
         f"PSNR {psnr:g} dB ({peak_levels(rows, [psnr])}) on {title}.",
         mean_levels(rows),
         protocol_notes(found),
-        SPREAD_NOTE,
+        ERROR_NOTE,
         *ceiling,
         *noise_notes(found, [e for column in by_column for e in column]),
         *([f"Not in these results: {', '.join(lacking)}."] if lacking else []),
     ]
     key = f"{scenes.dataset}-{scenes.split}-{scenes.size}"
-    rank_note = explained(found) if len(arms) > 1 else ""
     return Table(headings, tuple(columns), table_rows, scenes, title, key, tuple(notes), rank_note, across="metric")

@@ -48,7 +48,8 @@ def _distance(rows: pd.DataFrame) -> str:
     known = np.isfinite(peak) & ~np.isnan(mean)
     below = np.unique((peak[known] - mean[known]).round(1))
     if not len(below):
-        return "∞, without noise" if (mean == math.inf).any() else "unknown, measured before it was kept"
+        noisy = np.isfinite(peak).any()
+        return "unknown" if noisy or not (mean == math.inf).any() else "∞, without noise"
     if np.isinf(below).all():
         return "none, nothing but zeros is sent"
     low, high = below.min(), below.max()

@@ -1,70 +1,64 @@
-"""The measured numbers of one metric on one set of scenes: value, spread and draws of every cell."""
+"""The measured numbers of one metric on one set of scenes: value, spread and standard error of every cell."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from bench.bootstrap import DRAWS as DRAW_COUNT
-from bench.bootstrap import FEWEST_SCENES, draws_of_mean
+from bench.bounds import bounds_of
 from bench.names import PURE_NOISE
-from bench.rows import DRAWS, WHOLE_SET
+from bench.ranking import Sampled
+from bench.rows import CONTRIBUTIONS, WHOLE_SET
+from bench.significance import contributions_of_mean, standard_error
+from bench.summary import is_mean
 from bench.tables.model import Entry
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Distances between sets: they have no per-scene values, and their ± is that of the value itself.
-SET_DISTANCES = ("FID", "KID")
-#: Per-scene values that stand in for a set-level score where the results hold no draws of it.
-PROXIES = {"mIoU": "mIoU[scene]"}
 #: In a score's name: it is about the original pictures, not the methods'.
 OF_ORIGINALS = "[original"
 #: Columns that one set of scenes is told from another by.
 SCENE_SET = ["dataset", "split", "size"]
+CELL = ["channel", "method", "psnr"]
 
 #: One cell: channel convention, method, PSNR.
 Key = tuple[str, str, float]
 
 
-class Basis(Enum):
-    """What the ranks of a metric rest on; the value says it in a caption."""
-
-    SETS = "a paired bootstrap over scenes of the score itself"
-    SCENES = "a paired bootstrap over scenes"
-    PROXY = (
-        "a paired bootstrap over scenes of the per-scene values (mIoU[scene]), because these results hold no draws of "
-        "the score itself (the same `bench run` again adds them)"
-    )
-    SPREAD = "independent normal distributions with the ± as standard error, because it has no per-scene values"
-    NONE = (
-        "nothing but the printed values: no ties are known (a bootstrap takes per-scene values of "
-        f"{FEWEST_SCENES} scenes or more)"
-    )
-
-
 @dataclass(frozen=True)
 class Measured:
-    """One metric on one set of scenes. `reference` is what it says of pure noise, None where that was not measured."""
+    """One metric on one set of scenes. `reference` is what it says of pure noise, None where that was not measured.
+    `samples` are the values with what tells their differences from chance, for ranks and intervals."""
 
     metric: str
     higher_is_better: bool
     protocol: str
     reference: float | None
     entries: Mapping[Key, Entry]
-    basis: Basis
-    draws: Mapping[Key, np.ndarray] = field(repr=False)
+    samples: Mapping[Key, Sampled] = field(repr=False)
 
     def beyond(self, value: float) -> bool:
         """Whether a value is at least as bad as pure noise."""
         if self.reference is None or OF_ORIGINALS in self.metric or not math.isfinite(value):
             return False
         return value <= self.reference if self.higher_is_better else value >= self.reference
+
+    def ranked(self, key: Key | None) -> Sampled | None:
+        """What takes part in a ranking: nothing where there is no cell, or one that is undefined or beyond measure."""
+        entry = None if key is None else self.entries.get(key)
+        if key is None or entry is None or entry.noise or not math.isfinite(entry.value):
+            return None
+        return self.samples[key]
+
+    def interval(self, key: Key) -> tuple[float, float] | None:
+        """A cell's 95 % interval, within the metric's bounds; None where nothing tells it."""
+        bounds = bounds_of(self.metric)
+        return self.samples[key].interval(*((bounds.low, bounds.high) if bounds else ()))
 
 
 def of_methods(frame: pd.DataFrame) -> pd.DataFrame:
@@ -84,16 +78,19 @@ def measured(frame: pd.DataFrame, metric: str) -> Measured:
     rows = frame[frame["metric"] == metric]
     whole = of_methods(rows)
     reference = rows[(rows["scene"] == WHOLE_SET) & (rows["method"] == PURE_NOISE)]["value"].dropna()
-    entries = {_key(cell): _entry(group) for cell, group in whole.groupby(["channel", "method", "psnr"], sort=False)}
-    basis, draws = _draws(frame, whole, metric, entries)
+    scenes = _by_scene(rows)
+    spreads = _by_scene(frame[frame["metric"] == _of_a_scene(metric)]) if not scenes else {}
+    entries, samples = {}, {}
+    for cell, group in whole.groupby(CELL, sort=False):
+        key = _key(cell)
+        entries[key], samples[key] = _cell(group, scenes.get(key), spreads.get(key))
     found = Measured(
         metric,
         bool(whole["higher_is_better"].iloc[0]),
         ", ".join(str(p) for p in whole["protocol"].drop_duplicates()),
         float(reference.iloc[0]) if len(reference) else None,
         entries,
-        basis,
-        draws,
+        samples,
     )
     return replace(found, entries={key: replace(e, noise=found.beyond(e.value)) for key, e in entries.items()})
 
@@ -103,55 +100,52 @@ def _key(cell: object) -> Key:
     return str(channel), str(method), float(psnr)
 
 
-def _entry(rows: pd.DataFrame) -> Entry:
-    """Mean over seeds; the mean spread, or where scenes give none the spread over seeds."""
-    spread = rows["std"].dropna()
-    std = float(spread.mean()) if len(spread) else (float(rows["value"].std(ddof=0)) if len(rows) > 1 else None)
-    return Entry(float(rows["value"].mean(skipna=False)), std)
+def _of_a_scene(metric: str) -> str:
+    """The name of the scenes' own values of a score that is no mean of them: `mIoU[scene]`, `recall[judge:scene]`."""
+    base, _, inside = metric.rstrip("]").partition("[")
+    return f"{base}[{inside}:scene]" if inside else f"{base}[scene]"
 
 
-def _draws(
-    frame: pd.DataFrame, whole: pd.DataFrame, metric: str, entries: Mapping[Key, Entry]
-) -> tuple[Basis, dict[Key, np.ndarray]]:
-    """The best draws that the results allow of every cell, and what they are."""
-    stored = _stored_draws(whole)
-    if set(stored) == set(entries):
-        return Basis.SETS, stored
-    scenes = _scene_draws(frame, metric)
-    if set(scenes) == set(entries) and all(_agrees(mean, entries[key]) for key, (mean, _) in scenes.items()):
-        return Basis.SCENES, {key: draws for key, (_, draws) in scenes.items()}
-    if metric in PROXIES and set(proxy := _scene_draws(frame, PROXIES[metric])) >= set(entries):
-        return Basis.PROXY, {key: proxy[key][1] for key in entries}
-    if metric.startswith(SET_DISTANCES) and all(e.std is not None for e in entries.values()):
-        return Basis.SPREAD, {}
-    return Basis.NONE, {}
+def _cell(rows: pd.DataFrame, own: pd.Series | None, spread: pd.Series | None) -> tuple[Entry, Sampled]:
+    """One cell of its set-level rows, one a seed, and the scenes' own values averaged over seeds: those of which the
+    score is the mean (`own`), or others (`spread`).
+
+    What several seeds say of a scene is averaged first, so `std` and `stderr` are over scenes whatever the number of
+    seeds. Where a standard error is known of each seed alone, their mean is on the safe side: seeds share the scenes.
+    """
+    value = float(rows["value"].mean(skipna=False))
+    scenes = int(rows["scenes"].min())
+    contributions, order = _kept(rows, scenes), None
+    if contributions is None and own is not None and is_mean(value, own.to_numpy()):
+        contributions, order = contributions_of_mean(own.to_numpy()), tuple(own.index)
+    one, errors = len(rows) == 1, rows["stderr"].to_numpy(dtype=np.float64)
+    stderr: float | None = float(errors.mean()) if np.isfinite(errors).all() else None
+    if contributions is not None and (stderr is None or not one):
+        stderr = standard_error(contributions)
+    std = float(rows["std"].iloc[0]) if one else _deviation(own if own is not None else spread)
+    scenes = scenes if contributions is None else len(contributions)
+    sample = Sampled(value, stderr, scenes, contributions, order)
+    return Entry(value, std if math.isfinite(std) else None, stderr), sample
 
 
-def _stored_draws(whole: pd.DataFrame) -> dict[Key, np.ndarray]:
-    """Kept draws by cell, averaged over seeds: the same scenes are drawn in each."""
-    if DRAWS not in whole:
+def _deviation(values: pd.Series | None) -> float:
+    """Standard deviation of the defined ones of the scenes' own values, NaN for fewer than two."""
+    return math.nan if values is None else float(values[np.isfinite(values)].std(ddof=1))
+
+
+def _kept(rows: pd.DataFrame, scenes: int) -> np.ndarray | None:
+    """Contributions that were kept with the rows of a cell, averaged over seeds; None where a seed has none."""
+    kept = list(rows[CONTRIBUTIONS]) if CONTRIBUTIONS in rows else []
+    if scenes < 2 or not kept or not all(isinstance(c, np.ndarray) and c.shape == (scenes,) for c in kept):
+        return None
+    mean: np.ndarray = np.stack(kept).astype(np.float64).mean(axis=0)
+    return mean if np.isfinite(mean).all() else None
+
+
+def _by_scene(rows: pd.DataFrame) -> dict[Key, pd.Series]:
+    """Per-scene values by cell, averaged over seeds, ordered by the scenes' names."""
+    single = rows[rows["scene"] != WHOLE_SET]
+    if single.empty:
         return {}
-    kept = whole[[isinstance(d, np.ndarray) and len(d) == DRAW_COUNT for d in whole[DRAWS]]]
-    return {
-        _key(cell): np.stack(list(group[DRAWS])).astype(np.float64).mean(axis=0)
-        for cell, group in kept.groupby(["channel", "method", "psnr"], sort=False)
-    }
-
-
-def _scene_draws(frame: pd.DataFrame, metric: str) -> dict[Key, tuple[float, np.ndarray]]:
-    """Mean and draws by cell from per-scene rows, averaged over seeds; cells that lack a scene are left out."""
-    rows = frame[(frame["metric"] == metric) & (frame["scene"] != WHOLE_SET)]
-    if rows["scene"].nunique() < FEWEST_SCENES:
-        return {}
-    by_scene = rows.groupby(["channel", "method", "psnr", "scene"])["value"].mean().unstack("scene")
-    present = rows.groupby(["channel", "method", "psnr"])["scene"].nunique()
-    return {
-        _key(cell): (float(np.nanmean(values)), draws_of_mean(values))
-        for cell, values in zip(by_scene.index, by_scene.to_numpy(dtype=np.float64), strict=True)
-        if present.get(cell, 0) == by_scene.shape[1] and np.isfinite(values).any()
-    }
-
-
-def _agrees(mean: float, entry: Entry) -> bool:
-    """Whether a set-level score is the mean of its per-scene values, which is what their draws take for granted."""
-    return math.isclose(mean, entry.value, rel_tol=1e-5, abs_tol=1e-9)
+    means = single.groupby([*CELL, "scene"])["value"].mean()
+    return {_key(cell): values.droplevel([0, 1, 2]) for cell, values in means.groupby(level=CELL, sort=False)}

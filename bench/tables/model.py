@@ -12,14 +12,16 @@ NOISE, NOT_RUN = "noise", "-"
 
 @dataclass(frozen=True)
 class Entry:
-    """One number: its spread, whether it is beyond measure (bench/reference.py), and its rank in the column.
+    """One number: its spread over scenes, its standard error (bench/rows.py), whether it is beyond measure
+    (bench/reference.py), and its rank in the column.
 
-    `value` is NaN where it is undefined. `rank` is 1 more than the number of methods that are better, None where there
-    is nothing to compare with.
+    `value` is NaN where it is undefined. `rank` is 1 more than the number of methods that are shown to be better, None
+    where there is nothing to compare with.
     """
 
     value: float
     std: float | None = None
+    stderr: float | None = None
     noise: bool = False
     rank: int | None = None
 
@@ -137,9 +139,13 @@ def _cell(table: Table, row: Row, position: int) -> Cell:
         return Cell(NOT_RUN)
     if entry.noise:
         return Cell(NOISE)
-    rest = "" if entry.std is None else f" ± {column.number(entry.std)}"
+    rest = "" if entry.stderr is None else f" ± {column.number(entry.stderr)}"
     rank = "" if entry.rank is None else f" ({entry.rank})"
     return Cell(column.number(entry.value), rest + rank, table.marked(row, position))
+
+
+#: What csv has of each entry, as endings of the column's name.
+_NUMBERS = ("", "_std", "_stderr", "_rank", "_noise")
 
 
 def sheet(table: Table) -> Sheet:
@@ -157,10 +163,10 @@ def sheet(table: Table) -> Sheet:
         "rank 1" if marked else None,
     )
     names = [f"{c.psnr:g}" if table.across == "PSNR" and c.psnr is not None else c.metric for c in table.columns]
-    header = ["method", *extra_labels(table), *(f"{n}{end}" for n in names for end in ("", "_std", "_rank", "_noise"))]
+    header = ["method", *extra_labels(table), *(f"{n}{end}" for n in names for end in _NUMBERS)]
     records = []
     for row in table.rows:
-        numbers = [x for e in row.entries for x in ((e.value, e.std, e.rank, e.noise) if e else (None,) * 4)]
+        numbers = [x for e in row.entries for x in ((e.value, e.std, e.stderr, e.rank, e.noise) if e else (None,) * 5)]
         records.append([row.method, *(row.labels if extra_labels(table) else ()), *numbers])
     return Sheet(grid, tuple(header), records)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.tables.build import arms_tables, metric_tables, scene_set_name, scene_set_title
+from bench.tables.build import ERROR_NOTE, arms_tables, metric_tables, scene_set_name, scene_set_title
 from bench.tables.measured import SCENE_SET, measured, of_methods, of_scenes
 from bench.tables.model import Column, Entry, Row, Table, decimals_for
-from bench.tables.ranks import explained, ranked
+from bench.tables.ranks import ranked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,8 +88,8 @@ def _bits_table(frame: pd.DataFrame, rows: pd.DataFrame) -> Table:
         columns.append(Column(heading, metric, False, None, decimals))
         by_column.append(values)
 
-    for data, heading in zip(found, ("bits ↓", "channel uses ↓"), strict=True):
-        entries = ranked(data, keys, 0)
+    ranks, rank_note = ranked([(data, keys) for data in found])
+    for data, heading, entries in zip(found, ("bits ↓", "channel uses ↓"), ranks, strict=True):
         add(heading, data.metric, entries)
         if data.metric == "bits":
             add("bits/pixel", "bits_per_pixel", [e and Entry(e.value / (height * width)) for e in entries])
@@ -97,10 +97,9 @@ def _bits_table(frame: pd.DataFrame, rows: pd.DataFrame) -> Table:
             change = [e and Entry(100 * (e.value / base.value - 1) if base.value else math.nan) for e in entries]
             add("vs full image, %", f"{data.metric}_change_percent", change)
     notes = (
-        f"What a scene costs, mean ± spread over scenes, on {scene_set_title(rows)}.",
+        f"What a scene costs on {scene_set_title(rows)}. {ERROR_NOTE}",
         *(f"{d.metric}: {d.protocol}." for d in found),
     )
-    rank_note = explained(found) if len(methods) > 1 else ""
     table_rows = tuple(Row(m, (m,), tuple(c[k] for c in by_column)) for k, m in enumerate(methods))
     scenes, title = scene_set_name(rows), scene_set_title(rows)
     return Table(

@@ -102,7 +102,8 @@ def _apart(scenes: SceneSetName) -> str | None:
 
 def _remarks(table: Table) -> list[str]:
     metrics = {column.metric for column in table.columns}
-    remarks = [_apart(table.scenes), "ours | paper | Δ = ours - paper; empty: not run here, or not in the paper."]
+    ours = "ours | paper | Δ = ours - paper; empty: not run here, or not in the paper."
+    remarks = [_apart(table.scenes), ours, "The paper does not say what its ± is."]
     if any(m.startswith("FID") for m in metrics):
         remarks.append("The paper prints FID/10; here it is multiplied by ten.")
     other = sorted(m for m in metrics if not same_metric(m))
@@ -158,22 +159,22 @@ def compared(table: Table) -> Sheet:
             numbers = [e.value for e in (entry, paper) if e is not None and e.value is not None]
             shown = replace(column, decimals=min(column.decimals, decimals_for(numbers)))
             delta = _delta(entry, paper, column.metric)
-            spread = "" if entry is None or entry.std is None or entry.noise else f" ± {shown.number(entry.std)}"
+            error = "" if entry is None or entry.stderr is None or entry.noise else f" ± {shown.number(entry.stderr)}"
             texts = [
                 *row.labels,
                 column.heading,
-                "" if entry is None else shown.text(entry) + spread,
+                "" if entry is None else shown.text(entry) + error,
                 _printed(paper, shown),
                 "" if delta is None else delta if isinstance(delta, str) else f"{delta:+,.{shown.decimals}f}",
             ]
             lines.append(tuple(Cell(text) for text in texts))
-            ours = (None, None, None) if entry is None else (entry.value, entry.std, entry.noise)
+            ours = (None,) * 4 if entry is None else (entry.value, entry.std, entry.stderr, entry.noise)
             theirs = ("", None) if paper is None else (paper.text if paper.value is None else paper.value, paper.std)
             records.append([row.method, *(row.labels if extra_labels(table) else ()), column.metric, column.psnr,
                             *ours, *theirs, delta])  # fmt: skip
     labels = (*table.label_headings, table.across)
-    header = ("method", *extra_labels(table), "metric", "psnr", "ours", "ours_std", "ours_noise", "paper", "paper_std",
-              "delta")  # fmt: skip
+    header = ("method", *extra_labels(table), "metric", "psnr", "ours", "ours_std", "ours_stderr", "ours_noise",
+              "paper", "paper_std", "delta")  # fmt: skip
     notes = [note for note in table.notes if not note.startswith("Columns:")]
     caption = " ".join([*_remarks(table), *notes])
     return Sheet(Grid(len(labels), (*labels, "ours", "paper", "Δ"), tuple(lines), caption), header, records)

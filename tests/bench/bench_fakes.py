@@ -95,6 +95,10 @@ class FakeFaulty(_Pixels):
         return faults[self.options["fault"]]
 
 
+def _spread(values: np.ndarray) -> float | None:
+    return float(values.std(ddof=1)) if len(values) > 1 else None
+
+
 class FakeMse(Metric):
     """Mean squared error; its ± is the spread over scenes."""
 
@@ -110,7 +114,7 @@ class FakeMse(Metric):
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
         values = measured["mse"].astype(np.float64)
-        return [Score(self.name, float(values.mean()), float(values.std()), len(values))]
+        return [Score(self.name, float(values.mean()), _spread(values), len(values))]
 
     def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {self.name: measured["mse"].astype(np.float64)}

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from bench.bootstrap import draws_of_mean
 from bench.names import PURE_NOISE
 from bench.results import write_results
-from bench.rows import COLUMNS, DRAWS
+from bench.rows import COLUMNS, CONTRIBUTIONS
+from bench.significance import standard_error
 
 PSNRS = (100.0, 10.0, 1.0)
 SIGMAS = {100.0: 0.0, 10.0: 0.36, 1.0: 0.9}
 METHODS = ("full_image", "spade", "gesco", "gesco-nofds")
-#: metric -> (higher is better, protocol, has per-scene values, has draws)
+#: metric -> (higher is better, protocol, has per-scene values, has contributions)
 METRICS = {
     "mIoU": (True, "gt|judge=x|19 classes", False, True),
     "LPIPS": (False, "lpips=0.1|net=alex", True, False),
@@ -55,18 +55,22 @@ def rows_of(methods: Sequence[str], scenes: int, metrics: Sequence[str] = tuple(
                     "sigma": SIGMAS[psnr], "peak_snr_db": -20 * np.log10(SIGMAS[psnr]) if psnr < 100 else np.inf,
                     "mean_snr_db": -20 * np.log10(SIGMAS[psnr]) - 7.4 if psnr < 100 else np.inf,
                 }  # fmt: skip
-                draws = draws_of_mean(values).astype(np.float32) if drawn else None
-                whole = {"scene": "all", "value": values.mean(), "std": values.std(), "scenes": scenes, DRAWS: draws}
+                kept = (values - values.mean()).astype(np.float32) if drawn else None
+                whole = {
+                    "scene": "all", "value": values.mean(), "std": values.std(ddof=1) if by_scene else nan,
+                    "stderr": nan if metric == "seconds" else values.std(ddof=1) / np.sqrt(scenes), "scenes": scenes,
+                    CONTRIBUTIONS: kept,
+                }  # fmt: skip
                 rows.append({**cell, **whole})
                 if by_scene:
                     rows += [
-                        {**cell, "scene": f"s{k:04d}", "value": v, "std": nan, "scenes": 1, DRAWS: None}
+                        {**cell, "scene": f"s{k:04d}", "value": v, "std": nan, "scenes": 1, CONTRIBUTIONS: None}
                         for k, v in enumerate(values)
                     ]
         if metric == "LPIPS":
             lost = {"method": PURE_NOISE, "scale": PURE_NOISE, "channel": "none", "psnr": nan, "sigma": nan}
-            rows.append({**shared, **kind, **lost, "scene": "all", "value": 0.6, "scenes": scenes, DRAWS: None})
-    return pd.DataFrame(rows, columns=[*COLUMNS, DRAWS])
+            rows.append({**shared, **kind, **lost, "scene": "all", "value": 0.6, "scenes": scenes, CONTRIBUTIONS: None})
+    return pd.DataFrame(rows, columns=[*COLUMNS, CONTRIBUTIONS])
 
 
 def facts_of(methods: Sequence[str], scenes: int) -> dict[str, Any]:
@@ -129,7 +133,7 @@ def write_sample_set(folder: Path, methods: Sequence[str] = METHODS, scenes: int
 
 
 def submission(name: str = "their-method", scenes: int = 12, **method: Any) -> dict[str, Any]:
-    """A valid submission: mIoU with draws and LPIPS with per-scene values, better than everything; FID bare."""
+    """A valid submission: mIoU with contributions and LPIPS with per-scene values, better than everything; FID bare."""
     results = []
     for metric in ("mIoU", "LPIPS", "FID[lite0]"):
         _, protocol, by_scene, drawn = METRICS[metric]
@@ -143,11 +147,12 @@ def submission(name: str = "their-method", scenes: int = 12, **method: Any) -> d
             if by_scene:
                 row["per_scene"] = {f"s{k:04d}": float(v) for k, v in enumerate(values)}
             if drawn:
-                row["draws"] = [float(d) for d in draws_of_mean(values)]
+                row["contributions"] = [float(c) for c in values - values.mean()]
+                row["stderr"] = standard_error(values)
             results.append(row)
     return {
         "schema": "gesco-bench-submission",
-        "schema_version": 1,
+        "schema_version": 2,
         "method": {
             "name": name, "title": "Their method", "authors": ["Ada L.", "Grace H."], "licence": "MIT", **method,
         },

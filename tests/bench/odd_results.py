@@ -9,15 +9,14 @@ import numpy as np
 import pandas as pd
 from table_frames import BASE
 
-from bench.bootstrap import DRAWS as DRAW_COUNT
 from bench.names import PURE_NOISE
-from bench.results import COLUMNS, DRAWS
+from bench.rows import COLUMNS, CONTRIBUTIONS
 
 METHODS = ("full_image", "gesco", "gesco-nofds")
 #: So many that figures give each family a panel of its own.
 MANY = (*METHODS, "sdm", "gesco:steps=5")
 PSNRS = (100.0, 10.0, 1.0)
-#: metric -> (higher is better, a plain value, has per-scene values, has draws)
+#: metric -> (higher is better, a plain value, has per-scene values, has contributions)
 METRICS = {
     "mIoU": (True, 0.6, False, True),
     "mIoU[original]": (True, 0.8, False, False),
@@ -41,29 +40,32 @@ Factor = Callable[[int, int], float]
 
 def results(
     methods: Sequence[str] = METHODS, psnrs: Sequence[float] = PSNRS, scenes: int = 14, factor: Factor | None = None,
-    spread: float | None = None, draws: float | None = None, noise: float = 1.5,
+    error: float | None = None, contributed: float | None = None, noise: float = 1.5,
 ) -> pd.DataFrame:  # fmt: skip
-    """Rows of a run on `streets`. Every value is the plain one times `factor`, every ± and half of the draws are
-    `spread` and `draws` where given; `noise` is what pure noise has, in multiples of the plain value."""
+    """Rows of a run on `streets`. Every value is the plain one times `factor`, every spread and standard error is
+    `error` and half of the contributions are `contributed` where given; `noise` is what pure noise has, in multiples of
+    the plain value."""
     rows = []
     for metric, (higher, plain, by_scene, drawn) in METRICS.items():
         kind = {**BASE, "metric": metric, "higher_is_better": higher, "protocol": f"of {metric}", "seed": 0}
         for m, method in enumerate(methods):
             for p, psnr in enumerate(psnrs):
                 value = plain * (factor(m, p) if factor else 1 + 0.1 * m - 0.01 * p)
-                cell = {**kind, "method": method, "psnr": psnr, "scenes": scenes, DRAWS: None}
-                std = spread if spread is not None else math.nan if scenes == 1 else abs(value) / 10
+                cell = {**kind, "method": method, "psnr": psnr, "scenes": scenes, CONTRIBUTIONS: None}
+                std = error if error is not None else math.nan if scenes == 1 else abs(value) / 10
                 kept = None
-                if drawn and scenes >= 6:
-                    kept = np.where(np.arange(DRAW_COUNT) % 2, value, value if draws is None else draws)
-                rows.append({**cell, "value": value, "std": std, DRAWS: kept})
+                if drawn and scenes >= 2:
+                    waves = np.where(np.arange(scenes) % 2, 1.0, -1.0) * value
+                    kept = waves if contributed is None else np.where(waves > 0, waves, contributed)
+                rows.append({**cell, "value": value, "std": std, "stderr": std, CONTRIBUTIONS: kept})
                 if by_scene:
-                    rows += [{**cell, "scene": f"s{k:02d}", "value": value, "std": math.nan, "scenes": 1}
+                    rows += [{**cell, "scene": f"s{k:02d}", "value": value, "scenes": 1}
                              for k in range(scenes)]  # fmt: skip
-        nothing = {"channel": "none", "psnr": math.nan, "sigma": math.nan, "true_snr_db": math.nan}
-        rows.append({**kind, **nothing, "method": PURE_NOISE, "value": noise * plain, "std": math.nan,
-                     "scenes": scenes, DRAWS: None})  # fmt: skip
-    return pd.DataFrame(rows, columns=[*COLUMNS, DRAWS])
+        nothing = {"channel": "none", "psnr": math.nan, "sigma": math.nan, "peak_snr_db": math.nan}
+        rows.append(
+            {**kind, **nothing, "method": PURE_NOISE, "value": noise * plain, "scenes": scenes, CONTRIBUTIONS: None}
+        )
+    return pd.DataFrame(rows, columns=[*COLUMNS, CONTRIBUTIONS])
 
 
 def _without_distances(rows: pd.DataFrame) -> pd.DataFrame:
@@ -108,10 +110,10 @@ ODD: dict[str, Callable[[], pd.DataFrame]] = {
     "huge": lambda: results(factor=lambda m, p: 1e12),
     "undefined with a seed": lambda: _seeds(1.0, math.nan),
     "infinite with a seed": lambda: _seeds(1.0, math.inf),
-    "spread undefined": lambda: results(spread=math.nan),
-    "spread infinite": lambda: results(spread=math.inf),
-    "draws undefined": lambda: results(draws=math.nan),
-    "draws infinite": lambda: results(draws=math.inf),
+    "standard errors undefined": lambda: results(error=math.nan),
+    "standard errors infinite": lambda: results(error=math.inf),
+    "contributions undefined": lambda: results(contributed=math.nan),
+    "contributions infinite": lambda: results(contributed=math.inf),
     "noise undefined": lambda: results(noise=math.nan),
     "noise infinite": lambda: results(noise=math.inf),
     "noise better than all": lambda: results(factor=lambda m, p: 1.0, noise=1.0),

@@ -12,9 +12,10 @@ from table_frames import BASE
 from bench.regress.compare import Sides, compare
 from bench.regress.model import CellName, Comparison
 from bench.regress.thresholds import Thresholds
-from bench.rows import COLUMNS, DRAWS
+from bench.rows import COLUMNS, CONTRIBUTIONS
 
 CHANNEL = "awgn-paper-peak"
+NO_SPREAD = {"std": np.nan, "stderr": np.nan}
 ANY_FLOOR = {"X": (0.0, False), "mIoU": (0.0, False)}
 
 
@@ -34,22 +35,22 @@ def run_frame(
     for method, scenes in values.items():
         base = {**BASE, "scenes": len(scenes), "metric": metric, **other, "method": method, "psnr": 10.0, "seed": seed}
         if not alone:
-            rows.append({**base, "scene": "all", "value": float(np.nanmean(scenes)), "std": np.nan})
+            rows.append({**base, "scene": "all", "value": float(np.nanmean(scenes)), **NO_SPREAD})
         for name, value in zip(scene_ids(len(scenes)), scenes, strict=True):
-            rows.append({**base, "scene": name, "value": value, "std": np.nan, "scenes": 1})
-    return pd.DataFrame(rows, columns=[*COLUMNS, DRAWS])
+            rows.append({**base, "scene": name, "value": value, **NO_SPREAD, "scenes": 1})
+    return pd.DataFrame(rows, columns=[*COLUMNS, CONTRIBUTIONS])
 
 
 def set_frame(
-    values: Mapping[str, float], scenes: int, draws: Mapping[str, np.ndarray] | None = None, **other: object
+    values: Mapping[str, float], scenes: int, kept: Mapping[str, np.ndarray] | None = None, **other: object
 ) -> pd.DataFrame:
-    """Rows of scores of the whole set only, with draws by method."""
+    """Rows of scores of the whole set only, with contributions by method."""
     rows = [
-        {**BASE, "scenes": scenes, "std": np.nan, "seed": 0, **other, "method": m, "psnr": 10.0, "value": v,
-         DRAWS: None if draws is None else draws[m]}
+        {**BASE, "scenes": scenes, **NO_SPREAD, "seed": 0, **other, "method": m, "psnr": 10.0, "value": v,
+         CONTRIBUTIONS: None if kept is None else kept[m]}
         for m, v in values.items()
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=[*COLUMNS, DRAWS])
+    return pd.DataFrame(rows, columns=[*COLUMNS, CONTRIBUTIONS])
 
 
 def sides(old: pd.DataFrame, new: pd.DataFrame, scenes: int, missing: Mapping[CellName, str] | None = None) -> Sides:

@@ -1,4 +1,4 @@
-"""Fabricated results for the tests of tables: a few set-level rows, per-scene rows, references of pure noise."""
+"""Fabricated results for the tests of tables: set-level rows, per-scene rows, contributions, pure noise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.names import PURE_NOISE
-from bench.rows import COLUMNS, DRAWS
+from bench.rows import COLUMNS, CONTRIBUTIONS
 
 BASE = {
     "dataset": "streets", "split": "test", "size": "64x128", "scale": "embedded", "channel": "awgn-paper-peak",
@@ -19,34 +19,54 @@ BASE = {
 
 
 def frame(values: Mapping[tuple[str, float, int], tuple[float, float | None]], **other: object) -> pd.DataFrame:
-    """Set-level rows: (method, psnr, seed) -> (value, std)."""
+    """Set-level rows: (method, psnr, seed) -> (value, stderr)."""
     rows = [
-        {**BASE, **other, "method": m, "psnr": p, "seed": s, "value": v, "std": math.nan if d is None else d}
+        {
+            **BASE,
+            **other,
+            "method": m,
+            "psnr": p,
+            "seed": s,
+            "value": v,
+            "std": math.nan,
+            "stderr": math.nan if d is None else d,
+        }
         for (m, p, s), (v, d) in values.items()
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def at10(values: Mapping[str, float], std: float | None = None, **other: object) -> pd.DataFrame:
+def at10(values: Mapping[str, float], stderr: float | None = None, **other: object) -> pd.DataFrame:
     """Set-level rows at PSNR 10, seed 0: method -> value."""
-    return frame({(method, 10.0, 0): (value, std) for method, value in values.items()}, **other)
+    return frame({(method, 10.0, 0): (value, stderr) for method, value in values.items()}, **other)
 
 
 def per_scene(values: Mapping[str, Sequence[float]], seed: int = 0, **other: object) -> pd.DataFrame:
     """Set-level rows at PSNR 10 that are means, and the per-scene rows behind them: method -> values."""
     means = at10({m: float(np.mean(v)) for m, v in values.items()}, **other).assign(seed=seed)
     rows = [
-        {**BASE, **other, "method": m, "psnr": 10.0, "seed": seed, "scene": f"s{k:02d}", "value": v, "std": math.nan}
+        {
+            **BASE,
+            **other,
+            "method": m,
+            "psnr": 10.0,
+            "seed": seed,
+            "scene": f"s{k:02d}",
+            "value": v,
+            "std": math.nan,
+            "stderr": math.nan,
+        }
         for m, scenes in values.items()
         for k, v in enumerate(scenes)
     ]
     return pd.concat([means, pd.DataFrame(rows, columns=list(COLUMNS))], ignore_index=True)
 
 
-def with_draws(rows: pd.DataFrame, draws: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """The rows with kept draws by method."""
-    kept = [draws.get(m) if s == "all" else None for m, s in zip(rows["method"], rows["scene"], strict=True)]
-    return rows.assign(**{DRAWS: kept})
+def with_contributions(rows: pd.DataFrame, kept: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """The rows with kept contributions by method, and as many scenes."""
+    found = [kept.get(m) if s == "all" else None for m, s in zip(rows["method"], rows["scene"], strict=True)]
+    scenes = [n if c is None else len(c) for n, c in zip(rows["scenes"], found, strict=True)]
+    return rows.assign(**{CONTRIBUTIONS: found, "scenes": scenes})
 
 
 def noise(value: float, **other: object) -> pd.DataFrame:

@@ -16,9 +16,9 @@ import pytest
 from conftest import Answer
 from matplotlib.figure import Figure
 from PIL import Image
-from table_frames import frame, noise, per_scene, with_draws
+from scipy import stats
+from table_frames import frame, noise, per_scene, with_contributions
 
-from bench.bootstrap import DRAWS
 from bench.errors import UsageError
 from bench.figures import FIGURES, Request, check_formats, draw_figure, find_figures, read_request, save
 from bench.figures.request import select
@@ -95,7 +95,7 @@ def test_every_curve_of_the_committed_results_is_their_numbers_within_its_band(
                 outline = bands[method].get_paths()[0].vertices
                 for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True):
                     low, high = np.quantile(outline[np.isclose(outline[:, 0], x), 1], [0, 1])
-                    # draws of the distance of equal sets are 0 but for rounding
+                    # what scenes contribute to a distance of equal sets is 0 but for rounding
                     assert low - 1e-9 <= y <= high + 1e-9
 
 
@@ -137,26 +137,28 @@ def test_chosen_methods_share_panels_in_the_order_chosen(committed: Request) -> 
     assert labels == ["smis", "gesco", "the paper's values"]
 
 
-def test_the_band_is_the_percentile_interval_of_the_draws() -> None:
-    draws = np.arange(DRAWS) / DRAWS
-    rows = with_draws(frame({("spade", 10.0, 0): (0.5, 0.1)}), {"spade": draws})
+def test_the_band_is_students_interval_of_the_contributions() -> None:
+    kept = np.linspace(-0.1, 0.1, 20)
+    rows = with_contributions(frame({("spade", 10.0, 0): (0.5, None)}), {"spade": kept})
+    half = stats.t.ppf(0.975, 19) * stats.sem(kept)
     figure = only("psnr", rows)
     ((_, _, band),) = artists(figure, "band")
     heights = band.get_paths()[0].vertices[:, 1]
-    assert [heights.min(), heights.max()] == pytest.approx(np.quantile(draws, [0.025, 0.975]))
+    assert [heights.min(), heights.max()] == pytest.approx([0.5 - half, 0.5 + half])
     ((_, _, bar),) = artists(figure, "bar")  # a band of one PSNR has no width
-    assert bar.get_segments()[0][:, 1] == pytest.approx(np.quantile(draws, [0.025, 0.975]))
+    assert bar.get_segments()[0][:, 1] == pytest.approx([0.5 - half, 0.5 + half])
 
 
-def test_a_spread_of_the_value_itself_is_its_standard_error() -> None:
+def test_the_band_of_a_score_with_a_standard_error_alone_is_as_wide_as_that_says() -> None:
     rows = frame({("spade", 10.0, 0): (0.5, 0.1)}, metric="KID[lite0]")
     ((_, _, band),) = artists(only("psnr", rows, metrics=("KID",)), "band")
     heights = band.get_paths()[0].vertices[:, 1]
-    assert [heights.min(), heights.max()] == pytest.approx([0.5 - 1.96 * 0.1, 0.5 + 1.96 * 0.1], abs=1e-4)
+    half = stats.t.ppf(0.975, 31) * 0.1
+    assert [heights.min(), heights.max()] == pytest.approx([0.5 - half, 0.5 + half], abs=1e-4)
 
 
-def test_few_scenes_have_no_band_and_the_notes_say_so() -> None:
-    figure = only("psnr", per_scene({"spade": [0.4, 0.5, 0.6]}, metric="LPIPS"), metrics=("LPIPS",))
+def test_one_scene_has_no_band_and_the_notes_say_so() -> None:
+    figure = only("psnr", per_scene({"spade": [0.5]}, metric="LPIPS"), metrics=("LPIPS",))
     assert [list(line.get_ydata()) for _, _, line in artists(figure, "curve")] == [[pytest.approx(0.5)]]
     assert not list(artists(figure, "band"))
     assert "No interval" in notes(figure)

@@ -8,15 +8,14 @@ import leaderboard_fakes as fakes_
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from bench.bootstrap import DRAWS, draws_of_mean, tell_apart
 from bench.errors import UsageError
 from bench.leaderboard.board import Board, Run, View, build_board, read_runs
-from bench.leaderboard.ranking import Score, ranks
 from bench.leaderboard.submission import Submission
 from bench.results import read_results
 from bench.tables import metric_tables
-from bench.tables.measured import Basis
+from bench.tables.measured import measured
 
 COMMITTED = Path(__file__).parents[2] / "results"
 
@@ -50,19 +49,32 @@ def test_ranks_of_the_committed_results_are_those_of_the_tables() -> None:
             assert [p and p.score.noise for p in one.rows[row.method]] == [e and e.noise for e in row.entries]
 
 
-def test_intervals_are_the_quantiles_of_the_draws() -> None:
+def test_intervals_are_students_with_the_standard_error() -> None:
     run = run_of()
-    value, low, high, _ = at(view(build_board([run], []), "mIoU"), "spade")
-    rows = run.frame[(run.frame["method"] == "spade") & (run.frame["metric"] == "mIoU") & (run.frame["psnr"] == 10)]
-    assert [low, high] == pytest.approx(list(np.quantile(rows["draws"].iloc[0], [0.025, 0.975])))
-    assert low < value < high
-    value, low, high, _ = at(view(build_board([run], []), "FID[lite0]"), "spade")
-    fid = run.frame[
-        (run.frame["method"] == "spade") & (run.frame["metric"] == "FID[lite0]") & (run.frame["psnr"] == 10)
-    ]
-    spread = fid["std"].iloc[0]  # a distance between sets: its ± is its standard error
-    assert [low, high] == pytest.approx([value - 1.96 * spread, value + 1.96 * spread], rel=1e-3)
-    assert at(view(build_board([run], []), "seconds"), "spade")[1:3] == (None, None)
+    board = build_board([run], [])
+    for metric in ("mIoU", "LPIPS", "FID[lite0]", "bits"):
+        value, low, high, _ = at(view(board, metric), "spade")
+        rows = run.frame[(run.frame["method"] == "spade") & (run.frame["metric"] == metric) & (run.frame["psnr"] == 10)]
+        half = stats.t.ppf(0.975, 11) * rows[rows["scene"] == "all"]["stderr"].iloc[0]
+        assert [low, high] == pytest.approx([value - half, value + half], rel=1e-6)
+    assert at(view(board, "seconds"), "spade")[1:3] == (None, None)
+
+
+def test_intervals_end_where_the_metric_does() -> None:
+    run = run_of()
+    rows = run.frame.assign(value=run.frame["value"].where(run.frame["metric"] != "mIoU", 0.999))
+    _, low, high, _ = at(view(build_board([Run(run.folder, rows, run.facts)], []), "mIoU"), "spade")
+    assert high == 1.0
+    assert low is not None
+    assert low < 0.999
+
+
+def test_the_site_says_how_far_the_mean_snr_is_below_the_peak() -> None:
+    board = build_board([run_of()], [Submission(fakes_.submission())])
+    (words,) = set(board.mean_levels.values())
+    assert "7.4 dB lower (full_image, spade, gesco, gesco-nofds)" in words
+    assert "unknown (their-method)" in words
+    assert board.levels["awgn-paper-peak", 10.0] == pytest.approx(8.874, abs=1e-3)
 
 
 def test_costs_of_the_machine_have_no_rank_and_noise_has_none() -> None:
@@ -75,12 +87,13 @@ def test_costs_of_the_machine_have_no_rank_and_noise_has_none() -> None:
     assert all(p.score.noise and p.rank is None for p in noise)
 
 
-def test_a_submission_with_draws_is_paired_with_the_results() -> None:
+def test_a_submission_with_contributions_is_paired_with_the_results() -> None:
     """Shifted by far less than the intervals' width, but in every scene: only a paired comparison tells it apart."""
     data = fakes_.submission()
     own = fakes_.value_of("mIoU", 3, 10.0, 12)
     data["results"] = [row for row in data["results"] if row["metric"] == "mIoU" and row["psnr"] == 10]
-    data["results"][0] |= {"value": own.mean() + 0.002, "draws": list(draws_of_mean(own + 0.002))}
+    data["results"][0] |= {"value": own.mean() + 0.002, "contributions": list(own - own.mean())}
+    data["results"][0].pop("stderr")
     found = view(build_board([run_of()], [Submission(data)]), "mIoU")
     value, low, _, rank = at(found, "their-method")
     best, _, best_high, best_rank = at(found, "gesco-nofds")
@@ -90,32 +103,32 @@ def test_a_submission_with_draws_is_paired_with_the_results() -> None:
     assert low < best < value < best_high
 
 
-def test_a_submission_without_draws_does_not_take_the_others_ties_away() -> None:
+def test_a_submission_that_tells_nothing_has_no_rank_and_takes_none_away() -> None:
     data = fakes_.submission()
     for row in data["results"]:
-        row.pop("draws", None)
-        row.pop("per_scene", None)
+        for key in ("contributions", "per_scene", "stderr"):
+            row.pop(key, None)
     alone = view(build_board([run_of()], []), "mIoU")
     both = view(build_board([run_of()], [Submission(data)]), "mIoU")
     for method in fakes_.METHODS:
-        one, other = at(alone, method), at(both, method)
-        assert one[:3] == other[:3]
-        assert one[3] is not None
-        assert other[3] == one[3] + 1  # the submission, which is better, stands before all of them
-    assert "stated 95 % intervals" in both.note
-    assert "stated" not in alone.note
+        assert at(alone, method) == at(both, method)
+        assert at(both, method)[3] is not None
+    assert at(both, "their-method")[1:] == (None, None, None)
+    assert "one that states none has no rank" in both.note
+    assert "submission" not in alone.note
 
 
-def test_a_stated_interval_asks_for_a_larger_difference_than_a_paired_one() -> None:
+def test_a_stated_standard_error_asks_for_a_larger_difference_than_a_paired_one() -> None:
     data = fakes_.submission()
     own = fakes_.value_of("mIoU", 3, 10.0, 12)
     data["results"] = [row for row in data["results"] if row["metric"] == "mIoU" and row["psnr"] == 10]
     row = data["results"][0]
-    row.pop("draws")
-    row |= {"value": own.mean() + 0.002, "interval": [own.mean() - 0.02, own.mean() + 0.024]}
+    row.pop("contributions")
+    row |= {"value": own.mean() + 0.002, "stderr": 0.01}
     found = view(build_board([run_of()], [Submission(data)]), "mIoU")
     assert at(found, "their-method")[3] == at(found, "gesco-nofds")[3] == 1
-    assert at(found, "their-method")[1:3] == pytest.approx((own.mean() - 0.02, own.mean() + 0.024))
+    half = stats.t.ppf(0.975, 11) * 0.01
+    assert at(found, "their-method")[1:3] == pytest.approx((own.mean() + 0.002 - half, own.mean() + 0.002 + half))
 
 
 @pytest.mark.parametrize("change", [{"protocol": "another"}, {"channel": "awgn-eq1-peak"}, {"size": "32x64"}])
@@ -146,28 +159,24 @@ def test_runs_are_put_together_and_the_first_ones_numbers_count(caplog: pytest.L
 
 def test_the_ceiling_is_what_the_originals_score() -> None:
     run = run_of()
-    rows = run.frame[run.frame["metric"] == "mIoU"].assign(metric="mIoU[original]", value=0.856, draws=None)
+    rows = run.frame[run.frame["metric"] == "mIoU"].assign(metric="mIoU[original]", value=0.856, contributions=None)
     board = build_board([Run(run.folder, pd.concat([run.frame, rows]), run.facts)], [])
     assert view(board, "mIoU").ceiling == pytest.approx(0.856)
     assert view(board, "LPIPS").ceiling is None
     assert [v for v in board.views if "original" in v.metric] == []
 
 
-def test_all_pairs_at_once_are_told_apart_as_one_pair_is() -> None:
-    rng = np.random.default_rng(0)
-    scenes = rng.normal(0.5, 0.1, 20)
-    draws = [draws_of_mean(scenes + rng.normal(shift, 0.02, 20)) for shift in np.linspace(0, 0.05, 8)]
-    draws[3][:5] = np.nan
-    scores = [Score(float(np.nanmean(d)), basis=Basis.SETS, draws=d) for d in draws]
-    expected = [1 + sum(tell_apart(other, own) == 1 for other in draws if other is not own) for own in draws]
-    assert ranks(scores, True, 3) == expected
-    assert len(set(expected)) > 3
-    assert len(expected) > len(set(expected))
+def test_a_view_is_one_family_of_pairs() -> None:
+    found = view(build_board([run_of()], []), "mIoU")
+    assert "at 95% for all 18 pairs together (Holm)" in found.note  # four methods at three PSNRs
+    assert "in parentheses" not in found.note
 
 
-def test_undefined_and_missing_scores_have_no_rank() -> None:
-    scores = [Score(0.5), None, Score(float("nan")), Score(0.4), Score(0.9, noise=True)]
-    assert ranks(scores, True, 3) == [1, None, None, 2, None]
-    assert ranks([Score(0.5), None], True, 3) == [None, None]
-    proxy = Score(0.5, basis=Basis.PROXY, draws=np.full(DRAWS, 0.5))
-    assert ranks([proxy, Score(0.4, basis=Basis.SETS, draws=np.full(DRAWS, 0.6))], True, 3) == [1, 2]
+def test_committed_results_have_the_standard_errors_that_ranks_rest_on() -> None:
+    """The committed results, of whichever version: draws of mIoU and the ± of FID, or contributions."""
+    frame, _ = read_results(COMMITTED, full=True)
+    for metric in ("mIoU", "FID[lite0]"):
+        found = measured(frame, metric)
+        errors = np.array([entry.stderr for entry in found.entries.values()], dtype=float)
+        assert np.isfinite(errors).all()
+        assert 0 < np.median(errors) < 0.05 * np.median([entry.value for entry in found.entries.values()])

@@ -14,9 +14,8 @@ import leaderboard_fakes as fakes_
 import numpy as np
 import pytest
 
-from bench.bootstrap import DRAWS as DRAW_COUNT
+from bench.bounds import bounds_of
 from bench.errors import BenchError, UsageError
-from bench.leaderboard.bounds import bounds_of
 from bench.leaderboard.export import export_submission
 from bench.leaderboard.store import Shelf
 from bench.leaderboard.submission import MAX_BYTES, MAX_ROWS, SubmissionError, read_submission, schema_text
@@ -62,14 +61,15 @@ def test_the_schema_is_a_json_schema_and_a_valid_file_is_taken(tmp_path: Path) -
 
 def test_rows_are_those_of_a_run(tmp_path: Path) -> None:
     data = fakes_.submission()
-    data["results"][0]["interval"] = [data["results"][0]["value"] - 0.1, data["results"][0]["value"] + 0.1]
+    data["results"][0]["mean_snr_db"] = 1.5
     frame = read_submission(fakes_.write_submission(tmp_path / "x.json", data)).frame()
     whole = frame[frame["scene"] == "all"]
     assert len(whole) == 9
     assert len(frame) == 9 + 3 * 12
     first = whole.iloc[0]
-    assert first["high"] - first["low"] == pytest.approx(0.2)
-    assert len(first["draws"]) == DRAW_COUNT
+    assert first["contributions"].shape == (12,)
+    assert first["stderr"] == pytest.approx(first["contributions"].std(ddof=1) / math.sqrt(12))
+    assert first["mean_snr_db"] == 1.5
     assert first["sigma"] == 0.0
     assert math.isinf(first["peak_snr_db"])
     assert set(whole[whole["metric"] == "mIoU"]["higher_is_better"]) == {True}
@@ -79,7 +79,7 @@ def test_rows_are_those_of_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(schema_version=2), "schema_version is 2"),
+        (lambda d: d.update(schema_version=1), "schema_version is 1; this gesco-bench reads version 2"),
         (lambda d: d.update(schema_version=True), "schema_version"),
         (lambda d: d.update(schema="other"), "$.schema"),
         (lambda d: d.update(extra=1), "'extra' was unexpected"),
@@ -101,14 +101,16 @@ def test_rows_are_those_of_a_run(tmp_path: Path) -> None:
         (lambda d: d["results"][0].update(value=1.2), "impossible for mIoU, which is between 0 and 1"),
         (lambda d: d["results"][3].update(value=-0.1), "impossible for LPIPS, which is 0 or more"),
         (lambda d: d["results"][0].update(value="0.5"), "$.results[0].value"),
-        (lambda d: d["results"][0].update(interval=[0.9, 0.95]), "does not hold the value"),
+        (lambda d: d["results"][0].update(stderr=0.5), "stderr: 0.5 is not that of the contributions"),
+        (lambda d: d["results"][0].update(stderr=-0.1), "$.results[0].stderr"),
+        (lambda d: d["results"][0].update(interval=[0.4, 0.6]), "'interval' was unexpected"),
         (lambda d: d["results"][0].update(metric="accuracy"), "no metric 'accuracy'"),
         (lambda d: d["results"][0].update(dataset="street"), "did you mean 'streets'?"),
         (lambda d: d["results"][0].update(channel="awgm-paper-peak"), "did you mean 'awgn'?"),
         (lambda d: d["results"][0].update(channel="awgn-paper-peak-x"), "awgn-paper-peak-x"),
         (lambda d: d["results"][0].update(psnr=12), "unknown PSNR 12"),
-        (lambda d: d["results"][0].update(draws=[0.5] * 999), "$.results[0].draws"),
-        (lambda d: d["results"][0]["draws"].__setitem__(0, 7), "draws: 7 is impossible"),
+        (lambda d: d["results"][0].update(contributions=[0.5] * 11), "contributions: 11 for 12 scenes"),
+        (lambda d: d["results"][0]["contributions"].__setitem__(0, "0"), "$.results[0].contributions"),
         (lambda d: d["results"][3]["per_scene"].update(s0000=-1), "per_scene: -1 is impossible"),
         (lambda d: d["results"][3]["per_scene"].update({"../x": 1}), "$.results[3].per_scene"),
         (lambda d: d["results"][3]["per_scene"].pop("s0000"), "11 values for 12 scenes"),
@@ -210,7 +212,7 @@ def test_what_a_submission_lacks_is_listed(results: Path, tmp_path: Path) -> Non
     assert f"{where}no LPIPS" in gaps
     assert f"{where}no FID[lite0] at PSNR 10, 1" in gaps
     assert f"{where}FID[lite0] under the protocol 'inception' has nothing to compare with" in gaps
-    data["results"] = [{**row, "scenes": 6} for row in data["results"] if "per_scene" not in row]
+    data["results"] = [{**row, "scenes": 6} for row in data["results"] if not {"per_scene", "contributions"} & set(row)]
     (alone,) = Shelf(results).gaps(read_submission(fakes_.write_submission(file, data)))
     assert "no such scenes" in alone
 
@@ -226,7 +228,9 @@ def test_an_exported_submission_is_valid_and_has_the_numbers_of_the_run(results:
     own = frame[frame["method"] == "gesco"].sort_values(["metric", "psnr", "scene"])
     theirs = submission.frame().sort_values(["metric", "psnr", "scene"])
     assert list(theirs["value"]) == list(own["value"])
-    for mine, other in zip(own["draws"], theirs["draws"], strict=True):
+    for column in ("std", "stderr", "mean_snr_db"):
+        np.testing.assert_allclose(own[column], theirs[column], rtol=1e-6)
+    for mine, other in zip(own["contributions"], theirs["contributions"], strict=True):
         assert (mine is None) == (other is None)
         assert mine is None or np.allclose(mine, other, atol=1e-6)
     assert submission.data["provenance"]["fingerprints"]["streets"] == facts["datasets"]["streets"]["fingerprint"]
@@ -246,7 +250,7 @@ def test_every_metric_of_the_committed_results_has_bounds_that_hold() -> None:
     frame, _ = read_results(COMMITTED, full=True)
     for (metric, better), rows in frame.groupby(["metric", "higher_is_better"]):
         bounds = bounds_of(str(metric))
-        assert bounds is not None, f"bench/leaderboard/bounds.py lacks {metric}"
+        assert bounds is not None, f"bench/bounds.py lacks {metric}"
         assert bounds.higher_is_better == better
         assert all(bounds.hold(v) for v in rows["value"].dropna()), metric
 

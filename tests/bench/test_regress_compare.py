@@ -8,22 +8,12 @@ import pytest
 from regress_frames import cell, compared, limits, run_frame, scene_ids, set_frame, sides, verdicts
 from scipy import stats
 
-from bench.bootstrap import DRAWS as DRAW_COUNT
-from bench.bootstrap import draws_of_mean
 from bench.config import RegressSection
 from bench.errors import UsageError
 from bench.regress.compare import Sides, compare
 from bench.regress.model import Basis
-from bench.regress.significance import (
-    bootstrap_error,
-    flips_for,
-    half_width,
-    holm,
-    sign_flip_p,
-    smallest_sign_flip_p,
-    t_p,
-)
 from bench.regress.thresholds import thresholds
+from bench.significance import flips_for, holm, sign_flip_p, smallest_p, standard_error, t_p
 
 SCENES = 24
 
@@ -53,7 +43,7 @@ def test_sign_flips_of_nothing_and_of_undefined_scenes() -> None:
     single[:9] = 1.0
     found = sign_flip_p(np.stack([same, single]), 40_000)
     assert found[0] == 1
-    assert found[1] == pytest.approx(smallest_sign_flip_p(9), rel=0.25)  # the tenth scene says nothing
+    assert found[1] == pytest.approx(smallest_p(9), rel=0.25)  # the tenth scene says nothing
 
 
 def test_flips_resolve_the_smallest_p_that_the_correction_asks_for() -> None:
@@ -63,16 +53,6 @@ def test_flips_resolve_the_smallest_p_that_the_correction_asks_for() -> None:
 def test_holm_by_hand() -> None:
     assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
-
-
-def test_error_and_interval_are_those_of_the_mean() -> None:
-    values = np.random.default_rng(1).normal(0, 1, 60)
-    error = bootstrap_error(draws_of_mean(values), 60)
-    assert error == pytest.approx(values.std(ddof=1) / np.sqrt(60), rel=0.08)
-    assert half_width(error, 60) == pytest.approx(2.001 * error, rel=1e-3)
-    assert t_p(values.mean(), values.std(ddof=1) / np.sqrt(60), 60) == pytest.approx(
-        stats.ttest_1samp(values, 0).pvalue
-    )
 
 
 # --- false alarms
@@ -97,22 +77,21 @@ def test_whole_reports_over_unchanged_runs_are_silent() -> None:
     assert {v for report in found for v in report.values()} == {"same"}
 
 
-def ratio_draws(error: np.ndarray, power: np.ndarray) -> tuple[float, np.ndarray]:
-    """A score that is no mean (a ratio of sums) and its draws."""
-    from bench.bootstrap import scene_counts
-
-    counts = scene_counts(len(error))
-    return float(error.sum() / power.sum()), (counts @ error) / (counts @ power)
+def ratio(error: np.ndarray, power: np.ndarray) -> tuple[float, np.ndarray]:
+    """A score that is no mean (a ratio of sums) and what each scene contributes to it."""
+    value, rest = error.sum() / power.sum(), (error.sum() - error) / (power.sum() - power)
+    return float(value), (len(error) - 1) * (value - rest)
 
 
-def test_false_alarms_of_draws_stay_near_the_nominal_rate() -> None:
+@pytest.mark.parametrize("scenes", [16, 50])
+def test_false_alarms_of_scores_that_are_no_means_stay_below_the_nominal_rate(scenes: int) -> None:
     rng = np.random.default_rng(3)
-    power = rng.lognormal(0, 0.5, 50)
     p = []
     for _ in range(1000):
-        (a, da), (b, db) = (ratio_draws(power * rng.gamma(4, 0.1, 50), power) for _ in range(2))
-        p.append(t_p(b - a, bootstrap_error(db - da, 50), 50))
-    assert 0.035 <= np.mean(np.array(p) < 0.05) <= 0.07  # 0.05 and three standard errors of 1000 tries
+        power = rng.lognormal(0, 0.5, scenes)
+        (a, of_a), (b, of_b) = (ratio(power * rng.gamma(4, 0.1, scenes), power) for _ in range(2))
+        p.append(float(t_p(np.array(b - a), np.array(standard_error(of_b - of_a)), scenes)))
+    assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.065  # 0.05 and two standard errors of 1000 tries
 
 
 # --- known effects
@@ -190,25 +169,39 @@ def test_seeds_are_averaged_scene_by_scene() -> None:
 # --- scores that are no means
 
 
-def test_draws_decide_where_a_score_is_no_mean() -> None:
+def test_contributions_decide_where_a_score_is_no_mean() -> None:
     rng = np.random.default_rng(12)
     power, gain = rng.lognormal(0, 0.5, 60), rng.gamma(4, 0.1, 60)
-    (a, da), (b, db) = ratio_draws(power * gain, power), ratio_draws(power * (gain - 0.03), power)
-    old, new = (set_frame({"m": v}, 60, {"m": d}, metric="mIoU") for v, d in ((a, da), (b, db)))
+    (a, of_a), (b, of_b) = ratio(power * gain, power), ratio(power * (gain - 0.03) + 0.001 * rng.normal(size=60), power)
+    old, new = (set_frame({"m": v}, 60, {"m": c}, metric="mIoU") for v, c in ((a, of_a), (b, of_b)))
     (made,) = compared(old, new, 60)
-    assert (made.verdict, made.basis) == ("worse", Basis.DRAWS)
-    assert made.change == pytest.approx(-0.03)
-    (made,) = compared(old, new, 59)  # the draws are of 60 scenes: what they were over 59 nobody knows
+    assert (made.verdict, made.basis) == ("worse", Basis.CONTRIBUTIONS)
+    assert made.change == pytest.approx(-0.03, abs=1e-3)
+    (made,) = compared(old, new, 59)  # what they contribute over 59 scenes nobody knows
     assert made.verdict == "untested"
     assert "over 60 scenes as a whole" in made.note
 
 
-def test_draws_of_few_scenes_do_not_decide() -> None:
-    draws = np.random.default_rng(0).normal(0.5, 0.01, DRAW_COUNT)
-    old, new = set_frame({"m": 0.5}, 20, {"m": draws}), set_frame({"m": 0.1}, 20, {"m": draws - 0.4})
-    (made,) = compared(old, new, 20)
+def test_scores_that_are_no_means_are_tested_on_few_scenes_too_and_refused_on_too_few() -> None:
+    rng = np.random.default_rng(0)
+    for scenes in (12, 5):
+        one, other = rng.normal(0, 0.01, (2, scenes))
+        old, new = set_frame({"m": 0.5}, scenes, {"m": one}), set_frame({"m": 0.1}, scenes, {"m": other})
+        if scenes == 12:
+            assert [c.verdict for c in compared(old, new, scenes)] == ["worse"]
+        else:
+            with pytest.raises(UsageError, match=r"5 scenes .* cannot show any change among 1 comparisons"):
+                compared(old, new, scenes)
+
+
+def test_a_score_under_another_protocol_is_not_compared() -> None:
+    """KID's estimator, for one, is another one than in earlier results."""
+    kept = np.random.default_rng(0).normal(0, 0.001, 60)
+    old = set_frame({"m": 0.5}, 60, {"m": kept}, metric="KID[lite0]", protocol="efficientnet-lite0")
+    new = set_frame({"m": 0.4}, 60, {"m": kept}, metric="KID[lite0]", protocol="efficientnet-lite0|unbiased")
+    (made,) = compared(old, new, 60)
     assert made.verdict == "untested"
-    assert "50 scenes" in made.note
+    assert made.note == "the baseline's was measured under another protocol"
 
 
 def test_per_scene_values_that_are_not_the_scores_do_not_decide() -> None:
@@ -228,15 +221,15 @@ def test_per_scene_values_stand_alone_where_there_is_no_score() -> None:
     assert (made.verdict, made.metric) == ("worse", "mIoU[scene]")
 
 
-def test_distances_between_sets_use_their_spread_and_others_stay_untested() -> None:
-    def pair(metric: str, std: float) -> list[str]:
-        old, new = (set_frame({"m": v}, 30, std=std, metric=metric, higher_is_better=False) for v in (0.2, 0.5))
+def test_standard_errors_decide_where_scenes_cannot_be_paired_and_spreads_never_do() -> None:
+    def pair(metric: str, **spread: float) -> list[str]:
+        old, new = (set_frame({"m": v}, 30, metric=metric, higher_is_better=False, **spread) for v in (0.2, 0.5))
         return [str(c.verdict) for c in compared(old, new, 30)]
 
-    assert pair("KID[lite0]", 0.01) == ["worse"]
-    assert pair("KID[lite0]", 0.2) == ["same"]
-    assert pair("KID[lite0]", np.nan) == ["untested"]
-    assert pair("other", 0.01) == ["untested"]  # its ± is the spread over scenes: no standard error
+    assert pair("KID[lite0]", stderr=0.01) == ["worse"]
+    assert pair("KID[lite0]", stderr=0.2) == ["same"]
+    assert pair("KID[lite0]", std=0.01) == ["untested"]
+    assert pair("other", stderr=0.01) == ["worse"]
 
 
 # --- what is not there

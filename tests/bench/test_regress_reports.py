@@ -89,7 +89,7 @@ def test_markdown_shows_changes_first_and_folds_what_stayed_the_same() -> None:
     assert rows[1][3:8] == ["worse", "10", "X ↑", "0.5", "0.4"]
     assert "| same | streets | awgn-paper-peak | same | 10 |" in folded
     assert "(it is not installed)" in top
-    assert r"- not tested: set\_only (1 comparison): no per-scene values, draws or ± to test it by" in top
+    assert r"- not tested: set\_only (1 comparison): nothing that tells chance from change: no per-scene" in top
     assert text.startswith("## bench regress: REGRESSION")
 
 

@@ -65,7 +65,7 @@ def test_methods_that_send_alike_are_named_together() -> None:
 def test_what_cannot_be_said_of_the_mean_snr_is_said() -> None:
     assert "∞, without noise" in mean_levels(of({("a", 100.0): math.inf}))
     assert "nothing but zeros is sent" in mean_levels(of({("a", 10.0): -math.inf}))
-    assert "unknown, measured before it was kept" in mean_levels(of({("a", 10.0): math.nan}))
+    assert "unknown" in mean_levels(of({("a", 10.0): math.nan}))
     assert "7.4 to 8.0 dB lower" in mean_levels(of({("a", 10.0): 1.5, ("a", 1.0): -7.1}))
 
 

@@ -33,11 +33,11 @@ def test_at_least_as_bad_as_pure_noise_is_noise(higher: bool, reference: float, 
 
 
 def test_noise_is_printed_as_the_paper_does_and_the_number_stays_in_the_csv() -> None:
-    rows = pd.concat([at10({"a": 0.5, "b": 0.1, "c": 0.4}, std=0.05), noise(0.2)])
+    rows = pd.concat([at10({"a": 0.5, "b": 0.1, "c": 0.4}, stderr=0.01), noise(0.2)])
     tables = metric_tables(rows, "mIoU")
     lines = render(tables).splitlines()
     assert [line.split() for line in lines[2:5]] == [
-        ["a", "*0.500", "±", "0.050", "(1)"], ["b", "noise"], ["c", "0.400", "±", "0.050", "(2)"],
+        ["a", "*0.500", "±", "0.010", "(1)"], ["b", "noise"], ["c", "0.400", "±", "0.010", "(2)"],
     ]  # fmt: skip
     assert "at least as far from the real scenes as pictures of pure noise are (mIoU 0.200)" in lines[-1]
     read = list(csv.DictReader(line for line in render(tables, "csv").splitlines() if line[0] != "#"))

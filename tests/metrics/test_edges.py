@@ -112,13 +112,13 @@ def test_a_single_scene_has_a_value_or_none_and_no_spread(metric, scenes):
             assert score.metric.startswith(("FID", "KID", "objects")), f"{score.metric} of one scene is undefined"
 
 
-def test_arrays_scores_and_draws_fit_each_other(metric, scenes):
+def test_arrays_scores_and_resamples_fit_each_other(metric, scenes):
     measured = metric.measure(scenes)
     assert all(len(array) == 2 for array in measured.values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         names = {score.metric for score in metric.summarise(measured)}
     assert all(values.shape == (2,) for values in metric.per_scene(measured).values())
-    draws = type(metric).resampled(measured, np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]]))
-    assert set(draws) <= names
-    assert all(values.shape == (3,) for values in draws.values())
+    found = type(metric).resampled(measured, np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]]))
+    assert set(found) <= names
+    assert all(values.shape == (3,) for values in found.values())

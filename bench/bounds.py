@@ -24,6 +24,8 @@ class Bounds:
         return math.isfinite(value) and self.low <= value <= self.high
 
     def __str__(self) -> str:
+        if math.isinf(self.low):
+            return "any number"
         return f"{self.low:g} or more" if math.isinf(self.high) else f"between {self.low:g} and {self.high:g}"
 
 
@@ -34,7 +36,7 @@ BOUNDS: dict[str, Bounds] = {
     "mIoU*": SHARE,
     "LPIPS*": DISTANCE,
     "FID*": DISTANCE,
-    "KID*": Bounds(False, -1.0),  # the unbiased estimate of a squared distance is below zero where the sets are alike
+    "KID*": Bounds(False, -math.inf),  # the unbiased estimate of a squared distance is below 0 where the sets are alike
     "AP50*": SHARE,
     "recall*": SHARE,
     "delta1*": SHARE,
