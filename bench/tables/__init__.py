@@ -1,4 +1,4 @@
-"""The paper's tables, measured: what each holds, ranks with ties, the published values beside it, and five formats."""
+"""The paper's tables, measured: what each holds, ranks, the published values beside it, and five formats."""
 
 from bench.tables.build import metric_tables
 from bench.tables.formats import FORMATS, check_format, render

@@ -12,6 +12,8 @@ from scipy import stats
 
 from bench.errors import UsageError
 from bench.leaderboard.board import Board, Run, View, build_board, read_runs
+from bench.leaderboard.methods import about_methods
+from bench.leaderboard.pages import board_data
 from bench.leaderboard.submission import Submission
 from bench.results import read_results
 from bench.tables import metric_tables
@@ -75,6 +77,9 @@ def test_the_site_says_how_far_the_mean_snr_is_below_the_peak() -> None:
     assert "7.4 dB lower (full_image, spade, gesco, gesco-nofds)" in words
     assert "unknown (their-method)" in words
     assert board.levels["awgn-paper-peak", 10.0] == pytest.approx(8.874, abs=1e-3)
+    shown = board_data(board, about_methods(board))
+    assert shown["levels"] == {"awgn-paper-peak": {"100": "∞", "10": "8.9", "1": "0.9"}}
+    assert shown["meanLevels"] == {board.tracks[0].key: {"awgn-paper-peak": words}}
 
 
 def test_costs_of_the_machine_have_no_rank_and_noise_has_none() -> None:

@@ -167,7 +167,7 @@ def test_headers_sort_both_ways_and_say_so(open_page: Open) -> None:
     assert page.locator("#ranking [aria-sort]").count() == 1
 
 
-def test_ties_are_written_as_shared_ranks(open_page: Open) -> None:
+def test_equal_ranks_are_written_as_shared(open_page: Open) -> None:
     page = open_page("index.html#metric=mIoU&psnr=10&search=gesco")
     assert cells(page, "td.rank .sr") == ["rank 2, shared", "rank 2, shared"]
     tied = open_page("index.html#metric=bits&psnr=100")

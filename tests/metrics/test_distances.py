@@ -146,7 +146,7 @@ def test_fewer_scenes_than_features_have_the_influences_of_their_span():
 @pytest.mark.parametrize("distance", [frechet, kernel])
 def test_spreads_are_those_of_repeated_samples_and_a_little_on_the_safe_side(distance):
     """100 data sets of 48 scenes, two methods on the same scenes: standard errors against what the values really do, of
-    one method and of the paired difference, on which ranks with ties rest. Measured ratios are 1.1 to 1.3."""
+    one method and of the paired difference, on which ranks rest. Measured ratios are 1.1 to 1.3."""
     decay = np.arange(1, 65)[:, None] ** -0.5  # features whose directions differ in importance, as those of networks
     mixing = 3 * decay * np.random.default_rng(99).standard_normal((64, 64)) / 8
     values, errors = [], []
