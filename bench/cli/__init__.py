@@ -23,6 +23,7 @@ from bench.cli.table import table
 from bench.cli.train import train
 from bench.cli.weights import app as weights_app
 from bench.errors import BenchError, storage_message
+from bench.packages import check_packages
 from bench.terminal import safe_output
 
 #: Set to anything, it shows the traceback of an error that is nobody's message.
@@ -73,6 +74,7 @@ def _main() -> None:
     logger = logging.getLogger("bench")
     logger.addHandler(handler)
     try:
+        check_packages()
         app()
     except BenchError as error:
         _fail(str(error), error.exit_code)
