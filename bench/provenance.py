@@ -47,7 +47,7 @@ def _git(*arguments: str) -> str | None:
     folder = Path(__file__).resolve().parent.parent
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=120, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -65,12 +65,13 @@ def _version(package: str) -> str | None:
 def code_provenance() -> dict[str, Any]:
     """Commit and whether the checkout had changes (None where the package is not run from its repository), digest of
     the source, versions of Python and of the packages that matter, and the processor."""
-    commit = None
+    commit = changes = None
     if (Path(__file__).resolve().parent.parent / ".git").exists():  # not the repository of a surrounding project
         commit = _git("rev-parse", "HEAD")
+        changes = _git("status", "--porcelain", "--untracked-files=no") if commit else None
     return {
         "commit": commit,
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
+        "dirty": None if changes is None else bool(changes),
         "source_sha256": _source_digest(),
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},

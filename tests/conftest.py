@@ -1,8 +1,13 @@
-"""Slow and GPU tests are skipped, and listed, unless asked for."""
+"""Slow and GPU tests are skipped, and listed, unless asked for. No test is about time: see tests/benchmark.py."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# a machine under load is slow without being wrong
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,12 +41,17 @@ class FakePixels(_Pixels):
 
 
 class FakeSlow(FakePixels):
-    """Takes BENCH_FAKE_SECONDS a batch."""
+    """Takes BENCH_FAKE_SECONDS a batch. With BENCH_FAKE_HALTS_IN, a run's folder, it waits for ever once two of its
+    cells are finished there, for tests that kill the run; each process that waits leaves a file FOLDER-halted-PID."""
 
     name = "fake_slow"
 
     def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
         time.sleep(float(os.environ.get("BENCH_FAKE_SECONDS", "0")))
+        halts_in = os.environ.get("BENCH_FAKE_HALTS_IN")
+        while halts_in and len(list(Path(halts_in).glob(f"cells/*/{self.name}/*/manifest.json"))) >= 2:
+            Path(f"{halts_in}-halted-{os.getpid()}").touch()
+            time.sleep(0.1)
         return super().receive(received, rngs)
 
 

@@ -133,8 +133,10 @@ def test_only_dead_or_old_temporary_folders_are_removed(tmp_path: Path) -> None:
     dead.wait()
     unburied = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
     assert unburied.stdout is not None
-    unburied.stdout.read()  # it has ended, but its parent has not asked yet: a zombie where there is /proc
-    time.sleep(0.1)
+    unburied.stdout.read()
+    state = Path(f"/proc/{unburied.pid}/stat")  # it has ended, but its parent has not asked yet: a zombie where this is
+    while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)
     host = socket.gethostname()
     kept = [f"{host}.{os.getpid()}.aa", "elsewhere.example.org.1.bb"]
     removed = [f"{host}.{dead.pid}.cc", f"{host}.{dead.pid}.dd.damaged", "elsewhere.example.org.1.ee"]

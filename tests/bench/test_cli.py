@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,7 +81,7 @@ def test_help_is_there_for_every_command(cli: Cli, arguments: tuple[str, ...]) -
     assert "Usage:" in answer.out
 
 
-def test_help_is_quick_and_imports_nothing_heavy() -> None:
+def test_help_imports_nothing_heavy() -> None:
     probe = (
         "import sys; sys.argv = ['bench', '--help']\n"
         "from bench.cli import main\n"
@@ -91,11 +90,8 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
         "heavy = {'torch', 'pandas', 'numpy', 'matplotlib', 'seaborn', 'joblib', 'pydantic'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
-    start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, check=False)
-    took = time.perf_counter() - start
     assert done.returncode == 0, done.stderr
-    assert took < 5  # it takes 0.2 s; this leaves room for a machine under load
 
 
 def test_a_dry_run_tells_the_plan_and_touches_nothing(cli: Cli, fakes: Path) -> None:

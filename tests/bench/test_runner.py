@@ -172,16 +172,13 @@ def test_methods_that_send_the_same_meet_the_same_noise(cli: Cli, fakes: Path) -
 def test_a_kill_loses_no_finished_cell_and_changes_no_number(cli: Cli, start: Start, fakes: Path) -> None:
     sweep = ("run", "--methods", "fake_pixels,fake_slow", "--psnr", "all")
     parallel = ("--backend", "loky", "--jobs", "2")
-    process = start(*sweep, *parallel, "--out", "killed", BENCH_FAKE_SECONDS="0.6")
     out = fakes / "killed"
-    limit = time.time() + 120
-    while sum("/fake_slow/" in name for name in manifests(out)) < 2:
+    process = start(*sweep, *parallel, "--out", "killed", BENCH_FAKE_HALTS_IN=str(out))
+    while len(list(fakes.glob("killed-halted-*"))) < 2:  # two slow cells are finished, and both workers in another one
         assert process.poll() is None, process.communicate()
-        assert time.time() < limit
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     while running(process.pid):  # its workers notice and end as well, in the middle of what they do
-        assert time.time() < limit
         time.sleep(0.1)
     process.communicate()
     finished = manifests(out)
@@ -202,7 +199,7 @@ def test_a_kill_loses_no_finished_cell_and_changes_no_number(cli: Cli, start: St
 def test_two_runs_at_once_into_one_cache_do_no_harm(cli: Cli, start: Start, fakes: Path) -> None:
     sweep = ("run", "--methods", "fake_slow", "--psnr", "all", "--out", "shared")
     both = [start(*sweep, BENCH_FAKE_SECONDS="0.1") for _ in range(2)]
-    said = [process.communicate(timeout=120) for process in both]
+    said = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert not any("damaged" in err or "Traceback" in err for _, err in said)
     again = cli(*sweep)

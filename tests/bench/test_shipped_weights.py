@@ -36,7 +36,6 @@ def sweep(out: Path, *arguments: str, methods: tuple[str, ...] = METHODS) -> pd.
         capture_output=True,
         cwd=out / "empty",
         env={**os.environ, "XDG_STATE_HOME": str(out / "state"), "GESCO_BENCH_WEIGHTS": str(out / "empty")},
-        timeout=600,
     )
     return pd.read_parquet(out / "results.parquet")
 
