@@ -8,10 +8,10 @@ made it meant harm, or it is not what the authors publish.
 from __future__ import annotations
 
 import fnmatch
-import gzip
 import lzma
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -21,13 +21,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from bench.errors import STORAGE_ERRORS
 from bench.weights.catalogue import WeightsError
 
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".pth.tar", ".pt.tar")
 #: An archive of checkpoints that unpacks to more than this is refused unread.
 ARCHIVE_LIMIT = 64 * 2**30
 MEMBER_LIMIT = 100_000
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, lzma.LZMAError, EOFError, OSError)
+#: What reading damaged archives and packed files raises; places out of the file's range are OSError or ValueError.
+DAMAGE = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
+    OverflowError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,8 @@ def extract(archive: Path, wanted: Sequence[str], limit: int, destination: Path)
                     _copy(stored, destination, member, limit, archive)
     except RuntimeError as error:  # zipfile's word for a member under a password
         raise WeightsError(f"{archive} cannot be unpacked: {error}; unpack it yourself and import the file") from None
-    except _DAMAGE as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the disk, not the archive
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:  # the disk, not the archive
             raise
         raise WeightsError(
             f"{archive} is truncated or damaged ({error}); download it again. Nothing was written"

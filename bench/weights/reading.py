@@ -15,7 +15,6 @@ import lzma
 import stat
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +25,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from bench.weights.archives import check_name, extract
+from bench.errors import STORAGE_ERRORS
+from bench.weights.archives import DAMAGE, check_name, extract
 from bench.weights.catalogue import WeightsError
 from bench.weights.pickles import NotAPickle, foreign_globals
 from methods.weights import some
@@ -112,8 +112,11 @@ def _kind(path: Path, what: str | None = None) -> str:
     if head[:2] == b"PK":
         if not zipfile.is_zipfile(path):
             raise _truncated(what)
-        with zipfile.ZipFile(path) as opened:
-            names = opened.namelist()
+        try:
+            with zipfile.ZipFile(path) as opened:
+                names = opened.namelist()
+        except (*DAMAGE, NotImplementedError) as error:
+            raise WeightsError(f"{what} is damaged ({error}); download it again") from None
         roots = {name.split("/", 1)[0] for name in names}
         return "zip" if len(roots) == 1 and f"{min(roots)}/data.pkl" in names else "archive"
     if head[257:262] == b"ustar":
@@ -139,7 +142,7 @@ def _holds_checkpoint(path: Path) -> bool:
     try:
         with _opened(path) as stream:
             head = stream.read(512)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error):
+    except DAMAGE:
         return False  # damaged: reading it as an archive says so
     pickle_or_zip = head[:1] == b"\x80" or head[:2] == b"PK"
     safetensors = int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER and head[8:9] == b"{"
@@ -159,7 +162,9 @@ def _unpack(path: Path, destination: Path, limit: int) -> None:
                         "Nothing was written"
                     )
                 target.write(chunk)
-    except (gzip.BadGzipFile, EOFError, lzma.LZMAError, zlib.error) as error:
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+            raise
         raise WeightsError(
             f"{path} is truncated or damaged ({error}); download it again. Nothing was written"
         ) from None
@@ -195,6 +200,13 @@ def _truncated(what: str) -> WeightsError:
 
 def _globals_of_zip(path: Path, what: str) -> list[str]:
     """Foreign names in the pickles of PyTorch's zip format; WeightsError where the file is not as PyTorch writes it."""
+    try:
+        return _globals_of_entries(path, what)
+    except (*DAMAGE, RuntimeError) as error:  # RuntimeError: an entry under a password, or of an unknown version
+        raise WeightsError(f"{what} is damaged ({error}); download it again") from None
+
+
+def _globals_of_entries(path: Path, what: str) -> list[str]:
     found: list[str] = []
     with zipfile.ZipFile(path) as opened:
         for info in opened.infolist():
@@ -207,11 +219,7 @@ def _globals_of_zip(path: Path, what: str) -> list[str]:
                         found += foreign_globals(stream)
             except NotAPickle as error:
                 raise WeightsError(f"{what} is damaged: {info.filename} is no pickle ({error})") from None
-        try:
-            damaged = opened.testzip()
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise WeightsError(f"{what} is damaged ({error}); download it again") from None
-        if damaged:
+        if damaged := opened.testzip():
             raise WeightsError(f"{what} is damaged: the checksum of {damaged} is wrong; download it again")
     return list(dict.fromkeys(found))
 

@@ -82,6 +82,22 @@ def test_a_call_inside_an_archive_is_refused_too(tmp_path: Path) -> None:
     assert not trace.exists()
 
 
+@pytest.mark.parametrize("kept", ["checkpoint", "archive"])
+@pytest.mark.parametrize("field", range(42, 46), ids=lambda field: f"byte {field} of an entry")
+def test_a_zip_whose_directory_points_elsewhere_is_damaged(tmp_path: Path, kept: str, field: int) -> None:
+    """The offsets of entries, at the end of a zip's directory records, lead before the file or beyond it."""
+    source = save(tmp_path / "a.pth", state())
+    if kept == "archive":
+        source = zipped(tmp_path / "a.zip", {"cityscapes_pretrained/latest_net_G.pth": source.read_bytes()})
+    raw = bytearray(source.read_bytes())
+    place = raw.find(b"PK\x01\x02")
+    while place >= 0:
+        raw[place + field] ^= 0x91
+        place = raw.find(b"PK\x01\x02", place + 1)
+    source.write_bytes(raw)
+    assert "damaged" in str(refusal(source, tmp_path)) or "truncated" in str(refusal(source, tmp_path))
+
+
 @pytest.mark.parametrize("keep", [0.02, 0.3, 0.97])
 @pytest.mark.parametrize("kind", ["zip format", "stream", "safetensors", "tar.gz", "zip"])
 def test_a_truncated_file_is_called_truncated(tmp_path: Path, kind: str, keep: float) -> None:
