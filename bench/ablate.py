@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import UsageError, nearest
+from bench.errors import known_name
 from bench.names import own_weights, shipped_spec
 from bench.tables.build import Arm, arms_tables
 from bench.tables.model import Table
@@ -120,9 +120,7 @@ ABLATIONS: dict[str, Ablation] = {ablation.name: ablation for ablation in _ALL}
 
 def find_ablation(name: str) -> Ablation:
     """The ablation of that name; UsageError with the nearest one."""
-    if name not in ABLATIONS:
-        raise UsageError(f"unknown ablation '{name}'{nearest(name, ABLATIONS)}")
-    return ABLATIONS[name]
+    return ABLATIONS[known_name(name, ABLATIONS, "ablation")]
 
 
 def ablation_folder(out: Path, name: str) -> Path:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.errors import UsageError, nearest
+from bench.errors import UsageError, known_name
 
 if TYPE_CHECKING:
     import torch
@@ -84,10 +84,9 @@ class Awgn:
     power: str = "peak"
 
     def __post_init__(self) -> None:
-        if self.calibration not in CALIBRATIONS:
-            raise UsageError(f"unknown calibration '{self.calibration}'{nearest(self.calibration, CALIBRATIONS)}")
-        if self.power not in POWERS:
-            raise UsageError(f"unknown power convention '{self.power}'{nearest(self.power, POWERS)}")
+        # the names as they are written in a channel's label and identity, whatever case they were typed in
+        object.__setattr__(self, "calibration", known_name(self.calibration, CALIBRATIONS, "calibration"))
+        object.__setattr__(self, "power", known_name(self.power, POWERS, "power convention"))
         if not math.isfinite(self.psnr):
             raise UsageError(f"PSNR {self.psnr} is not a number of dB")
         if self.calibration == "paper" and self.psnr not in PAPER_SIGMAS:
@@ -144,6 +143,4 @@ CHANNELS: dict[str, Callable[[float, str, str], Channel]] = {"awgn": Awgn}
 
 def build_channel(kind: str, psnr: float, calibration: str = "paper", power: str = "peak") -> Channel:
     """A channel by name; UsageError names the nearest kind, convention or PSNR."""
-    if kind not in CHANNELS:
-        raise UsageError(f"unknown channel '{kind}'{nearest(kind, CHANNELS)}")
-    return CHANNELS[kind](float(psnr), calibration, power)
+    return CHANNELS[known_name(kind, CHANNELS, "channel")](float(psnr), calibration, power)

@@ -23,7 +23,8 @@ class Devices:
 
 
 def resolve_devices(wanted: str) -> Devices:
-    """`auto`, `cpu`, `cuda`, `cuda:N` or `mps` -> the devices behind it; UsageError where there is none."""
+    """`auto`, `cpu`, `cuda`, `cuda:N` or `mps`, in any case -> the devices behind it; UsageError where it is none."""
+    wanted = wanted.lower()
     if wanted == "cpu":
         return Devices("cpu", ("cpu",))
     kind, _, index = wanted.partition(":")

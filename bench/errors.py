@@ -39,6 +39,16 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return f"; known: {', '.join(names)}" if names else "; none is known"
 
 
+def known_name(typed: str, valid: Iterable[str], what: str, where: str = "") -> str:
+    """The one of `valid` that was typed, whatever its case (an exact one first). UsageError `unknown WHAT 'typed'WHERE`
+    with the nearest name where there is none, or several that differ in their case only."""
+    names = list(valid)
+    fitting = [typed] if typed in names else [n for n in names if n.casefold() == typed.casefold()]
+    if len(fitting) != 1:
+        raise UsageError(f"unknown {what} '{typed}'{where}{nearest(typed, names)}")
+    return fitting[0]
+
+
 def storage_message(error: OSError, fallback: Path | str | None = None) -> str | None:
     """One line about a full disk or a forbidden file, naming the file; None for any other operating-system error."""
     reason = STORAGE_ERRORS.get(error.errno or 0)

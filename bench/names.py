@@ -1,4 +1,4 @@
-"""Names that people type for metrics: `FID` means `FID[lite0]` where that is the only FID there is."""
+"""Names that people type for metrics: `FID` means every FID there is, `FID[lite0]` and `FID[inception]`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from bench.errors import UsageError, nearest
 from metrics.names import ALIASES
 
+#: Stands for every method, data set, metric, PSNR or figure.
+ALL = "all"
 #: Stands where a method's name stands in the plan, the cache and the results, for the reference of pure-noise pictures
 #: (bench/reference.py). It is no method: nobody can ask for it, and no table shows it as a row.
 PURE_NOISE = "pure_noise"
@@ -15,15 +17,13 @@ PURE_NOISE = "pure_noise"
 COSTS = ("bits", "channel_uses", "seconds", "memory")
 
 
-def resolve_metric(typed: str, known: Iterable[str]) -> str:
-    """The full name behind what was typed, upper or lower case; UsageError names the nearest one."""
+def resolve_metrics(typed: str, known: Iterable[str]) -> list[str]:
+    """The full names behind what was typed, as `metric_variants`; UsageError names the nearest one where it is none."""
     names = list(known)
     fitting = metric_variants(typed, names)
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        raise UsageError(f"'{typed}' is ambiguous: {', '.join(fitting)}")
-    raise UsageError(f"unknown metric '{typed}'{nearest(typed, names)}")
+    if not fitting:
+        raise UsageError(f"unknown metric '{typed}'{nearest(typed, names)}")
+    return fitting
 
 
 def metric_variants(typed: str, known: Iterable[str]) -> list[str]:
@@ -46,3 +46,13 @@ def own_weights(spec: str) -> str | None:
 def shipped_spec(spec: str) -> str:
     """A spec without the name of its weights: what it is called with the package's."""
     return _OWN_WEIGHTS.sub("", spec)
+
+
+def metrics_asked(typed: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Full name of each metric asked for -> as it was typed, `all` among it; raises as `resolve_metrics`."""
+    names = list(known)
+    asked: dict[str, str] = {}
+    for one in typed:
+        for name in names if one.casefold() == ALL else resolve_metrics(one, names):
+            asked.setdefault(name, ALL if one.casefold() == ALL else one)
+    return asked

@@ -6,7 +6,7 @@ once. It is small and picklable: a worker rebuilds data set, method and metric f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from bench.cache import safe_name
 from bench.channel import PAPER_PSNRS, Channel, build_channel
 from bench.config import Config, DataSection, MetricSection
 from bench.device import Devices, resolve_devices
-from bench.errors import UsageError, nearest
-from bench.names import PURE_NOISE, resolve_metric
+from bench.errors import UsageError, known_name
+from bench.names import ALL, PURE_NOISE, metrics_asked
 from bench.scenes import registry as scene_registry
 from bench.scenes.base import DataError, SceneSource
 from bench.sections import check_sections
@@ -155,10 +155,8 @@ class Plan:
 
 def _scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
     split = config.run.split
-    if split == "auto":
-        split = source.evaluation_split()
-    elif split not in source.splits:
-        raise UsageError(f"unknown split '{split}' of {source.name}{nearest(split, source.splits)}")
+    auto = split.casefold() == "auto"
+    split = source.evaluation_split() if auto else known_name(split, source.splits, "split", f" of {source.name}")
     ids = tuple(source.ids(split, config.run.scenes))
     if not ids:
         raise DataError(f"split '{split}' of {source.name} has no scenes")
@@ -200,23 +198,30 @@ def metric_context(dataset: str, label_space: LabelSpace, device: str, judge: st
 
 
 def _metric_plans(
-    names: Sequence[str], dataset: str, label_space: LabelSpace, config: Config, left_out: list[str]
+    asked: Mapping[str, str], dataset: str, label_space: LabelSpace, config: Config, left_out: list[str]
 ) -> tuple[MetricPlan, ...]:
-    plans = []
-    for name in names:
+    """Of the metrics asked for (full name -> as typed) those that the data set allows; what `FID` stands for is what
+    of it can be computed, and `left_out` says so."""
+    plans: list[MetricPlan] = []
+    cannot: list[tuple[str, MetricError]] = []
+    for name in asked:
         judge = config.metrics.get(name, MetricSection()).judges.get(dataset)
         try:
             metric = metric_registry.create_metric(name, metric_context(dataset, label_space, "cpu", judge))
         except MetricError as error:
-            left_out.append(f"{name} is not computed for {dataset}: {error}")
+            cannot.append((name, error))
             continue
         plans.append(MetricPlan(metric.name, metric.protocol, metric.identity(), judge, summary_version(metric)))
+    for name, reason in cannot:
+        rest = [plan.name for plan in plans if asked[name] not in (name, ALL) and asked.get(plan.name) == asked[name]]
+        told = f", so {asked[name]} is {', '.join(rest)} here" if rest else ""
+        left_out.append(f"{name} is not computed for {dataset}{told}: {reason}")
     return tuple(plans)
 
 
 def _expand(asked: Sequence[str], everything: Sequence[str]) -> list[str]:
     """Names in order, without repetition, everything in the place of `all`."""
-    wanted = [name for one in asked for name in (everything if one == "all" else (one,))]
+    wanted = [name for one in asked for name in (everything if one.casefold() == ALL else (one,))]
     return list(dict.fromkeys(wanted))
 
 
@@ -230,15 +235,17 @@ def _channels(config: Config) -> list[Channel]:
 def _specs(config: Config, left_out: list[str]) -> tuple[list[MethodSpec], set[str]]:
     """The methods asked for, and those of them that only `all` stands for; what `all` cannot import is left out."""
     everything: list[str] = []
-    if "all" in config.run.methods:  # listing all methods imports them, third parties' too: only where asked for
+    named = [name for name in config.run.methods if name.casefold() != ALL]
+    if len(named) < len(config.run.methods):  # listing methods imports them, third parties' too: only where asked for
         everything, broken = method_registry.all_methods()
         left_out += broken
     names = _expand(config.run.methods, everything)
     try:
         specs = [method_registry.parse_spec(name) for name in names]
+        by_name = {method_registry.parse_spec(name).text for name in named}
     except MethodError as error:
         raise UsageError(str(error)) from None
-    return list({spec.text: spec for spec in specs}.values()), set(everything) - set(config.run.methods)
+    return list({spec.text: spec for spec in specs}.values()), set(everything) - by_name
 
 
 def _check_used(folder: Path, cells: Sequence[Cell]) -> None:
@@ -263,20 +270,15 @@ def make_plan(config: Config, root: Path | None = None, dispensable: Collection[
     channels = _channels(config)
     seeds = tuple(dict.fromkeys(config.run.seeds))  # a seed named twice is one cell, not one that counts twice
     devices = resolve_devices(config.run.device)
-    datasets = _expand(config.run.datasets, sorted(scene_registry.DATASETS))
-    for name in datasets:
-        if name not in scene_registry.DATASETS:
-            raise UsageError(f"unknown data set '{name}'{nearest(name, scene_registry.DATASETS)}")
+    known = sorted(scene_registry.DATASETS)
+    datasets = list(dict.fromkeys(known_name(name, known, "data set") for name in _expand(config.run.datasets, known)))
     if root is not None and len(datasets) > 1:
         raise UsageError("--root belongs to one data set; give one with --datasets, or set roots in bench.toml")
     check_sections(config)
     left_out: list[str] = []
     specs, optional = _specs(config, left_out)
     without = list(left_out)  # of what is left out, the methods
-    known_metrics = metric_registry.metric_names()
-    metric_names = list(
-        dict.fromkeys(resolve_metric(m, known_metrics) for m in _expand(config.run.metrics, known_metrics))
-    )
+    asked_metrics = metrics_asked(config.run.metrics, metric_registry.metric_names())
     cells: list[Cell] = []
     metrics: dict[str, tuple[MetricPlan, ...]] = {}
     for dataset in datasets:
@@ -287,7 +289,7 @@ def make_plan(config: Config, root: Path | None = None, dispensable: Collection[
         if scenes.dataset in metrics:
             raise UsageError(f"two of the data sets are '{scenes.dataset}'; run them into two folders")
         label_space = source.label_space
-        metrics[scenes.dataset] = _metric_plans(metric_names, scenes.dataset, label_space, config, left_out)
+        metrics[scenes.dataset] = _metric_plans(asked_metrics, scenes.dataset, label_space, config, left_out)
         for spec in specs:
             try:
                 method = _method_plan(spec, config, scenes, label_space)

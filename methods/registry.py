@@ -31,7 +31,7 @@ WEIGHTS = "weights"
 WEIGHTS_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 _SPEC = re.compile(rf"(?P<name>{_NAME.pattern})(?P<rest>.*)", re.DOTALL)
-_PART = re.compile(r"(?P<modifier>[+-][a-z_]+)|:(?P<key>[a-z_]+)=(?P<value>[^:+\s]+)")
+_PART = re.compile(r"(?P<modifier>[+-][A-Za-z_]+)|:(?P<key>[a-z_]+)=(?P<value>[^:+\s]+)")
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ def built_in_names() -> list[str]:
     """Names of the methods that come with this project, without importing any: those of plug-ins are left out."""
     own = __name__.partition(".")[0]
     return sorted(name for name, point in _entry_points().items() if point.module.partition(".")[0] == own)
+
+
+def _written(typed: str) -> str:
+    """A method's name as it is written, where it was typed in another case."""
+    fitting = [name for name in method_names() if name.casefold() == typed.casefold()]
+    return fitting[0] if len(fitting) == 1 else typed
 
 
 def load_method(name: str) -> type[Method]:
@@ -158,11 +164,11 @@ def known_options(method: type[Method]) -> dict[str, Any]:
 
 
 def parse_spec(text: str) -> MethodSpec:
-    """Parse a spec string; MethodError names the nearest method, modifier or option."""
+    """Parse a spec string, names in any case; MethodError names the nearest method, modifier or option."""
     match = _SPEC.fullmatch(text.strip())
     if match is None:
         raise MethodError(f"'{text}' is not a method spec; write for example smis, smis+fds or gesco:steps=50")
-    name, rest = match["name"], match["rest"]
+    name, rest = _written(match["name"]), match["rest"]
     defaults = known_options(load_method(name))
     options: dict[str, Any] = {}
     modifiers: list[str] = []
@@ -172,7 +178,7 @@ def parse_spec(text: str) -> MethodSpec:
         if part is None:
             raise MethodError(f"cannot read '{rest[position:]}' in method spec '{text}'; write +fds or :option=value")
         if part["modifier"]:
-            modifier = part["modifier"]
+            modifier = part["modifier"].lower()
             if modifier not in MODIFIERS:
                 raise MethodError(f"unknown modifier '{modifier}' in '{text}'{nearest(modifier, sorted(MODIFIERS))}")
             if "fds" not in defaults:

@@ -59,7 +59,7 @@ def check(
     from bench.scenes.folder import FolderSource
     from bench.scenes.problems import printable
 
-    source = _open(name, root, None, split, config)
+    source, split = _open(name, root, None, split, config)
     if not isinstance(source, FolderSource):
         typer.echo(f"{name} is rendered by the project: there are no files to check")
         return
@@ -94,26 +94,26 @@ def export(
     """
     from bench.scenes.export import export as write_export
 
-    source = _open(name, root, size, split, config)
-    report = write_export(source, split, destination, limit, jobs, progress=not quiet)
+    source, chosen = _open(name, root, size, split, config)
+    assert chosen is not None
+    report = write_export(source, chosen, destination, limit, jobs, progress=not quiet)
     typer.echo(f"wrote {report.written} scenes to {destination}; {report.kept} were there already")
-    typer.echo(f"read them with: --datasets cityscapes --root {destination} --split {split}")
+    typer.echo(f"read them with: --datasets cityscapes --root {destination} --split {chosen}")
 
 
-def _open(name: str, root: Path | None, size: str | None, split: str | None, config: Path | None) -> SceneSource:
-    """The data set behind a command's arguments; UsageError for a name, split or size that does not exist."""
+def _open(
+    name: str, root: Path | None, size: str | None, split: str | None, config: Path | None
+) -> tuple[SceneSource, str | None]:
+    """The data set and split behind a command's arguments; UsageError for a name, split or size that does not exist."""
     from bench.config import DataSection, load_config
-    from bench.errors import UsageError, nearest
+    from bench.errors import known_name
     from bench.scenes.registry import DATASETS, open_dataset
 
-    if name not in DATASETS:
-        raise UsageError(f"unknown data set '{name}'{nearest(name, DATASETS)}")
+    name = known_name(name, DATASETS, "data set")
     section = load_config(config).data.get(name, DataSection())
     wanted = _parse_size(size) if size is not None else section.size
     source = open_dataset(name, root, wanted, section.root, section.resize)
-    if split is not None and split not in source.splits:
-        raise UsageError(f"unknown split '{split}' of {name}{nearest(split, source.splits)}")
-    return source
+    return source, None if split is None else known_name(split, source.splits, "split", f" of {name}")
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -71,12 +71,12 @@ def _asked(
     from bench.regress.rerun import Asked
 
     def chosen(text: str | None) -> tuple[str, ...] | None:
-        return None if text is None or text == "all" else names(text)
+        return None if text is None or text.casefold() == "all" else names(text)
 
     return Asked(
         datasets=chosen(datasets),
         methods=chosen(methods),
-        psnrs=None if psnr is None or psnr == "all" else numbers(psnr, "--psnr"),
+        psnrs=None if psnr is None or psnr.casefold() == "all" else numbers(psnr, "--psnr"),
         metrics=chosen(metrics),
         scenes=scenes,
         seeds=None if seeds is None else integers(seeds, "--seeds"),

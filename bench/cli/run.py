@@ -53,7 +53,7 @@ def run(
         {
             "methods": None if methods is None else names(methods),
             "datasets": None if datasets is None else names(datasets),
-            "psnr": None if psnr is None else "all" if psnr == "all" else numbers(psnr, "--psnr"),
+            "psnr": None if psnr is None else "all" if psnr.casefold() == "all" else numbers(psnr, "--psnr"),
             "scenes": scenes,
             "seeds": None if seeds is None else integers(seeds, "--seeds"),
             "metrics": None if metrics is None else names(metrics),

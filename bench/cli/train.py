@@ -8,11 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from bench.cli.options import ConfigOption
-from bench.errors import UsageError, nearest
+from bench.errors import UsageError, known_name
+
+WHAT = (
+    "A method, or a network that metrics ask: judge (for streets, stuff), detector or depth (for streets). Those of "
+    "other data sets are published: see `bench weights list`."
+)
 
 
 def train(
-    method: Annotated[str, typer.Argument(help="A method, or a network that metrics ask: judge, detector, depth.")],
+    method: Annotated[str, typer.Argument(help=WHAT)],
     dataset: Annotated[str, typer.Option(help="Data set to train on.")] = "streets",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all; without it the recipe's.")] = None,
     scenes: Annotated[
@@ -74,11 +79,12 @@ def train(
     from bench.scenes.registry import DATASETS, open_dataset
     from bench.trained import destination
     from bench.training import TrainingRequest, train_target
+    from methods.registry import method_names
     from methods.training.distributed import process_group, rank_device, ranks
     from metrics.judges.trainers import TRAINERS
 
-    if dataset not in DATASETS:
-        raise UsageError(f"unknown data set '{dataset}'{nearest(dataset, DATASETS)}")
+    dataset = known_name(dataset, DATASETS, "data set")
+    method = known_name(method, [*method_names(), *TRAINERS], "method")
     settings = load_config(config)
     data = settings.data.get(dataset, DataSection())
     section = settings.train.get(method, TrainSection())
@@ -135,6 +141,4 @@ def _precision(text: str) -> Any:
     """`text` where it names a precision; UsageError otherwise."""
     from methods.training.precision import PRECISIONS
 
-    if text not in PRECISIONS:
-        raise UsageError(f"unknown precision '{text}'{nearest(text, PRECISIONS)}")
-    return text
+    return known_name(text, PRECISIONS, "precision")

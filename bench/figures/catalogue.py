@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cache import safe_name, write_atomically
-from bench.errors import UsageError, nearest
+from bench.errors import UsageError, known_name
 from bench.figures.request import Request
 from bench.figures.style import FORMATS, Drawing, as_bytes, settled, theme
-
-ALL = "all"
+from bench.names import ALL
 
 
 @dataclass(frozen=True)
@@ -42,27 +41,20 @@ def find_figures(names: Sequence[str]) -> list[FigureKind]:
     """The figures of those names, each once; `all` stands for every one. UsageError with the nearest name; for a
     metric's name, how to draw it."""
     found: dict[str, FigureKind] = {}
-    for name in names:
-        if name == ALL:
-            found.update(FIGURES)
-        elif name in FIGURES:
-            found[name] = FIGURES[name]
-        else:
-            raise UsageError(
-                f"unknown figure '{name}'{nearest(name, [*FIGURES, ALL])} (if it is a metric: `bench plot psnr "
-                f"--metrics {name}`)"
-            )
+    for typed in names:
+        try:
+            name = known_name(typed, [*FIGURES, ALL], "figure")
+        except UsageError as error:
+            raise UsageError(f"{error} (if it is a metric: `bench plot psnr --metrics {typed}`)") from None
+        found.update(FIGURES if name == ALL else {name: FIGURES[name]})
     return list(found.values())
 
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """The formats, each once; UsageError with the nearest one."""
-    for one in formats:
-        if one not in FORMATS:
-            raise UsageError(f"unknown format '{one}'{nearest(one, FORMATS)}")
     if not formats:
         raise UsageError(f"--format needs one of {', '.join(FORMATS)}")
-    return tuple(dict.fromkeys(formats))
+    return tuple(dict.fromkeys(known_name(one, FORMATS, "format") for one in formats))
 
 
 def draw_figure(name: str, request: Request) -> list[Drawing]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.config import Config
-from bench.errors import UsageError, nearest
+from bench.errors import UsageError, known_name
 from bench.names import PURE_NOISE
 from bench.results import read_results
 from bench.tables.build import scene_set_title
@@ -94,15 +94,15 @@ def select(request: Request) -> Request:
     if not request.methods:
         return request
     known = [str(m) for m in of_methods(request.frame)["method"].drop_duplicates()]
-    for method in request.methods:
-        if method not in known:
-            raise UsageError(
-                f"the results in {request.folder} have no method '{method}'{nearest(method, known)}; a `bench run` "
-                "that names it among its --methods computes it"
-            )
-    chosen = request.frame[request.frame["method"].isin([*request.methods, PURE_NOISE])]
-    order = {method: number for number, method in enumerate((*request.methods, PURE_NOISE))}
-    return replace(request, frame=chosen.sort_values("method", key=lambda m: m.map(order), kind="stable"))
+    where = f" of the results in {request.folder}"
+    try:
+        methods = tuple(known_name(name, known, "method", where) for name in request.methods)
+    except UsageError as error:
+        raise UsageError(f"{error}; a `bench run` that names it among its --methods computes it") from None
+    chosen = request.frame[request.frame["method"].isin([*methods, PURE_NOISE])]
+    order = {method: number for number, method in enumerate((*methods, PURE_NOISE))}
+    ordered = chosen.sort_values("method", key=lambda m: m.map(order), kind="stable")
+    return replace(request, methods=methods, frame=ordered)
 
 
 def parts(request: Request) -> Iterator[Part]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.bounds import bounds_of
 from bench.cache import write_atomically
-from bench.errors import UsageError, nearest
+from bench.errors import known_name
 from bench.leaderboard.board import Run, read_runs
 from bench.leaderboard.methods import about_result
 from bench.leaderboard.submission import VERSION, check_data
@@ -39,8 +39,7 @@ def export_submission(
     for example without a commit or with a name that it cannot have; nothing is written then."""
     (run,) = read_runs([results])
     known = [str(m) for m in of_methods(run.frame)["method"].drop_duplicates()]
-    if method not in known:
-        raise UsageError(f"the results in {results} have no method '{method}'{nearest(method, known)}")
+    method = known_name(method, known, "method", f" of the results in {results}")
     about = about_result(method, [run])
     facts: dict[str, Any] = {
         "name": out.stem,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import methods.registry as method_registry
 import metrics.registry as metric_registry
-from bench.errors import UsageError, nearest
-from bench.names import resolve_metric
+from bench.errors import UsageError, known_name, nearest
+from bench.names import resolve_metrics
 from bench.plan import Cell, MetricPlan, Plan, SceneSet, make_plan
 from bench.regress.baseline import Baseline
 from bench.regress.model import CellName
@@ -69,18 +69,16 @@ def plan_rerun(baseline: Baseline, asked: Asked, config: Config) -> Rerun:
     channel, profile and metrics have to be the baseline's: UsageError says which is not, and where nothing is left to
     compare. Methods and metrics of the baseline that this installation lacks are left out and named.
     """
-    datasets = list(asked.datasets or baseline.datasets)
-    for name in datasets:
-        if name not in baseline.datasets:
-            raise UsageError(f"the baseline has no data set '{name}'{nearest(name, baseline.datasets)}")
+    there = baseline.datasets
+    datasets = [known_name(name, there, "data set", " of the baseline") for name in asked.datasets or there]
     metrics = _metrics(baseline, asked)
     plans: list[Plan] = []
     ids: dict[str, tuple[str, ...]] = {}
     missing: dict[CellName, str] = {}
     for dataset in datasets:
-        there = baseline.frame[baseline.frame["dataset"] == dataset]
+        rows = baseline.frame[baseline.frame["dataset"] == dataset]
         ids[dataset] = _first_scenes(baseline, dataset, asked.scenes)
-        for channel in dict.fromkeys(there["channel"]):
+        for channel in dict.fromkeys(rows["channel"]):
             plan = _Group(baseline, dataset, channel, asked, ids[dataset], metrics).plan(config, missing)
             if plan is not None:
                 plans.append(plan)
@@ -103,11 +101,14 @@ def _metrics(baseline: Baseline, asked: Asked) -> tuple[str, ...]:
                 f"none of the baseline's metrics is installed: {', '.join(map(str, there)) or 'it has none'}"
             )
         return tuple(chosen)
-    chosen = list(dict.fromkeys(resolve_metric(name, installed) for name in asked.metrics))
-    for name in chosen:
-        if name not in there:
-            raise UsageError(f"the baseline has no metric '{name}'{nearest(name, there)}")
-    return tuple(chosen)
+    chosen = []
+    for typed in asked.metrics:
+        meant = resolve_metrics(typed, installed)
+        fitting = [name for name in meant if name in there]
+        if not fitting:
+            raise UsageError(f"the baseline has no metric '{' or '.join(meant)}'{nearest(typed, there)}")
+        chosen += fitting
+    return tuple(dict.fromkeys(chosen))
 
 
 def _first_scenes(baseline: Baseline, dataset: str, wanted: int | None) -> tuple[str, ...]:

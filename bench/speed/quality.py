@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bench.cache import write_atomically
 from bench.config import Config, RunSection
-from bench.errors import BenchError, UsageError, nearest
+from bench.errors import BenchError, UsageError, known_name
 from bench.plan import make_plan
 from bench.progress import RunProgress
 from bench.provenance import code_provenance, command_line, commit_in_words, device_names
@@ -75,12 +75,10 @@ def _check(request: QualityRequest) -> tuple[str, ...]:
         raise UsageError(f"'{spec.name}' is no diffusion method and has no steps; try --method gesco or sdm")
     if "sampler" in spec.options or "steps" in spec.options:
         raise UsageError(f"'{request.method}' fixes sampler or steps; name them with --samplers and --steps")
-    for sampler in request.samplers or ():
-        if sampler not in SAMPLERS:
-            raise UsageError(f"unknown sampler '{sampler}'{nearest(sampler, SAMPLERS)}")
+    chosen = tuple(known_name(sampler, SAMPLERS, "sampler") for sampler in request.samplers or ())
     if not request.steps:
         raise UsageError("no number of steps is left: check --steps and --max-steps")
-    return request.samplers or tuple(name for name, sampler in SAMPLERS.items() if not sampler.reproduces)
+    return chosen or tuple(name for name, sampler in SAMPLERS.items() if not sampler.reproduces)
 
 
 def scenes_of(request: QualityRequest, steps: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.errors import UsageError, nearest
+from bench.errors import known_name
 from methods.diffusion.unet import UNetConfig
 
 #: One-hot channels of Cityscapes's 35 label ids and the edge channel.
@@ -34,6 +34,4 @@ SIZES = {
 
 def named_size(name: str) -> Size:
     """A size by its name; UsageError names the nearest one."""
-    if name not in SIZES:
-        raise UsageError(f"unknown size '{name}'{nearest(name, SIZES)}")
-    return SIZES[name]
+    return SIZES[known_name(name, SIZES, "size")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.names import metric_variants, resolve_metric
+from bench.names import metric_variants, resolve_metrics
 from bench.tables.levels import mean_levels, peak_levels
 from bench.tables.measured import SCENE_SET, Key, Measured, measured, of_methods, of_scenes
 from bench.tables.model import Column, Entry, Row, SceneSetName, Table, arrow, decimals_for
@@ -82,11 +82,11 @@ def protocol_notes(columns: Sequence[Measured]) -> str:
     return f"Protocols: {'; '.join(texts)}."
 
 
-def choose_metric(rows: pd.DataFrame, typed: str) -> str:
-    """The metric of the set-level `rows` that is meant; UsageError says how to compute one that they lack."""
+def choose_metrics(rows: pd.DataFrame, typed: str) -> list[str]:
+    """The metrics of the set-level `rows` that are meant; UsageError says how to compute one that they lack."""
     known = sorted(rows["metric"].unique())
     try:
-        return resolve_metric(typed, known)
+        return resolve_metrics(typed, known)
     except UsageError as error:
         raise UsageError(f"{error}{computed_by(typed)}") from None
 
@@ -96,10 +96,10 @@ def computed_by(typed: str) -> str:
     from metrics.registry import metric_names
 
     try:
-        name = resolve_metric(typed, metric_names())
+        names = ",".join(resolve_metrics(typed, metric_names()))
     except UsageError:
         return ""
-    return f"; `bench run --metrics {name}` computes {name}, which these results lack"
+    return f"; `bench run --metrics {names}` computes {names}, which these results lack"
 
 
 #: Which of the paper's tables hold a metric's values against PSNR.
@@ -107,9 +107,13 @@ PAPER_TABLES = ("1", "2", "3", "4")
 
 
 def metric_tables(frame: pd.DataFrame, typed: str) -> list[Table]:
-    """One table for each set of scenes and channel convention in the results; UsageError for an unknown metric."""
+    """One table for each metric meant, set of scenes and channel convention in the results; UsageError for an unknown
+    metric."""
     whole = of_methods(frame)
-    metric = choose_metric(whole, typed)
+    return [table for metric in choose_metrics(whole, typed) for table in _tables_of(frame, whole, metric)]
+
+
+def _tables_of(frame: pd.DataFrame, whole: pd.DataFrame, metric: str) -> list[Table]:
     whole = whole[whole["metric"] == metric]
     tables = []
     for (*scenes, channel), rows in whole.groupby([*SCENE_SET, "channel"], sort=False):

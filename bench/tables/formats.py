@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 
-from bench.errors import UsageError, nearest
+from bench.errors import known_name
 from bench.tables.html import as_html
 from bench.tables.latex import as_latex
 from bench.tables.model import Cell, Sheet, Table, sheet
@@ -60,13 +60,12 @@ FORMATS: dict[str, Callable[[Sheet], str]] = {
 }
 
 
-def check_format(style: str) -> None:
-    """UsageError for a format that is not one of `FORMATS`."""
-    if style not in FORMATS:
-        raise UsageError(f"unknown format '{style}'{nearest(style, FORMATS)}")
+def check_format(style: str) -> str:
+    """The one of `FORMATS` that was typed; UsageError for another one."""
+    return known_name(style, FORMATS, "format")
 
 
 def render(tables: Sequence[Table], style: str = "text", published: bool = False) -> str:
     """All tables in one of `FORMATS`, with `published` beside the paper's values; UsageError for another format."""
-    check_format(style)
-    return "\n".join(FORMATS[style](compared(table) if published else sheet(table)) for table in tables)
+    form = FORMATS[check_format(style)]
+    return "\n".join(form(compared(table) if published else sheet(table)) for table in tables)

@@ -88,8 +88,10 @@ class Catalogue:
     def find(self, name: str, dataset: str) -> Published:
         """The entry of a method or judge for a data set; UsageError names the nearest one there is."""
         names = list(dict.fromkeys(entry.name for entry in self.entries))
-        if name not in names:
+        fitting = [one for one in names if one.casefold() == name.casefold()]
+        if not fitting:
             raise UsageError(f"no checkpoint of '{name}' can be imported{nearest(name, names)}")
+        name, dataset = fitting[0], dataset.casefold()
         of_name = {entry.dataset: entry for entry in self.entries if entry.name == name}
         if dataset not in of_name:
             raise UsageError(f"no checkpoint of {name} for '{dataset}' can be imported{nearest(dataset, of_name)}")

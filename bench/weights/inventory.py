@@ -148,11 +148,12 @@ def verify(catalogue: Catalogue, names: Sequence[str] = (), weights_dir: Path | 
     """
     paths = [path for path, _ in _files(_folders(weights_dir))]
     known = {label for path in paths for label in _labels(path)}
+    wanted = {name.casefold() for name in names}
     for name in names:
-        if name not in known:
+        if name.casefold() not in {label.casefold() for label in known}:
             raise UsageError(f"there is no weights file of '{name}'{nearest(name, sorted(known))}")
     for path in paths:
-        if not names or _labels(path) & set(names):
+        if not names or {label.casefold() for label in _labels(path)} & wanted:
             yield verify_file(path, catalogue)
 
 

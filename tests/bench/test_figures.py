@@ -175,8 +175,8 @@ def test_without_a_choice_every_variant_of_fid_is_drawn() -> None:
     both = [frame({("spade", 10.0, 0): (9.0, None)}, metric=f"FID[{k}]", higher_is_better=False) for k in ("b", "a")]
     figure = only("psnr", pd.concat([*both, frame({("spade", 10.0, 0): (0.5, None)})]))
     assert [axis.get_ylabel() for axis in figure.axes] == ["mIoU ↑", "FID[a] ↓", "FID[b] ↓"]
-    with pytest.raises(UsageError, match="'FID' is ambiguous"):
-        only("psnr", pd.concat(both), metrics=("FID",))
+    figure = only("psnr", pd.concat(both), metrics=("fid",))
+    assert [axis.get_ylabel() for axis in figure.axes] == ["FID[a] ↓", "FID[b] ↓"]
 
 
 def test_pure_noise_is_a_dotted_line_at_its_value() -> None:
@@ -242,7 +242,7 @@ def test_every_figure_says_where_its_numbers_come_from(committed: Request, drawn
 
 
 MISTAKES: list[tuple[str, dict[str, Any], str]] = [
-    ("psnr", {"methods": ("gessco",)}, "no method 'gessco'; did you mean 'gesco'?"),
+    ("psnr", {"methods": ("gessco",)}, "unknown method 'gessco' of the results in o; did you mean 'gesco'?"),
     ("psnr", {"metrics": ("mIuO",)}, "unknown metric 'mIuO'; did you mean 'mIoU'?"),
     ("psnr", {"psnrs": (12.0,)}, "was not run at PSNR 12, only at 10"),
     ("bits", {}, "these results have no bits; `bench run` writes them"),

@@ -216,7 +216,7 @@ MISTAKES = {
     ("--psnr", "ten"): "--psnr 'ten' is not a number",
     ("--scenes", "9"): "--scenes 9: the baseline has 8 scenes of streets",
     ("--metrics", "FakeFID"): "the baseline has no metric 'FakeFID[tiny]'",
-    ("--datasets", "street"): "the baseline has no data set 'street'; did you mean 'streets'?",
+    ("--datasets", "street"): "unknown data set 'street' of the baseline; did you mean 'streets'?",
     ("--baseline", "elsewhere"): "there are no results in elsewhere",
     ("--config", "absent.toml"): "there is no configuration file absent.toml",
 }

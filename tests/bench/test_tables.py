@@ -178,10 +178,15 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
         render(TWO, "mIuo")
     with pytest.raises(UsageError, match="unknown format 'markdwn'"):
         render(TWO, "mIoU", "markdwn")
-    both = pd.concat([TWO.assign(metric="FID[a]"), TWO.assign(metric="FID[b]")])
-    with pytest.raises(UsageError, match="ambiguous"):
-        render(both, "FID")
     assert render(TWO.assign(metric="LPIPS"), "lpips[alex]") == render(TWO.assign(metric="LPIPS"), "LPIPS")
+
+
+def test_a_name_without_its_bracket_is_a_table_of_every_variant() -> None:
+    both = pd.concat([TWO.assign(metric="FID[a]"), TWO.assign(metric="FID[b]")])
+    assert [line.split()[0] for line in render(both, "fid").splitlines() if line.startswith("FID")][::2] == [
+        "FID[a]",
+        "FID[b]",
+    ]
 
 
 def test_rows_are_tidy_and_say_where_they_come_from(cli: Cli, fakes: Path) -> None:
