@@ -82,7 +82,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads(file.read_bytes())
         sealed = manifest.pop("seal")
         matches = sealed == digest(manifest) and manifest["schema"] == SCHEMA
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Broken(f"{file} is missing or unreadable") from None
     if not matches:
         raise Broken(f"{file} has changed since it was written")
