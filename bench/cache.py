@@ -22,8 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bench.errors import BenchError, storage_message
-from bench.seeding import digest
+from bench.errors import BenchError, StorageError, storage_message
+from bench.seeding import canonical, digest
 
 MANIFEST = "manifest.json"
 #: Bumped when the layout of a sealed folder changes.
@@ -60,6 +60,10 @@ class Entry:
         """One digest over the names and digests of all files."""
         return digest(self.manifest["files"])
 
+    def answers(self, key: Mapping[str, Any] | None) -> bool:
+        """Whether the folder was made for just this key, wherever it lies now."""
+        return canonical(self.manifest.get("key")) == canonical(key)
+
     def read(self, name: str) -> bytes:
         """One file's bytes, verified; Broken where they are not what was written."""
         try:
@@ -89,14 +93,16 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def open_entry(path: Path, warn: bool = True) -> Entry | None:
-    """The sealed folder at `path`, every byte verified; None where there is none or where it is damaged (with `warn`,
-    a warning then names the file)."""
+def open_entry(path: Path, warn: bool = True, key: Mapping[str, Any] | None = None) -> Entry | None:
+    """The sealed folder at `path`, every byte verified; None where there is none, where it is damaged, or where it was
+    made for another `key` than the one given (with `warn`, a warning then names the file)."""
     if not path.is_dir():
         return None
     try:
         entry = Entry(path, _read_manifest(path))
         entry.verify()
+        if key is not None and not entry.answers(key):
+            raise Broken(f"{path} belongs elsewhere: its manifest is of another cell or metric")
     except Broken as problem:
         if warn:
             log.warning("damaged cache entry, computed again: %s", problem)
@@ -123,7 +129,7 @@ class Draft:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(self, name: str, data: bytes) -> None:
-        """Add one file; BenchError names the file on a full disk."""
+        """Add one file; StorageError names the file on a full disk."""
         file = self.folder / name
         try:
             file.write_bytes(data)
@@ -133,7 +139,7 @@ class Draft:
 
     def publish(self, target: Path, facts: Mapping[str, Any], replaced: Entry | None = None) -> Entry:
         """Seal the folder with `facts` beside the files' digests and rename it to `target`. Where another run was
-        faster, its folder stays and is returned; where what is there is `replaced`, it goes."""
+        faster, its folder stays and is returned; one that is damaged, has another `key` or is `replaced` goes."""
         manifest = {"schema": SCHEMA, "files": dict(sorted(self.files.items())), **facts}
         seal = digest(manifest)
         self.write(MANIFEST, (json.dumps({**manifest, "seal": seal}, indent=1, allow_nan=False) + "\n").encode())
@@ -154,6 +160,8 @@ class Draft:
             try:
                 there = Entry(target, _read_manifest(target))
                 there.verify()
+                if not there.answers(manifest.get("key")):
+                    raise Broken(f"{target} belongs elsewhere")
                 if replaced is None or there.manifest != replaced.manifest:
                     return there
                 raise Broken(f"{target} is to be replaced")
@@ -167,7 +175,7 @@ class Draft:
 
 def _unwritable(error: OSError, file: Path) -> Exception:
     message = storage_message(error, file)
-    return BenchError(message) if message else error
+    return StorageError(message) if message else error
 
 
 def clean_stale(out: Path) -> int:
@@ -203,7 +211,7 @@ def _alive(pid: int) -> bool:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a single file under a temporary name beside it, then rename; BenchError names it on a full disk."""
+    """Write a single file under a temporary name beside it, then rename; StorageError names it on a full disk."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -213,4 +221,4 @@ def write_atomically(path: Path, data: bytes) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         message = storage_message(error, path)
-        raise (BenchError(message) if message else error) from error
+        raise (StorageError(message) if message else error) from error

@@ -1,8 +1,8 @@
 """Computing one cell: scenes -> sender -> channel -> receiver -> PNG files, and the metrics on them.
 
 This is what a worker runs. The receiver gets a `Received` and generators, nothing else: neither the scenes nor the
-channel. Pictures are rounded to 8 bits and written; metrics see the written files, so a cached cell and a new one give
-the same numbers.
+channel, and it is another instance of the method than the sender. Pictures are rounded to 8 bits and written; metrics
+see the written files, so a cached cell and a new one give the same numbers.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from bench.cache import Draft, Entry, open_entry, safe_name
-from bench.channel import PEAK_TOLERANCE, Channel
-from bench.errors import BenchError
+from bench.channel import Channel
+from bench.contract import accepted, as_bytes, check_redrawn, joined
+from bench.guard import house_rules
 from bench.memory import PeakMemory
 from bench.names import PURE_NOISE
+from bench.pair import Pair
 from bench.plan import Cell, MetricPlan, SceneSet
 from bench.seeding import channel_stream, digest, receiver_stream
 from bench.summary import CONTRIBUTIONS, packed, summarised, unpacked
 from bench.worker import WORKER
-from methods.base import Method, Received, Scene, Transmission
+from methods.base import Received, Scene, Transmission
 from metrics.base import Comparison, Metric
 
-#: A picture may leave [0, 1] by rounding only.
-RANGE_TOLERANCE = 1e-4
 ARRAYS = "arrays.npz"
 
 
@@ -70,23 +69,6 @@ def channel_pass(scenes: SceneSet, scene: Scene, sent: Transmission, channel: Ch
     )
 
 
-def _check_sent(sent: Transmission, scene: Scene, cell: Cell) -> None:
-    if not len(sent.symbols) == len(sent.side_info) == len(sent.bits) == len(scene):
-        raise BenchError(f"{cell.method.spec} did not send one entry a scene")
-    for symbols, header, bits, scene_id in zip(sent.symbols, sent.side_info, sent.bits, scene.ids, strict=True):
-        who = f"{cell.method.spec} sent scene {scene_id} with"
-        if not isinstance(header, bytes):
-            raise BenchError(f"{who} side information that is a {type(header).__name__}; it has to be bytes")
-        if isinstance(bits, bool) or not isinstance(bits, int) or bits < 0:
-            raise BenchError(f"{who} bits {bits!r}; they have to be an integer, 0 or more")
-        if not isinstance(symbols, Tensor) or symbols.dtype != torch.float32:
-            kind = getattr(symbols, "dtype", type(symbols).__name__)
-            raise BenchError(f"{who} symbols of type {kind}; they have to be a float32 tensor")
-        peak = float(symbols.abs().max()) if symbols.numel() else 0.0
-        if not peak <= 1 + PEAK_TOLERANCE:  # the form that is also true for NaN
-            raise BenchError(f"{who} amplitude {peak:g}; the limit is 1")
-
-
 def _cost(sent: Transmission, position: int, channel: Channel) -> dict[str, Any]:
     """What one scene of a batch costs: bits (payload and side information), the side information's bytes among them,
     real channel uses and their energy."""
@@ -99,56 +81,65 @@ def _cost(sent: Transmission, position: int, channel: Channel) -> dict[str, Any]
     }
 
 
-def _to_bytes(pictures: Tensor, scene: Scene, cell: Cell) -> np.ndarray:
-    """(B, 3, H, W) in [0, 1] -> (B, H, W, 3) uint8, rounded."""
-    expected = (len(scene), 3, *cell.scenes.size)
-    if tuple(pictures.shape) != expected:
-        raise BenchError(f"{cell.method.spec} returned pictures of shape {tuple(pictures.shape)}, not {expected}")
-    if pictures.dtype != torch.float32:
-        raise BenchError(f"{cell.method.spec} returned pictures of type {pictures.dtype}, not float32 in [0, 1]")
-    pictures = pictures.detach().cpu()
-    if not bool(torch.isfinite(pictures).all()):
-        raise BenchError(f"{cell.method.spec} returned pictures with NaN or infinite values")
-    low, high = (float(bound) for bound in torch.aminmax(pictures))
-    if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
-        raise BenchError(f"{cell.method.spec} returned pictures with values from {low:g} to {high:g}, outside [0, 1]")
-    return (pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
-
-
 def _png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()
 
 
-def draw_batch(cell: Cell, method: Method, ids: Sequence[str], scene: Scene) -> tuple[Transmission, np.ndarray, float]:
-    """One batch through sender, channel and receiver: what was sent, the pictures (B, H, W, 3) uint8, and the seconds
-    of the three together."""
-    identity = cell.channel.identity()
-    rngs = [receiver_stream(cell.scenes.dataset, scene_id, identity, cell.seed, cell.method.spec) for scene_id in ids]
+def draw_batch(
+    cell: Cell, pair: Pair, ids: Sequence[str], scene: Scene, between: Scene | None = None
+) -> tuple[list[dict[str, Any]], np.ndarray, float]:
+    """One batch through sender, channel and receiver: what each scene costs, the pictures (B, H, W, 3) uint8, and the
+    seconds of the three together. The sender is given another batch `between` the two, if there is one."""
+    spec, identity = cell.method.spec, cell.channel.identity()
+    rngs = [receiver_stream(cell.scenes.dataset, scene_id, identity, cell.seed, spec) for scene_id in ids]
     start = time.perf_counter()
-    sent = method.send(scene)
-    _check_sent(sent, scene, cell)
+    with house_rules():
+        sent = pair.sender.send(scene)
+    sent = accepted(sent, scene, spec)
     received = channel_pass(cell.scenes, scene, sent, cell.channel, cell.seed)
-    pictures = _to_bytes(method.receive(received, rngs), scene, cell)
-    return sent, pictures, time.perf_counter() - start
+    if between is not None:
+        with house_rules():
+            pair.sender.send(between)
+    with house_rules():
+        pictures = pair.receiver.receive(received, rngs)
+    pixels = as_bytes(pictures, len(ids), cell.scenes.size, spec)
+    seconds = time.perf_counter() - start
+    return [_cost(sent, position, cell.channel) for position in range(len(ids))], pixels, seconds
+
+
+def _draw_again(cell: Cell, device: str, position: int, first: np.ndarray) -> None:
+    """Draw one scene of a finished cell once more, alone, with another scene sent before it is received, and by a new
+    instance where a plug-in has not been drawn with in this worker before; BenchError where the picture is another."""
+    scene_id, other = cell.scenes.ids[position], cell.scenes.ids[position - 1]
+    scene, between = (WORKER.scene(cell.scenes, (one,)) for one in (scene_id, other))
+    pair = WORKER.pair_for_check(cell, device)
+    _, again, _ = draw_batch(cell, pair, (scene_id,), scene, between)
+    check_redrawn(first, again[0], scene_id, cell.method.spec, device == "cpu")
 
 
 def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance: dict[str, Any]) -> Entry:
-    """Run the method over all scenes and publish the cell. `seconds` in its manifest count sender, channel and
-    receiver, not reading scenes or writing files; `peak_mib` is the worker's memory (bench/memory.py)."""
-    method: Method = WORKER.method(cell, device)
+    """Run the method over all scenes and publish the cell, once a scene of it was drawn twice. `seconds` in its
+    manifest count sender, channel and receiver, not reading scenes or writing files; `peak_mib` is the worker's memory
+    (bench/memory.py)."""
+    pair = WORKER.pair(cell, device)
     memory = PeakMemory(device)
     facts: list[dict[str, Any]] = []
     seconds = 0.0
+    sample = int(digest(cell.key)[:8], 16) % len(cell.scenes.ids)
     with Draft(out) as draft, torch.inference_mode():
         for ids in batches(cell.scenes.ids, batch_size):
-            sent, pictures, spent = draw_batch(cell, method, ids, WORKER.scene(cell.scenes, ids))
+            costs, pictures, spent = draw_batch(cell, pair, ids, WORKER.scene(cell.scenes, ids))
             seconds += spent
-            for position, (scene_id, pixels) in enumerate(zip(ids, pictures, strict=True)):
+            for scene_id, cost, pixels in zip(ids, costs, pictures, strict=True):
                 name = f"{len(facts):05d}-{safe_name(scene_id)}.png"
+                if len(facts) == sample:
+                    sampled = pixels
                 draft.write(name, _png(pixels))
-                facts.append({"id": scene_id, "file": name, **_cost(sent, position, cell.channel)})
+                facts.append({"id": scene_id, "file": name, **cost})
+        peak = memory.mib()
+        _draw_again(cell, device, sample, sampled)
         peak_db = cell.channel.peak_snr_db
         return draft.publish(
             cell_path(out, cell),
@@ -158,7 +149,7 @@ def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance
                 "sigma": cell.channel.sigma,
                 "peak_snr_db": peak_db if math.isfinite(peak_db) else None,  # null: no noise at all
                 "seconds": seconds,
-                "peak_mib": memory.mib(),
+                "peak_mib": peak,
                 "batch_size": batch_size,
                 "device": device,
                 "provenance": provenance,
@@ -192,24 +183,22 @@ def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch
 def _measured(cell: Cell, pictures: Entry, metric: Metric, batch_size: int) -> dict[str, np.ndarray]:
     """A metric's arrays of all scenes of a cell."""
     parts: list[dict[str, np.ndarray]] = []
-    position = 0
+    counts: list[int] = []
     with torch.inference_mode():
         for ids in batches(cell.scenes.ids, batch_size):
             scene = WORKER.scene(cell.scenes, ids)
-            generated = np.stack([read_picture(pictures, position + k) for k in range(len(ids))])
-            position += len(ids)
-            parts.append(
-                metric.measure(
-                    Comparison(
-                        generated=torch.from_numpy(generated).permute(0, 3, 1, 2).float().div_(255),
-                        original=scene.image,
-                        labels=scene.labels,
-                        instances=scene.instances,
-                        depth=scene.depth,
-                    )
-                )
+            generated = np.stack([read_picture(pictures, sum(counts) + k) for k in range(len(ids))])
+            counts.append(len(ids))
+            comparison = Comparison(
+                generated=torch.from_numpy(generated).permute(0, 3, 1, 2).float().div_(255),
+                original=scene.image,
+                labels=scene.labels,
+                instances=scene.instances,
+                depth=scene.depth,
             )
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            with house_rules():
+                parts.append(metric.measure(comparison))
+    return joined(parts, counts, metric.name)
 
 
 def read_arrays(entry: Entry) -> dict[str, np.ndarray]:
@@ -219,8 +208,7 @@ def read_arrays(entry: Entry) -> dict[str, np.ndarray]:
 
 def find_cell(cell: Cell, out: Path, warn: bool = True) -> Entry | None:
     """The cell in the cache, verified, or None."""
-    entry = open_entry(cell_path(out, cell), warn)
-    return entry if entry is not None and entry.manifest.get("key") == cell.key else None
+    return open_entry(cell_path(out, cell), warn, cell.key)
 
 
 def find_metric(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, warn: bool = True) -> Entry | None:
@@ -231,6 +219,4 @@ def find_metric(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, warn: 
 
 def _measured_before(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, warn: bool = False) -> Entry | None:
     """A metric's measurement in the cache, verified, however it was summarised; None where there is none."""
-    entry = open_entry(metric_path(out, cell, pictures, plan), warn)
-    key = metric_key(cell, pictures, plan.identity)
-    return entry if entry is not None and entry.manifest.get("key") == key else None
+    return open_entry(metric_path(out, cell, pictures, plan), warn, metric_key(cell, pictures, plan.identity))

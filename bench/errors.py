@@ -7,7 +7,7 @@ import errno
 from collections.abc import Iterable
 from pathlib import Path
 
-#: Operating-system errors about the place we write to: they end a run, because every other cell would meet them too.
+#: Operating-system errors about the place we write to.
 STORAGE_ERRORS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -27,6 +27,15 @@ class UsageError(BenchError):
     """What was asked for does not exist or does not fit together: a name, a number, a key. Exit code 2."""
 
     exit_code = 2
+
+
+class StorageError(BenchError):
+    """Our own files cannot be written: the disk is full, or forbids it. It ends a run, because every other cell would
+    meet it too; the same operating-system error out of a method's or metric's code costs its cell only."""
+
+
+#: What failed, a message for people, and the traceback.
+Failure = tuple[str, str, str]
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -57,3 +66,16 @@ def storage_message(error: OSError, fallback: Path | str | None = None) -> str |
     where = error.filename or fallback or "a file"
     remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the permissions"
     return f"cannot use {where}: {reason}; {remedy} or choose another folder with --out"
+
+
+def in_words(error: BaseException, meant: tuple[type[BaseException], ...] = ()) -> str:
+    """What an exception of anyone's code says of itself, after its type where it is none of those whose messages are
+    `meant` for people; printable, whatever it holds, and safe against exceptions whose text cannot be made."""
+    try:
+        said = str(error)
+    except Exception:
+        said = "its message cannot be read"
+    said = "".join(c if c.isprintable() or c.isspace() else "?" for c in said)
+    if said and isinstance(error, meant):
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

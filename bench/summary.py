@@ -36,22 +36,28 @@ def summary_version(metric: Metric) -> str:
 def summarised(metric: Metric, measured: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The facts of a measurement's manifest that follow from its arrays, JSON-serialisable, and the contributions
     (n,) float64 by score, of those that are no mean of per-scene values."""
-    with _WARNINGS, warnings.catch_warnings(record=True) as caught:
+    from bench.contract import sound_scores, sound_values  # these import torch, which readers of results need not
+    from bench.guard import house_rules
+
+    scenes = len(next(iter(measured.values())))
+    with _WARNINGS, warnings.catch_warnings(record=True) as caught, house_rules():
         warnings.simplefilter("always")
         scores = metric.summarise(measured)
-    values = {name: np.asarray(v, dtype=np.float64) for name, v in metric.per_scene(measured).items()}
-    scenes = len(next(iter(measured.values())))
+    scores = sound_scores(scores, metric.name)
+    with house_rules():
+        values = metric.per_scene(measured)
+    values = sound_values(values, scenes, metric.name)
     kept = left_out(metric, measured, scenes)
     errors = {s.metric: _error(s.value, kept.get(s.metric), values.get(s.metric)) for s in scores}
     names = [*(s.metric for s in scores), *values]
     facts = {
         "summary": summary_version(metric),
-        "protocol": {name: metric.protocol_for(name) for name in names},
-        "higher_is_better": {name: metric.higher_is_better_for(name) for name in names},
+        "protocol": {name: str(metric.protocol_for(name)) for name in names},
+        "higher_is_better": {name: bool(metric.higher_is_better_for(name)) for name in names},
         "scores": [
             {
                 "metric": s.metric, "value": number(s.value), "std": number(s.std), "stderr": number(errors[s.metric]),
-                "scenes": s.scenes,
+                "scenes": int(s.scenes),
             }
             for s in scores
         ],
@@ -64,10 +70,16 @@ def summarised(metric: Metric, measured: Mapping[str, np.ndarray]) -> tuple[dict
 def left_out(metric: Metric, measured: Mapping[str, np.ndarray], scenes: int) -> dict[str, np.ndarray]:
     """What each scene contributes (bench/significance.py) to the scores that are no mean of per-scene values: n - 1
     times what a score is more than without the scene. Scores that are undefined without some scene have none."""
+    from bench.contract import sound_resamples
+    from bench.guard import house_rules
+
     if scenes < 2:
         return {}
     everything = np.ones((1, scenes))
-    found = type(metric).resampled(measured, np.concatenate([everything, 1 - np.eye(scenes)]))
+    counts = np.concatenate([everything, 1 - np.eye(scenes)])
+    with house_rules():
+        found = type(metric).resampled(measured, counts)
+    found = sound_resamples(found, len(counts), metric.name)
     made = {name: (scenes - 1) * (v[0] - v[1:]) for name, v in found.items()}
     return {name: contributions for name, contributions in made.items() if np.isfinite(contributions).all()}
 

@@ -22,7 +22,9 @@ import methods.registry as method_registry
 import metrics.registry as metric_registry
 from bench.device import Devices
 from bench.errors import BenchError
+from bench.guard import house_rules
 from bench.names import PURE_NOISE
+from bench.pair import Pair
 from bench.plan import Cell, MetricPlan, SceneSet, metric_context
 from bench.provenance import code_provenance
 from bench.reference import PureNoise
@@ -38,6 +40,13 @@ KEPT_METRICS = 16
 KEPT_SOURCES = 4
 #: Memory for scenes. Fewer than a cell has would be read or rendered again for every metric of every cell.
 KEPT_SCENE_BYTES = 512 << 20
+#: Packages whose methods and metrics are the benchmark's own.
+OURS = frozenset({"bench", "methods", "metrics"})
+
+
+def _method_key(cell: Cell, device: str) -> str:
+    scenes, plan = cell.scenes, cell.method
+    return digest([plan.spec, plan.identity, scenes.dataset, list(scenes.size), device])
 
 
 class _Recent(OrderedDict[Hashable, Any]):
@@ -65,6 +74,7 @@ class Worker(threading.local):
         self._scenes = _Recent(1)
         self._methods = _Recent(KEPT_METHODS)
         self._metrics = _Recent(KEPT_METRICS)
+        self._checked: set[str] = set()
         self._slots: dict[str, tuple[int, filelock.FileLock]] = {}
 
     def source(self, scenes: SceneSet) -> SceneSource:
@@ -83,20 +93,37 @@ class Worker(threading.local):
 
         return stack([arrays(scene_id) for scene_id in ids], source.label_space)
 
-    def method(self, cell: Cell, device: str) -> Method:
-        """The cell's method, built on `device`."""
+    def pair(self, cell: Cell, device: str) -> Pair:
+        """The cell's method, built on `device`: one instance to send and one to receive."""
+        return self._methods.of(_method_key(cell, device), lambda: self._build(cell, device))
+
+    def pair_for_check(self, cell: Cell, device: str) -> Pair:
+        """The pair that draws a scene of the cell again. For the first cell with a plug-in's method it is built anew,
+        because an instance whose weights are random is always equal to itself; otherwise, or where memory does not hold
+        two, it is the pair itself. The built-in methods' weights are files, and their digests are in the key."""
+        pair, key = self.pair(cell, device), _method_key(cell, device)
+        if key in self._checked or type(pair.sender).__module__.partition(".")[0] in OURS:
+            return pair
+        self._checked.add(key)
+        try:
+            with torch.inference_mode(False):
+                return self._build(cell, device)
+        except (MemoryError, torch.OutOfMemoryError):
+            return pair
+
+    def _build(self, cell: Cell, device: str) -> Pair:
         plan = cell.method
+        context = plan.context(cell.scenes, self.source(cell.scenes).label_space, device)
 
         def build() -> Method:
-            context = plan.context(cell.scenes, self.source(cell.scenes).label_space, device)
             if plan.spec == PURE_NOISE:
                 return PureNoise(context)
-            built = method_registry.build_method(method_registry.parse_spec(plan.spec), context, plan.options)
-            check_identity(plan.spec, plan.identity, built.identity())
+            with house_rules():
+                built = method_registry.build_method(method_registry.parse_spec(plan.spec), context, plan.options)
+                check_identity(plan.spec, plan.identity, built.identity())
             return built
 
-        key = digest([plan.spec, plan.identity, cell.scenes.dataset, list(cell.scenes.size), device])
-        return self._methods.of(key, build)
+        return Pair.of(build)
 
     def metric(self, scenes: SceneSet, plan: MetricPlan, device: str) -> Metric:
         """A metric for the data set of `scenes`, built on `device`."""
@@ -104,8 +131,10 @@ class Worker(threading.local):
         space = self.source(scenes).label_space
 
         def build() -> Metric:
-            built = metric_registry.create_metric(plan.name, metric_context(scenes.dataset, space, device, plan.judge))
-            check_identity(plan.name, plan.identity, built.identity())
+            context = metric_context(scenes.dataset, space, device, plan.judge)
+            with house_rules():
+                built = metric_registry.create_metric(plan.name, context)
+                check_identity(plan.name, plan.identity, built.identity())
             return built
 
         return self._metrics.of(key, build)

@@ -45,13 +45,13 @@ def seconds_alone(cell: Cell, batch_size: int, device: str, out: Path) -> float:
     kept = _kept(path, key)
     if kept is not None:
         return kept
-    method = WORKER.method(cell, device)
+    pair = WORKER.pair(cell, device)
     scene = WORKER.scene(cell.scenes, ids)
     runs: list[float] = []
     with one_thread(), torch.inference_mode():
-        draw_batch(cell, method, ids, scene)
+        draw_batch(cell, pair, ids, scene)
         while len(runs) < RUNS and sum(runs) < LONG_SECONDS:
-            runs.append(draw_batch(cell, method, ids, scene)[2])
+            runs.append(draw_batch(cell, pair, ids, scene)[2])
     seconds = min(runs) / len(ids)
     content = {"key": key, "seconds": seconds, "batch_seconds": runs, "provenance": code_provenance()}
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())

@@ -19,7 +19,7 @@ import torch
 from conftest import Answer, manifests, pictures
 from PIL import Image
 
-from methods.base import Received
+from methods.base import Received, Scene, Transmission
 
 Cli = Callable[..., Answer]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -76,7 +76,7 @@ def test_methods_run_on_one_thread_whatever_the_process_had(cli: Cli, monkeypatc
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
-    assert seen == [1]
+    assert set(seen) == {1}
 
 
 def test_a_receiver_gets_symbols_side_information_and_generators_only(
@@ -92,8 +92,8 @@ def test_a_receiver_gets_symbols_side_information_and_generators_only(
     assert cli("run", "--psnr", "10", "--out", "o").code == 0
     assert type(seen[0]) is Received
     assert set(vars(seen[0])) == {"symbols", "side_info"}
-    assert all(type(rng) is torch.Generator for rng in seen[1:])
-    assert len(seen) == 1 + 3
+    assert all(type(rng) is torch.Generator for rng in seen[1:4])
+    assert len(seen) == (1 + 3) + (1 + 1)  # one batch, and one scene of it again
 
 
 BROKEN_PICTURES = {
@@ -139,10 +139,11 @@ def test_side_information_is_counted_by_the_harness(cli: Cli, fakes: Path, monke
     send = bench_fakes.FakePixels.send
     costs = {}
     for extra in (0, 100):
-        side = (b"x" * extra,) * 3
-        monkeypatch.setattr(
-            bench_fakes.FakePixels, "send", lambda self, scene, side=side: replace(send(self, scene), side_info=side)
-        )
+
+        def sent(self: bench_fakes.FakePixels, scene: Scene, side: bytes = b"x" * extra) -> Transmission:
+            return replace(send(self, scene), side_info=(side,) * len(scene))
+
+        monkeypatch.setattr(bench_fakes.FakePixels, "send", sent)
         assert cli("run", "--psnr", "10", "--out", f"o{extra}").code == 0
         rows = pd.read_parquet(fakes / f"o{extra}" / "results.parquet")
         costs[extra] = rows[(rows["metric"] == "bits") & (rows["scene"] == "all")]["value"].item()
