@@ -155,6 +155,7 @@ def plan_ablation(ablation: Ablation, config: Config) -> Plan:
         plans[0].devices,
         tuple(dict.fromkeys(line for plan in plans for line in plan.left_out)),
         tuple(references.values()),
+        tuple(failure for plan in plans for failure in plan.failures),
     )
 
 
@@ -172,7 +173,7 @@ def run_ablation(
     from bench.runner import run_plan, worker_count, write_failures
 
     run, start = config.run, time.perf_counter()
-    report = run_plan(plan, run.out, run.jobs, run.batch_size, run.backend, progress)
+    report = run_plan(plan, run.out, run.jobs, run.batch_size, run.backend, progress, run.time_limit)
     frame = tidy_rows([*report.states, *report.references])
     facts = provenance(plan, report, time.perf_counter() - start, worker_count(plan, run.jobs), run.batch_size)
     folder = ablation_folder(run.out, ablation.name)

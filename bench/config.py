@@ -52,6 +52,7 @@ class RunSection(_Section):
     jobs: int = Field(default=0, ge=0, le=LARGEST_COUNT)
     batch_size: int = Field(default=8, ge=1, le=LARGEST_COUNT)
     backend: str = "loky"
+    time_limit: float | None = Field(default=None, gt=0)
     profile: str = "auto"
     weights_dir: Place | None = None
     out: Place = Path("results/local")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from bench.cache import Entry
 from bench.cell import compute_cell, find_cell, find_metric, measure_cell
 from bench.device import Devices
-from bench.errors import BenchError, storage_message
+from bench.errors import BenchError, Failure, StorageError, in_words
 from bench.plan import Cell, MetricPlan
 from bench.scenes.base import DataError
 from bench.worker import WORKER, check_code, end_with, one_thread
@@ -21,7 +22,8 @@ from metrics.base import MetricError
 @dataclass(frozen=True)
 class Task:
     """A cell and the metrics wanted on it, with what a worker needs to know of the run (`parent`: its process id), and
-    the seconds that what is missing of it should take."""
+    the seconds that what is missing of it should take. `note` is a file in which a worker process says what it is at,
+    so that it is known when the process ends."""
 
     cell: Cell
     metrics: tuple[MetricPlan, ...]
@@ -32,6 +34,7 @@ class Task:
     parent: int
     provenance: dict[str, Any]
     estimate: float
+    note: Path | None = None
 
 
 @dataclass
@@ -42,26 +45,43 @@ class Outcome:
     cell: Cell
     computed: bool = False
     measured: int = 0
-    failures: list[tuple[str, str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     fatal: str | None = None
 
 
-def _note(outcome: Outcome, what: str, error: Exception) -> None:
-    message = str(error)
-    if isinstance(error, OSError):
-        outcome.fatal = storage_message(error)
-    elif isinstance(error, BenchError) and isinstance(error.__cause__, OSError):
+def _failed(outcome: Outcome, what: str, error: BaseException) -> None:
+    message = in_words(error, (BenchError, MethodError, MetricError, DataError))
+    if isinstance(error, StorageError):
         outcome.fatal = message
-    elif not isinstance(error, BenchError | MethodError | MetricError | DataError):
-        message = f"{type(error).__name__}: {message}"
     outcome.failures.append((what, message, traceback.format_exc()))
 
 
+def _tell(task: Task, outcome: Outcome, metric: str) -> None:
+    if task.note is not None:
+        with suppress(OSError):  # worth a better message, not a cell
+            task.note.write_text(f"{int(outcome.computed)} {outcome.measured} {metric}", encoding="utf-8")
+
+
+def last_told(task: Task) -> tuple[Outcome, str]:
+    """What a worker process that ended had done of a task, and the metric that it was at; no metric: the pictures."""
+    outcome = Outcome(task.cell)
+    try:
+        computed, measured, metric = (
+            task.note.read_text(encoding="utf-8").split(" ", 2) if task.note else ("0", "0", "")
+        )
+    except (OSError, ValueError):
+        return outcome, ""
+    outcome.computed, outcome.measured = computed == "1", int(measured)
+    return outcome, metric
+
+
 def execute(task: Task) -> Outcome:
-    """Do what of `task` is not in the cache; whatever goes wrong is in the outcome, so no other cell is lost."""
+    """Do what of `task` is not in the cache; whatever goes wrong is in the outcome, so no other cell is lost. A method
+    or metric is anybody's code and may raise anything, SystemExit as well."""
     outcome = Outcome(task.cell)
     end_with(task.parent)
+    _tell(task, outcome, "")
     with one_thread():
         try:
             check_code(task.provenance)
@@ -70,16 +90,17 @@ def execute(task: Task) -> Outcome:
             if pictures is None:
                 pictures = compute_cell(task.cell, task.out, task.batch_size, device, task.provenance)
                 outcome.computed = True
-        except Exception as error:  # a method is anybody's code: report it and go on with the other cells
-            _note(outcome, task.cell.title, error)
+        except (Exception, SystemExit) as error:
+            _failed(outcome, task.cell.title, error)
             return outcome
         for metric in task.metrics:
+            _tell(task, outcome, metric.name)
             try:
                 if find_metric(task.cell, pictures, metric, task.out, warn=False) is None:
                     measure_cell(task.cell, pictures, metric, task.out, task.batch_size, device)
                     outcome.measured += 1
             except MetricError as error:
-                outcome.skipped.append((metric.name, str(error)))
-            except Exception as error:
-                _note(outcome, f"{metric.name} of {task.cell.title}", error)
+                outcome.skipped.append((metric.name, in_words(error, (MetricError,))))
+            except (Exception, SystemExit) as error:
+                _failed(outcome, f"{metric.name} of {task.cell.title}", error)
     return outcome

@@ -13,11 +13,12 @@ from typing import Any
 
 import methods.registry as method_registry
 import metrics.registry as metric_registry
+from bench.asked import expanded, methods_asked
 from bench.cache import safe_name
 from bench.channel import PAPER_PSNRS, Channel, build_channel
 from bench.config import Config, DataSection, MetricSection
 from bench.device import Devices, resolve_devices
-from bench.errors import UsageError, known_name
+from bench.errors import BenchError, Failure, UsageError, known_name
 from bench.names import ALL, PURE_NOISE, metrics_asked
 from bench.scenes import registry as scene_registry
 from bench.scenes.base import DataError, SceneSource
@@ -25,9 +26,10 @@ from bench.sections import check_sections
 from bench.seeding import digest
 from bench.setting import method_setting
 from bench.summary import summary_version
-from methods.base import ImpossibleError, LabelSpace, MethodContext, MethodError
+from bench.trial import Told, Trial, identity_of
+from methods.base import ImpossibleError, LabelSpace, Method, MethodContext, MethodError, MethodFault
 from methods.registry import MethodSpec
-from metrics.base import MetricContext, MetricError
+from metrics.base import Metric, MetricContext, MetricError, MetricFault
 
 #: Bumped when the harness itself changes what a cell contains (streams, rounding, order of steps).
 HARNESS_VERSION = 2
@@ -144,6 +146,7 @@ class Plan:
     """All cells in the order of the tables, the metrics of each data set, and what was left out and why.
 
     `references` has one entry a data set: pictures of pure noise for the same scenes (see bench/reference.py).
+    `failures` are methods and metrics whose code broke while they were built; the others run.
     """
 
     cells: tuple[Cell, ...]
@@ -151,6 +154,7 @@ class Plan:
     devices: Devices
     left_out: tuple[str, ...] = ()
     references: tuple[Cell, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
 
 def _scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
@@ -178,7 +182,8 @@ def _method_plan(spec: MethodSpec, config: Config, scenes: SceneSet, label_space
     setting = method_setting(spec, config, MethodContext(scenes.dataset, label_space, height, width))
     built = method_registry.build_method(setting.spec, setting.context, setting.options)
     context = setting.context
-    return MethodPlan(setting.spec.text, context.profile, dict(setting.options), context.weights_dir, built.identity())
+    identity = identity_of(built, spec.text)
+    return MethodPlan(setting.spec.text, context.profile, dict(setting.options), context.weights_dir, identity)
 
 
 def _noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
@@ -197,8 +202,14 @@ def metric_context(dataset: str, label_space: LabelSpace, device: str, judge: st
     )
 
 
+def _metric_plan(name: str, dataset: str, label_space: LabelSpace, judge: str | None) -> MetricPlan:
+    metric = metric_registry.create_metric(name, metric_context(dataset, label_space, "cpu", judge))
+    identity = identity_of(metric, name)
+    return MetricPlan(metric.name, str(metric.protocol), identity, judge, summary_version(metric))
+
+
 def _metric_plans(
-    asked: Mapping[str, str], dataset: str, label_space: LabelSpace, config: Config, left_out: list[str]
+    asked: Mapping[str, str], dataset: str, label_space: LabelSpace, config: Config, trial: Trial, told: Told
 ) -> tuple[MetricPlan, ...]:
     """Of the metrics asked for (full name -> as typed) those that the data set allows; what `FID` stands for is what
     of it can be computed, and `left_out` says so."""
@@ -207,22 +218,16 @@ def _metric_plans(
     for name in asked:
         judge = config.metrics.get(name, MetricSection()).judges.get(dataset)
         try:
-            metric = metric_registry.create_metric(name, metric_context(dataset, label_space, "cpu", judge))
+            plans.append(trial(Metric, name, _metric_plan, name, dataset, label_space, judge))
+        except MetricFault as error:
+            told.failed(f"{name} on {dataset}", error)
         except MetricError as error:
             cannot.append((name, error))
-            continue
-        plans.append(MetricPlan(metric.name, metric.protocol, metric.identity(), judge, summary_version(metric)))
     for name, reason in cannot:
         rest = [plan.name for plan in plans if asked[name] not in (name, ALL) and asked.get(plan.name) == asked[name]]
-        told = f", so {asked[name]} is {', '.join(rest)} here" if rest else ""
-        left_out.append(f"{name} is not computed for {dataset}{told}: {reason}")
+        instead = f", so {asked[name]} is {', '.join(rest)} here" if rest else ""
+        told.left_out.append(f"{name} is not computed for {dataset}{instead}: {reason}")
     return tuple(plans)
-
-
-def _expand(asked: Sequence[str], everything: Sequence[str]) -> list[str]:
-    """Names in order, without repetition, everything in the place of `all`."""
-    wanted = [name for one in asked for name in (everything if one.casefold() == ALL else (one,))]
-    return list(dict.fromkeys(wanted))
 
 
 def _channels(config: Config) -> list[Channel]:
@@ -230,22 +235,6 @@ def _channels(config: Config) -> list[Channel]:
     ordered = sorted(dict.fromkeys(float(p) for p in psnrs), reverse=True)
     section = config.channel
     return [build_channel(section.kind, p, section.calibration, section.power) for p in ordered]
-
-
-def _specs(config: Config, left_out: list[str]) -> tuple[list[MethodSpec], set[str]]:
-    """The methods asked for, and those of them that only `all` stands for; what `all` cannot import is left out."""
-    everything: list[str] = []
-    named = [name for name in config.run.methods if name.casefold() != ALL]
-    if len(named) < len(config.run.methods):  # listing methods imports them, third parties' too: only where asked for
-        everything, broken = method_registry.all_methods()
-        left_out += broken
-    names = _expand(config.run.methods, everything)
-    try:
-        specs = [method_registry.parse_spec(name) for name in names]
-        by_name = {method_registry.parse_spec(name).text for name in named}
-    except MethodError as error:
-        raise UsageError(str(error)) from None
-    return list({spec.text: spec for spec in specs}.values()), set(everything) - by_name
 
 
 def _check_used(folder: Path, cells: Sequence[Cell]) -> None:
@@ -262,22 +251,30 @@ def _check_used(folder: Path, cells: Sequence[Cell]) -> None:
 def make_plan(config: Config, root: Path | None = None, dispensable: Collection[str] = ()) -> Plan:
     """Resolve every name, open the data sets and build every method once.
 
-    `root` overrides the data root of the (single) data set. Raises UsageError for unknown names and for methods named
-    explicitly that cannot be built; those that `all` stands for, and specs that are `dispensable`, are left out then
-    and named in `left_out`, as are methods that cannot have one of the data sets at all, and metrics that a data set
-    does not allow. UsageError where that leaves nothing. Raises DataError where a data set cannot be read.
+    `root` overrides the data root of the (single) data set. Code that breaks while it is imported or built is in the
+    plan's `failures`, and the rest is planned; BenchError where nothing is left. Raises UsageError for unknown names
+    and for methods named explicitly that cannot be built; those that `all` stands for, and specs that are
+    `dispensable`, are left out then and named in `left_out`, as are methods that cannot have one of the data sets at
+    all, and metrics that a data set does not allow. UsageError where that leaves nothing. Raises DataError where a data
+    set cannot be read.
     """
-    channels = _channels(config)
-    seeds = tuple(dict.fromkeys(config.run.seeds))  # a seed named twice is one cell, not one that counts twice
-    devices = resolve_devices(config.run.device)
     known = sorted(scene_registry.DATASETS)
-    datasets = list(dict.fromkeys(known_name(name, known, "data set") for name in _expand(config.run.datasets, known)))
+    datasets = list(dict.fromkeys(known_name(name, known, "data set") for name in expanded(config.run.datasets, known)))
     if root is not None and len(datasets) > 1:
         raise UsageError("--root belongs to one data set; give one with --datasets, or set roots in bench.toml")
-    check_sections(config)
-    left_out: list[str] = []
-    specs, optional = _specs(config, left_out)
-    without = list(left_out)  # of what is left out, the methods
+    with Trial(config.run) as trial:
+        check_sections(config, trial)
+        return _planned(config, root, dispensable, datasets, trial)
+
+
+def _planned(
+    config: Config, root: Path | None, dispensable: Collection[str], datasets: Sequence[str], trial: Trial
+) -> Plan:
+    channels, devices = _channels(config), resolve_devices(config.run.device)
+    seeds = tuple(dict.fromkeys(config.run.seeds))  # a seed named twice is one cell, not one that counts twice
+    told = Told()
+    specs, optional = methods_asked(config.run.methods, trial, told)
+    without = list(told.left_out)  # of what is left out, the methods
     asked_metrics = metrics_asked(config.run.metrics, metric_registry.metric_names())
     cells: list[Cell] = []
     metrics: dict[str, tuple[MetricPlan, ...]] = {}
@@ -285,28 +282,32 @@ def make_plan(config: Config, root: Path | None = None, dispensable: Collection[
         section = config.data.get(dataset, DataSection())
         source = scene_registry.open_dataset(dataset, root, section.size, section.root, section.resize)
         scenes = _scene_set(source, dataset, config)
-        left_out += [f"{scenes.dataset}: {note}" for note in source.notes(scenes.split)]
+        told.left_out += [f"{scenes.dataset}: {note}" for note in source.notes(scenes.split)]
         if scenes.dataset in metrics:
             raise UsageError(f"two of the data sets are '{scenes.dataset}'; run them into two folders")
         label_space = source.label_space
-        metrics[scenes.dataset] = _metric_plans(asked_metrics, scenes.dataset, label_space, config, left_out)
+        metrics[scenes.dataset] = _metric_plans(asked_metrics, scenes.dataset, label_space, config, trial, told)
         for spec in specs:
             try:
-                method = _method_plan(spec, config, scenes, label_space)
+                method = trial(Method, spec.name, _method_plan, spec, config, scenes, label_space)
+            except MethodFault as error:
+                told.failed(f"{spec.text} on {scenes.dataset}", error)
+                continue
             except MethodError as error:
                 may_lack = spec.text in optional or spec.text in dispensable or isinstance(error, ImpossibleError)
                 if not may_lack:
                     raise UsageError(f"{spec.text} on {scenes.dataset}: {error}") from None
-                left_out.append(f"{spec.text} does not run on {scenes.dataset}: {error}")
-                without.append(left_out[-1])
+                told.left_out.append(f"{spec.text} does not run on {scenes.dataset}: {error}")
+                without.append(told.left_out[-1])
                 continue
             if any(cell.scenes is scenes and cell.method.spec == method.spec for cell in cells):
                 continue  # `gesco` and `gesco:weights=mine` are one under a --weights-dir of that name
             cells += [Cell(scenes, method, c, seed, devices.kind) for c in channels for seed in seeds]
     if not cells:
-        raise UsageError("nothing can run: " + "; ".join(without))
+        broken = [f"{what}: {message}" for what, message, _ in told.failures]
+        raise (BenchError if broken else UsageError)("nothing can run: " + "; ".join([*without, *broken]))
     if config.run.weights_dir is not None:
         _check_used(config.run.weights_dir.resolve(), cells)
     scene_sets = {cell.scenes.dataset: cell.scenes for cell in cells}
     references = tuple(_noise_reference(scenes, devices.kind) for name, scenes in scene_sets.items() if metrics[name])
-    return Plan(tuple(cells), metrics, devices, tuple(left_out), references)
+    return Plan(tuple(cells), metrics, devices, tuple(told.left_out), references, tuple(told.failures))

@@ -1,4 +1,4 @@
-"""Running a plan: find out what is cached, compute the rest through joblib, gather everything in the plan's order."""
+"""Running a plan: find out what is cached, compute the rest in workers, gather everything in the plan's order."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import logging
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.cache import Entry, clean_stale, write_atomically
 from bench.cell import find_cell, find_metric
 from bench.device import cores
-from bench.errors import BenchError, UsageError, nearest
+from bench.errors import Failure, StorageError, UsageError, nearest
 from bench.estimate import History
 from bench.execute import Outcome, Task, execute
 from bench.plan import Cell, MetricPlan, Plan
@@ -44,7 +44,7 @@ class RunReport:
     references: list[CellState] = field(default_factory=list)
     computed: int = 0
     measured: int = 0
-    failures: list[tuple[str, str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     unreferenced: dict[str, str] = field(default_factory=dict)
 
@@ -81,9 +81,17 @@ def worker_count(plan: Plan, jobs: int) -> int:
     return jobs or (cores() if plan.devices.kind == "cpu" else len(plan.devices.names))
 
 
-def _parallel(tasks: list[Task], jobs: int, backend: str) -> Iterator[Outcome]:
-    """Outcomes as they come, from joblib's backend of that name."""
-    if backend == "sequential" or (jobs == 1 and backend in ("loky", "threading")):
+def _outcomes(
+    tasks: list[Task], jobs: int, backend: str, limit: float | None, out: Path
+) -> Generator[Outcome, None, None]:
+    """Outcomes as they come: from worker processes of our own, from this process, or from joblib's backend of that
+    name."""
+    if backend == "loky":
+        from bench.isolation import run_apart
+
+        yield from run_apart(tasks, jobs, limit, out)
+        return
+    if backend == "sequential" or (jobs == 1 and backend == "threading"):
         yield from map(execute, tasks)
         return
     import joblib
@@ -99,7 +107,6 @@ def _parallel(tasks: list[Task], jobs: int, backend: str) -> Iterator[Outcome]:
     if backend not in known:
         raise UsageError(f"unknown backend '{backend}'{nearest(backend, known)}")
     try:
-        # from loky's pool one worker process stays for the whole run, so weights are loaded once in each
         with joblib.parallel_config(backend=backend, n_jobs=jobs):
             try:
                 pool = joblib.Parallel(batch_size=1, return_as="generator_unordered")
@@ -108,11 +115,6 @@ def _parallel(tasks: list[Task], jobs: int, backend: str) -> Iterator[Outcome]:
             yield from pool(joblib.delayed(execute)(task) for task in tasks)
     except ImportError as error:
         raise UsageError(f"backend '{backend}' is not installed: {error}") from None
-    except joblib.externals.loky.process_executor.TerminatedWorkerError:
-        raise BenchError(
-            "a worker process was killed, most likely for lack of memory: use fewer --jobs or a smaller --batch-size. "
-            "Finished cells are kept; the same command goes on from there"
-        ) from None
 
 
 def run_plan(
@@ -122,12 +124,20 @@ def run_plan(
     batch_size: int,
     backend: str,
     progress: Callable[[list[Task], Iterator[Outcome]], Iterator[Outcome]] = lambda tasks, outcomes: outcomes,
+    time_limit: float | None = None,
 ) -> RunReport:
     """Compute what is missing of `plan` under `out` and gather the whole plan's cells and scores.
 
-    A cell or metric that fails is in the report's `failures` and costs no other cell; a full or read-only disk stops
-    the run with a BenchError. `progress` may wrap the stream of outcomes.
+    A cell or metric that fails is in the report's `failures`, after the plan's own, and costs no other cell. With the
+    backend `loky` that includes code that ends its process, and code that takes longer than `time_limit` seconds for a
+    cell; other backends take no limit (UsageError). A full or read-only disk stops the run with a StorageError.
+    `progress` may wrap the stream of outcomes.
     """
+    if time_limit is not None and backend != "loky":
+        raise UsageError(
+            f"a time limit needs the backend loky, whose workers can be ended; backend '{backend}' has none"
+        )
+    out = out.absolute()
     clean_stale(out)
     references = [survey_cell(cell, plan.metrics[cell.scenes.dataset], out) for cell in plan.references]
     states = [*survey(plan, out), *references]
@@ -144,12 +154,13 @@ def run_plan(
         tasks.append(
             Task(state.cell, metrics, out, batch_size, plan.devices, run_id, os.getpid(), provenance, estimate.seconds)
         )
-    report = RunReport(states[: len(plan.cells)], references)
+    report = RunReport(states[: len(plan.cells)], references, failures=list(plan.failures))
     if not tasks:
         return report
     workers = min(worker_count(plan, jobs), len(tasks))
+    outcomes = _outcomes(tasks, workers, backend, time_limit, out)
     try:
-        for outcome in progress(tasks, _parallel(tasks, workers, backend)):
+        for outcome in progress(tasks, outcomes):
             reference = outcome.cell in plan.references
             report.computed += outcome.computed and not reference
             report.measured += outcome.measured
@@ -157,8 +168,10 @@ def run_plan(
             for metric, reason in outcome.skipped:
                 (report.unreferenced if reference else report.skipped).setdefault(metric, reason)
             if outcome.fatal:
-                raise BenchError(outcome.fatal)
+                raise StorageError(outcome.fatal)
     finally:
+        outcomes.close()
+        clean_stale(out)
         for lock in Path(tempfile.gettempdir()).glob(f"gesco-bench-{run_id}-*.lock"):
             lock.unlink(missing_ok=True)
     done = {id(s) for s in todo}
@@ -167,12 +180,12 @@ def run_plan(
     return report
 
 
-def write_failures(failures: Sequence[tuple[str, str, str]], out: Path) -> Path | None:
+def write_failures(failures: Sequence[Failure], out: Path) -> Path | None:
     """Keep failures (what, message, traceback) in OUT/failures.log; None (and no file) where there are none."""
     path = out / "failures.log"
     if not failures:
         path.unlink(missing_ok=True)
         return None
     text = "\n".join(f"== {what}\n{message}\n\n{trace}" for what, message, trace in failures)
-    write_atomically(path, text.encode())
+    write_atomically(path, text.encode(errors="backslashreplace"))
     return path

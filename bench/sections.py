@@ -9,13 +9,15 @@ import metrics.registry as metric_registry
 from bench.config import Config
 from bench.errors import UsageError, nearest
 from bench.scenes import registry as scene_registry
-from methods.base import MethodError
-from metrics.base import MetricError
+from bench.trial import Trial
+from methods.base import MethodError, MethodFault
+from metrics.base import MetricError, MetricFault
 
 
-def check_sections(config: Config) -> None:
+def check_sections(config: Config, trial: Trial) -> None:
     """UsageError for a data set, a method, a metric or a judge that does not exist, and for an option that a method
-    does not have or that is of another type."""
+    does not have or that is of another type. A plug-in that cannot be imported is none of this: it fails where it is
+    asked for."""
     for name in config.data:
         if name not in scene_registry.DATASETS:
             raise UsageError(f"unknown data set in [data.{name}]{nearest(name, scene_registry.DATASETS)}")
@@ -25,14 +27,17 @@ def check_sections(config: Config) -> None:
             raise UsageError(f"unknown method in [methods.{name}]{nearest(name, known)}")
         if method.options:
             try:
+                trial.method_loads(name)
                 method_registry.check_options(name, method.options, f"[methods.{name}]")
+            except MethodFault:
+                continue
             except MethodError as error:
                 raise UsageError(str(error)) from None
     for name, metric in config.metrics.items():
-        _check_judges(name, metric.judges)
+        _check_judges(name, metric.judges, trial)
 
 
-def _check_judges(metric: str, judges: Mapping[str, str]) -> None:
+def _check_judges(metric: str, judges: Mapping[str, str], trial: Trial) -> None:
     """UsageError for a metric, a data set or a judge that does not exist."""
     known = metric_registry.metric_names()
     if metric not in known:
@@ -42,7 +47,10 @@ def _check_judges(metric: str, judges: Mapping[str, str]) -> None:
         if dataset not in scene_registry.DATASETS:
             raise UsageError(f"unknown data set '{dataset}' in {where}{nearest(dataset, scene_registry.DATASETS)}")
         try:
+            trial.metric_loads(metric)
             kind = metric_registry.metric_class(metric)
+        except MetricFault:
+            return
         except MetricError as error:
             raise UsageError(str(error)) from None
         choice = kind.judges(dataset)

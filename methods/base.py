@@ -27,6 +27,10 @@ class ImpossibleError(MethodError):
     """A method cannot have this data set, or this size of it, whatever weights there are: no training would help."""
 
 
+class MethodFault(MethodError):
+    """A method's own code broke, with an exception that it does not mean for people: its cells fail, others run."""
+
+
 @dataclass(frozen=True)
 class LabelSpace:
     """The meaning of label ids in one data set.

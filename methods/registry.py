@@ -10,12 +10,12 @@ import difflib
 import importlib.metadata
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from methods.base import Method, MethodContext, MethodError
+from methods.base import Method, MethodContext, MethodError, MethodFault
 
 GROUP = "bench.methods"
 #: modifier -> the options that it sets. `+fds` is GESCO's sender and FDS block in front of any semantic method.
@@ -79,23 +79,31 @@ def load_method(name: str) -> type[Method]:
     point = points[name]
     try:
         loaded = point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a third party's module may fail in any way while it is imported
         package = point.dist.name if point.dist else "an unknown package"
-        raise MethodError(f"method '{name}' of {package} cannot be imported ({point.value}): {error}") from error
+        told = f"{type(error).__name__}: {error}"
+        raise MethodFault(f"method '{name}' of {package} cannot be imported ({point.value}): {told}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, Method)):
         raise MethodError(f"method '{name}' ({point.value}) is not a subclass of methods.base.Method")
     return loaded
 
 
-def all_methods() -> tuple[list[str], list[str]]:
+def is_ours(name: str) -> bool:
+    """Whether a method comes with the benchmark; nothing is imported."""
+    return name in built_in_names()
+
+
+def all_methods(admit: Callable[[str], None] = lambda name: None) -> tuple[list[str], list[str]]:
     """What `all` stands for: the names of every installed method that is no variant of another one, and a message for
-    each that cannot be used, because a broken plug-in must not take the others down."""
+    each that cannot be used, because a broken plug-in must not take the others down. `admit` is asked before a method
+    is imported, and may raise MethodError."""
     names, broken = [], []
     for name in method_names():
         if not _NAME.fullmatch(name):
             broken.append(f"method '{name}' cannot be named in a spec: only letters, digits and _ can")
             continue
         try:
+            admit(name)
             if load_method(name).variant_of is None:
                 names.append(name)
         except MethodError as error:
@@ -163,12 +171,22 @@ def known_options(method: type[Method]) -> dict[str, Any]:
     return {**method_defaults(method), **({WEIGHTS: ""} if has_weights(method) else {})}
 
 
-def parse_spec(text: str) -> MethodSpec:
-    """Parse a spec string, names in any case; MethodError names the nearest method, modifier or option."""
+def spec_name(text: str) -> str:
+    """The method's name in a spec string, as it is written where it was typed in another case; it may be no valid one.
+    Nothing is imported."""
+    return _parts(text)[0]
+
+
+def _parts(text: str) -> tuple[str, str]:
     match = _SPEC.fullmatch(text.strip())
     if match is None:
         raise MethodError(f"'{text}' is not a method spec; write for example smis, smis+fds or gesco:steps=50")
-    name, rest = _written(match["name"]), match["rest"]
+    return _written(match["name"]), match["rest"]
+
+
+def parse_spec(text: str) -> MethodSpec:
+    """Parse a spec string, names in any case; MethodError names the nearest method, modifier or option."""
+    name, rest = _parts(text)
     defaults = known_options(load_method(name))
     options: dict[str, Any] = {}
     modifiers: list[str] = []
@@ -198,8 +216,14 @@ def parse_spec(text: str) -> MethodSpec:
 
 
 def build_method(spec: MethodSpec, context: MethodContext, configured: Mapping[str, Any] | None = None) -> Method:
-    """Build a method: its defaults, then `configured` (bench.toml), then the spec's own options."""
+    """Build a method: its defaults, then `configured` (bench.toml), then the spec's own options. MethodFault where its
+    constructor breaks."""
     options = {**check_options(spec.name, configured or {}, f"[methods.{spec.name}]"), **spec.options}
     if WEIGHTS in options:
         context = replace(context, weights=options.pop(WEIGHTS))
-    return load_method(spec.name)(context, options)
+    try:
+        return load_method(spec.name)(context, options)
+    except MethodError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise MethodFault(f"'{spec.text}' cannot be built: {type(error).__name__}: {error}") from error

@@ -22,6 +22,10 @@ class MetricError(Exception):
     """A message for people: a metric cannot be computed, and what to do about it."""
 
 
+class MetricFault(MetricError):
+    """A metric's own code broke, with an exception that it does not mean for people: it fails, others are measured."""
+
+
 @dataclass(frozen=True)
 class MetricContext:
     """Where a metric is asked to work.

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
-from metrics.base import Metric, MetricContext, MetricError
+from metrics.base import Metric, MetricContext, MetricError, MetricFault
 from metrics.names import ALIASES
 
 GROUP = "bench.metrics"
@@ -57,8 +57,25 @@ def metric_class(name: str) -> type[Metric]:
 
 
 def create_metric(name: str, context: MetricContext) -> Metric:
-    """The metric of that name, ready to measure; MetricError as `metric_class`, or because it does not fit."""
-    return metric_class(name)(context)
+    """The metric of that name, ready to measure; MetricError as `metric_class`, or because it does not fit, and
+    MetricFault where its constructor breaks, or it calls itself by another name."""
+    kind = metric_class(name)
+    try:
+        metric = kind(context)
+    except MetricError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise MetricFault(f"`{kind.name}` cannot be built: {type(error).__name__}: {error}") from error
+    if metric.name not in _registered():
+        raise MetricFault(
+            f"`{name}` calls itself `{metric.name}`, which is not registered: its `name` has to be `{name}`"
+        )
+    return metric
+
+
+def is_ours(name: str) -> bool:
+    """Whether a metric comes with the benchmark; nothing is imported."""
+    return all(point.module.partition(".")[0] == "metrics" for point in _registered().get(name, []))
 
 
 def _registered() -> dict[str, list[EntryPoint]]:
@@ -73,8 +90,8 @@ def _load(point: EntryPoint) -> type[Metric]:
     at_fault = f"metric `{point.name}` of package {_package(point)} ({point.value})"
     try:
         loaded = point.load()
-    except Exception as error:  # a third party's module may fail in any way while it is imported
-        raise MetricError(f"{at_fault} cannot be loaded: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # a third party's module may fail in any way while it is imported
+        raise MetricFault(f"{at_fault} cannot be loaded: {type(error).__name__}: {error}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, Metric)):
         raise MetricError(f"{at_fault} is not a subclass of metrics.base.Metric")
     return loaded

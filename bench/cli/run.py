@@ -38,6 +38,9 @@ def run(
     jobs: Annotated[int | None, typer.Option(help="Workers; 0 is one a GPU or one a CPU core.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Scenes a method gets at once.")] = None,
     backend: Annotated[str | None, typer.Option(help="joblib's: loky, threading, sequential, dask, ray.")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", help="Seconds a cell may take; one that takes longer is ended.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for cache, results and plots.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan, cache and an estimate; run nothing.")] = False,
     config: ConfigOption = None,
@@ -62,6 +65,7 @@ def run(
             "jobs": jobs,
             "batch_size": batch_size,
             "backend": backend,
+            "time_limit": time_limit,
             "profile": profile,
             "weights_dir": weights_dir,
             "out": out,
@@ -132,7 +136,7 @@ def _run(plan: Plan, settings: Config) -> None:
         typer.echo(f"left out: {line}", err=True)
     start = time.perf_counter()
     out, asked = settings.run.out, settings.run
-    report = run_plan(plan, out, asked.jobs, asked.batch_size, asked.backend, RunProgress(console))
+    report = run_plan(plan, out, asked.jobs, asked.batch_size, asked.backend, RunProgress(console), asked.time_limit)
     wall = time.perf_counter() - start
     frame = tidy_rows([*report.states, *report.references])
     facts = provenance(plan, report, wall, worker_count(plan, asked.jobs), asked.batch_size)

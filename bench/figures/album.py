@@ -222,7 +222,8 @@ class Album:
             f"computing pictures that the cache of {request.folder} lacks: {len(plan.cells)} cells of {len(self.ids)} "
             f"scene(s), kept in {request.to / 'cells'}"
         )
-        report = run_plan(plan, request.to, run.jobs, run.batch_size, run.backend, RunProgress(Console(stderr=True)))
+        progress = RunProgress(Console(stderr=True))
+        report = run_plan(plan, request.to, run.jobs, run.batch_size, run.backend, progress, time_limit=run.time_limit)
         if report.failures:
             what, message, _ = report.failures[0]
             raise BenchError(f"{len(report.failures)} cell(s) failed, first {what}: {message}; {remedy}")

@@ -88,7 +88,8 @@ def plan_rerun(baseline: Baseline, asked: Asked, config: Config) -> Rerun:
         raise UsageError(f"nothing of the baseline would be rerun{reasons}; it holds {_contents(baseline)}")
     left_out = tuple(dict.fromkeys(line for plan in plans for line in plan.left_out))
     by_dataset = {dataset: found for plan in plans for dataset, found in plan.metrics.items()}
-    return Rerun(Plan(cells, by_dataset, plans[0].devices, left_out), ids, missing)
+    failures = tuple(failure for plan in plans for failure in plan.failures)
+    return Rerun(Plan(cells, by_dataset, plans[0].devices, left_out, failures=failures), ids, missing)
 
 
 def _metrics(baseline: Baseline, asked: Asked) -> tuple[str, ...]:
@@ -152,12 +153,13 @@ class _Group:
             self._check(plan)
             built = {cell.method.spec for cell in plan.cells}
             lines = {s: line for s in specs for line in plan.left_out if line.startswith(f"{s} does not run on ")}
+            lines |= {what.partition(" on ")[0]: f"{what} failed: {message}" for what, message, _ in plan.failures}
             absent |= {spec: lines[spec] for spec in specs if spec not in built}
         missing |= {c: plain(absent[c.method], 300) for c in self.cells if c.method in absent and c.psnr in psnrs}
         if not specs:
             return None
         kept = tuple(cell for cell in plan.cells if self._wanted(cell_name(cell)))
-        return Plan(kept, plan.metrics, plan.devices, plan.left_out)
+        return Plan(kept, plan.metrics, plan.devices, plan.left_out, failures=plan.failures)
 
     def _wanted(self, cell: CellName) -> bool:
         """Whether a cell is the baseline's, or new and named: by its method, its PSNR, or both together."""

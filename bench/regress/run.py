@@ -77,7 +77,7 @@ def run_regression(
 def _execute(rerun: Rerun, config: Config, out: Path, progress: Progress) -> tuple[pd.DataFrame, Any, RunReport]:
     """Compute what the cache lacks and write ordinary results, which can be the next baseline."""
     asked, start = config.run, time.perf_counter()
-    run = run_plan(rerun.plan, out, asked.jobs, asked.batch_size, asked.backend, progress)
+    run = run_plan(rerun.plan, out, asked.jobs, asked.batch_size, asked.backend, progress, asked.time_limit)
     frame = tidy_rows(run.states)
     wall = time.perf_counter() - start
     facts = provenance(rerun.plan, run, wall, worker_count(rerun.plan, asked.jobs), asked.batch_size)

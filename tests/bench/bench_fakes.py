@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.base import Method, Received, Scene, Transmission
+from methods.base import Method, MethodContext, Received, Scene, Transmission
 from methods.semantic.frontend import SemanticMethod
 from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
 
@@ -105,6 +108,53 @@ def _spread(values: np.ndarray) -> float | None:
     return float(values.std(ddof=1)) if len(values) > 1 else None
 
 
+def _misdeed(deed: str) -> None:
+    """What anyone's code may come to, by name."""
+    if deed == "exit":
+        os._exit(0)
+    if deed == "sysexit":
+        sys.exit(0)
+    if deed == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if deed == "hang":
+        time.sleep(3600)
+    if deed == "permission":
+        raise PermissionError(errno.EACCES, "Permission denied", "/somewhere/of/mine")
+    if deed == "full":
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/mine")
+    if deed == "raise":
+        raise RuntimeError("its own trouble")
+
+
+class FakeHostile(_Pixels):
+    """Comes to grief at the place that its option says: `built`, `identity`, `sent` or `received`, then the deed."""
+
+    name = "fake_hostile"
+    title = "Fake hostile"
+    default_options: ClassVar[Mapping[str, Any]] = {"at": "received", "deed": "raise"}
+
+    def _reach(self, place: str) -> None:
+        if self.options["at"] == place:
+            _misdeed(self.options["deed"])
+
+    def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(context, options)
+        self._reach("built")
+
+    def identity(self) -> dict[str, Any]:
+        self._reach("identity")
+        unfit = {"at": {1, 2}} if self.options["deed"] == "set" else {}
+        return {**super().identity(), **unfit}
+
+    def send(self, scene: Scene) -> Transmission:
+        self._reach("sent")
+        return super().send(scene)
+
+    def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
+        self._reach("received")
+        return super().receive(received, rngs)
+
+
 class FakeMse(Metric):
     """Mean squared error; its ± is the spread over scenes."""
 
@@ -193,5 +243,38 @@ class FakeLate(FakeMse):
         raise MetricError("these scenes lack what it needs")
 
 
-METHODS = {m.name: m.__name__ for m in (FakePixels, FakeSlow, FakeNetwork, FakeMaps, FakeFaulty)}
-METRICS = {m.name: m.__name__ for m in (FakeMse, FakeVariant, FakeRatio, FakeBothWays, FakeMisfit, FakeLate)}
+class FakeHostileMse(FakeMse):
+    """Comes to grief where BENCH_FAKE_METRIC says, `place:deed`."""
+
+    name = "FakeHostile"
+
+    def _reach(self, place: str) -> None:
+        where, _, deed = os.environ.get("BENCH_FAKE_METRIC", "").partition(":")
+        if where == place:
+            _misdeed(deed)
+
+    def __init__(self, context: MetricContext) -> None:
+        super().__init__(context)
+        self._reach("built")
+
+    def identity(self) -> dict[str, Any]:
+        self._reach("identity")
+        return super().identity()
+
+    def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
+        self._reach("measured")
+        return super().measure(comparison)
+
+    def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
+        self._reach("summarised")
+        return super().summarise(measured)
+
+    def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self._reach("scenes")
+        return {self.name: super().per_scene(measured)[self.name]}
+
+
+METHODS = {m.name: m.__name__ for m in (FakePixels, FakeSlow, FakeNetwork, FakeMaps, FakeFaulty, FakeHostile)}
+METRICS = {
+    m.name: m.__name__ for m in (FakeMse, FakeVariant, FakeRatio, FakeBothWays, FakeMisfit, FakeLate, FakeHostileMse)
+}

@@ -93,11 +93,13 @@ def cli(fakes: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtu
 
 @pytest.fixture
 def start(fakes: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts `bench ARGUMENTS` as a process group of its own."""
+    """Starts `bench ARGUMENTS` as a process group of its own, which Ctrl-C reaches though the tests may run in the
+    background of a shell, where it is ignored."""
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from bench.cli import main; main()"
 
     def call(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", "from bench.cli import main; main()", *arguments],
+            [sys.executable, "-c", code, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -20,6 +20,7 @@ Cli = Callable[..., Answer]
 
 def planned(sections: Mapping[str, Any] | None = None, **run: Any) -> Plan:
     defaults = {"methods": ("fake_pixels",), "scenes": 1, "psnr": (10.0,), "metrics": (), "device": "cpu"}
+    defaults |= {"backend": "sequential"}  # in this process, where the fakes are changed
     return make_plan(Config.model_validate({"run": {**defaults, **run}, "methods": sections or {}}))
 
 
@@ -70,7 +71,9 @@ def test_a_value_of_another_type_in_the_file_is_a_usage_error(
 )
 def test_values_that_no_run_can_have_are_usage_errors_of_the_plan(cli: Cli, fakes: Path, spec: str, told: str) -> None:
     (fakes / "empty.toml").touch()  # the defaults hold
-    answer = cli("run", "--methods", spec, "--psnr", "10", "--dry-run", "--config", "empty.toml")
+    answer = cli(
+        "run", "--methods", spec, "--psnr", "10", "--dry-run", "--backend", "sequential", "--config", "empty.toml"
+    )
     assert answer.code == 2
     assert told in answer.err
     assert "Traceback" not in answer.err
@@ -100,7 +103,8 @@ def test_an_impossible_pair_is_left_out_of_a_sweep_with_its_reason(fakes: Path) 
 @pytest.mark.usefixtures("only_streets")
 def test_an_impossible_pair_alone_is_a_usage_error(cli: Cli, fakes: Path) -> None:
     (fakes / "empty.toml").touch()
-    answer = cli("run", "--methods", "fake_maps", "--datasets", "stuff", "--config", "empty.toml")
+    here = ("--backend", "sequential", "--config", "empty.toml")
+    answer = cli("run", "--methods", "fake_maps", "--datasets", "stuff", *here)
     assert answer.code == 2
     assert "nothing can run: fake_maps does not run on stuff: fake_maps is for streets alone" in answer.err
 
