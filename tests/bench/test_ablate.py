@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import Answer, manifests
+from table_frames import at10
 
 import bench.ablate
-from bench.ablate import ABLATIONS, EQUAL_GUIDANCE, Ablation
+from bench.ablate import ABLATIONS, EQUAL_GUIDANCE, Ablation, ablation_tables, complete
 from bench.tables.build import Arm
 from methods.registry import parse_spec
 
@@ -41,6 +43,14 @@ def test_arms_are_specs_as_results_name_them(name: str) -> None:
     for arm in ABLATIONS[name].arms:
         assert parse_spec(arm.method).text == arm.method
         assert len(arm.labels) == len(ABLATIONS[name].headings)
+
+
+def test_arms_with_weights_of_ones_own_are_found_and_say_so() -> None:
+    values = {"fake_pixels:gain=1.0:weights=mine": 0.1, "fake_pixels:gain=0.5": 0.2}
+    rows = pd.concat([at10(values, metric=name) for name in GAINS.metrics])
+    assert complete(rows, GAINS, 10.0)
+    (table,) = ablation_tables(rows, GAINS, 10.0)
+    assert [row.labels for row in table.rows] == [("1.0 (weights mine)",), ("0.5",)]
 
 
 def test_table_5_says_what_else_its_arms_differ_in_and_has_arms_of_equal_guidance() -> None:
