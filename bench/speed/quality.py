@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 
@@ -242,17 +243,18 @@ def as_markdown(table: pd.DataFrame, compared: pd.DataFrame, request: QualityReq
 
 
 def _draw(axis: Axes, table: pd.DataFrame, metric: str) -> None:
-    for sampler, rows in table.groupby("sampler", sort=False):
-        shown = rows.dropna(subset=[metric]).sort_values("steps")
+    finite = table[np.isfinite(table[metric].astype(float))]
+    for sampler in table["sampler"].drop_duplicates():
+        shown = finite[finite["sampler"] == sampler].sort_values("steps")
         axis.plot(shown["steps"], shown[metric], marker="o", markersize=4, linewidth=1.4, label=str(sampler))
-    reference = table[(table["sampler"] == REFERENCE[0]) & (table["steps"] == REFERENCE[1])][metric].dropna()
+    reference = finite[(finite["sampler"] == REFERENCE[0]) & (finite["steps"] == REFERENCE[1])][metric]
     for level in reference:  # one, where it was run; what the others have to reach
         axis.axhline(level, color="0.5", linewidth=0.9, linestyle="--", zorder=0)
     axis.set_xscale("log")
     ticks = sorted(table["steps"].unique())
     axis.set_xticks(ticks, [str(t) for t in ticks], fontsize=7)
     axis.minorticks_off()
-    if metric == "seconds":
+    if metric == "seconds" and (finite[metric] > 0).any():
         axis.set_yscale("log")
     axis.set_xlabel("steps")
     axis.set_ylabel(f"{metric} {'↓' if metric in LOWER_IS_BETTER else '↑'}")

@@ -6,18 +6,23 @@ Warnings are errors here: a user would see them.
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import leaderboard_fakes
 import pandas as pd
 import pytest
+from conftest import Answer
 from odd_results import ODD
 from regress_frames import limits
 from rich.console import Console
 
-from bench.config import Config
+from bench.ablate import Ablation
+from bench.config import Config, load_config
 from bench.errors import UsageError
-from bench.figures import FIGURES, Request, draw_figure, save
+from bench.figures import FIGURES, Request, ablation, draw_figure, read_request, save
 from bench.figures.request import select
 from bench.leaderboard import site
 from bench.regress.compare import Sides, compare
@@ -26,7 +31,9 @@ from bench.regress.model import CellName, Report
 from bench.regress.reports import as_json, as_junit, as_markdown
 from bench.regress.terminal import print_report
 from bench.results import write_results
+from bench.speed.quality import PLOTTED, plot_quality
 from bench.tables import render
+from bench.tables.build import Arm
 from bench.tables.formats import FORMATS
 from bench.tables.named import NAMED, named_tables
 
@@ -90,3 +97,37 @@ def test_every_report_of_a_regression_is_written(rows: pd.DataFrame) -> None:
         assert as_junit(report)
         assert json.loads(as_json(report), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
         print_report(report, Console(width=140))
+
+
+def test_a_run_of_one_scene_ends_with_its_plot(cli: Callable[..., Answer], fakes: Path) -> None:
+    """The Fréchet distance of one picture is undefined."""
+    answer = cli("run", "--scenes", "1", "--psnr", "10", "--metrics", "FID,FakeMSE", "--out", "o")
+    assert answer.code == 0, answer.err
+    assert "undefined" in answer.out
+    assert "plot:     o/plots/psnr-" in answer.out
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_every_figure_of_pictures_is_drawn_of_one_scene_one_psnr_one_method(
+    cli: Callable[..., Answer], fakes: Path, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    arms = (Arm(("yes", "no"), "fake_maps+fds"), Arm(("no", "no"), "fake_maps"))
+    monkeypatch.setattr(ablation, "FDS", Ablation("fds", "", ("FDS", "noisy training"), arms))
+    monkeypatch.setattr(ablation, "METRICS", ("FakeMSE",))
+    for number, methods in (("1", "fake_maps+fds"), ("2", "fake_maps,fake_maps+fds")):
+        run = ("run", "--methods", methods, "--scenes", "1", "--psnr", "10", "--out", f"o{number}")
+        assert cli(*run).code == 0
+        asked = read_request(Path(f"o{number}"), Path("figures"), config=load_config())
+        undefined = replace(asked, frame=asked.frame.assign(value=value, std=value))
+        for kind in FIGURES.values():
+            if kind.pictures and (kind.name != "ablation" or number == "2"):
+                assert save(draw_figure(kind.name, undefined), fakes / "drawn", ("png",))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 0.0, 1.0])
+@pytest.mark.parametrize("steps", [(1000,), (5, 1000)])
+def test_steps_against_quality_are_plotted(value: float, steps: tuple[int, ...]) -> None:
+    table = pd.DataFrame(
+        [{"sampler": "ancestral", "steps": n, "psnr": 10.0, **dict.fromkeys(PLOTTED, value)} for n in steps]
+    )
+    assert plot_quality(table).startswith(b"\x89PNG")
