@@ -12,10 +12,10 @@ import numpy as np
 
 from bench.bounds import bounds_of
 from bench.cache import write_atomically
-from bench.errors import known_name
+from bench.errors import UsageError, known_name
 from bench.leaderboard.board import Run, read_runs
 from bench.leaderboard.methods import about_result
-from bench.leaderboard.submission import VERSION, check_data
+from bench.leaderboard.submission import VERSION, check_data, printable
 from bench.rows import CONTRIBUTIONS, WHOLE_SET
 from bench.tables.measured import OF_ORIGINALS, of_methods
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 KEYS = ("dataset", "split", "size", "scale", "channel", "psnr", "seed", "metric", "protocol")
 #: What a submission keeps of a run's provenance.
 COPIED = ("commit", "dirty", "date", "command", "devices", "packages", "python", "platform")
+#: Characters of an option's value and of a command that `schema.json` allows.
+LONGEST_OPTION, LONGEST_COMMAND = 120, 600
 #: Significant digits of contributions, which results keep as float32.
 DIGITS = 7
 
@@ -40,7 +42,13 @@ def export_submission(
     (run,) = read_runs([results])
     known = [str(m) for m in of_methods(run.frame)["method"].drop_duplicates()]
     method = known_name(method, known, "method", f" of the results in {results}")
+    if not run.facts.get("commit"):
+        raise UsageError(
+            f"the results in {results} do not say at which commit of gesco-bench they were measured: run it from a "
+            "clone of its repository (`pip install -e .` there) and measure again"
+        )
     about = about_result(method, [run])
+    options = run.facts.get("methods", {}).get(method, {}).get("options")
     facts: dict[str, Any] = {
         "name": out.stem,
         "title": title or about.title,
@@ -49,7 +57,7 @@ def export_submission(
         "paper": paper,
         "code": code,
         "licence": licence,
-        "options": run.facts.get("methods", {}).get(method, {}).get("options"),
+        "options": options and {key: _plain(value) for key, value in options.items()},
     }
     rows = run.frame[run.frame["method"] == method]
     foreign = [str(m) for m in rows["metric"].unique() if bounds_of(str(m)) is None]
@@ -68,12 +76,18 @@ def export_submission(
     return foreign
 
 
+def _plain(value: Any) -> Any:
+    """An option's value as a submission may have it: lists and the like as text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return printable(value if isinstance(value, str) else json.dumps(value), LONGEST_OPTION)
+
+
 def _provenance(run: Run) -> dict[str, Any]:
     facts = run.facts
-    copied = {
-        key: facts.get(key)
-        for key in ("commit", "dirty", "date", "command", "devices", "packages", "python", "platform")
-    }
+    copied = {key: facts.get(key) for key in COPIED}
+    if isinstance(copied["command"], str):
+        copied["command"] = printable(copied["command"], LONGEST_COMMAND)
     fingerprints = {name: dataset["fingerprint"] for name, dataset in facts["datasets"].items()}
     return {**{key: value for key, value in copied.items() if value is not None}, "fingerprints": fingerprints}
 

@@ -19,7 +19,7 @@ from bench.errors import BenchError, UsageError
 from bench.leaderboard.export import export_submission
 from bench.leaderboard.store import Shelf
 from bench.leaderboard.submission import MAX_BYTES, MAX_ROWS, SubmissionError, read_submission, schema_text
-from bench.results import read_results
+from bench.results import read_results, write_results
 
 COMMITTED = Path(__file__).parents[2] / "results"
 Change = Callable[[dict[str, Any]], object]
@@ -235,6 +235,22 @@ def test_an_exported_submission_is_valid_and_has_the_numbers_of_the_run(results:
         assert mine is None or np.allclose(mine, other, atol=1e-6)
     assert submission.data["provenance"]["fingerprints"]["streets"] == facts["datasets"]["streets"]["fingerprint"]
     assert submission.data["method"]["options"] == {"steps": 10, "fds": True}
+
+
+def test_lists_among_options_and_a_long_command_are_exported_as_text(tmp_path: Path) -> None:
+    facts = fakes_.facts_of(("gesco",), 12)
+    facts["methods"]["gesco"]["options"] = {"levels": [0.9, 0.6], "long": ["x"] * 99, "on": True, "none": None}
+    facts["command"] = "bench run --methods " + ",".join(f"m{k}" for k in range(999))
+    write_results(fakes_.rows_of(("gesco",), 12), facts, tmp_path / "results")
+    rest: dict[str, Any] = {"authors": ["Me"], "licence": "MIT", "title": None, "paper": None, "code": None}
+    export_submission(tmp_path / "results", "gesco", tmp_path / "mine.json", **rest)
+    data = read_submission(tmp_path / "mine.json").data
+    options = data["method"]["options"]
+    assert (options["levels"], len(options["long"]), options["on"]) == ("[0.9, 0.6]", 120, True)
+    assert data["provenance"]["command"].endswith("...")
+    write_results(fakes_.rows_of(("gesco",), 12), {**facts, "commit": None}, tmp_path / "results")
+    with pytest.raises(UsageError, match="do not say at which commit"):
+        export_submission(tmp_path / "results", "gesco", tmp_path / "mine.json", **rest)
 
 
 def test_export_refuses_unknown_methods_and_names_that_no_submission_can_have(results: Path, tmp_path: Path) -> None:
