@@ -19,6 +19,7 @@ from bench.plan import metric_context
 from bench.scenes import registry as scene_registry
 from bench.scenes.base import DataError, SceneSource
 from bench.setting import method_setting
+from bench.trial import identity_of
 from methods.base import MethodContext, MethodError
 from metrics.base import MetricError
 from metrics.standard import LISTED
@@ -77,11 +78,11 @@ def _methods(config: Config, source: SceneSource) -> Iterator[Finding]:
         try:
             setting = method_setting(method_registry.parse_spec(name), config, context)
             method = method_registry.build_method(setting.spec, setting.context, setting.options)
+            weights = identity_of(method, name).get("weights_sha256")
         except (MethodError, BenchError) as error:
             yield Finding(topic, False, f"{name}: {error}")
             continue
-        weights = method.weights_digest()
-        kind = f"weights {weights[:12]}" if weights else "needs no weights"
+        kind = f"weights {str(weights)[:12]}" if weights else "needs no weights"
         yield Finding(topic, True, f"{setting.spec.text}: {kind}, scale {setting.context.profile}")
 
 
@@ -99,10 +100,11 @@ def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
             judge = config.metrics.get(name, MetricSection()).judges.get(source.name)
             context = metric_context(source.name, source.label_space, "cpu", judge)
             metric = metric_registry.create_metric(name, context)
+            protocol = identity_of(metric, name).get("protocol")
         except MetricError as error:
             yield Finding(topic, False, f"{name}: {error}")
             continue
-        yield Finding(topic, True, f"{name}: {metric.protocol}")
+        yield Finding(topic, True, f"{name}: {protocol}")
 
 
 def examine(config: Config) -> Iterator[Finding]:

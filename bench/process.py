@@ -92,11 +92,13 @@ class WorkerProcess:
         assert self._call is not None
         left = self.seconds_left()
         if self._call.done():
-            try:
-                return self._call.result()
-            except BrokenProcessPool as error:
+            error = self._call.exception()
+            if isinstance(error, BrokenProcessPool):
                 self.close()
-                raise Ended(_how(error)) from None
+                raise Ended(_how(error))
+            if error is not None and not isinstance(error, Exception):  # its own: Ctrl-C does not reach the process
+                raise Ended(f"it raised {type(error).__name__}") from error
+            return self._call.result()
         if left is None or left > 0:
             raise Busy
         self.close()

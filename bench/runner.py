@@ -16,6 +16,7 @@ from bench.device import cores
 from bench.errors import Failure, StorageError, UsageError, nearest
 from bench.estimate import History
 from bench.execute import Outcome, Task, execute
+from bench.names import COSTS
 from bench.plan import Cell, MetricPlan, Plan
 from bench.provenance import code_provenance
 
@@ -156,6 +157,7 @@ def run_plan(
         )
     report = RunReport(states[: len(plan.cells)], references, failures=list(plan.failures))
     if not tasks:
+        report.failures += _drop_namesakes(states)
         return report
     workers = min(worker_count(plan, jobs), len(tasks))
     outcomes = _outcomes(tasks, workers, backend, time_limit, out)
@@ -176,8 +178,29 @@ def run_plan(
             lock.unlink(missing_ok=True)
     done = {id(s) for s in todo}
     states = [survey_cell(s.cell, plan.metrics[s.cell.scenes.dataset], out) if id(s) in done else s for s in states]
+    report.failures += _drop_namesakes(states)
     report.states, report.references = states[: len(plan.cells)], states[len(plan.cells) :]
     return report
+
+
+def _drop_namesakes(states: Sequence[CellState]) -> list[Failure]:
+    """Take out the scores of metrics that call theirs as another metric or a cost of the same cell does: one name has
+    one number. Returns who does, each metric once."""
+    found: dict[str, Failure] = {}
+    for state in states:
+        taken = dict.fromkeys(COSTS, "the harness")
+        for metric, entry in list(state.scores.items()):
+            names = {score["metric"] for score in entry.manifest["scores"]} | set(entry.manifest["per_scene"])
+            twice = sorted(names & taken.keys())
+            if twice:
+                del state.scores[metric]
+                message = (
+                    f"its score '{twice[0]}' has the name of one that {taken[twice[0]]} gives; none of its is kept"
+                )
+                found.setdefault(metric, (metric, message, f"{message}\n"))
+            else:
+                taken |= dict.fromkeys(names, metric)
+    return list(found.values())
 
 
 def write_failures(failures: Sequence[Failure], out: Path) -> Path | None:

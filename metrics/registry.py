@@ -75,7 +75,8 @@ def create_metric(name: str, context: MetricContext) -> Metric:
 
 def is_ours(name: str) -> bool:
     """Whether a metric comes with the benchmark; nothing is imported."""
-    return all(point.module.partition(".")[0] == "metrics" for point in _registered().get(name, []))
+    points = _registered().get(name, [])
+    return bool(points) and all(point.module.partition(".")[0] == "metrics" for point in points)
 
 
 def _registered() -> dict[str, list[EntryPoint]]:

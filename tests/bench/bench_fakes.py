@@ -122,6 +122,8 @@ def _misdeed(deed: str) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "/somewhere/of/mine")
     if deed == "full":
         raise OSError(errno.ENOSPC, "No space left on device", "/tmp/mine")
+    if deed == "interrupt":
+        raise KeyboardInterrupt
     if deed == "raise":
         raise RuntimeError("its own trouble")
 

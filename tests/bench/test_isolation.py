@@ -17,7 +17,7 @@ from bench.config import RunSection
 from bench.process import Ended, WorkerProcess
 from bench.trial import Trial
 from methods.base import Method, MethodFault
-from metrics.base import Metric, MetricFault
+from metrics.base import Metric, MetricFault, Score
 
 Cli = Callable[..., Answer]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -63,6 +63,7 @@ def test_methods_that_end_their_process_in_any_way_and_place_cost_their_own_cell
     expected = {
         "fake_hostile:deed=exit on streets": EXIT,
         "fake_hostile:deed=killed on streets": "its worker process was killed by signal 9 (SIGKILL), most likely for",
+        "fake_hostile:deed=interrupt on streets": "it raised KeyboardInterrupt",
         "fake_hostile:at=built:deed=exit on streets": f"cannot be imported and built: {EXIT}",
         "fake_hostile:at=identity:deed=exit on streets": f"cannot be imported and built: {EXIT}",
     }
@@ -143,6 +144,28 @@ def test_a_metric_that_raises_costs_no_other_metric(
     assert "fake_pixels" in table(cli)
 
 
+@pytest.mark.parametrize(("name", "giver"), [("FakeMSE", "FakeMSE"), ("bits", "the harness")])
+def test_a_metric_that_takes_the_name_of_another_score_fails_alone(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str, giver: str
+) -> None:
+    monkeypatch.setattr(bench_fakes.FakeRatio, "summarise", lambda self, measured: [Score(name, 0.5, None, 2)])
+    monkeypatch.setattr(bench_fakes.FakeRatio, "resampled", classmethod(lambda cls, measured, counts: {}))
+    for _ in range(2):  # from the cache, too
+        answer = cli(*run("fake_pixels", more=("--metrics", "FakeMSE,FakeRatio")))
+        assert answer.code == 1
+        assert answer.err.count("failed: ") == 1
+        assert f"failed: FakeRatio: its score '{name}' has the name of one that {giver} gives" in answer.err
+        assert "fake_pixels" in table(cli)
+
+
+def test_the_doctor_names_plug_ins_that_break(cli: Cli, fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_fakes.FakePixels, "weights_digest", lambda self: bench_fakes._misdeed("sysexit"))
+    monkeypatch.setenv("BENCH_FAKE_METRIC", "identity:raise")
+    answer = cli("doctor")
+    assert "fake_pixels: fake_pixels cannot be told from others: SystemExit: 0" in answer.out
+    assert "FakeHostile: FakeHostile cannot be told from others: RuntimeError: its own trouble" in answer.out
+
+
 def test_a_time_limit_needs_workers_that_can_be_ended(cli: Cli) -> None:
     answer = cli(*run("fake_pixels", more=("--time-limit", "5")))
     assert answer.code == 2
@@ -191,7 +214,7 @@ def test_what_a_method_prints_is_not_in_the_answer(cli: Cli, fakes: Path, monkey
     assert "chatter" not in answer.out
 
 
-def test_a_worker_process_is_replaced_after_it_ended() -> None:
+def test_a_worker_process_is_replaced_after_it_ended(fakes: Path) -> None:
     worker = WorkerProcess()
     try:
         first = worker.call(os.getpid)
@@ -201,6 +224,8 @@ def test_a_worker_process_is_replaced_after_it_ended() -> None:
         assert worker.call(os.getpid) not in (first, os.getpid())
         with pytest.raises(ValueError, match="invalid literal"):
             worker.call(int, "x")
+        with pytest.raises(Ended, match="it raised KeyboardInterrupt"):
+            worker.call(bench_fakes._misdeed, "interrupt")  # no interrupt of ours
     finally:
         worker.close()
 
