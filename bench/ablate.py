@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import known_name
+from bench.merge import view
 from bench.names import own_weights, shipped_spec
 from bench.tables.build import Arm, arms_tables
 from bench.tables.model import Table
@@ -123,11 +124,6 @@ def find_ablation(name: str) -> Ablation:
     return ABLATIONS[known_name(name, ABLATIONS, "ablation")]
 
 
-def ablation_folder(out: Path, name: str) -> Path:
-    """Where an ablation's results are kept: beside the run's own, over the same cache."""
-    return out / "ablations" / name
-
-
 def plan_ablation(ablation: Ablation, config: Config) -> Plan:
     """The plan of all arms over `config`'s scenes, seeds and PSNR, with every variant of the ablation's metrics.
 
@@ -164,24 +160,22 @@ def run_ablation(
     plan: Plan,
     config: Config,
     progress: Callable[[list[Task], Iterator[Outcome]], Iterator[Outcome]],
-) -> tuple[pd.DataFrame, RunReport]:
-    """Compute what the cache lacks and write results into `ablation_folder`; the rows and the run's report."""
+) -> tuple[pd.DataFrame, RunReport, list[str]]:
+    """Compute what the cache lacks and add it to the results in the configuration's folder, where it stays out of the
+    tables of sweeps (bench/merge.py). The rows on the ablation's scenes, the run's report, and what made place."""
     import time
 
-    from bench.results import provenance, write_results
+    from bench.results import add_results, provenance
     from bench.rows import tidy_rows
     from bench.runner import run_plan, worker_count, write_failures
 
     run, start = config.run, time.perf_counter()
     report = run_plan(plan, run.out, run.jobs, run.batch_size, run.backend, progress, run.time_limit)
-    frame = tidy_rows([*report.states, *report.references])
-    facts = provenance(plan, report, time.perf_counter() - start, worker_count(plan, run.jobs), run.batch_size)
-    folder = ablation_folder(run.out, ablation.name)
-    for kind in ("cell_folders", "reference_folders"):  # as seen from the folder that they are written into
-        facts[kind] = [f"../../{path}" for path in facts[kind]]
-    write_results(frame, facts, folder)
-    write_failures(report.failures, folder)
-    return frame, report
+    wall, workers = time.perf_counter() - start, worker_count(plan, run.jobs)
+    facts = provenance(plan, report, wall, workers, run.batch_size, ablation.name)
+    results, notes = add_results([(tidy_rows([*report.states, *report.references]), facts)], run.out)
+    write_failures(report.failures, run.out)
+    return view(results, ablation.name)[0], report, notes
 
 
 def _arms(frame: pd.DataFrame, ablation: Ablation) -> tuple[Arm, ...]:
@@ -208,7 +202,13 @@ def ablation_tables(frame: pd.DataFrame, ablation: Ablation, psnr: float) -> lis
     ]
 
 
-def complete(frame: pd.DataFrame, ablation: Ablation, psnr: float) -> bool:
-    """Whether the results hold every arm at `psnr`."""
-    there = set(frame[frame["psnr"] == psnr]["method"])
-    return all(arm.method in there for arm in _arms(frame, ablation))
+def read_ablation(folder: Path, name: str, psnr: float) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows and the provenance that an ablation is to be shown from: those on the scenes that `bench ablate` ran it
+    on, or where it did not at that PSNR, those of the folder's sweeps. Raises as `read_results` does."""
+    from bench.results import read_results
+
+    frame, facts = read_results(folder, full=True, ablation=name)
+    arms = {arm.method for arm in _arms(frame, find_ablation(name))}
+    if (frame["method"].isin(arms) & frame["psnr"].eq(psnr)).any():
+        return frame, facts
+    return read_results(folder, full=True)

@@ -1,14 +1,20 @@
-"""Which folder `table`, `plot` and `sheet` read when --out is not given: the last run's, remembered for the user."""
+"""Which results `table`, `plot`, `sheet` and `leaderboard` read where no folder is named."""
 
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.cache import write_atomically
 
+if TYPE_CHECKING:
+    from bench.config import Config
+
 FALLBACK = Path("results")
+RESULTS = "results.parquet"
 
 
 def _memory() -> Path:
@@ -25,12 +31,28 @@ def remember(out: Path) -> None:
         write_atomically(_memory(), json.dumps({"out": str(out.resolve())}).encode())
 
 
-def results_folder(out: Path | None) -> Path:
-    """`out` where given, else the last run's folder where it still exists, else results/."""
-    if out is not None:
-        return out
+def results_folder(named: Path | None, config: Config) -> Path:
+    """`named` where given. Else where `bench run` would write from here, if there are results; else the user's last
+    run, which may belong to another project; else results/. One line on stderr says which it is."""
+    folder, why = (named, "") if named is not None else _found(config)
+    if (folder / RESULTS).is_file():  # else an error will name the folder
+        print(f"reading the results in {folder}{why}", file=sys.stderr)
+    return folder
+
+
+def _found(config: Config) -> tuple[Path, str]:
+    if (config.run.out / RESULTS).is_file():
+        return config.run.out, ""
+    last = _last_run()
+    if last is not None:
+        return last, ", the folder of your last run (--out chooses another)"
+    return FALLBACK, ""
+
+
+def _last_run() -> Path | None:
+    """The last run's folder, where it still exists."""
     try:
         last = Path(json.loads(_memory().read_bytes())["out"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return FALLBACK
-    return last if last.is_dir() else FALLBACK
+        return last if last.is_dir() else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None

@@ -97,3 +97,50 @@ def device_names(names: tuple[str, ...]) -> list[str]:
 def command_line() -> str:
     """The command as typed, without the folder of the script."""
     return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def check_provenance(facts: dict[str, Any]) -> None:
+    """ValueError, in one line, where the provenance in a file of results has not the types that its readers take for
+    granted; nothing says who wrote it."""
+    from pydantic import BaseModel, ValidationError
+
+    class Run(BaseModel):
+        ablation: str | None
+        cell_ids: list[str]
+
+    class Scenes(BaseModel):
+        dataset: str
+        split: str
+        size: tuple[int, int]
+        opened_as: str
+        root: str | None
+        resize: str
+        scenes_used: int
+        fingerprint: str | None
+        harness: int | None
+        methods: dict[str, dict[str, Any]]
+        metrics: dict[str, dict[str, Any]]
+        scores: dict[str, list[str]]
+
+    class Picture(BaseModel):
+        folder: str
+
+    class Facts(BaseModel):
+        runs: list[Run]
+        sets: dict[str, Scenes]
+        pictures: dict[str, Picture]
+        methods: dict[str, dict[str, Any]]
+        cell_folders: list[str]
+        reference_folders: list[str]
+        cells_computed_at: list[str]
+        devices: list[str] | None = None
+        packages: dict[str, str] | None = None
+        left_out: list[str] = []
+        failures: list[str] = []
+        notes: list[str] = []
+
+    try:
+        Facts.model_validate(facts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"its provenance: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -1,25 +1,31 @@
 """Results of a run on disk: results.parquet, results.csv and provenance.json, each written whole.
 
-The rows are those of bench/rows.py; the Parquet file alone has the column `contributions`.
-
-The files describe the last run into their folder; cells of earlier runs stay cached, so
-a run that names all methods gathers them at no cost.
+The rows are those of bench/rows.py; the Parquet file alone has the column `contributions`. Numbers are read from it
+alone, and never before all of its bytes are verified (bench/parquet.py). What several runs leave in one folder:
+bench/merge.py.
 """
 
 from __future__ import annotations
 
 import datetime
-import io
 import json
+import logging
+import re
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import filelock
 import numpy as np
 
-from bench.cache import write_atomically
+from bench.cache import sha256, write_atomically
 from bench.errors import BenchError, UsageError
+from bench.lastrun import RESULTS
+from bench.merge import SCHEMA, Results, ablations_of, merged, of_schema_1, set_key, summarised, view
 from bench.names import PURE_NOISE
-from bench.rows import COLUMNS, CONTRIBUTIONS, refuse_duplicates, upgraded
+from bench.parquet import check_columns, pack, printable, unpack
+from bench.rows import COLUMNS, CONTRIBUTIONS, cell_id, refuse_duplicates, upgraded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,9 +33,16 @@ if TYPE_CHECKING:
     from bench.plan import Plan
     from bench.runner import CellState, RunReport
 
-SCHEMA = 1
-RESULTS = "results.parquet"
-METADATA_KEY = b"gesco_bench"
+CSV, PROVENANCE = "results.csv", "provenance.json"
+_CSV_DIGEST = "# results_sha256: "
+#: Columns of text and of truth values; all others are numbers.
+TEXTS = ("dataset", "split", "size", "scale", "method", "channel", "cell", "scene", "metric", "protocol")
+TRUTHS = ("higher_is_better",)
+#: Columns that earlier versions did not have (bench/merge.py makes them), or had in another form (bench/rows.py).
+ADDED = ("cell", "scene_count")
+RENAMED = ("peak_snr_db", "mean_snr_db", "stderr")
+
+log = logging.getLogger("bench")
 
 
 def computed_at(states: list[CellState]) -> list[str]:
@@ -40,38 +53,20 @@ def computed_at(states: list[CellState]) -> list[str]:
     return sorted({commit_in_words(facts) for facts in made if facts is not None})
 
 
-def provenance(plan: Plan, report: RunReport, wall_seconds: float, jobs: int, batch_size: int) -> dict[str, Any]:
-    """What a reader has to know to trust or repeat the run."""
+def provenance(
+    plan: Plan, report: RunReport, wall_seconds: float, jobs: int, batch_size: int, ablation: str | None = None
+) -> dict[str, Any]:
+    """What a reader has to know to trust or repeat the run, `ablation` being what it is one of."""
     from bench.provenance import code_provenance, command_line, device_names
 
     present = [state for state in report.states if state.pictures is not None]
-    scene_sets = {cell.scenes.dataset: cell.scenes for cell in plan.cells}
-    return {
-        "schema": SCHEMA,
+    drawn = [state for state in (*present, *report.references) if state.pictures is not None]
+    run = {
+        "ablation": ablation,
         **code_provenance(),
-        "cells_computed_at": computed_at(report.states),
         "devices": device_names(plan.devices.names),
         "jobs": jobs,
         "batch_size": batch_size,
-        "methods": {cell.method.spec: cell.method.identity for cell in plan.cells},
-        "weights_dirs": {c.method.spec: str(c.method.weights_dir) for c in plan.cells if c.method.weights_dir},
-        "weights_sha256": {cell.method.spec: cell.method.identity.get("weights_sha256") for cell in plan.cells},
-        "datasets": {
-            name: {
-                "split": scenes.split,
-                "size": list(scenes.size),
-                "opened_as": scenes.opened_as,
-                "root": str(scenes.root) if scenes.root else None,
-                "resize": scenes.resize,
-                "scenes_asked": scenes.asked,
-                "scenes_used": len(scenes.ids),
-                "fingerprint": scenes.fingerprint,
-            }
-            for name, scenes in scene_sets.items()
-        },
-        "metrics": {m.name: m.identity for metrics in plan.metrics.values() for m in metrics},
-        "cell_folders": [f"cells/{state.cell.name}" for state in present],
-        "reference_folders": [f"references/{state.cell.name}" for state in report.references if state.pictures],
         "cells": len(plan.cells),
         "cells_present": len(present),
         "cells_computed_now": report.computed,
@@ -81,56 +76,208 @@ def provenance(plan: Plan, report: RunReport, wall_seconds: float, jobs: int, ba
         "wall_seconds": round(wall_seconds, 3),
         "command": command_line(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "cell_ids": [cell_id(state.cell) for state in drawn],
+    }
+    pictures = {cell_id(state.cell): _picture_facts(state) for state in drawn}
+    return printable(summarised([run], _scene_sets(plan, drawn), pictures))  # type: ignore[no-any-return]
+
+
+def _picture_facts(state: CellState) -> dict[str, Any]:
+    room = "references" if state.cell.method.spec == PURE_NOISE else "cells"
+    assert state.pictures is not None
+    return {
+        "folder": f"{room}/{state.cell.name}",
+        "sha256": state.pictures.content_sha256,
+        "drawn_at": next(iter(computed_at([state])), None),
     }
 
 
+def _scene_sets(plan: Plan, drawn: list[CellState]) -> dict[str, dict[str, Any]]:
+    """The lists of scenes of a plan, with what its methods and metrics said of themselves there."""
+    from bench.plan import HARNESS_VERSION
+
+    found: dict[str, dict[str, Any]] = {}
+    for cell in plan.cells:
+        scenes = cell.scenes
+        size = "x".join(map(str, scenes.size))
+        one = found.setdefault(
+            set_key(scenes.dataset, scenes.split, size, len(scenes.ids)),
+            {
+                "dataset": scenes.dataset,
+                "split": scenes.split,
+                "size": list(scenes.size),
+                "opened_as": scenes.opened_as,
+                "root": str(scenes.root) if scenes.root else None,
+                "resize": scenes.resize,
+                "scenes_asked": scenes.asked,
+                "scenes_used": len(scenes.ids),
+                "fingerprint": scenes.fingerprint,
+                "harness": HARNESS_VERSION,
+                "methods": {},
+                "weights_dirs": {},
+                "metrics": {m.name: m.identity for m in plan.metrics[scenes.dataset]},
+                "scores": _scores(drawn, scenes.dataset),
+            },
+        )
+        one["methods"][cell.method.spec] = cell.method.identity
+        if cell.method.weights_dir:
+            one["weights_dirs"][cell.method.spec] = str(cell.method.weights_dir)
+    return found
+
+
+def _scores(drawn: list[CellState], dataset: str) -> dict[str, list[str]]:
+    """The names of the scores that each metric gave."""
+    found: dict[str, dict[str, None]] = {}
+    for state in drawn:
+        if state.cell.scenes.dataset == dataset:
+            for name, entry in state.scores.items():
+                told = [score["metric"] for score in entry.manifest["scores"]]
+                found.setdefault(name, {}).update(dict.fromkeys([*told, *entry.manifest["per_scene"]]))
+    return {name: list(scores) for name, scores in found.items()}
+
+
 def write_results(frame: pd.DataFrame, facts: dict[str, Any], out: Path) -> None:
-    """Write the three files, each atomically; the Parquet file, which tables and plots read, comes last. BenchError
-    for duplicate rows, before anything is written."""
+    """Write the three files in place of those that are there, each atomically. BenchError for duplicate rows, before
+    anything is written.
+
+    The Parquet file, which everything reads, is complete in itself. The CSV names its digest in the first line, and
+    provenance.json, the last one, the digests of both: so files of different runs are noticed.
+    """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     refuse_duplicates(frame, f"what should become {out / RESULTS}")
-    text = json.dumps(facts, indent=1)
-    write_atomically(out / "provenance.json", (text + "\n").encode())
-    header = "".join(f"# {key}: {json.dumps(value)}\n" for key, value in facts.items())
+    if "runs" not in facts:
+        frame, facts = of_schema_1(frame, facts)
     plain = frame[list(COLUMNS)]
-    write_atomically(out / "results.csv", (header + plain.to_csv(index=False)).encode())
     table = pa.Table.from_pandas(plain, preserve_index=False)
+    split = []
     if CONTRIBUTIONS in frame:
         kept = [c if isinstance(c, np.ndarray) else None for c in frame[CONTRIBUTIONS]]
         table = table.append_column(CONTRIBUTIONS, pa.array(kept, pa.list_(pa.float32())))
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: text.encode()})
-    buffer = io.BytesIO()
-    # they hardly repeat: split into bytes and packed with zstd they take half of what Parquet makes of them by itself
-    split = [f"{CONTRIBUTIONS}.list.element"] if CONTRIBUTIONS in table.column_names else []
-    pq.write_table(table, buffer, compression="zstd", use_dictionary=list(COLUMNS), use_byte_stream_split=split)
-    write_atomically(out / RESULTS, buffer.getvalue())
+        # they hardly repeat: split into bytes and packed with zstd they take half of what Parquet makes of them
+        split = [f"{CONTRIBUTIONS}.list.element"]
+    data = pack(table, facts, split, COLUMNS)
+    header = f'{_CSV_DIGEST}"{sha256(data)}"\n' + "".join(f"# {k}: {json.dumps(v)}\n" for k, v in facts.items())
+    text = (header + plain.to_csv(index=False)).encode()
+    digests = {RESULTS: sha256(data), CSV: sha256(text)}
+    write_atomically(out / CSV, text)
+    write_atomically(out / RESULTS, data)
+    write_atomically(out / PROVENANCE, (json.dumps({**facts, "files": digests}, indent=1) + "\n").encode())
 
 
-def read_results(out: Path, full: bool = False) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The rows and the provenance of the last run into `out`; a message says what to do where there are none, and
-    where a row is there twice.
+def add_results(added: Sequence[Results], out: Path, replace: bool = False) -> tuple[Results, list[str]]:
+    """Write results of runs, the oldest first, into a folder beside what earlier ones left there (bench/merge.py), or
+    in place of it.
 
-    The rows are those of methods; with `full` the references of pure noise are among them, and there is the column
-    `CONTRIBUTIONS` (arrays, None where there are none).
+    Returns everything that the folder holds then, and a line for whatever makes place. Runs that end at the same
+    moment wait for each other. BenchError where the earlier results cannot be read; then nothing is written.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    out.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(out / ".results.lock"):
+        together = None if replace else earlier_results(out)
+        notes: list[str] = []
+        for results in added:
+            if together is None:
+                together = results
+            else:
+                frame, facts, told = merged(together, results)
+                together, notes = (frame, facts), [*notes, *told]
+        assert together is not None
+        write_results(*together, out)
+    return together, notes
 
+
+def earlier_results(out: Path) -> Results | None:
+    """All that a folder's Parquet file holds, None where there is none; BenchError where it cannot be added to.
+
+    Its provenance.json and CSV are not looked at: a run that was killed between writing the files is made good by the
+    next one.
+    """
+    path = out / RESULTS
+    return _current(path, *unpack(_bytes(path), path, SCHEMA)) if path.is_file() else None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BenchError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _current(path: Path, frame: pd.DataFrame, facts: dict[str, Any]) -> Results:
+    """Rows and provenance as they were in the file, checked, and in today's form."""
+    from bench.provenance import check_provenance
+
+    frame = frame.loc[:, ~frame.columns.duplicated()]
+    check_columns(frame, path, [name for name in COLUMNS if name not in (*ADDED, *RENAMED)], TEXTS, TRUTHS)
+    frame = upgraded(frame)
+    frame = frame.loc[:, ~frame.columns.duplicated()]
+    check_columns(frame, path, RENAMED, TEXTS, TRUTHS)
+    for size in frame["size"].unique():
+        if not re.fullmatch(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}", size):
+            raise BenchError(f"{path}, column size: '{size}' is no height and width such as 64x128")
+    try:
+        if facts.get("schema", 1) < SCHEMA:
+            frame, facts = of_schema_1(frame, facts)
+        check_provenance(facts)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BenchError(f"{path} is not as `bench run` writes results ({' '.join(str(error).split())})") from None
+    check_columns(frame, path, ADDED, TEXTS, TRUTHS)
+    refuse_duplicates(frame, str(path))
+    return frame[[*COLUMNS, CONTRIBUTIONS]], facts
+
+
+def whole_results(out: Path) -> Results:
+    """Everything that the results in `out` hold, ablations too; raises as `read_results` does."""
     path = out / RESULTS
     if not path.is_file():
         raise UsageError(f"there are no results in {out} (no {RESULTS}); run `bench run --out {out}` first")
-    try:
-        table = pq.read_table(path)
-        facts = json.loads((table.schema.metadata or {})[METADATA_KEY])
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise BenchError(
-            f"{path} is damaged or not ours ({error}); run the same `bench run` again to write it"
-        ) from None
-    frame = upgraded(table.to_pandas())
-    frame = frame[[column for column in (*COLUMNS, *([CONTRIBUTIONS] if full else [])) if column in frame]]
-    refuse_duplicates(frame, str(path))
+    data = _bytes(path)
+    rows, told = unpack(data, path, SCHEMA)
+    _check_companions(out, data, told)
+    return _current(path, rows, told)
+
+
+def read_results(out: Path, full: bool = False, ablation: str | None = None) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows and the provenance of the results in `out`, every byte of the file verified; a message says what to do
+    where there are none, where they are damaged, and where a row is there twice.
+
+    The rows are those of methods that `bench run` was asked for; with `ablation` those on the scenes of that ablation
+    (bench/merge.py). With `full` the references of pure noise are among them, and there is the column
+    `CONTRIBUTIONS` (arrays, None where there are none).
+    """
+    results = whole_results(out)
+    names = ablations_of(results[1])
+    frame, facts = view(results, ablation)
+    if frame.empty and names and ablation is None:
+        raise UsageError(
+            f"the results in {out} are of ablations only ({', '.join(names)}): `bench table {names[0]} --out {out}` "
+            f"prints one, `bench run --out {out}` adds a sweep"
+        )
     if full:
         return frame, facts
+    frame = frame[list(COLUMNS)]
     return frame[frame["method"] != PURE_NOISE].reset_index(drop=True), facts
+
+
+def _check_companions(out: Path, data: bytes, facts: dict[str, Any]) -> None:
+    """BenchError for a provenance.json that is not the Parquet file's; a warning for a CSV, which nothing reads."""
+    file = out / PROVENANCE
+    remedy = "the same `bench run` again writes all files anew"
+    if file.exists():
+        try:
+            told = json.loads(file.read_bytes())
+            digest = told.pop("files", {}).get(RESULTS)
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise BenchError(f"{file} is damaged ({error}); {remedy}") from None
+        if digest is not None and digest != sha256(data):
+            raise BenchError(
+                f"{file} is of another run than {RESULTS} beside it: one of them was changed, or a run was stopped "
+                f"while it wrote them; {remedy}"
+            )
+        if printable(told) != facts:
+            raise BenchError(f"{file} is damaged: it does not say what {RESULTS} says of itself; {remedy}")
+    with suppress(OSError), (out / CSV).open("rb") as opened:
+        first = opened.readline(200)
+        if first.startswith(_CSV_DIGEST.encode()) and sha256(data).encode() not in first:
+            log.warning("%s is of another run than %s; %s", out / CSV, RESULTS, remedy)

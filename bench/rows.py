@@ -1,10 +1,12 @@
 """The tidy rows of a run's numbers: one row is one number.
 
-Columns: data set, split, size, scale, method, channel, psnr, sigma, peak_snr_db, mean_snr_db, seed, scene, metric,
-value, std, stderr, scenes, higher_is_better, protocol. `peak_snr_db` is the channel's (bench/channel.py), `mean_snr_db`
-what the method made of it: the energy of all scenes over their channel uses, over sigma squared. `scene` is "all" for a
-number about the whole set. Bits, channel uses, seconds and memory are rows as well. Rows of the method `pure_noise`,
-without channel or PSNR, are what the metrics say of pure noise (bench/reference.py).
+Columns: data set, split, size, scale, method, channel, psnr, sigma, peak_snr_db, mean_snr_db, seed, cell, scene_count,
+scene, metric, value, std, stderr, scenes, higher_is_better, protocol. `peak_snr_db` is the channel's
+(bench/channel.py), `mean_snr_db` what the method made of it: the energy of all scenes over their channel uses, over
+sigma squared. `cell` names the pictures that a number is about, as their folder does, and `scene_count` says how many
+scenes they show; `scenes` how many of them the number rests on. `scene` is "all" for a number about the whole set.
+Bits, channel uses, seconds and memory are rows as well. Rows of the method `pure_noise`, without channel or PSNR, are
+what the metrics say of pure noise (bench/reference.py).
 
 `std` is the spread over scenes: the standard deviation (ddof 1) of the scenes' own values, empty where a scene has none
 (a distance between sets). `stderr` is the standard error of `value` as that of all scenes of the kind, from the same
@@ -30,15 +32,16 @@ from bench.summary import read_contributions
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.plan import Cell
     from bench.runner import CellState
 
 WHOLE_SET = "all"
 COLUMNS = (
-    "dataset", "split", "size", "scale", "method", "channel", "psnr", "sigma", "peak_snr_db", "mean_snr_db",
-    "seed", "scene", "metric", "value", "std", "stderr", "scenes", "higher_is_better", "protocol",
+    "dataset", "split", "size", "scale", "method", "channel", "psnr", "sigma", "peak_snr_db", "mean_snr_db", "seed",
+    "cell", "scene_count", "scene", "metric", "value", "std", "stderr", "scenes", "higher_is_better", "protocol",
 )  # fmt: skip
 #: What tells one row from every other one.
-ROW = ("dataset", "split", "size", "method", "channel", "psnr", "seed", "scene", "metric")
+ROW = ("dataset", "split", "size", "scene_count", "method", "channel", "psnr", "seed", "scene", "metric")
 CONTRIBUTIONS = "contributions"
 #: Distances between sets, whose standard error earlier versions wrote into the column `std`.
 _SET_DISTANCES = ("FID", "KID")
@@ -81,6 +84,11 @@ def _spread(values: np.ndarray) -> dict[str, float]:
     return {"std": float(values.std(ddof=1)), "stderr": standard_error(contributions)}
 
 
+def cell_id(cell: Cell) -> str:
+    """The digits of the cell's key at the end of its folder's name."""
+    return cell.name.rpartition("-")[2]
+
+
 def _value(number: float | None) -> float:
     return float("nan") if number is None else float(number)
 
@@ -102,6 +110,8 @@ def _cell_rows(state: CellState) -> Iterator[dict[str, Any]]:
         "peak_snr_db": channel.peak_snr_db,
         "mean_snr_db": _mean_snr_db(pictures.manifest["scenes"], channel.sigma),
         "seed": cell.seed,
+        "cell": cell_id(cell),
+        "scene_count": len(cell.scenes.ids),
     }
     reference = cell.method.spec == PURE_NOISE
     if reference:

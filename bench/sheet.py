@@ -19,6 +19,7 @@ from bench.cell import read_picture
 from bench.channel import Channel, build_channel
 from bench.config import Config
 from bench.errors import BenchError, UsageError
+from bench.merge import set_key
 from bench.scenes import registry as scene_registry
 from bench.scenes.base import SceneSource, stack
 from bench.seeding import channel_stream
@@ -34,10 +35,12 @@ GAP, MARGIN, HEADER = 6, 64, 28
 
 @dataclass(frozen=True)
 class PictureRun:
-    """The cells of one data set: `cells[(spec, psnr)]`, all with one seed and channel convention. `weights_dirs` says
-    where the run found weights that a spec names."""
+    """The cells of one list of scenes: `cells[(spec, psnr)]`, all with one seed and channel convention. `key` names the
+    list among others of the results (bench/merge.py); `weights_dirs` says where the run found weights that a spec
+    names."""
 
     dataset: str
+    key: str
     facts: dict[str, Any]
     cells: dict[tuple[str, float], Entry]
     weights_dirs: dict[str, str] = field(default_factory=dict)
@@ -48,16 +51,18 @@ class PictureRun:
 
 
 def runs_of(out: Path, facts: dict[str, Any]) -> list[PictureRun]:
-    """The cached cells of the last run, by data set."""
+    """The cached cells of the results, by list of scenes."""
     found: dict[str, dict[tuple[str, float], Entry]] = {}
     for folder in facts["cell_folders"]:
         entry = open_entry(out / folder)
         if entry is None:
             continue
         key = entry.manifest["key"]
-        found.setdefault(key["dataset"], {}).setdefault((key["spec"], key["channel"]["psnr"]), entry)
-    folders = facts.get("weights_dirs", {})
-    return [PictureRun(name, facts["datasets"][name], cells, folders) for name, cells in found.items()]
+        name = set_key(key["dataset"], key["split"], "x".join(map(str, key["size"])), len(key["scenes"]))
+        if name in facts["sets"]:
+            found.setdefault(name, {}).setdefault((key["spec"], key["channel"]["psnr"]), entry)
+    about, folders = facts["sets"], facts.get("weights_dirs", {})
+    return [PictureRun(about[name]["dataset"], name, about[name], cells, folders) for name, cells in found.items()]
 
 
 def open_scenes(run: PictureRun) -> SceneSource:
@@ -170,16 +175,22 @@ def _paste(blocks: list[list[list[np.ndarray | None]]], headings: list[str], psn
 
 
 def make_sheets(
-    out: Path, facts: dict[str, Any], config: Config, scenes: int = 4, psnrs: Sequence[float] = DEFAULT_PSNRS
+    out: Path,
+    facts: dict[str, Any],
+    config: Config,
+    to: Path,
+    scenes: int = 4,
+    psnrs: Sequence[float] = DEFAULT_PSNRS,
 ) -> list[Path]:
-    """Write OUT/plots/sheet-DATASET.png for each data set of the last run, from cached cells; the files made.
+    """Write sheet-DATASET.png into `to` for each data set of the results in `out`, from cached cells; the files made.
+    Where a data set has several lists of scenes, each has a sheet of its own.
 
     The maps that reached the receiver are not in the cache: they are sent again through the same channel with the
     same noise, by the first method that sends class maps. PSNRs that were not run are left out.
     """
     runs = runs_of(out, facts)
     if not runs:
-        raise BenchError(f"the cache in {out} holds none of the last run's cells; run `bench run --out {out}` again")
+        raise BenchError(f"the cache in {out} holds none of the results' cells; run `bench run --out {out}` again")
     made = []
     for run in runs:
         about = run.facts
@@ -194,7 +205,9 @@ def make_sheets(
         headings = ["original, labels", *([f"received map ({sender[0]})"] if sender else []), *run.specs]
         buffer = io.BytesIO()
         _paste(blocks, headings, shown).save(buffer, "PNG", optimize=True)
-        path = out / "plots" / f"sheet-{safe_name(run.dataset)}.png"
+        alone = sum(other.dataset == run.dataset for other in runs) == 1
+        name = run.dataset if alone else run.key.replace("/", "-")
+        path = to / f"sheet-{safe_name(name)}.png"
         write_atomically(path, buffer.getvalue())
         made.append(path)
     return made

@@ -14,6 +14,7 @@ from bench.cli.ablate import ablate
 from bench.cli.data import app as data_app
 from bench.cli.doctor import doctor
 from bench.cli.leaderboard import app as leaderboard_app
+from bench.cli.merge import merge
 from bench.cli.plot import plot
 from bench.cli.regress import regress
 from bench.cli.run import run
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, table, ablate, plot, sheet, regress, train, doctor):
+for command in (run, table, ablate, plot, sheet, merge, regress, train, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
 app.add_typer(leaderboard_app, name="leaderboard")

@@ -36,9 +36,11 @@ def ablate(
     """
     from rich.console import Console
 
-    from bench.ablate import ablation_folder, ablation_tables, find_ablation, plan_ablation, run_ablation
+    from bench.ablate import ablation_tables, find_ablation, plan_ablation, run_ablation
     from bench.lastrun import remember
+    from bench.places import check_folder
     from bench.progress import RunProgress
+    from bench.results import earlier_results
     from bench.tables import check_format, render
 
     ablation = find_ablation(what)
@@ -55,22 +57,23 @@ def ablate(
         },
         {},
     )
-    folder = settings.run.out
+    folder = check_folder(settings.run.out, "--out")
+    earlier_results(folder)  # results that cannot be added to are told of before anything is computed
     plan = plan_ablation(ablation, settings)
     progress = RunProgress(Console(stderr=True))
     try:
-        frame, report = run_ablation(ablation, plan, settings, progress)
+        frame, report, changed = run_ablation(ablation, plan, settings, progress)
     except KeyboardInterrupt:
         raise BenchError("interrupted; finished cells are kept, the same command goes on from there") from None
     remember(folder)
     for line in (*plan.left_out, *(f"{name}: {reason}" for name, reason in report.skipped.items())):
         typer.echo(f"left out: {line}", err=True)
-    for note in report.notes:
+    for note in (*changed, *report.notes):
         typer.echo(f"note: {note}", err=True)
     typer.echo(render(ablation_tables(frame, ablation, psnr), style, published), nl=False)
-    typer.echo(f"results: {ablation_folder(folder, ablation.name)}", err=True)
+    typer.echo(f"results: {folder}; `bench table {ablation.name} --out {folder}` prints them again", err=True)
     if report.failures:
         for failed, message, _ in report.failures:
             typer.echo(f"failed: {failed}: {' '.join(message.split())}", err=True)
-        log = ablation_folder(folder, ablation.name) / "failures.log"
+        log = folder / "failures.log"
         raise BenchError(f"{len(report.failures)} failure(s); everything else is done and kept. Tracebacks: {log}")

@@ -21,7 +21,8 @@ app = typer.Typer(no_args_is_help=True, help="Build the leaderboard's site; writ
 #: Where submissions are kept: the committed results, not the last run's folder.
 COMMITTED = Path("results")
 ResultsOption = Annotated[
-    Path | None, typer.Option("--results", help="Folder of a run; without it the last run's, else results/.")
+    Path | None,
+    typer.Option("--results", help="Folder of results; without it that of bench.toml, the last run's, results/."),
 ]
 ShelfOption = Annotated[Path, typer.Option("--results", help="Folder of the results that submissions stand beside.")]
 ScenesOption = Annotated[int, typer.Option("--scenes", min=1, help="Scenes to take pictures of, from the first.")]
@@ -32,7 +33,9 @@ def build(
     out: Annotated[Path, typer.Option("--out", help="Folder of the site; an earlier site in it is replaced.")],
     results: Annotated[
         list[Path] | None,
-        typer.Option("--results", help="Folder of a run, repeatable; without it the last run's, else results/."),
+        typer.Option(
+            "--results", help="Folder of results, repeatable; without it that of bench.toml, the last run's, results/."
+        ),
     ] = None,
     scenes: ScenesOption = 4,
     config: ConfigOption = None,
@@ -44,9 +47,11 @@ def build(
     from bench.config import load_config
     from bench.lastrun import results_folder
     from bench.leaderboard.site import build_site
+    from bench.places import check_folder
 
     settings = load_config(config)
-    folders = results or [results_folder(None)]
+    check_folder(out, "--out")
+    folders = [results_folder(folder, settings) for folder in results or ()] or [results_folder(None, settings)]
     with _listed():
         typer.echo(build_site(folders, out, settings, scenes, _say))
 
@@ -65,10 +70,12 @@ def samples(
     from bench.config import load_config
     from bench.lastrun import results_folder
     from bench.leaderboard.samples import write_samples
+    from bench.places import check_folder
     from bench.results import read_results
 
     settings = load_config(config)
-    folder = results_folder(results)
+    check_folder(out, "--out")
+    folder = results_folder(results, settings)
     _, facts = read_results(folder)
     write_samples(folder, facts, settings, out, scenes, _say)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
@@ -120,12 +127,16 @@ def export(
 
     For example: bench leaderboard export label_paint --out label-paint.json --author "A. Nonymous" --licence MIT
     """
+    from bench.config import load_config
     from bench.lastrun import results_folder
     from bench.leaderboard.export import export_submission
+    from bench.places import check_file
 
+    check_file(out, "--out")
+    folder = results_folder(results, load_config())
     with _listed():
         left_out = export_submission(
-            results_folder(results), method, out, authors=author, licence=licence, title=title, paper=paper, code=code
+            folder, method, out, authors=author, licence=licence, title=title, paper=paper, code=code
         )
     if left_out:
         _say(f"left out, because no submission may have them: {', '.join(left_out)}")

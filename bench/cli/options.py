@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from bench.config import Config
 
 OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Folder of a run; without it the last run's, else results/.")
+    Path | None,
+    typer.Option("--out", help="Folder of results; without it that of bench.toml, the last run's, results/."),
 ]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="A bench.toml; without it ./bench.toml, else the defaults.")

@@ -37,10 +37,12 @@ def plot(
     from bench.config import load_config
     from bench.figures import check_formats, draw_figure, find_figures, read_request, save
     from bench.lastrun import results_folder
+    from bench.places import check_folder
 
     kinds, formats = find_figures(figures or ["psnr"]), check_formats(names(style))
-    folder = results_folder(out)
-    where = to or folder / "plots"
+    settings = load_config(config)
+    folder = results_folder(out, settings)
+    where = check_folder(to or folder / "plots", "--to")
     request = read_request(
         folder,
         where,
@@ -48,7 +50,7 @@ def plot(
         metrics=names(metrics or ""),
         psnrs=numbers(psnr or "", "--psnr"),
         scenes=_scenes(scenes),
-        config=load_config(config),
+        config=settings,
         say=lambda line: typer.echo(line, err=True),
     )
     left_out = []

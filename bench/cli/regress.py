@@ -47,8 +47,10 @@ def regress(
 
     Example: bench regress --baseline results --methods spade,gesco --psnr 10,1 --scenes 50
     """
+    from bench.places import check_folder
+
     try:
-        settings = configured(config, {"out": out or OUT}, {})
+        settings = configured(config, {"out": check_folder(out or OUT, "--out")}, {})
         finished = _compared(baseline, _asked(methods, psnr, datasets, metrics, scenes, seeds), settings)
         _write(finished, settings.run.out, summary)
     except KeyboardInterrupt:

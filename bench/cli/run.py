@@ -43,11 +43,13 @@ def run(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for cache, results and plots.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan, cache and an estimate; run nothing.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Leave no results of earlier runs in the folder.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Send scenes with every method over every channel, measure the pictures, print tables and save a plot.
 
-    What is in the cache is not computed again; a killed run goes on where it was.
+    What is in the cache is not computed again; a killed run goes on where it was. Results are added to those that
+    earlier runs left in the folder; the newest numbers of a cell count.
 
     Example: bench run --methods gesco,smis --psnr 10,1 --scenes 8
     """
@@ -72,14 +74,20 @@ def run(
         },
         {"calibration": calibration, "power": power},
     )
+    from bench.places import check_folder
     from bench.plan import make_plan
+    from bench.results import earlier_results
 
+    if not dry_run:
+        check_folder(settings.run.out, "--out")
+        if not replace:
+            earlier_results(settings.run.out)  # what cannot be added to is told before anything is computed
     plan = make_plan(settings, root)
     if dry_run:
         _dry_run(plan, settings)
         return
     try:
-        _run(plan, settings)
+        _run(plan, settings, replace)
     except KeyboardInterrupt:
         raise BenchError("interrupted; finished cells are kept, the same command goes on from there") from None
 
@@ -120,14 +128,15 @@ def _dry_run(plan: Plan, settings: Config) -> None:
         )
 
 
-def _run(plan: Plan, settings: Config) -> None:
+def _run(plan: Plan, settings: Config, replace: bool) -> None:
     import time
 
     from rich.console import Console
 
     from bench.lastrun import remember
+    from bench.merge import view
     from bench.progress import RunProgress
-    from bench.results import provenance, write_results
+    from bench.results import add_results, provenance
     from bench.rows import tidy_rows
     from bench.runner import run_plan, worker_count, write_failures
 
@@ -140,10 +149,12 @@ def _run(plan: Plan, settings: Config) -> None:
     wall = time.perf_counter() - start
     frame = tidy_rows([*report.states, *report.references])
     facts = provenance(plan, report, wall, worker_count(plan, asked.jobs), asked.batch_size)
-    write_results(frame, facts, out)
+    (everything, told), changed = add_results([(frame, facts)], out, replace)
     remember(out)
     log = write_failures(report.failures, out)
-    _summary(plan, report, frame, out, wall)
+    for note in changed:
+        typer.echo(f"note: {note}", err=True)
+    _summary(plan, report, _beside(view((everything, told), None)[0], frame), told, out, wall)
     if report.failures:
         for what, message, _ in report.failures:
             typer.echo(f"failed: {what}: {' '.join(message.split())}", err=True)
@@ -153,8 +164,19 @@ def _run(plan: Plan, settings: Config) -> None:
         )
 
 
-def _summary(plan: Plan, report: RunReport, frame: Any, out: Path, wall: float) -> None:
-    from bench.figures import draw_figure, read_request, save
+def _beside(everything: Any, own: Any) -> Any:
+    """The rows of the folder's results that stand in one table with the run's own."""
+    import pandas as pd
+
+    from bench.merge import SET
+
+    lists = pd.MultiIndex.from_frame(own[SET].drop_duplicates())
+    return everything[pd.MultiIndex.from_frame(everything[SET]).isin(lists)].reset_index(drop=True)
+
+
+def _summary(plan: Plan, report: RunReport, frame: Any, facts: dict[str, Any], out: Path, wall: float) -> None:
+    from bench.figures import draw_figure, save
+    from bench.figures.request import Request
     from bench.names import metric_variants
     from bench.tables import metric_tables, render
     from bench.tables.measured import of_methods
@@ -169,7 +191,8 @@ def _summary(plan: Plan, report: RunReport, frame: Any, out: Path, wall: float) 
         typer.echo("\n" + render(metric_tables(frame, metric)), nl=False)
         shown.append(metric)
     folder = out / "plots"
-    plots = save(draw_figure("psnr", read_request(out, folder)), folder, ("png", "svg")) if shown else []
+    request = Request(out, frame, facts, folder)
+    plots = save(draw_figure("psnr", request), folder, ("png", "svg")) if shown else []
     cached = len(plan.cells) - report.computed - sum(state.pictures is None for state in report.states)
     typer.echo(f"\n{len(plan.cells)} cells: {report.computed} computed, {cached} from the cache, in {wall:.1f} s")
     if plots:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ def sheet(
     out: OutOption = None,
     scenes: Annotated[int, typer.Option("--scenes", min=1, help="How many scenes, from the first.")] = 4,
     psnr: Annotated[str, typer.Option("--psnr", help="PSNRs of the rows, for example 100,10,1.")] = "100,10,1",
+    to: Annotated[Path | None, typer.Option(help="Folder for the sheets; without it plots/ in the run's.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Put scenes, their label maps, the received maps and every method's pictures on one sheet, as PNG in plots/.
@@ -21,13 +23,15 @@ def sheet(
     """
     from bench.config import load_config
     from bench.lastrun import results_folder
+    from bench.places import check_folder
     from bench.results import read_results
 
-    folder = results_folder(out)
     levels = numbers(psnr, "--psnr")
     settings = load_config(config)
+    folder = results_folder(out, settings)
+    where = check_folder(to or folder / "plots", "--to")
     _, facts = read_results(folder)
     from bench.sheet import make_sheets
 
-    for path in make_sheets(folder, facts, settings, scenes, levels):
+    for path in make_sheets(folder, facts, settings, where, scenes, levels):
         typer.echo(path)

@@ -9,8 +9,8 @@ import typer
 from bench.cli.options import OutOption
 
 WHAT = (
-    "mIoU, LPIPS or FID (Tables 1, 2, 3), coco (4), ablation (5), objects, depth or bits (the text's claims), or any "
-    "metric of the results: KID, 'mIoU[judge]', channel_uses, seconds, ..."
+    "mIoU, LPIPS or FID (Tables 1, 2, 3), coco (4), ablation (5), objects, depth or bits (the text's claims), another "
+    "ablation (guidance, steps, ...), or any metric of the results: KID, 'mIoU[judge]', channel_uses, seconds, ..."
 )
 
 
@@ -19,7 +19,7 @@ def table(
     out: OutOption = None,
     style: Annotated[str, typer.Option("--format", help="text, md, csv, latex or html.")] = "text",
     published: Annotated[bool, typer.Option("--published", help="The paper's values beside ours, and Δ.")] = False,
-    psnr: Annotated[float, typer.Option(help="PSNR of the tables coco and ablation.")] = 10.0,
+    psnr: Annotated[float, typer.Option(help="PSNR of the tables coco and of ablations.")] = 10.0,
 ) -> None:
     """Print a table of a run: methods against PSNR, or several metrics at one PSNR.
 
@@ -27,8 +27,9 @@ def table(
 
     Example: bench table mIoU --published
     """
+    from bench.config import load_config
     from bench.lastrun import results_folder
     from bench.tables import read_for_table, render
 
-    folder = results_folder(out)
+    folder = results_folder(out, load_config())
     typer.echo(render(read_for_table(folder, what, psnr), style, published), nl=False)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.ablate import ABLATIONS, ablation_folder, complete
+from bench.ablate import ABLATIONS, read_ablation
 from bench.errors import UsageError
 from bench.figures.album import Album
 from bench.figures.grid import Panel, Row, draw_grid
 from bench.figures.intervals import axis_label, measured_metrics, point
 from bench.figures.request import PSNR, Part, Request, chosen_psnrs, parts, select
 from bench.figures.style import Drawing
-from bench.results import RESULTS, read_results
 from bench.sheet import paint_labels
 from bench.tables.measured import Measured
 from bench.tables.model import decimals_for
@@ -22,8 +21,8 @@ FDS = ABLATIONS["fds"]
 
 
 def draw(request: Request) -> list[Drawing]:
-    """A column for each arm of the ablation that the results have, at PSNR 10 where none is chosen. Where they lack
-    arms, the results of `bench ablate fds` beside them are taken. UsageError for fewer than two arms."""
+    """A column for each arm of the ablation that the results have, at PSNR 10 where none is chosen; on the scenes of
+    `bench ablate fds` where that was run. UsageError for fewer than two arms."""
     request = _with_arms(request)
     made = []
     for part in parts(request):
@@ -43,12 +42,10 @@ def draw(request: Request) -> list[Drawing]:
 
 
 def _with_arms(request: Request) -> Request:
-    own = ablation_folder(request.folder, FDS.name)
-    psnr = request.psnrs[0] if request.psnrs else PSNR
-    if request.methods or complete(request.frame, FDS, psnr) or not (own / RESULTS).is_file():
+    if request.methods:
         return request
-    frame, facts = read_results(own, full=True)
-    return select(replace(request, folder=own, frame=frame, facts=facts))
+    frame, facts = read_ablation(request.folder, FDS.name, request.psnrs[0] if request.psnrs else PSNR)
+    return select(replace(request, frame=frame, facts=facts))
 
 
 def _number(part: Part, data: Measured, method: str, psnr: float) -> str:

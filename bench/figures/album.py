@@ -24,6 +24,7 @@ from bench.channel import build_channel
 from bench.config import ChannelSection, DataSection
 from bench.errors import BenchError, UsageError, nearest
 from bench.figures.request import Part, Request
+from bench.merge import about_scenes
 from bench.names import PURE_NOISE, shipped_spec
 from bench.plan import Cell, Plan, make_plan
 from bench.rows import WHOLE_SET
@@ -64,7 +65,7 @@ class Album:
         self.request, self.part = request, part
         self.dataset, self.split = str(part.first("dataset")), str(part.first("split"))
         self.seed = int(part.first("seed"))
-        about = request.facts.get("datasets", {}).get(self.dataset)
+        about = about_scenes(request.facts, self.dataset, int(part.first("scene_count")))
         if about is None:
             raise BenchError(
                 f"the provenance of {request.folder} does not say how {self.dataset} was opened: run again"
@@ -131,8 +132,12 @@ class Album:
     def _look_into(self, out: Path, folders: Sequence[str], place: Place) -> None:
         for folder in folders:
             entry = open_entry(out / folder)
-            if entry is not None and entry.manifest["key"]["dataset"] == self.dataset:
+            if entry is not None and self._is_ours(entry.manifest["key"]):
                 self._keep(entry, place)
+
+    def _is_ours(self, key: dict[str, Any]) -> bool:
+        """Whether a cell shows the scenes of this part of the results, and not another list of them."""
+        return bool(key["dataset"] == self.dataset and len(key["scenes"]) == len(self.run_ids))
 
     def _keep(self, entry: Entry, place: Place) -> None:
         for position, scene in enumerate(entry.manifest["scenes"]):
@@ -233,7 +238,7 @@ class Album:
 
     def _compare_weights(self, cells: Sequence[Cell]) -> None:
         """A note on pictures that are to be made with other weights than the results were measured with."""
-        then = self.request.facts.get("weights_sha256", {})
+        then = {spec: identity.get("weights_sha256") for spec, identity in self.about["methods"].items()}
         now = {cell.method.spec: cell.method.identity.get("weights_sha256") for cell in cells}
         other = [spec for spec, digest in now.items() if spec in then and then[spec] != digest]
         if other:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.figures.request import Part, Request
+from bench.names import metric_variants
 from bench.significance import LEVEL
 from bench.tables.build import choose_metrics, computed_by
 from bench.tables.measured import Key, Measured, measured
@@ -76,7 +77,8 @@ def measured_metrics(request: Request, part: Part, default: Sequence[str]) -> li
     `FID[lite0]`), measured on `part`. UsageError for a named one that they lack, and where they hold none, with the
     command that computes it."""
     if request.metrics:
-        names = list(dict.fromkeys(name for typed in request.metrics for name in choose_metrics(part.rows, typed)))
+        here = [m for m in request.metrics if metric_variants(m, part.rows["metric"].unique())] or request.metrics
+        names = list(dict.fromkeys(name for typed in here for name in choose_metrics(part.rows, typed)))
     else:
         known = sorted(part.rows["metric"].unique())
         found = ([m] if m in known else [k for k in known if k.startswith(f"{m}[")] for m in default)

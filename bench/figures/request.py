@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config import Config
 from bench.errors import UsageError, known_name
-from bench.names import PURE_NOISE
+from bench.names import PURE_NOISE, metric_variants
 from bench.results import read_results
-from bench.tables.build import scene_set_title
+from bench.tables.build import choose_metrics, scene_set_title
 from bench.tables.measured import SCENE_SET, of_methods, of_scenes
 
 if TYPE_CHECKING:
@@ -106,8 +106,34 @@ def select(request: Request) -> Request:
 
 
 def parts(request: Request) -> Iterator[Part]:
-    """Each set of scenes and channel convention of the results."""
+    """Each set of scenes and channel convention of the results that has anything of what was chosen: one folder may
+    hold data sets with other PSNRs, metrics and scenes. UsageError for a PSNR or a metric that none of them has."""
     whole = of_methods(request.frame)
+    for metric in request.metrics:
+        choose_metrics(whole, metric)
+    found = list(_parts(request, whole))
+    for psnr in request.psnrs:
+        if not any(psnr in part.psnrs for part in found):
+            there = ", ".join(f"{p:g}" for p in sorted({p for part in found for p in part.psnrs}, reverse=True))
+            raise UsageError(
+                f"PSNR {psnr:g} was not run on {' or '.join(part.key for part in found)}, only {there}; a `bench run` "
+                "that names it among its --psnr computes it"
+            )
+    fitting = [part for part in found if _fits(part, request)]
+    yield from fitting or found
+
+
+def _fits(part: Part, request: Request) -> bool:
+    metrics = part.rows["metric"].unique()
+    scenes = set(request.scenes) if isinstance(request.scenes, tuple) else set()
+    return (
+        (not request.psnrs or any(psnr in part.psnrs for psnr in request.psnrs))
+        and (not request.metrics or any(metric_variants(metric, metrics) for metric in request.metrics))
+        and (not scenes or not scenes.isdisjoint(part.frame["scene"]))
+    )
+
+
+def _parts(request: Request, whole: pd.DataFrame) -> Iterator[Part]:
     for (*scenes, channel), rows in whole.groupby([*SCENE_SET, "channel"], sort=False):
         own = of_scenes(request.frame, scenes)
         own = own[(own["channel"] == channel) | (own["method"] == PURE_NOISE)]
@@ -115,14 +141,6 @@ def parts(request: Request) -> Iterator[Part]:
 
 
 def chosen_psnrs(request: Request, part: Part, default: Sequence[float]) -> list[float]:
-    """The PSNRs asked for, else those of `default` that were run, else the middle one; best channel first.
-    UsageError for one that was not run."""
-    for psnr in request.psnrs:
-        if psnr not in part.psnrs:
-            there = ", ".join(f"{p:g}" for p in part.psnrs)
-            raise UsageError(
-                f"{part.key} was not run at PSNR {psnr:g}, only at {there}; a `bench run` that "
-                "names it among its --psnr computes it"
-            )
-    wanted = request.psnrs or [p for p in default if p in part.psnrs]
+    """Those of the PSNRs asked for, else of `default`, that were run here, else the middle one; best channel first."""
+    wanted = [p for p in request.psnrs or default if p in part.psnrs]
     return sorted(wanted, reverse=True) or [part.psnrs[len(part.psnrs) // 2]]

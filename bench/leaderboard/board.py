@@ -8,7 +8,7 @@ conditions, or in a view of their own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import UsageError
 from bench.leaderboard.ranking import Score, score
 from bench.leaderboard.submission import Submission
+from bench.merge import about_scenes
 from bench.names import COSTS, PURE_NOISE
 from bench.ranking import explained, rank
 from bench.results import read_results
-from bench.rows import NO_CHANNEL, WHOLE_SET
+from bench.rows import NO_CHANNEL
 from bench.tables.levels import mean_levels
 from bench.tables.measured import OF_ORIGINALS, SCENE_SET, measured, of_methods
 from bench.tables.model import decimals_for
@@ -115,10 +116,9 @@ def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
 
 
 def track_of(rows: pd.DataFrame) -> pd.Series[str]:
-    """The key of the set of scenes that each row belongs to. Its number of scenes is the largest of any score: some
-    scores leave scenes out."""
-    scenes = rows["scenes"].where(rows["scene"] == WHOLE_SET, 0).groupby([rows[c] for c in SCENE_SET]).transform("max")
-    key: pd.Series[str] = rows["dataset"] + "-" + rows["split"] + "-" + rows["size"] + "-" + scenes.astype(str)
+    """The key of the set of scenes that each row belongs to."""
+    scenes = rows["scene_count"].astype(str)
+    key: pd.Series[str] = rows["dataset"] + "-" + rows["split"] + "-" + rows["size"] + "-" + scenes
     return key
 
 
@@ -169,11 +169,13 @@ def tracks_of(runs: Sequence[Run], submitted: Mapping[Submission, pd.DataFrame])
     """The sets of scenes. UsageError where a run or a submission was measured on other scenes than what came before it
     under the same description."""
     found: dict[str, Track] = {}
-    parts = [(f"the results in {r.folder}", r.frame, {n: d["fingerprint"] for n, d in r.facts["datasets"].items()})
-             for r in runs]  # fmt: skip
+    parts = [
+        (f"the results in {run.folder}", run.frame, lambda name, count, run=run: fingerprint_of(run, name, count))
+        for run in runs
+    ]
     for submission, frame in submitted.items():
         stated = submission.data["provenance"].get("fingerprints", {})
-        parts.append((f"submission {submission.name}", frame, stated))
+        parts.append((f"submission {submission.name}", frame, lambda name, _, stated=stated: stated.get(name)))
     for what, frame, fingerprints in parts:
         for track in _tracks_in(frame.assign(track=track_of(frame)), fingerprints):
             known = found.setdefault(track.key, track)
@@ -187,11 +189,16 @@ def tracks_of(runs: Sequence[Run], submitted: Mapping[Submission, pd.DataFrame])
     return tuple(found.values())
 
 
-def _tracks_in(rows: pd.DataFrame, fingerprints: Mapping[str, str]) -> Iterator[Track]:
-    for (key, dataset, split, size), group in rows.groupby(["track", *SCENE_SET], sort=False):
-        whole = group[group["scene"] == WHOLE_SET]
-        scenes = int(whole["scenes"].max())
-        yield Track(str(key), str(dataset), str(split), str(size), scenes, fingerprints.get(str(dataset)))
+def fingerprint_of(run: Run, dataset: str, scenes: int) -> str | None:
+    """The digest of a data set's so many scenes in a run, None where its provenance has none."""
+    about = about_scenes(run.facts, dataset, scenes)
+    return None if about is None else about["fingerprint"]
+
+
+def _tracks_in(rows: pd.DataFrame, fingerprint: Callable[[str, int], str | None]) -> Iterator[Track]:
+    for (key, dataset, split, size, count), _ in rows.groupby(["track", *SCENE_SET], sort=False):
+        scenes = int(str(count))
+        yield Track(str(key), str(dataset), str(split), str(size), scenes, fingerprint(str(dataset), scenes))
 
 
 def _views(own: pd.DataFrame, others: Mapping[str, pd.DataFrame], tracks: Sequence[str]) -> Iterator[View]:

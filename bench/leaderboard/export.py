@@ -13,9 +13,9 @@ import numpy as np
 from bench.bounds import bounds_of
 from bench.cache import write_atomically
 from bench.errors import UsageError, known_name
-from bench.leaderboard.board import Run, read_runs
+from bench.leaderboard.board import Run, fingerprint_of, read_runs
 from bench.leaderboard.methods import about_result
-from bench.leaderboard.submission import VERSION, check_data, printable
+from bench.leaderboard.submission import VERSION, as_file, check_data, printable
 from bench.rows import CONTRIBUTIONS, WHOLE_SET
 from bench.tables.measured import OF_ORIGINALS, of_methods
 
@@ -60,6 +60,8 @@ def export_submission(
         "options": options and {key: _plain(value) for key, value in options.items()},
     }
     rows = run.frame[run.frame["method"] == method]
+    # a submission is about one list of scenes of a data set: the longest
+    rows = rows[rows["scene_count"] == rows.groupby("dataset")["scene_count"].transform("max")]
     foreign = [str(m) for m in rows["metric"].unique() if bounds_of(str(m)) is None]
     data = {
         "schema": "gesco-bench-submission",
@@ -68,11 +70,11 @@ def export_submission(
             **{key: value for key, value in facts.items() if value is not None},
             "weights_sha256": run.facts.get("weights_sha256", {}).get(method),
         },
-        "provenance": _provenance(run),
+        "provenance": _provenance(run, rows),
         "results": _results(rows[~rows["metric"].isin(foreign)]),
     }
     check_data(data, out)
-    write_atomically(out, (json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode())
+    write_atomically(out, as_file(data))
     return foreign
 
 
@@ -83,13 +85,16 @@ def _plain(value: Any) -> Any:
     return printable(value if isinstance(value, str) else json.dumps(value), LONGEST_OPTION)
 
 
-def _provenance(run: Run) -> dict[str, Any]:
-    facts = run.facts
-    copied = {key: facts.get(key) for key in COPIED}
-    if isinstance(copied["command"], str):
-        copied["command"] = printable(copied["command"], LONGEST_COMMAND)
-    fingerprints = {name: dataset["fingerprint"] for name, dataset in facts["datasets"].items()}
-    return {**{key: value for key, value in copied.items() if value is not None}, "fingerprints": fingerprints}
+def _provenance(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
+    """Where the rows come from: the newest run that has any of their cells."""
+    cells = set(rows["cell"])
+    facts = next((one for one in reversed(run.facts["runs"]) if cells & set(one["cell_ids"])), run.facts)
+    copied = {key: facts[key] for key in COPIED if facts.get(key) is not None}
+    if "command" in copied:
+        copied["command"] = printable(str(copied["command"]), LONGEST_COMMAND)
+    lists = rows[["dataset", "scene_count"]].drop_duplicates().itertuples(index=False)
+    fingerprints = {str(name): fingerprint_of(run, str(name), int(count)) for name, count in lists}
+    return {**copied, "fingerprints": {name: digest for name, digest in fingerprints.items() if digest is not None}}
 
 
 def _results(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from safetensors import safe_open
 
 from bench.leaderboard.board import Board, Run
 from bench.leaderboard.submission import Submission
+from bench.merge import identity_of
 from bench.names import own_weights
 from methods.base import MethodError
 from methods.registry import load_method, method_defaults, parse_spec
@@ -101,9 +102,9 @@ def _pairs(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def about_result(spec: str, runs: Sequence[Run]) -> About:
     """A method of the results."""
-    identity = next((m[spec] for run in runs if spec in (m := run.facts.get("methods", {}))), None)
+    identity = next((m[spec] for run in runs if spec in (m := run.facts["methods"])), None)
     title, summary, variant_of, defaults = _registered(spec)
-    options = identity["options"] if identity else defaults
+    options = identity.get("options", defaults) if identity else defaults
     known = next((_known()[name] for name in (base_name(spec), variant_of) if name in _known()), {})
     note = (
         "as run" if identity else "defaults of the installed version: these results are older than the record of them"
@@ -141,9 +142,10 @@ def _registered(spec: str) -> tuple[str, str, str | None, Mapping[str, Any]]:
 def _weights(spec: str, runs: Sequence[Run]) -> list[Weights]:
     found = {}
     for run in runs:
-        digest = run.facts.get("weights_sha256", {}).get(spec)
-        for dataset in run.frame[run.frame["method"] == spec]["dataset"].unique() if digest else ():
-            found[str(dataset), digest] = _weights_file(spec, str(dataset), digest)
+        for dataset in run.frame[run.frame["method"] == spec]["dataset"].unique():
+            digest = (identity_of(run.facts, str(dataset), spec) or {}).get("weights_sha256")
+            if digest:
+                found[str(dataset), digest] = _weights_file(spec, str(dataset), digest)
     return list(found.values())
 
 

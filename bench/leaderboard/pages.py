@@ -189,13 +189,15 @@ def run_facts(run: Run) -> dict[str, Any]:
     """Provenance of one run for people."""
     facts = run.facts
     commit = commit_in_words(facts)
+    commits = dict.fromkeys(commit_in_words(one) for one in reversed(facts["runs"]))
+    commands = dict.fromkeys(str(one["command"]) for one in facts["runs"] if one.get("command"))
     packages = ", ".join(f"{name} {version}" for name, version in facts.get("packages", {}).items())
     scenes = "; ".join(
-        f"{name}: {d['scenes_used']} scenes of {d['split']}, fingerprint {d['fingerprint'][:12]}"
-        for name, d in facts["datasets"].items()
+        f"{d['dataset']}: {d['scenes_used']} scenes of {d['split']}, fingerprint {str(d['fingerprint'])[:12]}"
+        for d in facts["sets"].values()
     )
     pairs = {
-        "Command": facts.get("command"), "Commit": commit, "Date": facts.get("date"), "Scenes": scenes,
+        "Command": "; ".join(commands), "Commit": ", ".join(commits), "Date": facts.get("date"), "Scenes": scenes,
         "Processor": facts.get("cpu"), "Devices": ", ".join(facts.get("devices", [])), "Python": facts.get("python"),
         "Packages": packages, "Left out": "; ".join([*facts.get("left_out", []), *facts.get("failures", [])]),
         "Notes": "; ".join(facts.get("notes", [])),

@@ -21,17 +21,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from bench.cache import safe_name
+from bench.cache import safe_name, sha256
 from bench.cell import read_picture
 from bench.channel import build_channel
 from bench.config import Config
 from bench.errors import BenchError
 from bench.leaderboard.overlays import SPAN, Seers, boxes_svg, load_seers, near, paint_depth, tensor
 from bench.scenes.base import SceneSource, stack
+from bench.seeding import digest
 from bench.sheet import PictureRun, map_sender, open_scenes, paint_labels, received_map, runs_of
 from bench.worker import one_thread
 
-SCHEMA = 1
+SCHEMA = 2
 INDEX = "index.json"
 SCENES = 4
 QUALITY = 55
@@ -46,7 +47,7 @@ def write_samples(
     """Write the first `scenes` scenes of each data set of the run in `results`, whose cache has to be there, to the new
     folder `out`; the index. `say` gets a line for what is left out. BenchError without cells, or where `out` holds
     something else than samples."""
-    runs = runs_of(results, facts)
+    runs = _longest(runs_of(results, facts), say)
     if not runs:
         raise BenchError(
             f"the cache in {results} holds no pictures of its last run, so there is nothing to sample; "
@@ -59,7 +60,7 @@ def write_samples(
         with one_thread(), torch.inference_mode():
             sets = [_SampleSet(run, config, draft, scenes, say).write() for run in runs]
         provenance = {key: facts.get(key) for key in ("commit", "dirty", "date", "command", "devices")}
-        index = {"schema": SCHEMA, "provenance": provenance, "sets": sets}
+        index = sealed({"schema": SCHEMA, "provenance": provenance, "sets": sets}, draft)
         (draft / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
         if out.exists():
             shutil.rmtree(out)
@@ -69,18 +70,46 @@ def write_samples(
     return index
 
 
+def _longest(runs: Sequence[PictureRun], say: Callable[[str], None]) -> list[PictureRun]:
+    """Of each data set the longest list of scenes."""
+    found: dict[str, PictureRun] = {}
+    for run in sorted(runs, key=lambda run: -int(run.facts["scenes_used"])):
+        if found.setdefault(run.dataset, run) is not run:
+            say(f"no samples of {run.key}: {found[run.dataset].key} has more scenes of {run.dataset}")
+    return [run for run in runs if found[run.dataset] is run]
+
+
+def sealed(index: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The index with the digests of the pictures in `folder`, and of itself."""
+    found = {
+        file.relative_to(folder).as_posix(): sha256(file.read_bytes())
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != INDEX
+    }
+    index = {**index, "files": found}
+    return {**index, "seal": digest(index)}
+
+
 def read_index(folder: Path) -> dict[str, Any] | None:
-    """The index of the samples in `folder`, None where there are none; BenchError where it is damaged."""
+    """The index of the samples in `folder`, None where there are none; BenchError where it or a picture is damaged."""
     file = folder / INDEX
     if not file.is_file():
         return None
+    again = "write the samples again with `bench leaderboard samples`"
     try:
         index = json.loads(file.read_bytes())
-        known = index["schema"] == SCHEMA
+        known = index["schema"] == SCHEMA and index.pop("seal") == digest(index)
     except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
-        raise BenchError(f"{file} is damaged or of another version; write it again with `bench leaderboard samples`")
+        raise BenchError(f"{file} is damaged or of another version; {again}")
+    for name, told in index["files"].items():
+        try:
+            found = sha256((folder / name).read_bytes())
+        except OSError as error:
+            raise BenchError(f"{folder / name} cannot be read ({error.strerror}); {again}") from None
+        if found != told:
+            raise BenchError(f"{folder / name} has changed since it was written; {again}")
     return dict(index)
 
 

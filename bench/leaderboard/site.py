@@ -30,7 +30,7 @@ from bench.leaderboard.methods import About, about_methods, citation_of
 from bench.leaderboard.samples import SCENES, read_index, write_samples
 from bench.leaderboard.store import Shelf
 from bench.leaderboard.submission import schema_text
-from bench.results import RESULTS
+from bench.results import PROVENANCE, RESULTS
 
 PAGES = (("index.html", "Leaderboard"), ("samples.html", "Samples"), ("methods.html", "Methods"), ("data.html", "Data"))
 #: A file that marks a folder as one that this module made, and so may replace.
@@ -163,7 +163,8 @@ def _data(board: Board, about: Mapping[str, About], draft: Path) -> Iterator[dic
         label = "" if len(board.runs) == 1 else f"-{number}"
         data = (run.folder / RESULTS).read_bytes()
         yield _download(draft, f"run{label}.parquet", data, "the run's rows, by scene too, with what scenes contribute")
-        facts = json.dumps(run.facts, indent=1).encode()
+        file = run.folder / PROVENANCE
+        facts = file.read_bytes() if file.is_file() else json.dumps(run.facts, indent=1).encode()
         yield _download(draft, f"provenance{label}.json", facts, "where the run's numbers come from")
     for name, submission in board.submissions.items():
         what = f"submission of {', '.join(about[name].authors)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from bench.cache import write_atomically
 from bench.errors import UsageError
 from bench.leaderboard.board import Run, read_runs, track_of, tracks_of
-from bench.leaderboard.submission import Submission, SubmissionError, read_submission
+from bench.leaderboard.submission import Submission, SubmissionError, as_file, read_submission
 from bench.results import RESULTS
 from bench.tables.measured import OF_ORIGINALS, of_methods
 
@@ -33,14 +32,19 @@ class Shelf:
         return sorted((self.results / FOLDER).glob("*.json"))
 
     def read(self) -> list[Submission]:
-        """All submissions, by name. SubmissionError for one that is not valid or not named as its method is,
-        UsageError where two have one name or were measured on other scenes than the results."""
+        """All submissions, by name. SubmissionError for one that is not valid, not named as its method is, or without a
+        digest, which alone shows that its numbers are those that were added; UsageError where two have one name or were
+        measured on other scenes than the results."""
         found = []
         for file in self.files():
             submission = read_submission(file)
             if file.stem != submission.name:
                 raise SubmissionError(
                     file, [f"its method is '{submission.name}', so it has to be {submission.name}.json"]
+                )
+            if not submission.sealed:
+                raise SubmissionError(
+                    file, ["it has no digest: move it out of the folder and put it in with `bench leaderboard add`"]
                 )
             found.append(submission)
         self._check(found)
@@ -57,8 +61,7 @@ class Shelf:
         """Check `file` and store its content under its method's name; raises as `check` does."""
         submission = self.check(file)
         target = self.results / FOLDER / f"{submission.name}.json"
-        text = json.dumps(submission.data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-        write_atomically(target, text.encode())
+        write_atomically(target, as_file(submission.data))
         return submission, target
 
     def gaps(self, submission: Submission) -> list[str]:

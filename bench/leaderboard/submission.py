@@ -23,8 +23,10 @@ import numpy as np
 from bench.bounds import bounds_of
 from bench.channel import CHANNELS, build_channel
 from bench.errors import BenchError, UsageError, nearest
+from bench.merge import NO_CELL
 from bench.names import PURE_NOISE
 from bench.rows import COLUMNS, CONTRIBUTIONS, WHOLE_SET
+from bench.seeding import digest
 from bench.significance import standard_error
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_ROWS = 5000
 #: Per-scene values and contributions of one file.
 MAX_NUMBERS = 500_000
+#: The key of the digest of all others.
+DIGEST = "digest"
 #: Problems that are listed of one file.
 LISTED = 20
 #: Names of devices on Windows, where a file of that name cannot be.
@@ -54,9 +58,11 @@ class SubmissionError(BenchError):
 
 @dataclass(frozen=True, eq=False)
 class Submission:
-    """A valid submission: `data` is the file's content, as `schema.json` describes it."""
+    """A valid submission: `data` is the file's content, as `schema.json` describes it, without the digest. `sealed`
+    says whether it had one."""
 
     data: dict[str, Any] = field(repr=False)
+    sealed: bool = False
 
     @property
     def name(self) -> str:
@@ -68,7 +74,11 @@ class Submission:
         import pandas as pd
 
         rows = [row for result in self.data["results"] for row in _rows(self.name, result)]
-        return pd.DataFrame(rows, columns=[*COLUMNS, CONTRIBUTIONS])
+        frame = pd.DataFrame(rows, columns=[*COLUMNS, CONTRIBUTIONS])
+        # some scores leave scenes out, so a list of scenes is as long as the largest number that one of them rests on
+        whole = frame["scenes"].where(frame["scene"] == WHOLE_SET, 0)
+        counts = whole.groupby([frame[column] for column in ("dataset", "split", "size")]).transform("max")
+        return frame.assign(scene_count=counts, cell=NO_CELL)
 
 
 @lru_cache(maxsize=1)
@@ -90,7 +100,18 @@ def read_submission(file: Path) -> Submission:
         raise SubmissionError(file, [f"it is larger than {MAX_BYTES // 2**20} MB; leave per-scene values out"])
     data = _parsed(raw, file)
     check_data(data, file)
-    return Submission(data)
+    told = data.pop(DIGEST, None)
+    if told is not None and told != digest(data):
+        raise SubmissionError(
+            file, [f"it was changed or damaged since its {DIGEST} was made; after an edit of yours, take that key out"]
+        )
+    return Submission(data, told is not None)
+
+
+def as_file(data: dict[str, Any]) -> bytes:
+    """A submission as it is written: with the digest of its content."""
+    text = json.dumps({**data, DIGEST: digest(data)}, indent=1, allow_nan=False, ensure_ascii=False)
+    return f"{text}\n".encode()
 
 
 def check_data(data: Any, file: Path) -> None:

@@ -1,7 +1,7 @@
 """Reading a baseline: somebody's results, so nothing in them is believed before it is checked.
 
-Only Parquet and JSON are read. What later stands in terminals, Markdown and XML is printable text of limited length;
-numbers are numbers; no row is there twice (bench/results.py).
+`read_results` sees to it that what later stands in terminals, Markdown and XML is printable text of limited length,
+that numbers are numbers, and that no row is there twice.
 """
 
 from __future__ import annotations
@@ -12,18 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, UsageError
+from bench.merge import about_scenes
 from bench.names import PURE_NOISE
 from bench.results import RESULTS, read_results
-from bench.rows import COLUMNS, WHOLE_SET
+from bench.rows import WHOLE_SET
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: 50 methods x 7 PSNRs x 500 scenes x 10 metrics are 1.75 million rows.
-MOST_ROWS = 5_000_000
-LONGEST_TEXT = 300
-TEXTS = ("dataset", "split", "size", "scale", "method", "channel", "scene", "metric", "protocol")
-NUMBERS = ("psnr", "sigma", "peak_snr_db", "mean_snr_db", "seed", "value", "std", "stderr", "scenes")
 CELL = ["channel", "method", "psnr", "seed"]
 
 
@@ -41,11 +37,17 @@ class Baseline:
         return list(dict.fromkeys(self.frame["dataset"]))
 
     def about(self, dataset: str) -> Mapping[str, Any]:
-        """What the provenance says of a data set; UsageError where it says nothing."""
-        found = self.facts["datasets"].get(dataset)
-        if not isinstance(found, dict) or not isinstance(found.get("fingerprint"), str):
+        """What the provenance says of a data set's scenes; UsageError where it says nothing."""
+        rows = self.frame[self.frame["dataset"] == dataset]
+        found = about_scenes(self.facts, dataset, int(rows["scene_count"].iloc[0]))
+        if found is None or not isinstance(found.get("fingerprint"), str):
             raise UsageError(f"the provenance of {self.folder} does not describe {dataset}; write it with `bench run`")
         return found
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics that were measured on any data set."""
+        return list(dict.fromkeys(name for dataset in self.datasets for name in self.about(dataset)["metrics"]))
 
     def ids(self, dataset: str) -> tuple[str, ...]:
         """The data set's scenes in order; UsageError without per-scene rows, or where cells differ in them."""
@@ -61,55 +63,21 @@ class Baseline:
 
 def read_baseline(folder: Path) -> Baseline:
     """The results in a folder; UsageError says what is wrong with them."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = folder / RESULTS
     if folder.is_file():
         raise UsageError(f"--baseline takes the folder of a run; {folder} is a file")
     try:
-        if path.is_file() and (rows := pq.read_metadata(path).num_rows) > MOST_ROWS:
-            raise UsageError(f"{path} has {rows:,} rows; at most {MOST_ROWS:,} are read")
         frame, facts = read_results(folder, full=True)
     except UsageError:
         raise
-    except (BenchError, pa.ArrowException, OSError) as error:
+    except (BenchError, OSError) as error:
         raise UsageError(f"the baseline cannot be read: {error}") from None
-    _check_facts(facts, path)
-    _check_columns(frame, path)
     frame = frame[frame["method"] != PURE_NOISE].reset_index(drop=True)
     if frame.empty:
-        raise UsageError(f"{path} holds no rows of any method")
-    _check_cells(frame, path)
-    return Baseline(folder, frame, facts)
-
-
-def _check_facts(facts: object, path: Path) -> None:
-    if not isinstance(facts, dict) or not all(isinstance(facts.get(key), dict) for key in ("datasets", "metrics")):
-        raise UsageError(f"{path} lacks the provenance that `bench run` writes (datasets, metrics)")
-    for name in (*facts["datasets"], *facts["metrics"]):
-        _check_text(name, path, "the provenance")
-
-
-def _check_text(text: object, path: Path, where: str) -> None:
-    if not isinstance(text, str) or not text or len(text) > LONGEST_TEXT or not text.isprintable():
-        raise UsageError(f"{path}, {where}: {ascii(text)[:60]} is not printable text of 1 to {LONGEST_TEXT} characters")
-
-
-def _check_columns(frame: pd.DataFrame, path: Path) -> None:
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    missing = [column for column in COLUMNS if column not in frame]
-    if missing:
-        raise UsageError(f"{path} lacks the column(s) {', '.join(missing)}; write it with this version's `bench run`")
-    for column in TEXTS:
-        for text in frame[column].unique():
-            _check_text(text, path, f"column {column}")
-    for column in NUMBERS:
-        if not is_numeric_dtype(frame[column]) or is_bool_dtype(frame[column]):
-            raise UsageError(f"{path}, column {column}: not all are numbers")
-    if not is_bool_dtype(frame["higher_is_better"]):
-        raise UsageError(f"{path}, column higher_is_better: not all are true or false")
+        raise UsageError(f"{folder / RESULTS} holds no rows of any method")
+    _check_cells(frame, folder / RESULTS)
+    # scenes are compared one by one, so of each data set one list of them is the baseline: the longest
+    frame = frame[frame["scene_count"] == frame.groupby("dataset")["scene_count"].transform("max")]
+    return Baseline(folder, frame.reset_index(drop=True), facts)
 
 
 def _check_cells(frame: pd.DataFrame, path: Path) -> None:

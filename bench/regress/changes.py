@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from bench.merge import about_scenes
 from bench.regress.model import Change
 from bench.regress.text import plain
 
@@ -23,11 +24,24 @@ def list_changes(
     pairs: list[tuple[str, Any, Any]] = [("code", _commit(old), _commit(new))]
     pairs += [(key, old.get(key), new.get(key)) for key in PLAIN]
     pairs += [(name, was, now) for name, was, now in _of_mappings(old.get("packages"), new.get("packages"))]
-    pairs += list(_methods(old, new, sorted(set(rerun["method"]) & set(baseline["method"]))))
-    pairs += list(_metrics(old, new))
+    datasets = [str(name) for name in rerun["dataset"].unique()]
+    for dataset in datasets:
+        was, now = (_of_scenes(told, dataset) for told in facts)
+        both = [set(frame[frame["dataset"] == dataset]["method"]) for frame in (baseline, rerun)]
+        where = f" on {dataset}" if len(datasets) > 1 else ""
+        found = [*_methods(was, now, sorted(both[0] & both[1])), *_metrics(was, now)]
+        pairs += [(f"{what}{where}", then, today) for what, then, today in found]
     pairs += list(_channels(baseline, rerun))
     pairs.append(("seeds", _listed(baseline["seed"]), _listed(rerun["seed"])))
     return [Change(plain(what), _text(was), _text(now)) for what, was, now in pairs if was != now]
+
+
+def _of_scenes(facts: Mapping[str, Any], dataset: str) -> Mapping[str, Any]:
+    """What a provenance says of methods and metrics on a data set; one without lists of scenes, the same of all."""
+    about = about_scenes(facts, dataset)
+    if about is None:
+        return facts
+    return {**about, "weights_sha256": {s: identity.get("weights_sha256") for s, identity in about["methods"].items()}}
 
 
 def _commit(facts: Mapping[str, Any]) -> str:

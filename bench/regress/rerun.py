@@ -94,7 +94,7 @@ def plan_rerun(baseline: Baseline, asked: Asked, config: Config) -> Rerun:
 
 def _metrics(baseline: Baseline, asked: Asked) -> tuple[str, ...]:
     """Names of the metrics to measure: those named, else the baseline's as far as they are installed."""
-    installed, there = metric_registry.metric_names(), list(baseline.facts["metrics"])
+    installed, there = metric_registry.metric_names(), baseline.metrics
     if asked.metrics is None:
         chosen = [name for name in there if name in installed]
         if not chosen:
@@ -142,6 +142,8 @@ class _Group:
         self.asked, self.ids, self.metrics = asked, ids, metrics
         self.rows = frame[(frame["dataset"] == dataset) & (frame["channel"] == channel)]
         self.cells = [c for c in _cells(baseline) if (c.dataset, c.channel) == (dataset, channel)]
+        self.anywhere = list(dict.fromkeys(c.method for c in _cells(baseline)))
+        self.psnrs_anywhere = {c.psnr for c in _cells(baseline)}
 
     def plan(self, config: Config, missing: dict[CellName, str]) -> Plan | None:
         """The group's plan, None where none of it can run; reasons go to `missing`."""
@@ -149,7 +151,7 @@ class _Group:
         psnrs = sorted({float(p) for p in self.asked.psnrs or (c.psnr for c in self.cells)}, reverse=True)
         specs, absent = _installed(list(self.asked.methods or here), here)
         if specs:
-            plan = make_plan(self._config(config, specs, psnrs), None, here)
+            plan = make_plan(self._config(config, specs, psnrs), None, self.anywhere)
             self._check(plan)
             built = {cell.method.spec for cell in plan.cells}
             lines = {s: line for s in specs for line in plan.left_out if line.startswith(f"{s} does not run on ")}
@@ -162,10 +164,17 @@ class _Group:
         return Plan(kept, plan.metrics, plan.devices, plan.left_out, failures=plan.failures)
 
     def _wanted(self, cell: CellName) -> bool:
-        """Whether a cell is the baseline's, or new and named: by its method, its PSNR, or both together."""
+        """Whether a cell is the baseline's, or new and named: by its method, its PSNR, or both together. What another
+        data set of the baseline has is new here only where this one is named too."""
+        if cell in self.cells:
+            return True
+        if self.asked.datasets is None and cell.method in self.anywhere and cell.psnr in self.psnrs_anywhere:
+            here = {c.method for c in self.cells}, {c.psnr for c in self.cells}
+            if cell.method not in here[0] or cell.psnr not in here[1]:
+                return False
         both_named = self.asked.methods is not None and self.asked.psnrs is not None
         known = cell.method in {c.method for c in self.cells} and cell.psnr in {c.psnr for c in self.cells}
-        return cell in self.cells or both_named or not known
+        return both_named or not known
 
     def _config(self, config: Config, specs: list[str], psnrs: list[float]) -> Config:
         about = self.baseline.about(self.dataset)
@@ -222,8 +231,8 @@ class _Group:
             )
 
     def _check_metric(self, metric: MetricPlan) -> None:
-        there = self.baseline.facts["metrics"].get(metric.name)
-        if not isinstance(there, dict):
+        there = self.baseline.about(self.dataset)["metrics"].get(metric.name)
+        if there is None:
             raise UsageError(f"the baseline's provenance does not describe the metric {metric.name}")
         for key, what in METRIC_IDENTITY.items():
             old, new = there.get(key), metric.identity.get(key)

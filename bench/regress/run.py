@@ -17,7 +17,7 @@ from bench.regress.model import CellName, Report
 from bench.regress.rerun import Asked, Rerun, cell_name, plan_rerun
 from bench.regress.text import plain
 from bench.regress.thresholds import thresholds
-from bench.results import provenance, write_results
+from bench.results import add_results, provenance
 from bench.rows import tidy_rows
 from bench.runner import RunReport, run_plan, worker_count, write_failures
 
@@ -81,7 +81,7 @@ def _execute(rerun: Rerun, config: Config, out: Path, progress: Progress) -> tup
     frame = tidy_rows(run.states)
     wall = time.perf_counter() - start
     facts = provenance(rerun.plan, run, wall, worker_count(rerun.plan, asked.jobs), asked.batch_size)
-    write_results(frame, facts, out)
+    add_results([(frame, facts)], out)
     write_failures(run.failures, out)
     return frame, facts, run
 

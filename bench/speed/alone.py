@@ -54,7 +54,7 @@ def seconds_alone(cell: Cell, batch_size: int, device: str, out: Path) -> float:
             runs.append(draw_batch(cell, pair, ids, scene)[2])
     seconds = min(runs) / len(ids)
     content = {"key": key, "seconds": seconds, "batch_seconds": runs, "provenance": code_provenance()}
-    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_atomically(path, (json.dumps({**content, "seal": digest(content)}, indent=1) + "\n").encode())
     return seconds
 
 
@@ -62,6 +62,7 @@ def _kept(path: Path, key: dict[str, object]) -> float | None:
     """The seconds that a file holds for just this key; None where it does not exist or is damaged."""
     try:
         content = json.loads(path.read_bytes())
-        return float(content["seconds"]) if content["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError):
+        sealed = content.pop("seal") == digest(content)
+        return float(content["seconds"]) if sealed and content["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

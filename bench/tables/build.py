@@ -49,8 +49,20 @@ def scene_set_title(rows: pd.DataFrame) -> str:
     )
 
 
+def seed_notes(rows: pd.DataFrame) -> list[str]:
+    """Which methods are not over all of the seeds that the caption names: runs into one folder may differ in them."""
+    every = set(rows["seed"])
+    found = {}
+    for method, own in rows.groupby("method", sort=False):
+        common = set.intersection(*(set(seeds) for _, seeds in own.groupby(["channel", "psnr"])["seed"]))
+        if common != every:
+            found[method] = ", ".join(str(seed) for seed in sorted(common)) or "not the same at every PSNR"
+    told = "; ".join(f"{method} ({seeds})" for method, seeds in found.items())
+    return [f"Not over all of these seeds: {told}."] if told else []
+
+
 def scene_set_name(rows: pd.DataFrame) -> SceneSetName:
-    return SceneSetName(*(listed(rows, column) for column in (*SCENE_SET, "scale")))
+    return SceneSetName(*(listed(rows, column) for column in ("dataset", "split", "size", "scale")))
 
 
 def noise_notes(columns: Sequence[Measured], entries: Sequence[Entry | None]) -> list[str]:
@@ -135,6 +147,7 @@ def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str, ceil
     notes = [
         f"{data.metric} on {scene_set_title(rows)}, {peak_levels(rows, psnrs)}.",
         mean_levels(rows),
+        *seed_notes(rows),
         f"Protocol: {data.protocol}.",
         ERROR_NOTE,
         "Columns: PSNR in dB.",
@@ -168,21 +181,23 @@ def arms_tables(
         shown = arms if arms is not None else [Arm((str(m),), str(m)) for m in rows["method"].drop_duplicates()]
         keys = [(arm.channel or channel, arm.method, psnr) for arm in shown]
         found_here, lacking = _available(of_scenes(frame, scenes), rows, metrics)
+        if not found_here:  # another list of scenes may have them
+            continue
         ceiling = ceiling_notes(of_scenes(frame, scenes), [data.metric for data in found_here])
         tables.append(_arms_table(found_here, lacking, rows, headings, shown, keys, ceiling))
+    if not tables:
+        raise UsageError(f"the results hold none of {', '.join(metrics)}{computed_by(metrics[0])}")
     return tables
 
 
 def _available(frame: pd.DataFrame, rows: pd.DataFrame, typed: Sequence[str]) -> tuple[list[Measured], list[str]]:
-    """The metrics asked for that `rows` have, measured, and the names of the others; UsageError where all lack."""
+    """The metrics asked for that `rows` have, measured, and the names of the others."""
     known = sorted(rows["metric"].unique())
     found, lacking = [], []
     for name in typed:
         fitting = metric_variants(name, known)
         found += [measured(frame, one) for one in fitting]
         lacking += [] if fitting else [name]
-    if not found:
-        raise UsageError(f"the results hold none of {', '.join(typed)}{computed_by(typed[0])}")
     return found, lacking
 
 
@@ -206,11 +221,12 @@ def _arms_table(
     notes = [
         f"PSNR {psnr:g} dB ({peak_levels(rows, [psnr])}) on {title}.",
         mean_levels(rows),
+        *seed_notes(rows),
         protocol_notes(found),
         ERROR_NOTE,
         *ceiling,
         *noise_notes(found, [e for column in by_column for e in column]),
         *([f"Not in these results: {', '.join(lacking)}."] if lacking else []),
     ]
-    key = f"{scenes.dataset}-{scenes.split}-{scenes.size}"
+    key = "-".join(listed(rows, column) for column in SCENE_SET)
     return Table(headings, tuple(columns), table_rows, scenes, title, key, tuple(notes), rank_note, across="metric")

@@ -10,7 +10,7 @@ from bench.errors import known_name
 from bench.tables.html import as_html
 from bench.tables.latex import as_latex
 from bench.tables.model import Cell, Sheet, Table, sheet
-from bench.tables.published import compared
+from bench.tables.published import with_values
 
 
 def _texts(cells: Sequence[Cell], before: str, after: str) -> list[str]:
@@ -68,4 +68,5 @@ def check_format(style: str) -> str:
 def render(tables: Sequence[Table], style: str = "text", published: bool = False) -> str:
     """All tables in one of `FORMATS`, with `published` beside the paper's values; UsageError for another format."""
     form = FORMATS[check_format(style)]
-    return "\n".join(form(compared(table) if published else sheet(table)) for table in tables)
+    sheets = with_values(tables) if published else [sheet(table) for table in tables]
+    return "\n".join(form(one) for one in sheets)

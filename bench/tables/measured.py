@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: In a score's name: it is about the original pictures, not the methods'.
 OF_ORIGINALS = "[original"
 #: Columns that one set of scenes is told from another by.
-SCENE_SET = ["dataset", "split", "size"]
+SCENE_SET = ["dataset", "split", "size", "scene_count"]
 CELL = ["channel", "method", "psnr"]
 
 #: One cell: channel convention, method, PSNR.

@@ -55,14 +55,18 @@ def coco(frame: pd.DataFrame, psnr: float) -> list[Table]:
     return [replace(t, paper_tables=("4",)) for t in arms_tables(rows, ("method",), None, COCO_METRICS, psnr)]
 
 
-def ablation(frame: pd.DataFrame, psnr: float) -> list[Table]:
-    """Table 5: FDS and noisy training at PSNR 10."""
-    from bench.ablate import ABLATIONS, ablation_tables
+def _ablation(name: str) -> Callable[[pd.DataFrame, float], list[Table]]:
+    """The table of one of `bench ablate`'s questions; `fds` is Table 5: FDS and noisy training at PSNR 10."""
 
-    try:
-        return ablation_tables(frame, ABLATIONS["fds"], psnr)
-    except UsageError as error:
-        raise UsageError(f"{error}; `bench ablate fds --psnr {psnr:g}` computes them") from None
+    def table(frame: pd.DataFrame, psnr: float) -> list[Table]:
+        from bench.ablate import ablation_tables, find_ablation
+
+        try:
+            return ablation_tables(frame, find_ablation(name), psnr)
+        except UsageError as error:
+            raise UsageError(f"{error}; `bench ablate {name} --psnr {psnr:g}` computes them") from None
+
+    return table
 
 
 def bits(frame: pd.DataFrame, psnr: float) -> list[Table]:
@@ -130,7 +134,7 @@ def _family(word: str) -> Callable[[pd.DataFrame, float], list[Table]]:
 #: word -> tables from (rows, PSNR)
 NAMED: dict[str, Callable[[pd.DataFrame, float], list[Table]]] = {
     "coco": coco,
-    "ablation": ablation,
+    "ablation": _ablation("fds"),
     "objects": _family("objects"),
     "depth": _family("depth"),
     "bits": bits,
@@ -138,23 +142,23 @@ NAMED: dict[str, Callable[[pd.DataFrame, float], list[Table]]] = {
 
 
 def named_tables(frame: pd.DataFrame, what: str, psnr: float) -> list[Table]:
-    """The tables behind a word of `NAMED`, or of a metric's name; UsageError where the results hold nothing of it."""
+    """The tables behind a word of `NAMED`, or the name of an ablation or a metric; UsageError where the results hold
+    nothing of it."""
+    from bench.ablate import ABLATIONS
+
     word = what.lower()
+    if word in ABLATIONS:
+        return _ablation(word)(frame, psnr)
     return NAMED[word](frame, psnr) if word in NAMED else metric_tables(frame, what)
 
 
 def read_for_table(folder: Path, what: str, psnr: float) -> list[Table]:
-    """`named_tables` of the results in `folder`; those of `ablation` from what `bench ablate fds` left there, where the
-    folder's own results lack one of its arms. Raises as `read_results` and `named_tables` do."""
-    from bench.ablate import ABLATIONS, ablation_folder, complete
-    from bench.results import RESULTS, read_results
+    """`named_tables` of the results in `folder`; those of an ablation on the scenes that it was run on. Raises as
+    `read_results` and `named_tables` do."""
+    from bench.ablate import ABLATIONS, read_ablation
+    from bench.results import read_results
 
-    fds = ABLATIONS["fds"]
-    own = ablation_folder(folder, fds.name)
-    ablated = what.lower() == "ablation" and (own / RESULTS).is_file()
-    if ablated and not (folder / RESULTS).is_file():
-        return named_tables(read_results(own, full=True)[0], what, psnr)
-    frame, _ = read_results(folder, full=True)
-    if ablated and not complete(frame, fds, psnr):
-        frame, _ = read_results(own, full=True)
+    word = what.lower()
+    name = "fds" if word == "ablation" else word
+    frame, _ = read_ablation(folder, name, psnr) if name in ABLATIONS else read_results(folder, full=True)
     return named_tables(frame, what, psnr)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -178,3 +178,16 @@ def compared(table: Table) -> Sheet:
     notes = [note for note in table.notes if not note.startswith("Columns:")]
     caption = " ".join([*_remarks(table), *notes])
     return Sheet(Grid(len(labels), (*labels, "ours", "paper", "Δ"), tuple(lines), caption), header, records)
+
+
+def with_values(tables: Sequence[Table]) -> list[Sheet]:
+    """`compared` of those tables that the paper has values for; UsageError where it has none for any."""
+    made, lacking = [], []
+    for table in tables:
+        try:
+            made.append(compared(table))
+        except UsageError as error:
+            lacking.append(error)
+    if lacking and not made:
+        raise lacking[0]
+    return made

@@ -13,8 +13,8 @@ from bench.rows import COLUMNS, CONTRIBUTIONS
 
 BASE = {
     "dataset": "streets", "split": "test", "size": "64x128", "scale": "embedded", "channel": "awgn-paper-peak",
-    "sigma": 0.36, "peak_snr_db": 8.9, "mean_snr_db": math.nan, "scene": "all", "metric": "mIoU", "scenes": 32,
-    "higher_is_better": True, "protocol": "gt|judge=x",
+    "sigma": 0.36, "peak_snr_db": 8.9, "mean_snr_db": math.nan, "cell": "unknown", "scene_count": 32, "scene": "all",
+    "metric": "mIoU", "scenes": 32, "higher_is_better": True, "protocol": "gt|judge=x",
 }  # fmt: skip
 
 

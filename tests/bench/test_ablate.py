@@ -11,7 +11,7 @@ from conftest import Answer, manifests
 from table_frames import at10
 
 import bench.ablate
-from bench.ablate import ABLATIONS, EQUAL_GUIDANCE, Ablation, ablation_tables, complete
+from bench.ablate import ABLATIONS, EQUAL_GUIDANCE, Ablation, ablation_tables
 from bench.tables.build import Arm
 from methods.registry import parse_spec
 
@@ -48,7 +48,6 @@ def test_arms_are_specs_as_results_name_them(name: str) -> None:
 def test_arms_with_weights_of_ones_own_are_found_and_say_so() -> None:
     values = {"fake_pixels:gain=1.0:weights=mine": 0.1, "fake_pixels:gain=0.5": 0.2}
     rows = pd.concat([at10(values, metric=name) for name in GAINS.metrics])
-    assert complete(rows, GAINS, 10.0)
     (table,) = ablation_tables(rows, GAINS, 10.0)
     assert [row.labels for row in table.rows] == [("1.0 (weights mine)",), ("0.5",)]
 
@@ -101,21 +100,21 @@ def test_an_ablation_runs_and_prints_its_table(cli: Cli, fakes: Path, fake_ablat
     assert lines[3].startswith("| 0.5 | 0.")
     assert "How dark the pictures are." in lines[5]
     assert "2 scenes" in lines[5]
-    assert not (fakes / "o" / "results.parquet").exists()
-    assert (fakes / "o" / "ablations" / "gains" / "results.parquet").is_file()
+    assert cli("table", "gains", "--psnr", "100", "--out", "o", "--format", "md").out == answer.out
+    alone = cli("table", "FakeMSE", "--out", "o")
+    assert alone.code == 2
+    assert "the results in o are of ablations only (gains): `bench table gains --out o` prints one" in alone.err
 
 
 def test_cells_are_shared_with_bench_run(cli: Cli, fakes: Path, fake_ablations: None) -> None:
     assert cli("run", "--methods", "fake_pixels:gain=1.0", "--psnr", "10", "--out", "o").code == 0
     before = manifests(fakes / "o")
-    results = (fakes / "o" / "results.parquet").read_bytes()
+    table = cli("table", "FakeMSE", "--out", "o").out
     assert cli("ablate", "gains", "--out", "o").code == 0
     after = manifests(fakes / "o")
     assert len(after) == 2
     assert {name: after[name] for name in before} == before
-    assert (fakes / "o" / "results.parquet").read_bytes() == results  # the run's own tables stay
-    sheet = cli("sheet", "--out", "o/ablations/gains", "--scenes", "1", "--psnr", "10")
-    assert sheet.code == 0, sheet.err
+    assert cli("table", "FakeMSE", "--out", "o").out == table  # the run's own tables stay
 
 
 def test_arms_may_differ_in_their_channel(cli: Cli, fake_ablations: None) -> None:
@@ -160,4 +159,4 @@ def test_a_failing_arm_is_told_and_the_others_are_shown(cli: Cli, fakes: Path, m
     assert answer.code == 1
     assert "failed: fake_faulty" in answer.err
     assert "| badly | - |" in answer.out
-    assert (fakes / "o" / "ablations" / "faulty" / "failures.log").is_file()
+    assert (fakes / "o" / "failures.log").is_file()

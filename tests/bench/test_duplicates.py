@@ -14,7 +14,8 @@ from conftest import TOML, Answer
 from table_frames import at10
 
 from bench.errors import BenchError
-from bench.results import METADATA_KEY, RESULTS, read_results, write_results
+from bench.parquet import FACTS_KEY
+from bench.results import PROVENANCE, RESULTS, read_results, write_results
 from bench.rows import ROW
 
 Cli = Callable[..., Answer]
@@ -59,7 +60,8 @@ def doubled(tmp_path: Path) -> Path:
     facts = {"datasets": {"streets": {"fingerprint": "0" * 64}}, "metrics": {}}
     write_results(rows, facts, folder)
     table = pa.Table.from_pandas(pd.concat([rows, rows.iloc[1:]]), preserve_index=False)
-    pq.write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps(facts).encode()}), folder / RESULTS)
+    pq.write_table(table.replace_schema_metadata({FACTS_KEY: json.dumps(facts).encode()}), folder / RESULTS)
+    (folder / PROVENANCE).unlink()
     return folder
 
 
@@ -93,6 +95,7 @@ def test_no_row_is_written_twice(tmp_path: Path) -> None:
 @pytest.mark.parametrize("column", ROW)
 def test_rows_that_differ_in_anything_that_names_them_are_no_duplicates(tmp_path: Path, column: str) -> None:
     rows = at10({"a": 0.5})
-    other = rows.assign(**{column: 7 if column in ("psnr", "seed") else "other"})
+    others = {"psnr": 7, "seed": 7, "scene_count": 7, "size": "7x7"}
+    other = rows.assign(**{column: others.get(column, "other")})
     write_results(pd.concat([rows, other]), {}, tmp_path)
     assert len(read_results(tmp_path)[0]) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -59,8 +60,9 @@ def ticks(axis: Any) -> list[str]:
 
 @pytest.fixture(scope="module")
 def committed() -> Request:
-    """The results of the repository."""
-    return read_request(ROOT / "results", Path("unused"))
+    """The results of the repository on `streets`."""
+    whole = read_request(ROOT / "results", Path("unused"))
+    return dataclasses.replace(whole, frame=whole.frame[whole.frame["dataset"] == "streets"])
 
 
 @pytest.fixture(scope="module")
@@ -193,10 +195,24 @@ def test_each_data_set_and_channel_has_a_figure_of_its_own() -> None:
     found = {d.stem: d.figure for d in draw_figure("psnr", request(pd.concat([one, other, third])))}
     drawn = {stem: list(next(artists(figure, "curve"))[2].get_ydata()) for stem, figure in found.items()}
     assert drawn == {
-        "psnr-streets-test-64x128-awgn-paper-peak": [0.5],
-        "psnr-streets-test-64x128-awgn-eq1-peak": [0.6],
-        "psnr-stuff-test-64x64-awgn-paper-peak": [0.7],
+        "psnr-streets-test-64x128-32-awgn-paper-peak": [0.5],
+        "psnr-streets-test-64x128-32-awgn-eq1-peak": [0.6],
+        "psnr-stuff-test-64x64-32-awgn-paper-peak": [0.7],
     }
+
+
+def test_what_one_data_set_of_a_folder_lacks_does_not_keep_another_from_being_drawn() -> None:
+    """PSNRs, metrics and scenes are chosen for those that have them; what none has is an error."""
+    many = frame({("spade", p, 0): (0.5, None) for p in (10.0, 1.0)})
+    one = frame({("spade", 10.0, 0): (0.7, None)}, dataset="stuff", size="64x64")
+    only_here = frame({("spade", 10.0, 0): (0.2, None)}, metric="AP50")
+    whole = request(pd.concat([many, one, only_here]))
+    for choice, sets in (({"psnrs": (1.0,)}, 1), ({"psnrs": (10.0, 1.0)}, 2), ({"metrics": ("AP50",)}, 1),
+                         ({"metrics": ("mIoU", "AP50")}, 2)):  # fmt: skip
+        assert len(draw_figure("psnr", dataclasses.replace(whole, **choice))) == sets, choice
+    for choice in ({"psnrs": (5.0,)}, {"metrics": ("AP5",)}):
+        with pytest.raises(UsageError):
+            draw_figure("psnr", dataclasses.replace(whole, **choice))
 
 
 @pytest.mark.parametrize(("figure", "costs"), [("bits", ("bits", "channel_uses")), ("seconds", ("seconds",))])
@@ -244,7 +260,7 @@ def test_every_figure_says_where_its_numbers_come_from(committed: Request, drawn
 MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("psnr", {"methods": ("gessco",)}, "unknown method 'gessco' of the results in o; did you mean 'gesco'?"),
     ("psnr", {"metrics": ("mIuO",)}, "unknown metric 'mIuO'; did you mean 'mIoU'?"),
-    ("psnr", {"psnrs": (12.0,)}, "was not run at PSNR 12, only at 10"),
+    ("psnr", {"psnrs": (12.0,)}, "PSNR 12 was not run on streets-test-64x128-32-awgn-paper-peak, only 10"),
     ("bits", {}, "these results have no bits; `bench run` writes them"),
     ("psnr", {"metrics": ("FID[lite0]",)}, "`bench run --metrics FID[lite0]` computes FID[lite0]"),
 ]
@@ -347,7 +363,7 @@ def test_the_command_draws_metrics_by_name_into_the_folder_asked_for(cli: Cli, f
     assert cli("run", "--methods", "fake_pixels,fake_maps", "--psnr", "all", "--out", "o").code == 0
     answer = cli("plot", "--metrics", "FakeMSE,bits", "--out", "o", "--to", "f", "--format", "pdf,png")
     assert answer.code == 0, answer.err
-    stem = "f/psnr-streets-test-32x64-awgn-paper-peak-FakeMSE-bits"
+    stem = "f/psnr-streets-test-32x64-3-awgn-paper-peak-FakeMSE-bits"
     assert answer.out.splitlines() == [f"{stem}.pdf", f"{stem}.png"]
     with Image.open(f"{stem}.png") as picture:
         assert picture.width > picture.height > 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import leaderboard_fakes as fakes_
@@ -44,7 +45,8 @@ def test_ranks_of_the_committed_results_are_those_of_the_tables() -> None:
     whole = frame[frame["metric"].isin(["mIoU", "LPIPS", "KID[lite0]", "bits"])]
     board = build_board([Run(COMMITTED, whole, read_runs([COMMITTED])[0].facts)], [])
     for one in board.views:
-        (table,) = metric_tables(whole, one.metric)
+        tables = {f"{t.scenes.dataset}-{t.scenes.split}-{t.scenes.size}": t for t in metric_tables(whole, one.metric)}
+        table = tables[one.track.rpartition("-")[0]]
         for row in table.rows:
             assert [p and p.rank for p in one.rows[row.method]] == [e and e.rank for e in row.entries], one.metric
             assert [p and p.score.value for p in one.rows[row.method]] == [e and e.value for e in row.entries]
@@ -157,7 +159,8 @@ def test_runs_are_put_together_and_the_first_ones_numbers_count(caplog: pytest.L
     assert board.methods == ("spade", "gesco", "oasis")
     assert at(view(board, "mIoU"), "gesco")[0] == at(view(build_board([first], []), "mIoU"), "gesco")[0]
     assert "the same cells of gesco" in caplog.text
-    facts = {**second.facts, "datasets": {"streets": {**second.facts["datasets"]["streets"], "fingerprint": "other"}}}
+    facts = copy.deepcopy(second.facts)
+    facts["sets"]["streets/test/64x128/12"]["fingerprint"] = "other"
     with pytest.raises(UsageError, match="the scenes of the results in b"):
         build_board([first, Run(Path("b"), second.frame, facts)], [])
 

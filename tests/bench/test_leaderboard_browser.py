@@ -72,7 +72,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     results = fakes_.write_run(folder / "results")
     data = fakes_.submission(title=EVIL, authors=["Zoë O'Author"])
-    fakes_.write_submission(results / "submissions" / "their-method.json", data)
+    fakes_.shelve(results / "submissions" / "their-method.json", data)
     fakes_.write_sample_set(results / "samples")
     return build_site([results], folder / "site", Config()).parent
 

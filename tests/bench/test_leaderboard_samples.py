@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from leaderboard_fakes import write_sample_set
 from PIL import Image
 
 from bench.cache import open_entry
@@ -21,7 +22,7 @@ from bench.config import Config
 from bench.errors import BenchError
 from bench.leaderboard import samples as samples_module
 from bench.leaderboard.overlays import Seers, boxes_svg, near, paint_depth
-from bench.leaderboard.samples import BLANK, write_samples
+from bench.leaderboard.samples import BLANK, read_index, write_samples
 from bench.results import read_results
 from bench.scenes.registry import DATASETS
 from metrics.judges.detection import Detections
@@ -127,3 +128,18 @@ def test_strips_hold_the_cached_pictures(
     with pytest.raises(BenchError, match="holds no samples"):
         write_samples(out, facts, Config(), out)
     assert (out / "results.parquet").is_file()
+
+
+def test_a_sample_or_an_index_that_changed_is_refused(tmp_path: Path) -> None:
+    folder = write_sample_set(tmp_path / "samples")
+    assert read_index(folder) is not None
+    for name in ("streets/000/00-m.webp", "index.json"):
+        file = folder / name
+        data = file.read_bytes()
+        file.write_bytes(data[:-30] + bytes([data[-30] ^ 1]) + data[-29:])
+        with pytest.raises(BenchError, match="again with `bench leaderboard samples`"):
+            read_index(folder)
+        file.write_bytes(data)
+    (folder / "streets/000/00-m.webp").unlink()
+    with pytest.raises(BenchError, match="cannot be read"):
+        read_index(folder)

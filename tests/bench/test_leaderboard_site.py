@@ -125,7 +125,7 @@ def test_a_hostile_submission_is_shown_as_text(results: Path, tmp_path: Path) ->
     data["method"]["authors"] = [EVIL[:80], "=HYPERLINK(1)"]
     data["provenance"]["command"] = EVIL
     data["results"][-1]["protocol"] = EVIL
-    fakes_.write_submission(results / "submissions" / "their-method.json", data)
+    fakes_.shelve(results / "submissions" / "their-method.json", data)
     fakes_.write_sample_set(results / "samples", (*fakes_.METHODS, "their-method"))
     clean = build_site([fakes_.write_run(tmp_path / "clean")], tmp_path / "other", Config()).parent
     site = build_site([results], tmp_path / "site", Config()).parent
@@ -150,9 +150,7 @@ def test_a_hostile_submission_is_shown_as_text(results: Path, tmp_path: Path) ->
 
 
 def test_a_cell_of_the_csv_is_never_a_formula(results: Path, tmp_path: Path) -> None:
-    fakes_.write_submission(
-        results / "submissions" / "their-method.json", fakes_.submission(title="=1+1", authors=["@x"])
-    )
+    fakes_.shelve(results / "submissions" / "their-method.json", fakes_.submission(title="=1+1", authors=["@x"]))
     site = build_site([results], tmp_path / "site", Config()).parent
     with (site / "data" / "results.csv").open() as file:
         theirs = [row for row in csv.DictReader(file) if row["method"] == "their-method"]
@@ -182,8 +180,12 @@ def test_shipped_weights_are_recognised_by_their_digest(tmp_path: Path) -> None:
     committed = read_runs([Path(__file__).parents[2] / "results"])
     about = about_result("gesco+fds", committed)  # not in the results: no weights are claimed
     assert about.weights == ()
-    (weights,) = about_result("gesco", committed).weights
-    assert weights.licence in ("Apache-2.0", None)  # None where newer weights ship than made the committed results
+    weights = about_result("gesco", committed).weights
+    assert [one.dataset for one in weights] == ["streets", "stuff"]
+    assert {one.licence for one in weights} <= {
+        "Apache-2.0",
+        None,
+    }  # None where newer weights ship than made the committed results
 
 
 def test_a_rebuilt_site_replaces_itself_and_nothing_else(results: Path, tmp_path: Path) -> None:
@@ -290,7 +292,7 @@ def test_commands_on_submissions(cli: Cli, fakes: Path) -> None:
     assert "another submission" in again.err
     data = fakes_.submission("worse")
     data["results"][0]["value"] = 7
-    fakes_.write_submission(Path("results/submissions/worse.json"), data)
+    fakes_.shelve(Path("results/submissions/worse.json"), data)
     checked = cli("leaderboard", "check")
     assert checked.code == 1
     assert "$.results[0].value: 7 is impossible for mIoU" in checked.err

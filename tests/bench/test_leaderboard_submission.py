@@ -196,9 +196,24 @@ def test_other_scenes_are_refused(results: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_has_the_name_of_its_method(results: Path) -> None:
-    fakes_.write_submission(results / "submissions" / "other.json", fakes_.submission())
+    fakes_.shelve(results / "submissions" / "other.json", fakes_.submission())
     with pytest.raises(SubmissionError, match=r"has to be their-method\.json"):
         Shelf(results).read()
+
+
+def test_a_stored_number_that_changed_is_refused(results: Path, tmp_path: Path) -> None:
+    _, target = Shelf(results).add(fakes_.write_submission(tmp_path / "mine.json", fakes_.submission()))
+    text = target.read_text()
+    value = fakes_.submission()["results"][0]["value"]
+    target.write_text(text.replace(f'"value": {value}', f'"value": {value + 1e-9}', 1))
+    for read in (Shelf(results).read, lambda: Shelf(results).check(target)):
+        with pytest.raises(SubmissionError, match="changed or damaged since its digest was made"):
+            read()
+    fakes_.write_submission(target, fakes_.submission())  # written by hand: nothing shows that it is whole
+    with pytest.raises(SubmissionError, match=r"it has no digest: .* `bench leaderboard add`"):
+        Shelf(results).read()
+    target.write_text(text)
+    assert Shelf(results).read()[0].data == fakes_.submission()
 
 
 def test_what_a_submission_lacks_is_listed(results: Path, tmp_path: Path) -> None:

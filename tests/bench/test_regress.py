@@ -47,6 +47,11 @@ def verdicts(folder: Path) -> dict[tuple[str, float], str]:
     return {(c["method"], c["psnr"]): c["verdict"] for c in made if c["metric"] == "FakeMSE"}
 
 
+def scenes(facts: dict[str, Any]) -> dict[str, Any]:
+    """What the provenance says of the one list of scenes."""
+    return facts["sets"]["streets/test/32x64/8"]  # type: ignore[no-any-return]
+
+
 def edited(
     base: Path, frame_changes: dict[str, Any], fact_changes: Callable[[dict[str, Any]], None] | None = None
 ) -> None:
@@ -242,16 +247,16 @@ IDENTITIES = {
 def test_another_metric_or_other_scenes_are_refused_by_name(cli: Cli, base: Path) -> None:
     for key, message in IDENTITIES.items():
         _, facts = read_results(base)
-        before = dict(facts["metrics"]["FakeMSE"])
-        edited(base, {}, lambda facts, key=key: facts["metrics"]["FakeMSE"].update({key: "other"}))  # type: ignore[misc]
+        before = dict(scenes(facts)["metrics"]["FakeMSE"])
+        edited(base, {}, lambda facts, key=key: scenes(facts)["metrics"]["FakeMSE"].update({key: "other"}))  # type: ignore[misc]
         said = refused(cli)
         assert "FakeMSE is not the baseline's metric" in said
         assert message in said
-        edited(base, {}, lambda facts, before=before: facts["metrics"].update(FakeMSE=before))  # type: ignore[misc]
-    edited(base, {}, lambda facts: facts["datasets"]["streets"].update(fingerprint="0" * 64))
+        edited(base, {}, lambda facts, before=before: scenes(facts)["metrics"].update(FakeMSE=before))  # type: ignore[misc]
+    edited(base, {}, lambda facts: scenes(facts).update(fingerprint="0" * 64))
     assert "the scenes of streets have another content" in refused(cli)
     frame, facts = read_results(base, full=True)
-    facts["datasets"]["streets"]["fingerprint"] = "f"
+    scenes(facts)["fingerprint"] = "f"
     write_results(frame.assign(scene=frame["scene"].replace("test-000000", "test-000009")), facts, base)
     assert "'test-000009' there is 'test-000000' here" in refused(cli)
     (base / "results.parquet").write_bytes(b"PAR1 nothing")
@@ -259,7 +264,7 @@ def test_another_metric_or_other_scenes_are_refused_by_name(cli: Cli, base: Path
 
 
 def test_a_metric_with_other_code_is_compared_and_named(cli: Cli, base: Path, fakes: Path) -> None:
-    edited(base, {}, lambda facts: facts["metrics"]["FakeMSE"].update(code_version=0))
+    edited(base, {}, lambda facts: scenes(facts)["metrics"]["FakeMSE"].update(code_version=0))
     assert cli("regress", "--baseline", "base", "--psnr", "30", "--out", "r").code == 0
     assert {"what": "code_version of FakeMSE", "baseline": "0", "rerun": "1"} in report(fakes / "r")["changes"]
 
@@ -294,7 +299,20 @@ def test_edited_code_never_meets_the_cache_of_its_former_self(tmp_path: Path, mo
 def test_the_committed_results_are_what_the_code_makes(cli: Cli, fakes: Path) -> None:
     """A small share of what the project's own workflow does: one method, one PSNR, eight scenes, the embedded judge."""
     (fakes / "bench.toml").write_text('[run]\nbackend = "sequential"\njobs = 1\ndevice = "cpu"\n')
-    arguments = ("--methods", "spade", "--psnr", "10", "--scenes", "8", "--metrics", "mIoU", "--out", "r")
+    arguments = (
+        "--datasets",
+        "streets",
+        "--methods",
+        "spade",
+        "--psnr",
+        "10",
+        "--scenes",
+        "8",
+        "--metrics",
+        "mIoU",
+        "--out",
+        "r",
+    )
     answer = cli("regress", "--baseline", str(ROOT / "results"), *arguments)
     assert answer.code == 0, answer.out + answer.err
     made = {c["metric"]: c["verdict"] for c in report(fakes / "r")["comparisons"]}

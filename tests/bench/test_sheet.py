@@ -72,7 +72,7 @@ def test_a_psnr_that_was_not_run_is_refused_and_a_lost_cache_is_named(cli: Cli, 
     assert (answer.code, "no cell at PSNR 20" in answer.err) == (2, True)
     (fakes / "o" / "cells").rename(fakes / "o" / "gone")
     answer = cli("sheet", "--out", "o")
-    assert (answer.code, "holds none of the last run's cells" in answer.err) == (1, True)
+    assert (answer.code, "holds none of the results' cells" in answer.err) == (1, True)
 
 
 def test_scenes_that_changed_since_the_run_do_not_stand_beside_its_pictures(

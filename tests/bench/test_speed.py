@@ -204,7 +204,7 @@ def test_seconds_are_timed_apart_and_kept(tmp_path: Path, monkeypatch: pytest.Mo
     assert seconds_alone(cell, 4, "cpu", tmp_path) == 20.0
     for file in (tmp_path / "timings").iterdir():
         assert json.loads(file.read_text())["provenance"]["cpu"]
-        file.write_text("{")
+        file.write_text(file.read_text().replace("80.0", "81.0"))  # one digit
     spent[:] = [1.0, 40.0]
     assert seconds_alone(cell, 4, "cpu", tmp_path) == 10.0
 

@@ -17,6 +17,7 @@ import pytest
 from conftest import Answer
 from table_frames import frame
 
+from bench.cache import sha256
 from bench.errors import BenchError, UsageError
 from bench.results import read_results, write_results
 from bench.rows import COLUMNS, CONTRIBUTIONS
@@ -240,9 +241,13 @@ def test_contributions_that_need_the_arrays_are_kept_with_the_results_and_nowher
 def test_the_three_files_agree(cli: Cli, fakes: Path) -> None:
     assert cli("run", "--psnr", "10", "--out", "o").code == 0
     rows, facts = read_results(fakes / "o", full=True)
-    assert json.loads((fakes / "o" / "provenance.json").read_text()) == facts
+    told = json.loads((fakes / "o" / "provenance.json").read_text())
+    digests = {name: sha256((fakes / "o" / name).read_bytes()) for name in ("results.parquet", "results.csv")}
+    assert told.pop("files") == digests
+    assert told == facts
     text = (fakes / "o" / "results.csv").read_text()
     header = dict(line[2:].split(": ", 1) for line in text.splitlines() if line.startswith("# "))
+    assert json.loads(header.pop("results_sha256")) == digests["results.parquet"]
     assert {key: json.loads(value) for key, value in header.items()} == facts
     back = pd.read_csv(fakes / "o" / "results.csv", comment="#")
     pd.testing.assert_frame_equal(back, rows[list(COLUMNS)], check_dtype=False)

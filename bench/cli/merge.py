@@ -1,0 +1,29 @@
+"""`bench merge`: results of several folders in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def merge(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of results.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to add them to.")],
+) -> None:
+    """Add the results of other folders to those in OUT, for example of runs on another machine.
+
+    Where two have the same cell the later one's numbers are taken. Pictures stay where they are: copy cells/ and
+    metrics/ to have them in OUT's figures too.
+
+    Example: bench merge gpu/results cpu/results --out results/all
+    """
+    from bench.places import check_folder
+    from bench.results import add_results, whole_results
+
+    check_folder(out, "--out")
+    (frame, _), notes = add_results([whole_results(folder) for folder in folders], out)
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(f"{out}: {len(frame):,} rows of {frame['cell'].nunique()} cells")

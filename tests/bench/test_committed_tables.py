@@ -1,0 +1,64 @@
+"""The committed results are one folder, and every table that README names prints from it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bench.results
+from bench.ablate import ABLATIONS
+from bench.results import whole_results
+from bench.tables import named_tables, read_for_table, render
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "results"
+WORDS = re.search(r"`bench table ([\w\\|]+) ", (ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.results, "whole_results", functools.cache(whole_results))
+        yield
+
+
+def words() -> list[str]:
+    assert WORDS is not None
+    return WORDS[1].replace("\\", "").split("|")
+
+
+def test_readme_names_the_tables() -> None:
+    assert {"mIoU", "LPIPS", "FID", "coco", "ablation", "objects", "depth", "bits"} <= set(words())
+
+
+def test_there_is_one_results_file() -> None:
+    assert [
+        file.relative_to(RESULTS).as_posix() for file in RESULTS.rglob("*.parquet") if "local" not in file.parts
+    ] == ["results.parquet"]
+
+
+@pytest.mark.parametrize("word", words())
+def test_every_table_of_readme_prints_from_the_committed_results(word: str) -> None:
+    assert render(read_for_table(RESULTS, word, 10.0)).strip()
+
+
+def test_every_ablation_is_among_the_committed_results() -> None:
+    frame, facts = whole_results(RESULTS)
+    assert {run["ablation"] for run in facts["runs"]} >= {None, *ABLATIONS}
+    assert {run["command"].split()[1] for run in facts["runs"]} == {"run", "ablate"}
+    assert set(frame["dataset"]) == {"streets", "stuff"}
+    for name in ABLATIONS:
+        (table,) = read_for_table(RESULTS, name, 10.0)
+        assert sum(all(row.entries) for row in table.rows) >= 4, name
+
+
+def test_tables_of_sweeps_do_not_show_the_arms_of_ablations() -> None:
+    (mine, *_) = read_for_table(RESULTS, "mIoU", 10.0)
+    assert not any(":" in row.method for row in mine.rows)
+    frame, _ = whole_results(RESULTS)
+    arms = {row.method for table in named_tables(frame, "mIoU", 10.0) for row in table.rows}
+    assert any(":" in method for method in arms)
