@@ -1,0 +1,54 @@
+"""Blocks of generated text in Markdown files, and the numbers that stand outside of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+#: The text of one block.
+Block = Callable[[], str]
+_BLOCK = re.compile(r"<!-- generated: (?P<name>[\w. \[\]-]+) -->\n(?P<text>.*?)<!-- end of (?P=name) -->", re.DOTALL)
+#: A passage whose numbers are in no committed file; its source stands in the marker.
+_DECLARED = re.compile(r"<!-- numbers from: \S.*? -->\n.*?\n<!-- end of numbers -->", re.DOTALL)
+_NOT_PROSE = (
+    _BLOCK,
+    _DECLARED,
+    re.compile(r"```.*?```", re.DOTALL),
+    re.compile(r"<!--.*?-->", re.DOTALL),
+    re.compile(r"`[^`]*`"),
+    re.compile(r"(?<=\])\([^)]*\)"),
+)
+#: Numbers that look measured: decimals, thousands, percentages, durations, sizes, ratios, counts of scenes.
+_MEASURED = re.compile(
+    r"\d+\.\d+(?:e-?\d+)?|\d{1,3}(?:,\d{3})+|\d+ %|\d+e-\d+"
+    r"|\d+ (?:s|ms|GB|MB|GiB|minutes?|hours?|seconds?|times|scenes)\b"
+)
+
+
+def rewritten(page: str, text: str, blocks: Mapping[str, Block]) -> str:
+    """The page's text with every block made anew; ValueError for a block that nobody makes, that is made but stands
+    nowhere, that stands twice or has no end."""
+    found = [match["name"] for match in _BLOCK.finditer(text)]
+    if sorted(found) != sorted(blocks) or text.count("<!-- generated: ") != len(found):
+        unknown, unused = sorted(set(found) - set(blocks)), sorted(set(blocks) - set(found))
+        raise ValueError(
+            f"{page}: nobody makes {unknown}, nowhere stand {unused}, or a block stands twice or has no end"
+        )
+
+    def made(match: re.Match[str]) -> str:
+        name = match["name"]
+        return f"<!-- generated: {name} -->\n{blocks[name]().strip()}\n<!-- end of {name} -->"
+
+    return _BLOCK.sub(made, text)
+
+
+def prose(text: str) -> str:
+    """What people wrote of a page: without blocks, passages of declared source, code, addresses and comments."""
+    for pattern in _NOT_PROSE:
+        text = pattern.sub(" ", text)
+    return text
+
+
+def numbers_in(text: str) -> list[str]:
+    """The numbers of a page's prose that look measured."""
+    return _MEASURED.findall(prose(text))
