@@ -59,10 +59,11 @@ def rows_of(methods: Sequence[str], scenes: int, metrics: Sequence[str] = tuple(
                     "sigma": SIGMAS[psnr], "peak_snr_db": -20 * np.log10(SIGMAS[psnr]) if psnr < 100 else np.inf,
                     "mean_snr_db": -20 * np.log10(SIGMAS[psnr]) - 7.4 if psnr < 100 else np.inf,
                 }  # fmt: skip
+                spread = values.std(ddof=1) if scenes > 1 else nan
                 kept = (values - values.mean()).astype(np.float32) if drawn else None
                 whole = {
-                    "scene": "all", "value": values.mean(), "std": values.std(ddof=1) if by_scene else nan,
-                    "stderr": nan if metric == "seconds" else values.std(ddof=1) / np.sqrt(scenes), "scenes": scenes,
+                    "scene": "all", "value": values.mean(), "std": spread if by_scene else nan,
+                    "stderr": nan if metric == "seconds" else spread / np.sqrt(scenes), "scenes": scenes,
                     CONTRIBUTIONS: kept,
                 }  # fmt: skip
                 rows.append({**cell, **whole})
