@@ -266,6 +266,8 @@ def _check_companions(out: Path, data: bytes, facts: dict[str, Any]) -> None:
     remedy = "the same `bench run` again writes all files anew"
     if file.exists():
         try:
+            if not file.is_file():  # reading a pipe or a device may never end
+                raise ValueError("it is no file")
             told = json.loads(file.read_bytes())
             digest = told.pop("files", {}).get(RESULTS)
         except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -277,6 +279,8 @@ def _check_companions(out: Path, data: bytes, facts: dict[str, Any]) -> None:
             )
         if printable(told) != facts:
             raise BenchError(f"{file} is damaged: it does not say what {RESULTS} says of itself; {remedy}")
+    if not (out / CSV).is_file():
+        return
     with suppress(OSError), (out / CSV).open("rb") as opened:
         first = opened.readline(200)
         if first.startswith(_CSV_DIGEST.encode()) and sha256(data).encode() not in first:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import methods.weights
 import metrics.weights
 from bench.errors import UsageError
+from bench.places import check_folder
 from methods.base import MethodError
 from methods.registry import WEIGHTS_NAME
 
@@ -50,17 +50,8 @@ def destination(name: str | None, weights_dir: Path | None) -> Destination:
         name = OWN
     base = weights_dir or methods.weights.user_weights_dir()
     folder = base / name if name else base
-    check_writable(folder)
+    check_folder(folder, "--weights-dir")
     return Destination(folder, name, weights_dir)
-
-
-def check_writable(folder: Path, option: str = "--weights-dir") -> None:
-    """UsageError where files cannot be written into `folder`, which need not be there yet; nothing is made."""
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not there.is_dir():
-        raise UsageError(f"{option}: {folder} cannot hold weights, because {there} is no folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UsageError(f"{option}: {folder} cannot hold weights, because {there} is not writable")
 
 
 def check_replaceable(path: Path, known: Mapping[str, Any], record: str = "card") -> None:

@@ -102,18 +102,40 @@ def _pairs(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def about_result(spec: str, runs: Sequence[Run]) -> About:
     """A method of the results."""
-    identity = next((m[spec] for run in runs if spec in (m := run.facts["methods"])), None)
     title, summary, variant_of, defaults = _registered(spec)
-    options = identity.get("options", defaults) if identity else defaults
+    as_run = _options_by_dataset(spec, runs)
     known = next((_known()[name] for name in (base_name(spec), variant_of) if name in _known()), {})
-    note = (
-        "as run" if identity else "defaults of the installed version: these results are older than the record of them"
-    )
+    note = "as run" if as_run else "defaults of the installed version: these results are older than the record of them"
+    options = _gathered(as_run) if as_run else defaults
+    if "guidance" in options:
+        note += "; guidance is the s of the published code, one more than that of the GESCO paper's Eq. 13"
     return About(
         spec, title, known.get("summary", summary), False, variant_of, (), known.get("paper"), None, None,
         known.get("citation", "").strip() or None, _pairs(options), note, tuple(_weights(spec, runs)),
         (),
     )  # fmt: skip
+
+
+def _options_by_dataset(spec: str, runs: Sequence[Run]) -> dict[str, Mapping[str, Any]]:
+    """The options that the results of a method were made with, by data set."""
+    found = {}
+    for run in runs:
+        for dataset in run.frame[run.frame["method"] == spec]["dataset"].unique():
+            identity = identity_of(run.facts, str(dataset), spec) or {}
+            if "options" in identity:
+                found[str(dataset)] = identity["options"]
+    return found
+
+
+def _gathered(by_dataset: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Options in words: once where they are the same on all data sets, else each with its data set."""
+    names = dict.fromkeys(key for options in by_dataset.values() for key in options)
+    found = {}
+    for name in names:
+        values = {dataset: _plain(options[name]) for dataset, options in by_dataset.items() if name in options}
+        alike = len(set(values.values())) == 1
+        found[name] = next(iter(values.values())) if alike else ", ".join(f"{v} ({d})" for d, v in values.items())
+    return found
 
 
 def _registered(spec: str) -> tuple[str, str, str | None, Mapping[str, Any]]:

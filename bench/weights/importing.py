@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.trained import check_writable
+from bench.places import check_folder
 from bench.weights.catalogue import Catalogue, Published, Rows, WeightsError
 from bench.weights.reading import open_checkpoint
 from bench.weights.rows import Comparison, compare, explain, prefix_of, recognise, without_prefix
@@ -35,7 +35,7 @@ def import_weights(
     what the file is instead where that is known; then nothing is written. UsageError for a name or a data set that is
     not in the catalogue, and for a folder that cannot be written.
     """
-    check_writable(folder)
+    check_folder(folder, "--weights-dir")
     entry = catalogue.find(name, dataset)
     try:
         rows = entry.rows

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import leaderboard_fakes as fakes_
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -171,6 +172,24 @@ def test_a_method_page_tells_configuration_weights_licence_costs_and_citation(re
     ):
         assert expected in text, expected
     assert "Weights</dt><dd>none" in (site / "methods" / "full_image.html").read_text()
+
+
+def test_options_that_differ_by_data_set_are_shown_with_it() -> None:
+    from types import SimpleNamespace
+
+    from bench.leaderboard.methods import about_result
+
+    def options(guidance: float) -> dict[str, object]:
+        return {"options": {"steps": 10, "guidance": guidance}}
+
+    sets = {
+        name: {"dataset": name, "scenes_used": 8, "methods": {"gesco": options(guidance)}}
+        for name, guidance in (("streets", 2.0), ("stuff", 2.5))
+    }
+    frame = pd.DataFrame({"method": "gesco", "dataset": list(sets)})
+    about = about_result("gesco", [SimpleNamespace(facts={"sets": sets}, frame=frame)])  # type: ignore[list-item]
+    assert dict(about.options) == {"steps": "10", "guidance": "2.0 (streets), 2.5 (stuff)"}
+    assert "one more than that of the GESCO paper's Eq. 13" in about.options_note
 
 
 def test_shipped_weights_are_recognised_by_their_digest(tmp_path: Path) -> None:

@@ -283,11 +283,14 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_hold_weights_is_named_before_anything_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(
-            UsageError, match=rf"--weights-dir: {folder} cannot hold weights, because .*file is no folder"
-        ):
-            import_weights(tmp_path / "absent.pth", "fake", "cityscapes", folder, CATALOGUE)
+    (tmp_path / "link").symlink_to("nowhere")
+    for name, told in (
+        ("file", "takes a folder; .*file is a file"),
+        ("file/below", "would lie below .*file, which is a file"),
+        ("link", "is a link to nowhere, which does not exist"),
+    ):
+        with pytest.raises(UsageError, match=f"--weights-dir.* {told}"):
+            import_weights(tmp_path / "absent.pth", "fake", "cityscapes", tmp_path / name, CATALOGUE)
 
 
 def test_paths_that_are_no_files_are_named(tmp_path: Path) -> None:
