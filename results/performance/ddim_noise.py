@@ -149,7 +149,8 @@ def main(steps: int) -> None:
         "",
         f"Noise of the originals: {high_pass(real):.3f}. The network of epsilon overlooks of the noise in x: {shares}.",
         "",
-        f"{steps} training steps, {PICTURES} pictures of 32x64, guidance {GUIDANCE:g}, seed 1; CPU ({facts['cpu']}), "
+        f"{steps} training steps, {PICTURES} pictures of 32x64, guidance {GUIDANCE:g} (Eq. 13 with s = "
+        f"{GUIDANCE - 1:g}), seed 1; CPU ({facts['cpu']}), "
         f"torch {facts['packages']['torch']}, commit {commit_in_words(facts)}. "
         f"`python results/performance/ddim_noise.py {steps}`",
     ]
