@@ -59,6 +59,7 @@ COMPARED = (
     ("`gesco` at 10 dB", "gesco", 2.0, 10.0),
     ("`gesco_fdstrain`: trained behind FDS", "gesco_fdstrain", 2.0, 100.0),
     ("`gesco-nofds`: without FDS", "gesco-nofds", 2.0, 100.0),
+    ("`gesco`, unguided", "gesco", 1.0, 100.0),
     ("`gesco-nofds`, unguided", "gesco-nofds", 1.0, 100.0),
     ("`sdm`, unguided", "sdm", 1.0, 100.0),
 )
@@ -170,7 +171,11 @@ def round_trips(arm: Arm) -> list[dict[str, Any]]:
 
 def drawn() -> tuple[dict[str, Arm], dict[str, dict[int, Arm]]]:
     """What the picture shows: denoisers, and curves over the number of steps."""
-    curves = {"sdm, unguided": SDM, "gesco-nofds, guided": NOFDS, "gesco, guided, behind FDS": GESCO}
+    curves = {
+        "sdm, unguided": SDM,
+        "gesco-nofds, unguided": replace(NOFDS, guidance=1.0),
+        "gesco-nofds, guidance 2": NOFDS,
+    }
     steps = {
         "sdm, unguided": {10: replace(SDM, schedule="10"), 100: SDM},
         "sdm, unguided, end at 99": {10: replace(SDM, schedule="10"), 91: replace(SDM, schedule=END)},
@@ -207,7 +212,7 @@ def main(measure_missing: bool) -> None:
         write_atomically(DATA, (json.dumps(data, indent=1) + "\n").encode())
     tables = {
         "steps": pairs_table(data, steps_arms(), "10 steps", "100 steps"),
-        "levels": levels_table(data, {"`sdm`": SDM, "`gesco`": GESCO}),
+        "levels": levels_table(data, {"unguided": replace(NOFDS, guidance=1.0), "guided": NOFDS}),
         "trips": trips_table(data, {"`sdm`": SDM, "`gesco`": GESCO}),
         "where sdm": arms_table(data, where_arms(SDM), replace(SDM, schedule="10")),
         "where gesco": arms_table(data, where_arms(GESCO), replace(GESCO, schedule="10")),
