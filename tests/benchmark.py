@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -31,6 +32,27 @@ def help_page() -> Iterator[tuple[str, Callable[[], float], Callable[[], float],
     """`bench --help` against Python with nothing but typer, which it cannot do without."""
     ours, other = ["-m", "bench", "--help"], ["-c", "import typer"]
     yield "bench --help / import typer", lambda: _children(ours), lambda: _children(other), 2.5
+
+
+def tables() -> Iterator[tuple[str, Callable[[], float], Callable[[], float], float]]:
+    """Tables of the committed results against reading them, which nothing can do without."""
+    from bench.results import read_results
+    from bench.tables import named_tables, render
+
+    folder = Path("results")
+    frame, _ = read_results(folder, full=True)
+
+    def spent(work: Callable[[], object]) -> float:
+        before = time.process_time()
+        work()
+        return time.process_time() - before
+
+    for what in ("mIoU", "LPIPS", "FID"):
+        yield (
+            f"bench table {what} / reading the results",
+            lambda what=what: spent(lambda: render(named_tables(frame, what, 10.0))),  # type: ignore[misc]
+            lambda: spent(lambda: read_results(folder, full=True)), 3.0,
+        )  # fmt: skip
 
 
 def board(folder: Path, browser: Any) -> Iterator[tuple[str, Callable[[], float], Callable[[], float], float]]:
@@ -74,7 +96,7 @@ def measure(what: str, ours: Callable[[], float], other: Callable[[], float], li
 
 def main() -> None:
     """All of it; what needs a browser is left out, and said so, where none is on the path."""
-    held = [measure(*each) for each in help_page()]
+    held = [measure(*each) for each in (*help_page(), *tables())]
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
     if found is None:
         print("without a Chromium or Chrome on the path the leaderboard's pages are left out")

@@ -184,14 +184,12 @@ def test_a_time_limit_stands_in_bench_toml_too(cli: Cli, fakes: Path) -> None:
 
 def test_an_interrupt_keeps_finished_cells_and_ends_the_workers(start: Start, fakes: Path) -> None:
     process = start(*run("fake_pixels", "fake_hostile:deed=hang", more=("--backend", "loky", "--jobs", "2")))
-    limit = time.time() + 300
     try:
         while not any("/fake_pixels/" in name for name in manifests(fakes / "o")):
             assert process.poll() is None, process.communicate()
-            assert time.time() < limit
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
-        _, err = process.communicate(timeout=300)  # it comes back: the worker that hangs has been killed
+        _, err = process.communicate(timeout=3000)  # before the hour is over that the worker hangs: it was killed
     finally:
         process.kill()
     assert process.returncode == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -152,12 +151,10 @@ def test_objects_are_shown_by_class_too_and_beside_the_originals() -> None:
 
 
 @pytest.mark.parametrize("style", ["text", "md", "csv", "latex", "html"])
-def test_committed_results_print_in_every_format_in_under_five_seconds(cli: Cli, style: str) -> None:
-    start = time.process_time()
+def test_committed_results_print_in_every_format(cli: Cli, style: str) -> None:
     for what in ("mIoU", "LPIPS", "FID", "bits"):
         answer = cli("table", what, "--out", str(ROOT / "results"), "--format", style)
         assert answer.code == 0, answer.err
         assert "gesco" in answer.out
         answer = cli("table", what, "--out", str(ROOT / "results"), "--format", style, "--published")
         assert answer.code == 0, answer.err
-    assert time.process_time() - start < 8 * 5
