@@ -92,8 +92,10 @@ def export(
 
     For example: bench data export streets /tmp/streets --split val --limit 100 --size 256x512
     """
+    from bench.places import check_folder
     from bench.scenes.export import export as write_export
 
+    check_folder(destination, "DEST")
     source, chosen = _open(name, root, size, split, config)
     assert chosen is not None
     report = write_export(source, chosen, destination, limit, jobs, progress=not quiet)

@@ -78,8 +78,10 @@ def _measure(
     import torch
 
     from bench.device import cores, torch_device
+    from bench.places import check_folder
     from bench.speed.report import as_markdown, provenance, write_report
 
+    check_folder(out, "--out")
     where = torch_device(device)
     torch.set_num_threads(threads or cores())
     facts = provenance(size, where)
@@ -117,8 +119,10 @@ def quality(
 
     Example: bench speed quality --samplers ddim,dpmpp --steps 5,10,25 --scenes 50
     """
+    from bench.places import check_folder
     from bench.speed.quality import QualityRequest, measure_quality
 
+    check_folder(out, "--out")
     request = QualityRequest(
         method=method,
         samplers=None if samplers == "all" else names(samplers),

@@ -76,6 +76,7 @@ def train(
 
     from bench.config import DataSection, TrainSection, load_config
     from bench.device import cores, torch_device
+    from bench.places import check_folder
     from bench.scenes.registry import DATASETS, open_dataset
     from bench.trained import destination
     from bench.training import TrainingRequest, train_target
@@ -85,6 +86,7 @@ def train(
 
     dataset = known_name(dataset, DATASETS, "data set")
     method = known_name(method, [*method_names(), *TRAINERS], "method")
+    where = check_folder(out or Path("runs/train") / "-".join(filter(None, (method, dataset, name))), "--out")
     settings = load_config(config)
     data = settings.data.get(dataset, DataSection())
     section = settings.train.get(method, TrainSection())
@@ -96,7 +98,7 @@ def train(
         target=method,
         source=open_dataset(dataset, root, data.size, data.root, data.resize),
         scenes=scenes,
-        out=out or Path("runs/train") / "-".join(filter(None, (method, dataset, name))),
+        out=where,
         to=destination(name, weights_dir),
         profile=profile,
         device=chosen,

@@ -103,6 +103,10 @@ WRITERS = {
     "sheet": ("sheet", "--out", "o", "--to"),
     "merge": ("merge", "o", "--out"),
     "build": ("leaderboard", "build", "--results", "o", "--out"),
+    "train": ("train", "gesco", "--out"),
+    "export": ("data", "export", "--split", "val", "streets"),
+    "speed": ("speed", "sampling", "--size", "small", "--device", "cpu", "--out"),
+    "quality": ("speed", "quality", "--out"),
     "samples": ("leaderboard", "samples", "--results", "o", "--out"),
 }
 
@@ -112,13 +116,14 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_any_work(
     cli: Cli, fakes: Path, places: dict[str, tuple[Path, str]], monkeypatch: pytest.MonkeyPatch, writer: str
 ) -> None:
     monkeypatch.setattr("bench.plan.make_plan", lambda *a, **k: pytest.fail("work was done"))
-    monkeypatch.setattr("bench.results.whole_results", lambda *a, **k: pytest.fail("work was done"))
+    for work in ("bench.results.whole_results", "bench.scenes.registry.open_dataset", "bench.speed.report.provenance"):
+        monkeypatch.setattr(work, lambda *a, **k: pytest.fail("work was done"))
     for name, (place, told) in places.items():
         answer = cli(*WRITERS[writer], str(place))
         assert answer.code == 2, name
         (line,) = answer.err.splitlines()
         assert told in line, name
-        assert line.startswith(("error: --out", "error: --to")), name
+        assert line.startswith(("error: --out", "error: --to", "error: DEST")), name
 
 
 def test_a_folder_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
