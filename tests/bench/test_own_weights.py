@@ -203,7 +203,7 @@ def test_a_training_does_not_replace_what_ships(cli: Cli, tmp_path: Path, monkey
 def test_a_training_that_could_not_be_written_down_is_refused_before_it(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     answer = cli("train", "gesco", "--weights-dir", str(tmp_path / "file" / "below"))
-    assert (answer.code, "is no folder" in answer.err) == (2, True)
+    assert (answer.code, "which is a file" in answer.err) == (2, True)
     answer = cli("train", "gesco", "--name", "a b")
     assert (answer.code, "--name 'a b'" in answer.err) == (2, True)
 
