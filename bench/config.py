@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from bench.errors import UsageError, nearest
+from bench.api.errors import UsageError, nearest
 
 FILE_NAME = "bench.toml"
 #: A configuration is a page or two; what is larger is another file.
@@ -59,7 +59,7 @@ class RunSection(_Section):
 
 
 class ChannelSection(_Section):
-    """The channel between sender and receiver (see bench/channel.py)."""
+    """The channel between sender and receiver (see bench/channels/awgn.py)."""
 
     kind: str = "awgn"
     calibration: str = "paper"
@@ -68,7 +68,7 @@ class ChannelSection(_Section):
 
 class DataSection(_Section):
     """[data.NAME]: where a data set is, at which size (height, width) it is read, and how its pictures are resized to
-    that: "spade" in one bicubic step, "sdm" as the loaders of SDM and GESCO do (see bench/scenes/images.py)."""
+    that: "spade" in one bicubic step, "sdm" as the loaders of SDM and GESCO do (see bench/data/images.py)."""
 
     root: Place | None = None
     size: tuple[Side, Side] | None = None

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 import torch
 
-import methods.registry as method_registry
-import metrics.registry as metric_registry
-from bench.channel import PAPER_PSNRS
+import bench.api.metrics as metric_registry
+import bench.api.specs as method_registry
+from bench.api.device import cores, cpu_name, memory_gib, resolve_devices
+from bench.api.errors import BenchError
+from bench.api.method import MethodContext, MethodError
+from bench.api.metric import MetricError
+from bench.api.scenes import DataError, SceneSource
+from bench.channels.awgn import PAPER_PSNRS
 from bench.config import Config, DataSection, MetricSection
-from bench.device import cores, cpu_name, memory_gib, resolve_devices
-from bench.errors import BenchError
-from bench.plan import metric_context
-from bench.scenes import registry as scene_registry
-from bench.scenes.base import DataError, SceneSource
-from bench.setting import method_setting
-from bench.trial import identity_of
-from methods.base import MethodContext, MethodError
-from metrics.base import MetricError
+from bench.data import registry as scene_registry
+from bench.run.plan import metric_context
+from bench.run.setting import method_setting
+from bench.run.trial import identity_of
 from metrics.standard import LISTED
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.errors import BenchError
+from bench.api.errors import BenchError
 
 #: The packages beside `bench`. Their names are so common that a user's own files may have them.
 BESIDE = ("methods", "metrics")

@@ -1,1 +1,1 @@
-"""Methods: senders and receivers, behind one interface (`methods.base.Method`)."""
+"""Methods: senders and receivers, behind one interface (`bench.api.method.Method`)."""

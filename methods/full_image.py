@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from methods.base import Method, MethodContext, MethodError, Received, Scene, Transmission
+from bench.api.method import Method, MethodContext, MethodError, Received, Scene, Transmission
 
 #: name -> Pillow's format and options. The analogue symbols are the pixels that the codec decodes to.
 CODECS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -1,1 +1,1 @@
-"""Metrics: measurements of regenerated scenes, behind one interface (`metrics.base.Metric`)."""
+"""Metrics: measurements of regenerated scenes, behind one interface (`bench.api.metric.Metric`)."""

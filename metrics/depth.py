@@ -1,7 +1,7 @@
 """Depth: is everything as far away in the regenerated picture as it was in the original?
 
-A depth network (`metrics/judges/depth_estimators.py`) looks at both pictures. Under three protocols, named as those of
-mIoU are:
+A depth network (`metrics/evaluators/depth_estimators.py`) looks at both pictures. Under three protocols, named as
+those of mIoU are:
 
 - `gt`: its estimate of the regenerated picture against the scene's true depth; printed without a bracket (`AbsRel`).
   Only where the scenes have depth.
@@ -32,10 +32,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
-from metrics.judges.block_unet import OWN
-from metrics.judges.depth_estimation import FARTHEST, valid_depth
-from metrics.judges.depth_estimators import estimator_names, load_estimator
+from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from metrics.evaluators.block_unet import OWN
+from metrics.evaluators.depth_estimation import FARTHEST, valid_depth
+from metrics.evaluators.depth_estimators import estimator_names, load_estimator
 from metrics.pictures import PerPicture, check_depth, check_pictures
 
 #: Metres that fitted depths are not allowed to fall below.

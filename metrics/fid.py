@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
-from metrics.distances import Distance, frechet, kernel
+from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from bench.api.network_files import sha256_of
 from metrics.inception import Inception, load_inception
 from metrics.pictures import PerPicture, check_pictures
 from metrics.standard import INCEPTION
-from metrics.weights import sha256_of
+from metrics.stats.distances import Distance, frechet, kernel
 
 #: (height, width) that pictures are brought to for EfficientNet-Lite0: the size the network was trained at.
 LITE0_SIZE = (224, 224)
@@ -44,8 +44,8 @@ class FeatureDistance(Metric):
 
     With no more scenes than features FID's covariances are singular: the value is exact for the sample, but biased
     upwards by an amount that depends on the number of scenes, so only values for equally many scenes compare. A
-    SmallSampleWarning says so; standard errors (see `metrics/distances.py`) do not contain that bias. A scene has no
-    distance of its own, so there is no spread. With one scene neither distance is defined and both are NaN.
+    SmallSampleWarning says so; standard errors (see `metrics/stats/distances.py`) do not contain that bias. A scene
+    has no distance of its own, so there is no spread. With one scene neither distance is defined and both are NaN.
     """
 
     higher_is_better = False

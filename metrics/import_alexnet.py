@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from metrics.weights import PACKAGED
+from bench.api.network_files import PACKAGED
 
 CONVOLUTIONS = 5
 #: `numpy.core` is where NumPy 1 wrote its arrays' helper; NumPy 2 has the same function under `numpy._core`.

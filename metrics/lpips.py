@@ -20,10 +20,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
+from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from bench.api.network_files import find_weights, sha256_of
 from metrics.pictures import PerPicture, check_pictures
 from metrics.standard import VGG16, load_exactly, read_state
-from metrics.weights import find_weights, sha256_of
 
 WEIGHTS_FILE = "alexnet_trunk.safetensors"
 

@@ -1,7 +1,7 @@
 """mIoU: does the regenerated picture show the same classes in the same places?
 
-A judge (a segmentation network, `metrics/judges/registry.py`) maps the regenerated picture to labels. Two protocols,
-both at data-set level (pixels counted over all scenes, as in the papers):
+A judge (a segmentation network, `metrics/evaluators/registry.py`) maps the regenerated picture to labels. Two
+protocols, both at data-set level (pixels counted over all scenes, as in the papers):
 
 - `gt`: the judge's map against the scene's true labels; printed as `mIoU`.
 - `judge`: against the judge's map of the original picture, the words of the GESCO paper (section 4.1); `mIoU[judge]`.
@@ -21,9 +21,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
-from metrics.judges.classes import IGNORED, NO_LABEL, train_ids
-from metrics.judges.registry import SCHEMES, judge_names, load_judge
+from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from metrics.evaluators.classes import IGNORED, NO_LABEL, train_ids
+from metrics.evaluators.registry import SCHEMES, judge_names, load_judge
 from metrics.pictures import PerPicture, check_labels, check_pictures
 
 
@@ -74,7 +74,7 @@ SCORES = {"mIoU": "gt", "mIoU[judge]": "judge", "mIoU[original]": "original", "m
 
 class MeanIoU(Metric):
     """mIoU under the data set's judge: the embedded ones for `streets` and `stuff`, DRN-D-105 for `cityscapes`,
-    MaskFormer for `coco_stuff`, and any that bench.toml names (`metrics/judges/registry.py`)."""
+    MaskFormer for `coco_stuff`, and any that bench.toml names (`metrics/evaluators/registry.py`)."""
 
     name = "mIoU"
     higher_is_better = True

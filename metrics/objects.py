@@ -1,6 +1,7 @@
 """Objects: can a detector still find what the original showed, in the regenerated picture?
 
-A detector (`metrics/judges/detectors.py`) looks at both pictures. Under three protocols, named as those of mIoU are:
+A detector (`metrics/evaluators/detectors.py`) looks at both pictures. Under three protocols, named as those of mIoU
+are:
 
 - `gt`: its detections in the regenerated picture against the true boxes, those around the visible pixels of the scene's
   instances; printed without a bracket (`AP50`, `recall`). Only where the scenes have instances.
@@ -22,11 +23,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
 from metrics.average_precision import FALSE, HIT, IGNORED, average_precision, match
-from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
-from metrics.judges.block_unet import OWN
-from metrics.judges.detection import FIRST_INSTANCE, MIN_AREA, Detections, boxes_from_instances
-from metrics.judges.detectors import choose_detector, detector_names
+from metrics.evaluators.block_unet import OWN
+from metrics.evaluators.detection import FIRST_INSTANCE, MIN_AREA, Detections, boxes_from_instances
+from metrics.evaluators.detectors import choose_detector, detector_names
 from metrics.pictures import PerPicture, check_instances, check_labels, check_pictures
 
 #: Detections of a picture that count, the most certain ones, and the least score; 100 is COCO's number.

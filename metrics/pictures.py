@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metrics.base import Comparison, MetricError
+from bench.api.metric import Comparison, MetricError
 
 #: Rounding that is let through on either side of [0, 1].
 _SLACK = 1e-4

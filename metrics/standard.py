@@ -1,7 +1,7 @@
 """Published weights that metrics ask for and that the project does not ship: file, source, and what is skipped without.
 
 Two kinds: single files of PyTorch, read without executing anything in them (`StandardFile`), and folders of the
-`transformers` library (`metrics/judges/pretrained.py`). `LISTED` has all of both, for `bench weights list`.
+`transformers` library (`metrics/evaluators/pretrained.py`). `LISTED` has all of both, for `bench weights list`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from metrics.base import MetricError
-from metrics.judges import detr, dpt, hf_segmenter
-from metrics.judges.pretrained import FILES, WEIGHTS, Checkpoint
-from metrics.weights import find_weights, sha256_of, user_weights_dir
+from bench.api.metric import MetricError
+from bench.api.network_files import find_weights, sha256_of, user_weights_dir
+from metrics.evaluators import detr, dpt, hf_segmenter
+from metrics.evaluators.pretrained import FILES, WEIGHTS, Checkpoint
 
 
 @dataclass(frozen=True)

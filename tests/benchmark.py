@@ -36,7 +36,7 @@ def help_page() -> Iterator[tuple[str, Callable[[], float], Callable[[], float],
 
 def tables() -> Iterator[tuple[str, Callable[[], float], Callable[[], float], float]]:
     """Tables of the committed results against reading them, which nothing can do without."""
-    from bench.results import read_results
+    from bench.results.files import read_results
     from bench.tables import named_tables, render
 
     folder = Path("results")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import typer
 
+from bench.api.errors import BenchError, storage_message
+from bench.api.terminal import safe_output
 from bench.cli.ablate import ablate
 from bench.cli.data import app as data_app
 from bench.cli.doctor import doctor
@@ -23,9 +25,7 @@ from bench.cli.speed import app as speed_app
 from bench.cli.table import table
 from bench.cli.train import train
 from bench.cli.weights import app as weights_app
-from bench.errors import BenchError, storage_message
 from bench.packages import check_packages
-from bench.terminal import safe_output
 
 #: Set to anything, it shows the traceback of an error that is nobody's message.
 TRACEBACK = "GESCO_BENCH_TRACEBACK"
@@ -81,9 +81,9 @@ def _main() -> None:
         _fail(str(error), error.exit_code)
     except Exception as error:
         # these modules import torch, so only after something went wrong, when most often they are loaded already
-        from bench.scenes.base import DataError
-        from methods.base import MethodError
-        from metrics.base import MetricError
+        from bench.api.method import MethodError
+        from bench.api.metric import MetricError
+        from bench.api.scenes import DataError
 
         if isinstance(error, DataError | MethodError | MetricError):
             _fail(str(error), 1)

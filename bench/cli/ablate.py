@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bench.api.errors import BenchError
 from bench.cli.options import ConfigOption, configured, integers
-from bench.errors import BenchError
 
 WHAT = (
     "fds (the paper's Table 5: FDS x noisy training, and training behind FDS), guidance, steps, pooling (in the FDS "
@@ -36,12 +36,14 @@ def ablate(
     """
     from rich.console import Console
 
-    from bench.ablate import ablation_tables, find_ablation, plan_ablation, run_ablation
-    from bench.lastrun import remember
-    from bench.places import check_folder
-    from bench.progress import RunProgress
-    from bench.results import earlier_results
+    from bench.api.places import check_folder
+    from bench.results.compute import compute
+    from bench.results.files import earlier_results
+    from bench.results.merge import view
+    from bench.run.ablations import find_ablation, plan_ablation
+    from bench.run.progress import RunProgress
     from bench.tables import check_format, render
+    from bench.tables.ablations import ablation_tables
 
     ablation = find_ablation(what)
     check_format(style)
@@ -62,18 +64,21 @@ def ablate(
     plan = plan_ablation(ablation, settings)
     progress = RunProgress(Console(stderr=True))
     try:
-        frame, report, changed = run_ablation(ablation, plan, settings, progress)
+        computed = compute(plan, settings, progress, ablation.name)
     except KeyboardInterrupt:
         raise BenchError("interrupted; finished cells are kept, the same command goes on from there") from None
-    remember(folder)
+    report = computed.report
     for line in (*plan.left_out, *(f"{name}: {reason}" for name, reason in report.skipped.items())):
         typer.echo(f"left out: {line}", err=True)
-    for note in (*changed, *report.notes):
+    for note in (*computed.changed, *report.notes):
         typer.echo(f"note: {note}", err=True)
-    typer.echo(render(ablation_tables(frame, ablation, psnr), style, published), nl=False)
+    typer.echo(
+        render(ablation_tables(view(computed.results, ablation.name)[0], ablation, psnr), style, published), nl=False
+    )
     typer.echo(f"results: {folder}; `bench table {ablation.name} --out {folder}` prints them again", err=True)
     if report.failures:
         for failed, message, _ in report.failures:
             typer.echo(f"failed: {failed}: {' '.join(message.split())}", err=True)
-        log = folder / "failures.log"
-        raise BenchError(f"{len(report.failures)} failure(s); everything else is done and kept. Tracebacks: {log}")
+        raise BenchError(
+            f"{len(report.failures)} failure(s); everything else is done and kept. Tracebacks: {computed.log}"
+        )

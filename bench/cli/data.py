@@ -11,9 +11,9 @@ import typer
 from bench.cli.options import ConfigOption
 
 if TYPE_CHECKING:
+    from bench.api.scenes import SceneSource
     from bench.config import Config
-    from bench.scenes.base import SceneSource
-    from bench.scenes.folder import FolderSource
+    from bench.data.folder import FolderSource
 
 app = typer.Typer(no_args_is_help=True, help="List, verify and export data sets.")
 
@@ -31,9 +31,9 @@ def list_datasets(config: ConfigOption = None) -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 
+    from bench.api.terminal import visible
     from bench.config import load_config
-    from bench.scenes.registry import DATASETS
-    from bench.terminal import visible
+    from bench.data.registry import DATASETS
 
     configuration = load_config(config)
     table = Table("data set", Column("where", overflow="fold"), "scenes", "size", "label ids")
@@ -55,9 +55,9 @@ def check(
 ) -> None:
     """Verify a data root: decode every file and list every problem, which is what would stop a run. Exit code 1 if
     there is one. Notes say what is ignored."""
-    from bench.scenes.check import check as check_root
-    from bench.scenes.folder import FolderSource
-    from bench.scenes.problems import printable
+    from bench.data.check import check as check_root
+    from bench.data.folder import FolderSource
+    from bench.data.problems import printable
 
     source, split = _open(name, root, None, split, config)
     if not isinstance(source, FolderSource):
@@ -92,8 +92,8 @@ def export(
 
     For example: bench data export streets /tmp/streets --split val --limit 100 --size 256x512
     """
-    from bench.places import check_folder
-    from bench.scenes.export import export as write_export
+    from bench.api.places import check_folder
+    from bench.data.export import export as write_export
 
     check_folder(destination, "DEST")
     source, chosen = _open(name, root, size, split, config)
@@ -107,9 +107,9 @@ def _open(
     name: str, root: Path | None, size: str | None, split: str | None, config: Path | None
 ) -> tuple[SceneSource, str | None]:
     """The data set and split behind a command's arguments; UsageError for a name, split or size that does not exist."""
+    from bench.api.errors import known_name
     from bench.config import DataSection, load_config
-    from bench.errors import known_name
-    from bench.scenes.registry import DATASETS, open_dataset
+    from bench.data.registry import DATASETS, open_dataset
 
     name = known_name(name, DATASETS, "data set")
     section = load_config(config).data.get(name, DataSection())
@@ -120,7 +120,7 @@ def _open(
 
 def _parse_size(text: str) -> tuple[int, int]:
     """`256x512` -> (256, 512)."""
-    from bench.errors import UsageError
+    from bench.api.errors import UsageError
 
     height, _, width = text.lower().partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
@@ -130,11 +130,11 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 def _whereabouts(name: str, config: Config) -> tuple[str, str, str]:
     """Where a data set is, its scenes a split and the size it is read at, in words."""
-    from bench.scenes.base import DataError
-    from bench.scenes.folder import FolderSource
-    from bench.scenes.registry import DATASETS
-    from bench.scenes.rendered import DEFAULT_SCENES
-    from bench.scenes.roots import environment_variable, find_root
+    from bench.api.scenes import DataError
+    from bench.data.folder import FolderSource
+    from bench.data.registry import DATASETS
+    from bench.data.rendered import DEFAULT_SCENES
+    from bench.data.roots import environment_variable, find_root
 
     section = config.data.get(name)
     kind, size = DATASETS[name], section.size if section else None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.api.errors import UsageError
 from bench.cli.options import ConfigOption
-from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.leaderboard.store import Shelf
@@ -44,10 +44,10 @@ def build(
 
     For example: bench leaderboard build --results results --out site/
     """
+    from bench.api.places import check_folder
     from bench.config import load_config
-    from bench.lastrun import results_folder
     from bench.leaderboard.site import build_site
-    from bench.places import check_folder
+    from bench.results.folder import results_folder
 
     settings = load_config(config)
     check_folder(out, "--out")
@@ -67,11 +67,11 @@ def samples(
 
     For example: bench leaderboard samples --results results/local --out results/samples
     """
+    from bench.api.places import check_folder
     from bench.config import load_config
-    from bench.lastrun import results_folder
     from bench.leaderboard.samples import write_samples
-    from bench.places import check_folder
-    from bench.results import read_results
+    from bench.results.files import read_results
+    from bench.results.folder import results_folder
 
     settings = load_config(config)
     check_folder(out, "--out")
@@ -127,10 +127,10 @@ def export(
 
     For example: bench leaderboard export label_paint --out label-paint.json --author "A. Nonymous" --licence MIT
     """
+    from bench.api.places import check_file
     from bench.config import load_config
-    from bench.lastrun import results_folder
     from bench.leaderboard.export import export_submission
-    from bench.places import check_file
+    from bench.results.folder import results_folder
 
     check_file(out, "--out")
     folder = results_folder(results, load_config())

@@ -19,8 +19,8 @@ def merge(
 
     Example: bench merge gpu/results cpu/results --out results/all
     """
-    from bench.places import check_folder
-    from bench.results import add_results, whole_results
+    from bench.api.places import check_folder
+    from bench.results.files import add_results, whole_results
 
     check_folder(out, "--out")
     (frame, _), notes = add_results([whole_results(folder) for folder in folders], out)

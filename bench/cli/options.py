@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.errors import UsageError
+from bench.api.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.config import Config

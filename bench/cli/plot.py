@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bench.api.errors import BenchError, UsageError
 from bench.cli.options import ConfigOption, OutOption, names, numbers
-from bench.errors import BenchError, UsageError
 
 WHAT = (
     "psnr (metrics against PSNR), bits, seconds (quality against cost), comparison, strip, ablation, compression, fds "
@@ -34,10 +34,10 @@ def plot(
 
     Example: bench plot psnr --methods gesco,smis --format pdf
     """
+    from bench.api.places import check_folder
     from bench.config import load_config
     from bench.figures import check_formats, draw_figure, find_figures, read_request, save
-    from bench.lastrun import results_folder
-    from bench.places import check_folder
+    from bench.results.folder import results_folder
 
     kinds, formats = find_figures(figures or ["psnr"]), check_formats(names(style))
     settings = load_config(config)

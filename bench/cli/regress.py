@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.api.errors import BenchError, UsageError, storage_message
 from bench.cli.options import ConfigOption, configured, integers, names, numbers
-from bench.errors import BenchError, UsageError, storage_message
 
 if TYPE_CHECKING:
     from bench.config import Config
@@ -47,7 +47,7 @@ def regress(
 
     Example: bench regress --baseline results --methods spade,gesco --psnr 10,1 --scenes 50
     """
-    from bench.places import check_folder
+    from bench.api.places import check_folder
 
     try:
         settings = configured(config, {"out": check_folder(out or OUT, "--out")}, {})
@@ -88,8 +88,8 @@ def _asked(
 def _compared(baseline: Path, asked: Asked, settings: Config) -> Finished:
     from rich.console import Console
 
-    from bench.progress import RunProgress
     from bench.regress.run import run_regression
+    from bench.run.progress import RunProgress
 
     def tell(rerun: Rerun) -> None:
         scenes = " and ".join(f"{len(ids)} scenes of {dataset}" for dataset, ids in rerun.ids.items())
@@ -102,7 +102,7 @@ def _compared(baseline: Path, asked: Asked, settings: Config) -> Finished:
 def _write(finished: Finished, out: Path, summary: Path | None) -> None:
     from rich.console import Console
 
-    from bench.cache import write_atomically
+    from bench.api.files import write_atomically
     from bench.regress.reports import as_json, as_junit, as_markdown
     from bench.regress.terminal import print_report
     from bench.regress.worst import write_worst_scenes
@@ -126,9 +126,9 @@ def _write(finished: Finished, out: Path, summary: Path | None) -> None:
 
 def _unusable(error: Exception) -> Exception:
     """1 is for regressions alone, so everything else that is meant for people leaves with 2."""
-    from bench.scenes.base import DataError
-    from methods.base import MethodError
-    from metrics.base import MetricError
+    from bench.api.method import MethodError
+    from bench.api.metric import MetricError
+    from bench.api.scenes import DataError
 
     if isinstance(error, BenchError | DataError | MethodError | MetricError):
         return error if isinstance(error, UsageError) else UsageError(str(error))

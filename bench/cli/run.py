@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.api.errors import BenchError
 from bench.cli.options import ConfigOption, configured, integers, names, numbers
-from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.config import Config
-    from bench.plan import Plan
-    from bench.runner import RunReport
+    from bench.run.plan import Plan
+    from bench.run.runner import RunReport
 
 #: Metrics whose tables end a run, where they were computed.
 SUMMARY = ("mIoU", "LPIPS", "FID")
@@ -74,9 +74,9 @@ def run(
         },
         {"calibration": calibration, "power": power},
     )
-    from bench.places import check_folder
-    from bench.plan import make_plan
-    from bench.results import earlier_results
+    from bench.api.places import check_folder
+    from bench.results.files import earlier_results
+    from bench.run.plan import make_plan
 
     if not dry_run:
         check_folder(settings.run.out, "--out")
@@ -93,8 +93,8 @@ def run(
 
 
 def _dry_run(plan: Plan, settings: Config) -> None:
-    from bench.estimate import GUESS_SECONDS_A_SCENE, History, in_words, total
-    from bench.runner import survey, worker_count
+    from bench.run.estimate import GUESS_SECONDS_A_SCENE, History, in_words, total
+    from bench.run.runner import survey, worker_count
 
     out = settings.run.out
     history = History(out)
@@ -129,37 +129,25 @@ def _dry_run(plan: Plan, settings: Config) -> None:
 
 
 def _run(plan: Plan, settings: Config, replace: bool) -> None:
-    import time
-
     from rich.console import Console
 
-    from bench.lastrun import remember
-    from bench.merge import view
-    from bench.progress import RunProgress
-    from bench.results import add_results, provenance
-    from bench.rows import tidy_rows
-    from bench.runner import run_plan, worker_count, write_failures
+    from bench.results.compute import compute
+    from bench.results.merge import view
+    from bench.run.progress import RunProgress
 
-    console = Console(stderr=True)
     for line in plan.left_out:
         typer.echo(f"left out: {line}", err=True)
-    start = time.perf_counter()
-    out, asked = settings.run.out, settings.run
-    report = run_plan(plan, out, asked.jobs, asked.batch_size, asked.backend, RunProgress(console), asked.time_limit)
-    wall = time.perf_counter() - start
-    frame = tidy_rows([*report.states, *report.references])
-    facts = provenance(plan, report, wall, worker_count(plan, asked.jobs), asked.batch_size)
-    (everything, told), changed = add_results([(frame, facts)], out, replace)
-    remember(out)
-    log = write_failures(report.failures, out)
-    for note in changed:
+    computed = compute(plan, settings, RunProgress(Console(stderr=True)), replace=replace)
+    report, facts = computed.report, computed.results[1]
+    for note in computed.changed:
         typer.echo(f"note: {note}", err=True)
-    _summary(plan, report, _beside(view((everything, told), None)[0], frame), told, out, wall)
+    shown = _beside(view(computed.results, None)[0], computed.rows)
+    _summary(plan, report, shown, facts, settings.run.out, computed.seconds)
     if report.failures:
         for what, message, _ in report.failures:
             typer.echo(f"failed: {what}: {' '.join(message.split())}", err=True)
         raise BenchError(
-            f"{len(report.failures)} failure(s); everything else is done and kept. Tracebacks: {log}. "
+            f"{len(report.failures)} failure(s); everything else is done and kept. Tracebacks: {computed.log}. "
             "The same command tries the failed cells again"
         )
 
@@ -168,18 +156,18 @@ def _beside(everything: Any, own: Any) -> Any:
     """The rows of the folder's results that stand in one table with the run's own."""
     import pandas as pd
 
-    from bench.merge import SET
+    from bench.results.merge import SET
 
     lists = pd.MultiIndex.from_frame(own[SET].drop_duplicates())
     return everything[pd.MultiIndex.from_frame(everything[SET]).isin(lists)].reset_index(drop=True)
 
 
 def _summary(plan: Plan, report: RunReport, frame: Any, facts: dict[str, Any], out: Path, wall: float) -> None:
+    from bench.api.names import metric_variants
     from bench.figures import draw_figure, save
-    from bench.figures.request import Request
-    from bench.names import metric_variants
     from bench.tables import metric_tables, render
     from bench.tables.measured import of_methods
+    from bench.tables.request import Request
 
     for name, reason in report.skipped.items():
         typer.echo(f"left out: {name}: {reason}", err=True)

@@ -21,17 +21,17 @@ def sheet(
 
     Example: bench sheet --scenes 3 --psnr 100,10,1
     """
+    from bench.api.places import check_folder
     from bench.config import load_config
-    from bench.lastrun import results_folder
-    from bench.places import check_folder
-    from bench.results import read_results
+    from bench.results.files import read_results
+    from bench.results.folder import results_folder
 
     levels = numbers(psnr, "--psnr")
     settings = load_config(config)
     folder = results_folder(out, settings)
     where = check_folder(to or folder / "plots", "--to")
     _, facts = read_results(folder)
-    from bench.sheet import make_sheets
+    from bench.pictures.sheet import make_sheets
 
     for path in make_sheets(folder, facts, settings, where, scenes, levels):
         typer.echo(path)

@@ -28,7 +28,7 @@ def table(
     Example: bench table mIoU --published
     """
     from bench.config import load_config
-    from bench.lastrun import results_folder
+    from bench.results.folder import results_folder
     from bench.tables import read_for_table, render
 
     folder = results_folder(out, load_config())

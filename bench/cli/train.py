@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.api.errors import UsageError, known_name
 from bench.cli.options import ConfigOption
-from bench.errors import UsageError, known_name
 
 WHAT = (
     "A method, or a network that metrics ask: judge (for streets, stuff), detector or depth (for streets). Those of "
@@ -74,15 +74,15 @@ def train(
     """
     import torch
 
+    from bench.api.device import cores, torch_device
+    from bench.api.places import check_folder
+    from bench.api.specs import method_names
+    from bench.api.training.distributed import process_group, rank_device, ranks
     from bench.config import DataSection, TrainSection, load_config
-    from bench.device import cores, torch_device
-    from bench.places import check_folder
-    from bench.scenes.registry import DATASETS, open_dataset
-    from bench.trained import destination
-    from bench.training import TrainingRequest, train_target
-    from methods.registry import method_names
-    from methods.training.distributed import process_group, rank_device, ranks
-    from metrics.judges.trainers import TRAINERS
+    from bench.data.registry import DATASETS, open_dataset
+    from bench.train.destination import destination
+    from bench.train.request import TrainingRequest, train_target
+    from metrics.evaluators.trainers import TRAINERS
 
     dataset = known_name(dataset, DATASETS, "data set")
     method = known_name(method, [*method_names(), *TRAINERS], "method")
@@ -141,6 +141,6 @@ def _options(texts: list[str]) -> dict[str, Any]:
 
 def _precision(text: str) -> Any:
     """`text` where it names a precision; UsageError otherwise."""
-    from methods.training.precision import PRECISIONS
+    from bench.api.training.precision import PRECISIONS
 
     return known_name(text, PRECISIONS, "precision")

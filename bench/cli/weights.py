@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.errors import UsageError
+from bench.api.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.weights.inventory import Item
+    from bench.checkpoints.inventory import Item
 
 app = typer.Typer(no_args_is_help=True, help="Import, list and verify the authors' checkpoints.")
 
@@ -46,9 +46,9 @@ def import_checkpoint(
 
     For example: bench weights import spade checkpoints.tar.gz --dataset cityscapes
     """
-    from bench.weights.catalogue import WeightsError, load_catalogue
-    from bench.weights.importing import import_weights, remarks
-    from methods.weights import MANIFEST, read_record, user_weights_dir
+    from bench.api.weights import MANIFEST, read_record, user_weights_dir
+    from bench.checkpoints.catalogue import WeightsError, load_catalogue
+    from bench.checkpoints.importing import import_weights, remarks
 
     try:
         path = import_weights(file, method, dataset, weights_dir or user_weights_dir(), load_catalogue(), key)
@@ -68,8 +68,8 @@ def list_weights(
 ) -> None:
     """Every network: installed, packaged, own (and how to name it), unused or missing; for what is missing, where its
     authors publish it and what to type."""
-    from bench.weights.catalogue import load_catalogue
-    from bench.weights.inventory import inventory
+    from bench.checkpoints.catalogue import load_catalogue
+    from bench.checkpoints.inventory import inventory
 
     items = inventory(load_catalogue(), _folder(weights_dir))
     if format is Format.json:
@@ -85,8 +85,8 @@ def verify_weights(
     weights_dir: WeightsDir = None,
 ) -> None:
     """Re-read every weights file: digest, rows, finite values. Exit code 1 if there is a problem."""
-    from bench.weights.catalogue import load_catalogue
-    from bench.weights.inventory import verify
+    from bench.checkpoints.catalogue import load_catalogue
+    from bench.checkpoints.inventory import verify
 
     damaged = count = 0
     for one in verify(load_catalogue(), names or (), _folder(weights_dir)):

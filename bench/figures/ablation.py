@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.ablate import ABLATIONS, read_ablation
-from bench.errors import UsageError
-from bench.figures.album import Album
+from bench.api.errors import UsageError
 from bench.figures.grid import Panel, Row, draw_grid
 from bench.figures.intervals import axis_label, measured_metrics, point
-from bench.figures.request import PSNR, Part, Request, chosen_psnrs, parts, select
 from bench.figures.style import Drawing
-from bench.sheet import paint_labels
+from bench.pictures.album import Album
+from bench.pictures.sheet import paint_labels
+from bench.run.ablations import ABLATIONS
+from bench.tables.ablations import read_ablation
 from bench.tables.measured import Measured
 from bench.tables.model import decimals_for
+from bench.tables.request import PSNR, Part, Request, chosen_psnrs, parts, select
 
 SCENES = 2
 METRICS = ("mIoU", "LPIPS")

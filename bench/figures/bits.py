@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.figures.request import Request
 from bench.figures.style import Drawing
 from bench.figures.tradeoff import tradeoff
+from bench.tables.request import Request
 
 COSTS = {"bits": "bits a scene (digital payload)", "channel_uses": "channel uses a scene (real symbols)"}
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cache import safe_name, write_atomically
-from bench.errors import UsageError, known_name
-from bench.figures.request import Request
+from bench.api.errors import UsageError, known_name
+from bench.api.files import safe_name, write_atomically
+from bench.api.names import ALL
 from bench.figures.style import FORMATS, Drawing, as_bytes, settled, theme
-from bench.names import ALL
+from bench.tables.request import Request
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bench.figures.album import Album, main_methods
 from bench.figures.evaluators import find_boxes, load_depth, load_detector, nearness, paint_nearness
 from bench.figures.grid import Panel, Row, draw_grid
-from bench.figures.request import PSNR, Request, chosen_psnrs, parts
 from bench.figures.style import Drawing
+from bench.pictures.album import Album, main_methods
+from bench.tables.request import PSNR, Request, chosen_psnrs, parts
 
 SCENES = 2
 ORIGINAL = "original"

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from bench.figures.album import Album
+from bench.api.scenes import stack
 from bench.figures.fds import grey, shown_class
 from bench.figures.grid import Panel, Row, draw_grid
-from bench.figures.request import Request, parts
 from bench.figures.style import Drawing
-from bench.scenes.base import stack
-from bench.sheet import paint_labels
+from bench.pictures.album import Album
+from bench.pictures.sheet import paint_labels
 from bench.tables.measured import SCENE_SET
-from methods.semantic.codec import encode_label_webp, encode_png1
-from methods.semantic.maps import keep_channels, present_labels, scene_maps
+from bench.tables.request import Request, parts
+from methods.common.semantic.codec import encode_label_webp, encode_png1
+from methods.common.semantic.maps import keep_channels, present_labels, scene_maps
 
 SCENES = 1
 QUALITIES = (90, 50, 25, 10, 5)

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from matplotlib import colormaps
 
-from bench.figures.album import Album
+from bench.api.metric import MetricError
 from bench.figures.grid import Box
 from bench.figures.style import palette
-from bench.worker import one_thread
-from metrics.base import MetricError
-from metrics.judges.depth_estimation import DepthEstimator
-from metrics.judges.depth_estimators import load_estimator
-from metrics.judges.detection import Detector
-from metrics.judges.detectors import choose_detector
+from bench.pictures.album import Album
+from bench.run.worker import one_thread
+from metrics.evaluators.depth_estimation import DepthEstimator
+from metrics.evaluators.depth_estimators import load_estimator
+from metrics.evaluators.detection import Detector
+from metrics.evaluators.detectors import choose_detector
 
 CPU = torch.device("cpu")
 #: By label id: the label colours of some things are too much alike. On Cityscapes these all differ, and the commonest

@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.errors import UsageError
-from bench.figures.album import Album
+from bench.api.errors import UsageError
+from bench.api.method import LabelSpace
 from bench.figures.grid import Panel, Row, draw_grid
-from bench.figures.request import Request, chosen_psnrs, parts
 from bench.figures.style import Drawing
-from bench.sheet import paint_labels, strongest_class
-from methods.base import LabelSpace
-from methods.semantic.fds import fast_denoise
+from bench.pictures.album import Album
+from bench.pictures.sheet import paint_labels, strongest_class
+from bench.tables.request import Request, chosen_psnrs, parts
+from methods.common.semantic.fds import fast_denoise
 
 SCENES = 1
 

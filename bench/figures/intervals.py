@@ -1,4 +1,4 @@
-"""Values with their 95 % intervals, on the same grounds as the ranks of the tables (bench/ranking.py)."""
+"""Values with their 95 % intervals, on the same grounds as the ranks of the tables (bench/results/ranking.py)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.errors import UsageError
-from bench.figures.request import Part, Request
-from bench.names import metric_variants
-from bench.significance import LEVEL
+from bench.api.errors import UsageError
+from bench.api.names import metric_variants
 from bench.tables.build import choose_metrics, computed_by
 from bench.tables.measured import Key, Measured, measured
 from bench.tables.model import arrow
+from bench.tables.request import Part, Request
+from metrics.stats.significance import LEVEL
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
-from bench.errors import BenchError
+from bench.api.errors import BenchError
 from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
-from bench.figures.request import Part, Request, chosen_psnrs, parts
 from bench.figures.style import PAPER_LINE, Drawing, Framed, Look, families, framed, looks, paper_handle
 from bench.tables.build import PAPER_TABLES
 from bench.tables.measured import Measured
 from bench.tables.published import COUNTERPARTS, PAPER_NAMES, paper_values, same_metric
+from bench.tables.request import Part, Request, chosen_psnrs, parts
 
 METRICS = ("mIoU", "LPIPS", "FID")
 #: Most methods that share a panel.

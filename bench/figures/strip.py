@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bench.figures.album import Album, main_methods
 from bench.figures.grid import Panel, Row, draw_grid
-from bench.figures.request import Request, chosen_psnrs, parts
 from bench.figures.style import Drawing
-from bench.sheet import paint_labels, strongest_class
+from bench.pictures.album import Album, main_methods
+from bench.pictures.sheet import paint_labels, strongest_class
+from bench.tables.request import Request, chosen_psnrs, parts
 
 SCENES = 1
 

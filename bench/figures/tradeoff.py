@@ -9,11 +9,11 @@ from typing import Any
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from bench.errors import UsageError
+from bench.api.errors import UsageError
 from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
-from bench.figures.request import PSNR, Part, Request, chosen_psnrs, parts
 from bench.figures.style import Drawing, Look, framed, looks
 from bench.tables.measured import Measured, measured
+from bench.tables.request import PSNR, Part, Request, chosen_psnrs, parts
 
 METRICS = ("mIoU",)
 PANEL_INCHES = (3.5, 2.7)

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UsageError
+from bench.api.errors import UsageError
+from bench.api.names import COSTS, PURE_NOISE
 from bench.leaderboard.ranking import Score, score
 from bench.leaderboard.submission import Submission
-from bench.merge import about_scenes
-from bench.names import COSTS, PURE_NOISE
-from bench.ranking import explained, rank
-from bench.results import read_results
-from bench.rows import NO_CHANNEL
+from bench.results.files import read_results
+from bench.results.merge import about_scenes
+from bench.results.ranking import explained, rank
+from bench.results.rows import NO_CHANNEL
 from bench.tables.levels import mean_levels
 from bench.tables.measured import OF_ORIGINALS, SCENE_SET, measured, of_methods
 from bench.tables.model import decimals_for

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.bounds import bounds_of
-from bench.cache import write_atomically
-from bench.errors import UsageError, known_name
+from bench.api.errors import UsageError, known_name
+from bench.api.files import write_atomically
 from bench.leaderboard.board import Run, fingerprint_of, read_runs
 from bench.leaderboard.methods import about_result
 from bench.leaderboard.submission import VERSION, as_file, check_data, printable
-from bench.rows import CONTRIBUTIONS, WHOLE_SET
+from bench.results.bounds import bounds_of
+from bench.results.rows import CONTRIBUTIONS, WHOLE_SET
 from bench.tables.measured import OF_ORIGINALS, of_methods
 
 if TYPE_CHECKING:

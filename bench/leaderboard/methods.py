@@ -18,13 +18,13 @@ from typing import Any
 
 from safetensors import safe_open
 
+from bench.api.method import MethodError
+from bench.api.names import own_weights
+from bench.api.specs import load_method, method_defaults, parse_spec
+from bench.api.weights import MANIFEST, PACKAGED, file_digest, read_card, user_weights_dir
 from bench.leaderboard.board import Board, Run
 from bench.leaderboard.submission import Submission
-from bench.merge import identity_of
-from bench.names import own_weights
-from methods.base import MethodError
-from methods.registry import load_method, method_defaults, parse_spec
-from methods.weights import MANIFEST, PACKAGED, file_digest, read_card, user_weights_dir
+from bench.results.merge import identity_of
 
 #: What a modifier of a spec string adds to a title.
 MODIFIER_TITLES = {"+fds": " + FDS", "-nofds": " without FDS"}

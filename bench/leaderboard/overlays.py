@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from methods.base import LabelSpace
-from metrics.base import MetricError
-from metrics.judges.depth_estimators import load_estimator
-from metrics.judges.detectors import choose_detector
+from bench.api.method import LabelSpace
+from bench.api.metric import MetricError
+from metrics.evaluators.depth_estimators import load_estimator
+from metrics.evaluators.detectors import choose_detector
 
 if TYPE_CHECKING:
-    from metrics.judges.depth_estimation import DepthEstimator
-    from metrics.judges.detection import Detections, Detector
+    from metrics.evaluators.depth_estimation import DepthEstimator
+    from metrics.evaluators.detection import Detections, Detector
 
 #: Quantiles of the original's depth that the colours span.
 SPAN = (0.02, 0.98)

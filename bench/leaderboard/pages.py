@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from bench.cache import safe_name
+from bench.api.files import safe_name
+from bench.api.names import COSTS
+from bench.api.provenance import commit_in_words
 from bench.leaderboard.board import Board, Placed, Run, View
 from bench.leaderboard.methods import About, base_name
-from bench.names import COSTS
-from bench.provenance import commit_in_words
 from bench.tables.build import channel_words
 from bench.tables.model import arrow
 

@@ -1,18 +1,19 @@
-"""One number of a column of the leaderboard: what the site shows of it, and what it is ranked by (bench/ranking.py)."""
+"""One number of a column of the leaderboard: what the site shows of it, and what it is ranked by
+(bench/results/ranking.py)."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 
-from bench.ranking import Sampled
+from bench.results.ranking import Sampled
 from bench.tables.measured import Key, Measured
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number in a column, with spread and standard error over scenes (bench/rows.py). `low`, `high`: its 95 %
-    interval, where there is one. `noise`: at least as bad as pure noise. `sample` is what it is ranked by."""
+    """One number in a column, with spread and standard error over scenes (bench/results/rows.py). `low`, `high`: its
+    95 % interval, where there is one. `noise`: at least as bad as pure noise. `sample` is what it is ranked by."""
 
     value: float
     std: float | None = None

@@ -21,16 +21,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from bench.cache import safe_name, sha256
-from bench.cell import read_picture
-from bench.channel import build_channel
+from bench.api.errors import BenchError
+from bench.api.files import safe_name, sha256
+from bench.api.scenes import SceneSource, stack
+from bench.api.seeding import digest
+from bench.channels.awgn import build_channel
 from bench.config import Config
-from bench.errors import BenchError
 from bench.leaderboard.overlays import SPAN, Seers, boxes_svg, load_seers, near, paint_depth, tensor
-from bench.scenes.base import SceneSource, stack
-from bench.seeding import digest
-from bench.sheet import PictureRun, map_sender, open_scenes, paint_labels, received_map, runs_of
-from bench.worker import one_thread
+from bench.pictures.sheet import PictureRun, map_sender, open_scenes, paint_labels, received_map, runs_of
+from bench.run.cell import read_picture
+from bench.run.worker import one_thread
 
 SCHEMA = 2
 INDEX = "index.json"

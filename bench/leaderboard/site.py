@@ -21,16 +21,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from bench.cache import sha256
+from bench.api.errors import BenchError, UsageError, storage_message
+from bench.api.files import sha256
 from bench.config import Config
-from bench.errors import BenchError, UsageError, storage_message
 from bench.leaderboard import pages
 from bench.leaderboard.board import Board, build_board, read_runs
 from bench.leaderboard.methods import About, about_methods, citation_of
 from bench.leaderboard.samples import SCENES, read_index, write_samples
 from bench.leaderboard.store import Shelf
 from bench.leaderboard.submission import schema_text
-from bench.results import PROVENANCE, RESULTS
+from bench.results.files import PROVENANCE, RESULTS
 
 PAGES = (("index.html", "Leaderboard"), ("samples.html", "Samples"), ("methods.html", "Methods"), ("data.html", "Data"))
 #: A file that marks a folder as one that this module made, and so may replace.

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from bench.cache import write_atomically
-from bench.errors import UsageError
+from bench.api.errors import UsageError
+from bench.api.files import write_atomically
 from bench.leaderboard.board import Run, read_runs, track_of, tracks_of
 from bench.leaderboard.submission import Submission, SubmissionError, as_file, read_submission
-from bench.results import RESULTS
+from bench.results.files import RESULTS
 from bench.tables.measured import OF_ORIGINALS, of_methods
 
 FOLDER = "submissions"
@@ -70,7 +70,7 @@ class Shelf:
         return [line for run in self.runs for line in _gaps(submission, run)]
 
     def _check(self, submissions: Iterable[Submission]) -> None:
-        from methods.registry import built_in_names
+        from bench.api.specs import built_in_names
 
         # no plug-in's: whoever submits a method has it installed, under the name of the submission most often
         taken = [*built_in_names(), *(str(m) for run in self.runs for m in run.frame["method"].unique())]

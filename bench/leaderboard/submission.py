@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.bounds import bounds_of
-from bench.channel import CHANNELS, build_channel
-from bench.errors import BenchError, UsageError, nearest
-from bench.merge import NO_CELL
-from bench.names import PURE_NOISE
-from bench.rows import COLUMNS, CONTRIBUTIONS, WHOLE_SET
-from bench.seeding import digest
-from bench.significance import standard_error
+from bench.api.errors import BenchError, UsageError, nearest
+from bench.api.names import PURE_NOISE
+from bench.api.seeding import digest
+from bench.channels.awgn import CHANNELS, build_channel
+from bench.results.bounds import bounds_of
+from bench.results.merge import NO_CELL
+from bench.results.rows import COLUMNS, CONTRIBUTIONS, WHOLE_SET
+from metrics.stats.significance import standard_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ class Submission:
         return str(self.data["method"]["name"])
 
     def frame(self) -> pd.DataFrame:
-        """The numbers as rows of a run's results (bench/rows.py)."""
+        """The numbers as rows of a run's results (bench/results/rows.py)."""
         import pandas as pd
 
         rows = [row for result in self.data["results"] for row in _rows(self.name, result)]
@@ -225,7 +225,7 @@ def _method_problems(method: dict[str, Any]) -> Iterator[str]:
 
 
 def _result_problems(results: list[dict[str, Any]]) -> Iterator[str]:
-    from bench.scenes.registry import DATASETS
+    from bench.data.registry import DATASETS
 
     seen: dict[tuple[Any, ...], int] = {}
     for number, row in enumerate(results):

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError, UsageError
-from bench.merge import about_scenes
-from bench.names import PURE_NOISE
-from bench.results import RESULTS, read_results
-from bench.rows import WHOLE_SET
+from bench.api.errors import BenchError, UsageError
+from bench.api.names import PURE_NOISE
+from bench.results.files import RESULTS, read_results
+from bench.results.merge import about_scenes
+from bench.results.rows import WHOLE_SET
 
 if TYPE_CHECKING:
     import pandas as pd

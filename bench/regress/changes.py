@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench.merge import about_scenes
 from bench.regress.model import Change
 from bench.regress.text import plain
+from bench.results.merge import about_scenes
 
 if TYPE_CHECKING:
     import pandas as pd

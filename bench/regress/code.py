@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bench.provenance import code_provenance
+from bench.api.provenance import code_provenance
 
 OWN = ("bench", "methods", "metrics")
 

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.errors import UsageError
-from bench.names import COSTS
+from bench.api.errors import UsageError
+from bench.api.names import COSTS
 from bench.regress.model import Basis, CellName, Comparison, Verdict
 from bench.regress.numbers import Key, Numbers, numbers
 from bench.regress.thresholds import Thresholds
-from bench.significance import (
+from bench.tables.measured import OF_ORIGINALS
+from metrics.stats.significance import (
     contributions_of_mean,
     fewest_scenes,
     flips_for,
@@ -31,7 +32,6 @@ from bench.significance import (
     standard_error,
     t_p,
 )
-from bench.tables.measured import OF_ORIGINALS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bench.regress.model import CellName
-from bench.rows import CONTRIBUTIONS, WHOLE_SET
-from bench.summary import is_mean
+from bench.results.rows import CONTRIBUTIONS, WHOLE_SET
+from bench.run.summary import is_mean
 
 if TYPE_CHECKING:
     import pandas as pd

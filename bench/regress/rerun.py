@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import methods.registry as method_registry
-import metrics.registry as metric_registry
-from bench.errors import UsageError, known_name, nearest
-from bench.names import resolve_metrics
-from bench.plan import Cell, MetricPlan, Plan, SceneSet, make_plan
+import bench.api.metrics as metric_registry
+import bench.api.specs as method_registry
+from bench.api.errors import UsageError, known_name, nearest
+from bench.api.method import MethodError
+from bench.api.names import resolve_metrics
 from bench.regress.baseline import Baseline
 from bench.regress.model import CellName
 from bench.regress.text import plain
-from bench.setting import without_weights
-from methods.base import MethodError
+from bench.run.plan import Cell, MetricPlan, Plan, SceneSet, make_plan
+from bench.run.setting import without_weights
 
 if TYPE_CHECKING:
     from bench.config import Config

@@ -17,15 +17,15 @@ from bench.regress.model import CellName, Report
 from bench.regress.rerun import Asked, Rerun, cell_name, plan_rerun
 from bench.regress.text import plain
 from bench.regress.thresholds import thresholds
-from bench.results import add_results, provenance
-from bench.rows import tidy_rows
-from bench.runner import RunReport, run_plan, worker_count, write_failures
+from bench.results.files import add_results, provenance
+from bench.results.rows import tidy_rows
+from bench.run.runner import RunReport, run_plan, worker_count, write_failures
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.config import Config
-    from bench.execute import Outcome, Task
+    from bench.run.execute import Outcome, Task
 
 Progress = Callable[[list["Task"], Iterator["Outcome"]], Iterator["Outcome"]]
 

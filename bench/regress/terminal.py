@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.api.terminal import visible
 from bench.regress.costs import by_method
 from bench.regress.model import Comparison, Report, Verdict
 from bench.regress.words import (
@@ -21,7 +22,6 @@ from bench.regress.words import (
     signed,
     untested,
 )
-from bench.terminal import visible
 
 STYLES = {Verdict.WORSE: "bold red", Verdict.MISSING: "yellow", Verdict.BETTER: "green", Verdict.NEW: "cyan"}
 #: Rows of a verdict that fit on a screen; the files have all of them.

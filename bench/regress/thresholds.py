@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.api.errors import UsageError, nearest
+from bench.api.names import COSTS
 from bench.config import RegressSection
-from bench.errors import UsageError, nearest
-from bench.names import COSTS
 
 FLOORS = {"mIoU": 0.01, "LPIPS": 0.01, "KID": 0.01}
 RELATIVE_FLOORS = {"FID": 0.03}

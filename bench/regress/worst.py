@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.cache import Broken, Entry, open_entry, write_atomically
-from bench.cell import read_picture
-from bench.plan import Cell
+from bench.api.files import Broken, Entry, open_entry, write_atomically
 from bench.regress.baseline import Baseline
 from bench.regress.model import CellName, Comparison, Report, Verdict
 from bench.regress.rerun import cell_name
 from bench.regress.words import number
-from bench.runner import CellState, RunReport
+from bench.run.cell import read_picture
+from bench.run.plan import Cell
+from bench.run.runner import CellState, RunReport
 
 CELLS, SCENES = 6, 3
 #: Pictures narrower than this are enlarged by a whole factor, pixels kept.

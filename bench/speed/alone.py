@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from bench.cache import safe_name, write_atomically
-from bench.cell import draw_batch
-from bench.device import cpu_name
-from bench.plan import Cell
-from bench.provenance import code_provenance, device_names
-from bench.seeding import digest
-from bench.worker import WORKER, one_thread
+from bench.api.device import cpu_name
+from bench.api.files import safe_name, write_atomically
+from bench.api.provenance import code_provenance, device_names
+from bench.api.seeding import digest
+from bench.run.cell import draw_batch
+from bench.run.plan import Cell
+from bench.run.worker import WORKER, one_thread
 
 #: Counted runs at most; a run that takes long is repeated less often, but never counted without one before it.
 RUNS = 3

@@ -1,9 +1,9 @@
 """The published network's arithmetic, for the side of `bench speed` that ours is compared with.
 
-The same weights and the same function as `methods.diffusion`'s, computed operation by operation as in the published
-code (the guided-diffusion family, SDM's fork of it): the encoder's normalisation in float32 whatever comes in, SiLU as
-a product, SPADE's and the time code's scale and shift as a product and a sum, attention with all its weights in memory
-and their softmax in float32.
+The same weights and the same function as `methods.common.diffusion`'s, computed operation by operation as in the
+published code (the guided-diffusion family, SDM's fork of it): the encoder's normalisation in float32 whatever comes
+in, SiLU as a product, SPADE's and the time code's scale and shift as a product and a sum, attention with all its
+weights in memory and their softmax in float32.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.diffusion.layers import Attention, EncoderBlock, Modulation, Spade, SpadeBlock
-from methods.diffusion.unet import SemanticUNet
+from methods.common.diffusion.layers import Attention, EncoderBlock, Modulation, Spade, SpadeBlock
+from methods.common.diffusion.unet import SemanticUNet
 
 
 def in_published_arithmetic(network: SemanticUNet) -> SemanticUNet:

@@ -13,21 +13,21 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from bench.cache import write_atomically
+from bench.api.errors import BenchError, UsageError, known_name
+from bench.api.files import write_atomically
+from bench.api.method import MethodError
+from bench.api.provenance import code_provenance, command_line, commit_in_words, device_names
+from bench.api.specs import load_method, parse_spec
 from bench.config import Config, RunSection
-from bench.errors import BenchError, UsageError, known_name
-from bench.plan import make_plan
-from bench.progress import RunProgress
-from bench.provenance import code_provenance, command_line, commit_in_words, device_names
-from bench.results import computed_at
-from bench.rows import WHOLE_SET, tidy_rows
-from bench.runner import run_plan, write_failures
+from bench.results.files import computed_at
+from bench.results.rows import WHOLE_SET, tidy_rows
+from bench.run.plan import make_plan
+from bench.run.progress import RunProgress
+from bench.run.runner import run_plan, write_failures
 from bench.speed.alone import seconds_alone
 from bench.speed.report import blank_figure, png
-from methods.base import MethodError
-from methods.diffusion.method import DiffusionMethod
-from methods.diffusion.samplers import SAMPLERS
-from methods.registry import load_method, parse_spec
+from methods.common.diffusion.method import DiffusionMethod
+from methods.common.diffusion.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

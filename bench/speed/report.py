@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.cache import write_atomically
-from bench.provenance import code_provenance, command_line, commit_in_words, device_names
+from bench.api.files import write_atomically
+from bench.api.provenance import code_provenance, command_line, commit_in_words, device_names
 from bench.speed.sizes import Size
 
 if TYPE_CHECKING:

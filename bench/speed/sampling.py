@@ -1,7 +1,7 @@
 """`bench speed sampling`: ours against the published way, side by side in one process.
 
 The published way: float16 on CUDA (float32 on the CPU), the published network's arithmetic, two evaluations a step,
-each of them computing every SPADE layer's gamma and beta anew. Ours: the way `methods.diffusion.method` samples.
+each of them computing every SPADE layer's gamma and beta anew. Ours: the way `methods.common.diffusion.method` samples.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from torch import Tensor
 from bench.speed.published import in_published_arithmetic
 from bench.speed.sizes import CHANNELS, Size
 from bench.speed.timing import Timing, count_flops, interleaved, matmul_peak, peak_memory, timed
-from methods.diffusion.compiled import CompiledNetwork
-from methods.diffusion.guidance import guided_denoiser, plain_denoiser
-from methods.diffusion.samplers import Denoise, ancestral
-from methods.diffusion.schedule import NoiseSchedule, linear_schedule, respaced
-from methods.diffusion.unet import SemanticUNet
+from methods.common.diffusion.compiled import CompiledNetwork
+from methods.common.diffusion.guidance import guided_denoiser, plain_denoiser
+from methods.common.diffusion.samplers import Denoise, ancestral
+from methods.common.diffusion.schedule import NoiseSchedule, linear_schedule, respaced
+from methods.common.diffusion.unet import SemanticUNet
 
 #: s of the published code for Cityscapes.
 GUIDANCE = 2.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.errors import known_name
-from methods.diffusion.unet import UNetConfig
+from bench.api.errors import known_name
+from methods.common.diffusion.unet import UNetConfig
 
 #: One-hot channels of Cityscapes's 35 label ids and the edge channel.
 CHANNELS = 36

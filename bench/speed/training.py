@@ -12,17 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.api.method import LabelSpace, MethodContext, Scene
 from bench.speed.published import in_published_arithmetic
 from bench.speed.sizes import CHANNELS, Size
 from bench.speed.timing import interleaved, peak_memory
-from methods.base import LabelSpace, MethodContext, Scene
-from methods.diffusion.loss import hybrid_loss
-from methods.diffusion.profile import paper_profile
-from methods.diffusion.reverse import noisy_image
-from methods.diffusion.schedule import linear_schedule
-from methods.diffusion.unet import SemanticUNet
+from methods.common.diffusion.loss import hybrid_loss
+from methods.common.diffusion.profile import paper_profile
+from methods.common.diffusion.reverse import noisy_image
+from methods.common.diffusion.schedule import linear_schedule
+from methods.common.diffusion.unet import SemanticUNet
+from methods.common.semantic.maps import semantic_maps
 from methods.gesco.task import GescoTask
-from methods.semantic.maps import semantic_maps
 
 BATCH = 4
 LABELS = CHANNELS - 1

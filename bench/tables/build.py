@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.errors import UsageError
-from bench.names import metric_variants, resolve_metrics
+from bench.api.errors import UsageError
+from bench.api.names import metric_variants, resolve_metrics
+from bench.run.ablations import Arm
 from bench.tables.levels import mean_levels, peak_levels
 from bench.tables.measured import SCENE_SET, Key, Measured, measured, of_methods, of_scenes
 from bench.tables.model import Column, Entry, Row, SceneSetName, Table, arrow, decimals_for
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ERROR_NOTE = "± is the standard error over scenes."
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A row that a table asks for: what stands on its left, its method, and its channel convention (None: any)."""
-
-    labels: tuple[str, ...]
-    method: str
-    channel: str | None = None
 
 
 def listed(rows: pd.DataFrame, column: str) -> str:
@@ -105,7 +96,7 @@ def choose_metrics(rows: pd.DataFrame, typed: str) -> list[str]:
 
 def computed_by(typed: str) -> str:
     """`; ... computes it` for a metric that exists but is not in the results, else nothing."""
-    from metrics.registry import metric_names
+    from bench.api.metrics import metric_names
 
     try:
         names = ",".join(resolve_metrics(typed, metric_names()))

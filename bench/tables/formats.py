@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 
-from bench.errors import known_name
+from bench.api.errors import known_name
 from bench.tables.html import as_html
 from bench.tables.latex import as_latex
 from bench.tables.model import Cell, Sheet, Table, sheet

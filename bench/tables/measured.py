@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from bench.bounds import bounds_of
-from bench.names import PURE_NOISE
-from bench.ranking import Sampled
-from bench.rows import CONTRIBUTIONS, WHOLE_SET
-from bench.significance import contributions_of_mean, standard_error
-from bench.summary import is_mean
+from bench.api.names import PURE_NOISE
+from bench.results.bounds import bounds_of
+from bench.results.ranking import Sampled
+from bench.results.rows import CONTRIBUTIONS, WHOLE_SET
+from bench.run.summary import is_mean
 from bench.tables.model import Entry
+from metrics.stats.significance import contributions_of_mean, standard_error
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,8 +12,8 @@ NOISE, NOT_RUN = "noise", "-"
 
 @dataclass(frozen=True)
 class Entry:
-    """One number: its spread over scenes, its standard error (bench/rows.py), whether it is beyond measure
-    (bench/reference.py), and its rank in the column.
+    """One number: its spread over scenes, its standard error (bench/results/rows.py), whether it is beyond measure
+    (bench/run/reference.py), and its rank in the column.
 
     `value` is NaN where it is undefined. `rank` is 1 more than the number of methods that are shown to be better, None
     where there is nothing to compare with.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import UsageError
+from bench.api.errors import UsageError
 from bench.tables.build import ERROR_NOTE, arms_tables, metric_tables, scene_set_name, scene_set_title
 from bench.tables.measured import SCENE_SET, measured, of_methods, of_scenes
 from bench.tables.model import Column, Entry, Row, Table, decimals_for
@@ -59,7 +59,8 @@ def _ablation(name: str) -> Callable[[pd.DataFrame, float], list[Table]]:
     """The table of one of `bench ablate`'s questions; `fds` is Table 5: FDS and noisy training at PSNR 10."""
 
     def table(frame: pd.DataFrame, psnr: float) -> list[Table]:
-        from bench.ablate import ablation_tables, find_ablation
+        from bench.run.ablations import find_ablation
+        from bench.tables.ablations import ablation_tables
 
         try:
             return ablation_tables(frame, find_ablation(name), psnr)
@@ -144,7 +145,7 @@ NAMED: dict[str, Callable[[pd.DataFrame, float], list[Table]]] = {
 def named_tables(frame: pd.DataFrame, what: str, psnr: float) -> list[Table]:
     """The tables behind a word of `NAMED`, or the name of an ablation or a metric; UsageError where the results hold
     nothing of it."""
-    from bench.ablate import ABLATIONS
+    from bench.run.ablations import ABLATIONS
 
     word = what.lower()
     if word in ABLATIONS:
@@ -155,8 +156,9 @@ def named_tables(frame: pd.DataFrame, what: str, psnr: float) -> list[Table]:
 def read_for_table(folder: Path, what: str, psnr: float) -> list[Table]:
     """`named_tables` of the results in `folder`; those of an ablation on the scenes that it was run on. Raises as
     `read_results` and `named_tables` do."""
-    from bench.ablate import ABLATIONS, read_ablation
-    from bench.results import read_results
+    from bench.results.files import read_results
+    from bench.run.ablations import ABLATIONS
+    from bench.tables.ablations import read_ablation
 
     word = what.lower()
     name = "fds" if word == "ablation" else word

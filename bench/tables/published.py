@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import bench
-from bench.errors import BenchError, UsageError
+from bench.api.errors import BenchError, UsageError
 from bench.tables.model import Cell, Column, Entry, Grid, Row, SceneSetName, Sheet, Table, decimals_for, extra_labels
 
 #: Data set -> the paper's data set that it stands for.

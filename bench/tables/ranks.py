@@ -1,11 +1,11 @@
-"""Ranks in tables: all pairs of a table are one family (bench/ranking.py)."""
+"""Ranks in tables: all pairs of a table are one family (bench/results/ranking.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench.ranking import explained, rank
+from bench.results.ranking import explained, rank
 from bench.tables.measured import Key, Measured
 from bench.tables.model import Entry
 

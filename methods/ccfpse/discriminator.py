@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.layers import SpectralConv2d
-from methods.layers.spectral import pointwise
+from methods.common.layers import SpectralConv2d
+from methods.common.layers.spectral import pointwise
 
 SLOPE = 0.2
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.layers import SpectralConv2d
+from methods.common.layers import SpectralConv2d
 
 SLOPE = 0.2
 

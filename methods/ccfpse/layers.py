@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from methods.layers import Modulation, Spade, SpectralConv2d
-from methods.layers.spectral import pointwise
+from methods.common.layers import Modulation, Spade, SpectralConv2d
+from methods.common.layers.spectral import pointwise
 
 SLOPE = 0.2  # of all leaky ReLUs
 TAPS = 9  # of a 3x3 kernel, row by row

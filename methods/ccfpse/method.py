@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from methods.adversarial.method import AdversarialMethod
-from methods.base import MethodContext
+from bench.api.method import MethodContext
 from methods.ccfpse.network import CcFpseGenerator
 from methods.ccfpse.profiles import CcFpseProfile, profile_for
 from methods.ccfpse.task import CcFpseTask
+from methods.common.gan.method import AdversarialMethod
 
 
 class CcFpse(AdversarialMethod):

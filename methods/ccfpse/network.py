@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.ccfpse.layers import SLOPE, BlockConfig, ConditionalBlock
-from methods.layers import SpectralConv2d
+from methods.common.layers import SpectralConv2d
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from methods.adversarial.profile import AdversarialProfile, check_context
-from methods.base import MethodContext
+from bench.api.method import MethodContext
 from methods.ccfpse.discriminator import DiscriminatorConfig, embedded_discriminator, paper_discriminator
 from methods.ccfpse.encoder import EncoderConfig, embedded_encoder, paper_encoder
 from methods.ccfpse.network import CcFpseConfig, embedded_config, paper_config
+from methods.common.gan.profile import AdversarialProfile, check_context
 
 #: Label ids of Cityscapes; the authors give every other data set the shallower network.
 CITYSCAPES_LABELS = 35

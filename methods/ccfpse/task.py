@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from methods.adversarial.encoded import EncodedTask
-from methods.adversarial.task import Batch
-from methods.base import MethodContext
+from bench.api.method import MethodContext
 from methods.ccfpse.discriminator import CcFpseDiscriminator
 from methods.ccfpse.encoder import CcFpseEncoder
 from methods.ccfpse.layers import TAPS, ConditionalBlock
 from methods.ccfpse.network import CcFpseGenerator
 from methods.ccfpse.profiles import CcFpseProfile, profile_for
+from methods.common.gan.encoded import EncodedTask
+from methods.common.gan.task import Batch
 
 
 def start_as_identity(generator: CcFpseGenerator) -> None:

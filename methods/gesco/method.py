@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from methods.base import MethodContext
-from methods.diffusion.method import DiffusionMethod
-from methods.diffusion.profile import DiffusionProfile, named_profile
-from methods.diffusion.task import configured
+from bench.api.method import MethodContext
+from bench.api.training.task import TrainingTask
+from methods.common.diffusion.method import DiffusionMethod
+from methods.common.diffusion.profile import DiffusionProfile, named_profile
+from methods.common.diffusion.task import configured
 from methods.gesco.task import Corruption, GescoTask
-from methods.training.task import TrainingTask
 
 #: From which share of the steps on `gesco_fdstrain` trains behind the block, by profile. The embedded one shares the
 #: steps before that with `gesco`: what a map means is learned once, and branching saves the time.

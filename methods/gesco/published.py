@@ -19,13 +19,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from methods.base import MethodContext, Scene
-from methods.diffusion.profile import DiffusionProfile
-from methods.diffusion.task import DiffusionTask, configured
+from bench.api.method import MethodContext, Scene
+from bench.api.training.task import TrainingTask
+from methods.common.diffusion.profile import DiffusionProfile
+from methods.common.diffusion.task import DiffusionTask, configured
+from methods.common.semantic.maps import scene_maps
 from methods.gesco.method import Gesco
 from methods.gesco.task import PUBLISHED_LEVELS, with_broadcast_noise
-from methods.semantic.maps import scene_maps
-from methods.training.task import TrainingTask
 
 
 def label_values(maps: Tensor) -> Tensor:

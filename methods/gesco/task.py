@@ -9,11 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from methods.base import MethodContext, MethodError, Scene
-from methods.diffusion.profile import DiffusionProfile
-from methods.diffusion.task import DiffusionTask
-from methods.semantic.fds import fast_denoise
-from methods.semantic.maps import scene_maps
+from bench.api.method import MethodContext, MethodError, Scene
+from methods.common.diffusion.profile import DiffusionProfile
+from methods.common.diffusion.task import DiffusionTask
+from methods.common.semantic.fds import fast_denoise
+from methods.common.semantic.maps import scene_maps
 
 #: The paper's seven levels (section 3.3), as standard deviations like the authors' code uses them.
 NOISE_LEVELS = (0.9, 0.6, 0.36, 0.22, 0.13, 0.05, 0.0)

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.layers import SpectralConv2d
-from methods.layers.spade import SLOPE
+from methods.common.layers import SpectralConv2d
+from methods.common.layers.spade import SLOPE
 
 
 @dataclass(frozen=True)

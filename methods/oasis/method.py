@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from methods.adversarial.method import AdversarialMethod
-from methods.base import MethodContext
+from bench.api.method import MethodContext
+from methods.common.gan.method import AdversarialMethod
 from methods.oasis.network import LATENT, OasisGenerator
 from methods.oasis.profiles import OasisProfile, label_order, profile_for
 from methods.oasis.task import OasisTask

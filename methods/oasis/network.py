@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.layers import Modulation, Spade, SpadeBlock
-from methods.layers.spade import SLOPE
+from methods.common.layers import Modulation, Spade, SpadeBlock
+from methods.common.layers.spade import SLOPE
 
 LATENT = 64  # channels of the noise, as published
 

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.adversarial.task import AdversarialTask, Batch, Losses
-from methods.base import MethodContext
-from methods.layers import Spade, SpectralConv2d
+from bench.api.method import MethodContext
+from methods.common.gan.task import AdversarialTask, Batch, Losses
+from methods.common.layers import Spade, SpectralConv2d
 from methods.oasis.discriminator import OasisDiscriminator
 from methods.oasis.losses import class_weights, fake_loss, label_mix_loss, mix, mixing_mask, real_loss
 from methods.oasis.network import LATENT, OasisGenerator

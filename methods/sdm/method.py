@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from methods.base import MethodContext
-from methods.diffusion.method import DiffusionMethod
-from methods.diffusion.profile import DiffusionProfile, named_profile
-from methods.diffusion.task import configured
+from bench.api.method import MethodContext
+from bench.api.training.task import TrainingTask
+from methods.common.diffusion.method import DiffusionMethod
+from methods.common.diffusion.profile import DiffusionProfile, named_profile
+from methods.common.diffusion.task import configured
 from methods.sdm.task import SdmTask
-from methods.training.task import TrainingTask
 
 
 class Sdm(DiffusionMethod):

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from methods.base import Scene
-from methods.diffusion.task import DiffusionTask
-from methods.semantic.maps import scene_maps
+from bench.api.method import Scene
+from methods.common.diffusion.task import DiffusionTask
+from methods.common.semantic.maps import scene_maps
 
 
 class SdmTask(DiffusionTask):

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.layers import SpectralConv2d
+from methods.common.layers import SpectralConv2d
 from methods.smis.network import LATENT
 
 

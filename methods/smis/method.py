@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from methods.adversarial.method import AdversarialMethod
-from methods.base import MethodContext
+from bench.api.method import MethodContext
+from methods.common.gan.method import AdversarialMethod
 from methods.smis.network import SmisGenerator
 from methods.smis.profiles import SmisProfile, profile_for
 from methods.smis.task import SmisTask

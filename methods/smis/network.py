@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.layers import Modulation, SpadeBlock
+from methods.common.layers import Modulation, SpadeBlock
 
 LATENT = 8  # latent channels a class, as published
 
@@ -22,8 +22,9 @@ LATENT = 8  # latent channels a class, as published
 class BlockConfig:
     """One residual block: its widths, the groups of its convolutions and what its normalisation looks like.
 
-    `hidden`, `map_groups`, `modulation_groups` and `kernel` are those of `methods.layers.Modulation`; the labels are
-    split into `map_groups` equal runs, each of which sees the edge channel. `upsample` doubles the size before it.
+    `hidden`, `map_groups`, `modulation_groups` and `kernel` are those of `methods.common.layers.Modulation`; the
+    labels are split into `map_groups` equal runs, each of which sees the edge channel. `upsample` doubles the size
+    before it.
     """
 
     name: str

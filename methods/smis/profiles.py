@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from methods.adversarial.patch import DiscriminatorConfig, embedded_discriminator, paper_discriminator
-from methods.adversarial.profile import AdversarialProfile, check_context
-from methods.base import ImpossibleError, MethodContext
+from bench.api.method import ImpossibleError, MethodContext
+from methods.common.gan.patch import DiscriminatorConfig, embedded_discriminator, paper_discriminator
+from methods.common.gan.profile import AdversarialProfile, check_context
 from methods.smis.encoder import EncoderConfig, embedded_encoder, paper_encoder
 from methods.smis.network import SmisConfig, embedded_config, paper_config
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from methods.adversarial.encoded import EncodedTask
-from methods.adversarial.patch import MultiScaleDiscriminator
-from methods.adversarial.task import Batch
-from methods.base import MethodContext
+from bench.api.method import MethodContext
+from methods.common.gan.encoded import EncodedTask
+from methods.common.gan.patch import MultiScaleDiscriminator
+from methods.common.gan.task import Batch
 from methods.smis.encoder import SmisEncoder, class_regions
 from methods.smis.network import SmisGenerator
 from methods.smis.profiles import SmisProfile, profile_for

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from methods.adversarial.method import AdversarialMethod
-from methods.base import MethodContext
+from bench.api.method import MethodContext
+from methods.common.gan.method import AdversarialMethod
 from methods.spade.network import SpadeGenerator
 from methods.spade.profiles import SpadeProfile, profile_for
 from methods.spade.task import SpadeTask

@@ -13,14 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.layers import Modulation, SpadeBlock
+from methods.common.layers import Modulation, SpadeBlock
 
 
 @dataclass(frozen=True)
 class BlockConfig:
     """One residual block: its widths and what its normalisation looks like.
 
-    `hidden`, `kernel` and `stride` are those of `methods.layers.Modulation`; `upsample` doubles the size before it.
+    `hidden`, `kernel` and `stride` are those of `methods.common.layers.Modulation`; `upsample` doubles the size before
+    it.
     """
 
     name: str

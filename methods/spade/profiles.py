@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from methods.adversarial.patch import DiscriminatorConfig, embedded_discriminator, paper_discriminator
-from methods.adversarial.profile import AdversarialProfile, check_context
-from methods.base import MethodContext
+from bench.api.method import MethodContext
+from methods.common.gan.patch import DiscriminatorConfig, embedded_discriminator, paper_discriminator
+from methods.common.gan.profile import AdversarialProfile, check_context
 from methods.spade.network import SpadeConfig, embedded_config, paper_config
 
 

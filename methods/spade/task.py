@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from methods.adversarial.patch import MultiScaleDiscriminator
-from methods.adversarial.task import AdversarialTask, Batch, Losses
-from methods.base import MethodContext
+from bench.api.method import MethodContext
+from methods.common.gan.patch import MultiScaleDiscriminator
+from methods.common.gan.task import AdversarialTask, Batch, Losses
 from methods.spade.network import SpadeGenerator
 from methods.spade.profiles import SpadeProfile, profile_for
 

@@ -19,21 +19,21 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bench.plan import metric_context
-from bench.provenance import code_provenance, commit_in_words
-from bench.scenes.base import stack
-from bench.scenes.registry import open_dataset
-from methods.base import MethodContext
-from methods.diffusion.guidance import guided_denoiser
-from methods.diffusion.loss import hybrid_loss
-from methods.diffusion.reverse import Prediction, noisy_image
-from methods.diffusion.samplers import SAMPLERS, ancestral, ddim
-from methods.diffusion.schedule import NoiseSchedule, linear_schedule, respaced, respaced_from_noise, subset
-from methods.diffusion.unet import SemanticUNet
+from bench.api.method import MethodContext
+from bench.api.metric import Comparison
+from bench.api.metrics import create_metric
+from bench.api.provenance import code_provenance, commit_in_words
+from bench.api.scenes import stack
+from bench.data.registry import open_dataset
+from bench.run.plan import metric_context
+from methods.common.diffusion.guidance import guided_denoiser
+from methods.common.diffusion.loss import hybrid_loss
+from methods.common.diffusion.reverse import Prediction, noisy_image
+from methods.common.diffusion.samplers import SAMPLERS, ancestral, ddim
+from methods.common.diffusion.schedule import NoiseSchedule, linear_schedule, respaced, respaced_from_noise, subset
+from methods.common.diffusion.unet import SemanticUNet
+from methods.common.semantic.maps import semantic_maps
 from methods.gesco.method import Gesco
-from methods.semantic.maps import semantic_maps
-from metrics.base import Comparison
-from metrics.registry import create_metric
 
 FULL = linear_schedule()
 GUIDANCE = 2.0

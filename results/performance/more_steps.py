@@ -47,11 +47,11 @@ from more_steps_page import (
 )
 from torch import Tensor
 
-from bench.cache import write_atomically
-from bench.provenance import code_provenance, commit_in_words
-from methods.diffusion.reverse import noisy_image
-from methods.diffusion.samplers import ddim
-from methods.diffusion.schedule import subset
+from bench.api.files import write_atomically
+from bench.api.provenance import code_provenance, commit_in_words
+from methods.common.diffusion.reverse import noisy_image
+from methods.common.diffusion.samplers import ddim
+from methods.common.diffusion.schedule import subset
 
 #: (what, method, guidance, PSNR) of the first table
 COMPARED = (

@@ -12,20 +12,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.channel import build_channel
-from bench.plan import metric_context
-from bench.scenes.base import stack
-from bench.scenes.registry import open_dataset
-from methods.base import MethodContext, Received, Scene
-from methods.diffusion.guidance import guided_denoiser
-from methods.diffusion.method import DiffusionMethod
-from methods.diffusion.samplers import Denoise, ddim
-from methods.diffusion.schedule import linear_schedule, subset
+from bench.api.method import MethodContext, Received, Scene
+from bench.api.metric import Comparison
+from bench.api.metrics import create_metric
+from bench.api.scenes import stack
+from bench.channels.awgn import build_channel
+from bench.data.registry import open_dataset
+from bench.run.plan import metric_context
+from methods.common.diffusion.guidance import guided_denoiser
+from methods.common.diffusion.method import DiffusionMethod
+from methods.common.diffusion.samplers import Denoise, ddim
+from methods.common.diffusion.schedule import linear_schedule, subset
 from methods.gesco.method import Gesco, GescoBehindFds
 from methods.sdm.method import Sdm
-from metrics.base import Comparison
 from metrics.miou import mean_iou
-from metrics.registry import create_metric
 
 FULL = linear_schedule()
 #: Noise of timestep t in units of the picture: x_t / sqrt(alpha_t) is the picture plus noise of this deviation.

@@ -98,7 +98,7 @@ method sees the same {images_seen("streets"):,} pictures (on `stuff`, with `--da
 
 @block("sampling")
 def sampling() -> str:
-    from methods.diffusion.profile import embedded_profile, paper_profile
+    from methods.common.diffusion.profile import embedded_profile, paper_profile
 
     rows = {row["variant"]: row["s_per_image"] for row in speed("sampling-paper-cuda")["rows"]}
     small, large = embedded_profile(36), paper_profile(36)

@@ -11,10 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.ablate import ABLATIONS, PSNR, read_ablation
-from bench.merge import identity_of
-from bench.results import read_results
+from bench.results.files import read_results
+from bench.results.merge import identity_of
+from bench.run.ablations import ABLATIONS, PSNR
 from bench.tables import named_tables, render
+from bench.tables.ablations import read_ablation
 from bench.tables.model import Entry, Table
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.base import Method, MethodContext, Received, Scene, Transmission
-from methods.semantic.frontend import SemanticMethod
-from metrics.base import Comparison, Metric, MetricContext, MetricError, Score
+from bench.api.method import Method, MethodContext, Received, Scene, Transmission
+from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from methods.common.semantic.frontend import SemanticMethod
 
 
 class _Pixels(Method):

@@ -11,7 +11,7 @@ from fuzzing import answer, damage, kind, words
 from leaderboard_fakes import METHODS, facts_of, rows_of
 from mutations import TEXTS, damage_json, damaged_bytes, damaged_text, hostile
 
-from bench.results import RESULTS, write_results
+from bench.results.files import RESULTS, write_results
 
 # bench.toml
 
@@ -109,7 +109,7 @@ def rewritten_table(file: Path, rng: Random) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from bench.parquet import FACTS_KEY, pack
+    from bench.results.parquet import FACTS_KEY, pack
 
     table = pq.read_table(file)
     for _ in range(rng.randint(1, 3)):

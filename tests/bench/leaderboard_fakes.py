@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from bench.api.names import PURE_NOISE
 from bench.leaderboard.samples import sealed
 from bench.leaderboard.submission import as_file
-from bench.merge import NO_CELL, of_schema_1
-from bench.names import PURE_NOISE
-from bench.results import write_results
-from bench.rows import COLUMNS, CONTRIBUTIONS
-from bench.significance import standard_error
+from bench.results.files import write_results
+from bench.results.merge import NO_CELL, of_schema_1
+from bench.results.rows import COLUMNS, CONTRIBUTIONS
+from metrics.stats.significance import standard_error
 
 PSNRS = (100.0, 10.0, 1.0)
 SIGMAS = {100.0: 0.0, 10.0: 0.36, 1.0: 0.9}

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from table_frames import BASE
 
-from bench.names import PURE_NOISE
-from bench.rows import COLUMNS, CONTRIBUTIONS
+from bench.api.names import PURE_NOISE
+from bench.results.rows import COLUMNS, CONTRIBUTIONS
 
 METHODS = ("full_image", "gesco", "gesco-nofds")
 #: So many that figures give each family a panel of its own.

@@ -12,7 +12,7 @@ from table_frames import BASE
 from bench.regress.compare import Sides, compare
 from bench.regress.model import CellName, Comparison
 from bench.regress.thresholds import Thresholds
-from bench.rows import COLUMNS, CONTRIBUTIONS
+from bench.results.rows import COLUMNS, CONTRIBUTIONS
 
 CHANNEL = "awgn-paper-peak"
 NO_SPREAD = {"std": np.nan, "stderr": np.nan}

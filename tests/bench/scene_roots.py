@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.scenes.base import SceneArrays, SceneSource
-from bench.scenes.labels import CITYSCAPES
+from bench.api.scenes import SceneArrays, SceneSource
+from bench.data.labels import CITYSCAPES
 
 #: The folder shared with the project's workplace; tests that need it skip where it is absent.
 SHARED = Path(__file__).resolve().parents[3] / "shared"

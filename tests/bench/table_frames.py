@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from bench.names import PURE_NOISE
-from bench.rows import COLUMNS, CONTRIBUTIONS
+from bench.api.names import PURE_NOISE
+from bench.results.rows import COLUMNS, CONTRIBUTIONS
 
 BASE = {
     "dataset": "streets", "split": "test", "size": "64x128", "scale": "embedded", "channel": "awgn-paper-peak",

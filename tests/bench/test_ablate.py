@@ -10,10 +10,10 @@ import pytest
 from conftest import Answer, manifests
 from table_frames import at10
 
-import bench.ablate
-from bench.ablate import ABLATIONS, EQUAL_GUIDANCE, Ablation, ablation_tables
-from bench.tables.build import Arm
-from methods.registry import parse_spec
+import bench.run.ablations
+from bench.api.specs import parse_spec
+from bench.run.ablations import ABLATIONS, EQUAL_GUIDANCE, Ablation, Arm
+from bench.tables.ablations import ablation_tables
 
 Cli = Callable[..., Answer]
 GAINS = Ablation(
@@ -34,7 +34,7 @@ LEVELS = Ablation(
 
 @pytest.fixture
 def fake_ablations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench.ablate, "ABLATIONS", {"gains": GAINS, "levels": LEVELS, "fds": GAINS})
+    monkeypatch.setattr(bench.run.ablations, "ABLATIONS", {"gains": GAINS, "levels": LEVELS, "fds": GAINS})
 
 
 @pytest.mark.parametrize("name", sorted(ABLATIONS))
@@ -53,11 +53,11 @@ def test_arms_with_weights_of_ones_own_are_found_and_say_so() -> None:
 
 
 def test_table_5_says_what_else_its_arms_differ_in_and_has_arms_of_equal_guidance() -> None:
-    from bench.scenes.registry import open_dataset
-    from methods.base import MethodContext
-    from methods.diffusion.method import DiffusionMethod
+    from bench.api.method import MethodContext
+    from bench.api.specs import load_method
+    from bench.data.registry import open_dataset
+    from methods.common.diffusion.method import DiffusionMethod
     from methods.gesco.method import Gesco
-    from methods.registry import load_method
     from methods.sdm.method import Sdm
 
     fds = ABLATIONS["fds"]
@@ -84,10 +84,10 @@ def test_table_5_says_what_else_its_arms_differ_in_and_has_arms_of_equal_guidanc
 
 def test_codecs_of_the_ablation_exist() -> None:
     from methods import full_image
-    from methods.semantic import codec
+    from methods.common.semantic import codec
 
-    assert set(bench.ablate.CODECS["full_image"]) <= set(full_image.CODECS)
-    assert set(bench.ablate.CODECS["gesco"]) <= set(codec.CODECS)
+    assert set(bench.run.ablations.CODECS["full_image"]) <= set(full_image.CODECS)
+    assert set(bench.run.ablations.CODECS["gesco"]) <= set(codec.CODECS)
 
 
 def test_an_ablation_runs_and_prints_its_table(cli: Cli, fakes: Path, fake_ablations: None) -> None:
@@ -130,7 +130,7 @@ def test_arms_may_differ_in_their_channel(cli: Cli, fake_ablations: None) -> Non
 def test_the_ablation_table_is_found_beside_the_run(cli: Cli, fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import dataclasses
 
-    monkeypatch.setattr(bench.ablate, "ABLATIONS", {"fds": dataclasses.replace(GAINS, name="fds")})
+    monkeypatch.setattr(bench.run.ablations, "ABLATIONS", {"fds": dataclasses.replace(GAINS, name="fds")})
     assert cli("ablate", "fds", "--out", "o").code == 0
     alone = cli("table", "ablation", "--out", "o")
     assert alone.code == 0, alone.err
@@ -154,7 +154,7 @@ def test_unknown_ablations_formats_and_psnrs_are_refused_before_anything_runs(cl
 def test_a_failing_arm_is_told_and_the_others_are_shown(cli: Cli, fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arms = (Arm(("well",), "fake_pixels"), Arm(("badly",), "fake_faulty"))
     faulty = Ablation("faulty", "whether it works", ("arm",), arms, ("FakeMSE",))
-    monkeypatch.setattr(bench.ablate, "ABLATIONS", {"faulty": faulty, "fds": faulty})
+    monkeypatch.setattr(bench.run.ablations, "ABLATIONS", {"faulty": faulty, "fds": faulty})
     answer = cli("ablate", "faulty", "--out", "o", "--format", "md")
     assert answer.code == 1
     assert "failed: fake_faulty" in answer.err

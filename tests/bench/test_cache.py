@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.cache import Draft, clean_stale, open_entry, safe_name, write_atomically
-from bench.errors import BenchError
-from bench.seeding import canonical, digest
+from bench.api.errors import BenchError
+from bench.api.files import Draft, clean_stale, open_entry, safe_name, write_atomically
+from bench.api.seeding import canonical, digest
 
 FILES = {"a.bin": bytes(range(256)), "b.txt": b"hello"}
 

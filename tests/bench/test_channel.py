@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.channel import PAPER_PSNRS, Awgn, build_channel
-from bench.errors import UsageError
-from bench.seeding import channel_stream, generator_for, receiver_stream
+from bench.api.errors import UsageError
+from bench.api.seeding import channel_stream, generator_for, receiver_stream
+from bench.channels.awgn import PAPER_PSNRS, Awgn, build_channel
 
 #: DESIGN.md, "The channel, exactly": PSNR -> (paper's sigma, sigma of Eq. 1, true ratio in dB of the paper's sigma).
 TABLE = {

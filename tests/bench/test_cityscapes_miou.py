@@ -9,7 +9,7 @@ import pytest
 from conftest import TOML, Answer
 from scene_roots import cityscapes_root
 
-from bench.results import read_results
+from bench.results.files import read_results
 from tests.metrics.drn_data import write_filled
 
 ARGUMENTS = ("--datasets", "cityscapes", "--methods", "fake_pixels", "--psnr", "100", "--metrics", "mIoU")

@@ -5,10 +5,10 @@ import json
 import pytest
 from scene_roots import blocks, coco_official_root, coco_spade_root, picture, save
 
-from bench.scenes.base import DataError
-from bench.scenes.check import check
-from bench.scenes.coco_annotations import read_annotations
-from bench.scenes.coco_stuff import CocoStuff
+from bench.api.scenes import DataError
+from bench.data.check import check
+from bench.data.coco_annotations import read_annotations
+from bench.data.coco_stuff import CocoStuff
 
 SQUARE = [10, 10, 30, 10, 30, 30, 10, 30]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import bench.results
-from bench.ablate import ABLATIONS
-from bench.results import whole_results
+import bench.results.files
+from bench.results.files import whole_results
+from bench.run.ablations import ABLATIONS
 from bench.tables import named_tables, read_for_table, render
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ WORDS = re.search(r"`bench table ([\w\\|]+) ", (ROOT / "README.md").read_text(en
 @pytest.fixture(scope="module", autouse=True)
 def read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench.results, "whole_results", functools.cache(whole_results))
+        patch.setattr(bench.results.files, "whole_results", functools.cache(whole_results))
         yield
 
 

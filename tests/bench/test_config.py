@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.api.errors import UsageError
 from bench.config import Config, load_config, read_config
-from bench.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,16 +16,16 @@ import torch
 from bench_fakes import FakeMse, FakePixels
 from torch import Tensor, nn
 
-import bench.cell
-from bench.cache import Entry
-from bench.cell import compute_cell, find_cell, find_metric, measure_cell, metric_path, read_picture
+import bench.run.cell
+from bench.api.errors import BenchError
+from bench.api.files import Entry
+from bench.api.method import MethodContext, Received, Scene, Transmission
+from bench.api.metric import Score
 from bench.config import load_config
-from bench.errors import BenchError
-from bench.guard import house_rules
-from bench.plan import Cell, Plan, make_plan
-from bench.worker import Worker
-from methods.base import MethodContext, Received, Scene, Transmission
-from metrics.base import Score
+from bench.run.cell import compute_cell, find_cell, find_metric, measure_cell, metric_path, read_picture
+from bench.run.guard import house_rules
+from bench.run.plan import Cell, Plan, make_plan
+from bench.run.worker import Worker
 
 SCENES = 3
 
@@ -33,7 +33,7 @@ SCENES = 3
 @pytest.fixture
 def plan(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plan]:
     """Plans of the fakes, and a worker that knows none of them yet."""
-    monkeypatch.setattr(bench.cell, "WORKER", Worker())
+    monkeypatch.setattr(bench.run.cell, "WORKER", Worker())
 
     def planned(**run: Any) -> Plan:
         config = load_config()
@@ -150,7 +150,7 @@ def test_nor_does_what_it_leaves_in_a_table_of_its_own(
 ) -> None:
     honest = shown(draw()[0])
     shutil.rmtree(fakes / "o")
-    monkeypatch.setattr(bench.cell, "WORKER", Worker())
+    monkeypatch.setattr(bench.run.cell, "WORKER", Worker())
 
     def build(self: Any, context: MethodContext, options: Any = None) -> None:
         bench_fakes._Pixels.__init__(self, context, {"gain": 1.0, **(options or {})})
@@ -184,7 +184,7 @@ def test_a_method_that_cannot_be_copied_is_built_twice(draw: Draw, monkeypatch: 
         monkeypatch, lambda self, scene: setattr(self, "stash", scene.image), lambda self: getattr(self, "stash", None)
     )
     entry, cell = draw()
-    scene = bench.cell.WORKER.scene(cell.scenes, cell.scenes.ids)
+    scene = bench.run.cell.WORKER.scene(cell.scenes, cell.scenes.ids)
     assert read_picture(entry, 0).tobytes() != (scene.image[0] * 255).round().byte().permute(1, 2, 0).numpy().tobytes()
 
 

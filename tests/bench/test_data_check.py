@@ -8,10 +8,10 @@ from scene_roots import SHARED, camvid_root, cityscapes_root, coco_official_root
 from typer.testing import CliRunner
 
 from bench.cli.data import app
-from bench.scenes.camvid import CamVid
-from bench.scenes.check import check
-from bench.scenes.cityscapes import Cityscapes
-from bench.scenes.coco_stuff import CocoStuff
+from bench.data.camvid import CamVid
+from bench.data.check import check
+from bench.data.cityscapes import Cityscapes
+from bench.data.coco_stuff import CocoStuff
 
 
 def run(*arguments: object):

@@ -11,17 +11,17 @@ from PIL import Image
 from scene_roots import SHARED, Drawn, camvid_root, cityscapes_root, coco_official_root, coco_spade_root
 from typer.testing import CliRunner
 
+from bench.api.scenes import DataError, SceneSource
 from bench.cli.data import app
 from bench.config import Config
-from bench.plan import make_plan
-from bench.scenes.base import DataError, SceneSource
-from bench.scenes.camvid import CamVid
-from bench.scenes.check import check
-from bench.scenes.cityscapes import Cityscapes
-from bench.scenes.coco_stuff import CocoStuff
-from bench.scenes.export import export
-from bench.scenes.registry import open_dataset
-from bench.scenes.streets_source import Streets
+from bench.data.camvid import CamVid
+from bench.data.check import check
+from bench.data.cityscapes import Cityscapes
+from bench.data.coco_stuff import CocoStuff
+from bench.data.export import export
+from bench.data.registry import open_dataset
+from bench.data.streets_source import Streets
+from bench.run.plan import make_plan
 
 
 def assert_round_trip(source: SceneSource, split: str, destination, limit: int | None = None) -> Cityscapes:

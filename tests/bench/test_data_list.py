@@ -4,9 +4,9 @@ import pytest
 from scene_roots import camvid_root
 from typer.testing import CliRunner
 
+from bench.api.errors import UsageError
 from bench.cli.data import app
-from bench.errors import UsageError
-from bench.scenes.registry import DATASETS
+from bench.data.registry import DATASETS
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 from conftest import TOML, Answer
 from table_frames import at10
 
-from bench.errors import BenchError
-from bench.parquet import FACTS_KEY
-from bench.results import PROVENANCE, RESULTS, read_results, write_results
-from bench.rows import ROW
+from bench.api.errors import BenchError
+from bench.results.files import PROVENANCE, RESULTS, read_results, write_results
+from bench.results.parquet import FACTS_KEY
+from bench.results.rows import ROW
 
 Cli = Callable[..., Answer]
 ONCE = ("run", "--methods", "fake_pixels,fake_maps", "--psnr", "100,10", "--seeds", "0,1", "--out", "once")

@@ -18,20 +18,19 @@ from matplotlib.figure import Figure
 from PIL import Image
 from test_figures import check_layout, notes
 
-from bench.ablate import Ablation
+from bench.api.errors import BenchError, UsageError
+from bench.api.metric import MetricError
 from bench.config import load_config
-from bench.errors import BenchError, UsageError
+from bench.data.labels import CITYSCAPES
+from bench.data.registry import open_dataset
 from bench.figures import Request, ablation, compression, draw_figure, evaluators, fds, read_request
-from bench.figures.album import Album, main_methods
 from bench.figures.grid import Panel, Row, draw_grid
-from bench.figures.request import parts
 from bench.figures.style import theme
-from bench.scenes.labels import CITYSCAPES
-from bench.scenes.registry import open_dataset
-from bench.sheet import paint_labels
-from bench.tables.build import Arm
-from metrics.base import MetricError
-from metrics.judges.detection import Detections
+from bench.pictures.album import Album, main_methods
+from bench.pictures.sheet import paint_labels
+from bench.run.ablations import Ablation, Arm
+from bench.tables.request import parts
+from metrics.evaluators.detection import Detections
 
 Cli = Callable[..., Answer]
 SIZE = (32, 64)
@@ -130,7 +129,7 @@ def test_pictures_that_cannot_be_made_here_name_the_command_that_makes_them(
 ) -> None:
     (ran / "o/cells").rename(ran / "gone")
     asked = request(methods=("fake_pixels",))
-    monkeypatch.setattr("methods.registry._entry_points", lru_cache(lambda: {}))
+    monkeypatch.setattr("bench.api.specs._entry_points", lru_cache(lambda: {}))
     with pytest.raises(BenchError) as caught:
         draw_figure("strip", asked)
     for words in (

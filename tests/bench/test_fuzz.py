@@ -36,17 +36,17 @@ class Hanging(BaseException):
 def quiet_bench(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The fakes' methods, metrics and catalogue of weights; folders of the user that are the test's own. Plug-ins are
     tried in this process, and weights that ship are not hashed: each command would take seconds longer."""
-    import bench.process
-    import bench.weights.catalogue
-    import bench.weights.inventory
+    import bench.checkpoints.catalogue
+    import bench.checkpoints.inventory
+    import bench.run.process
 
     def named_folder(weights_dir: Path | None) -> list[tuple[Path, str]]:
         return [(weights_dir, "installed")] if weights_dir else []
 
     here = SimpleNamespace(call=lambda function, *arguments: function(*arguments), close=lambda: None)
-    monkeypatch.setattr(bench.process, "WorkerProcess", lambda limit: here)
-    monkeypatch.setattr(bench.weights.inventory, "_folders", named_folder)
-    monkeypatch.setattr(bench.weights.catalogue, "load_catalogue", lambda: weights_fakes.CATALOGUE)
+    monkeypatch.setattr(bench.run.process, "WorkerProcess", lambda limit: here)
+    monkeypatch.setattr(bench.checkpoints.inventory, "_folders", named_folder)
+    monkeypatch.setattr(bench.checkpoints.catalogue, "load_catalogue", lambda: weights_fakes.CATALOGUE)
     monkeypatch.setenv(bench.cli.TRACEBACK, "1")  # what nobody foresaw comes out, and is found
     monkeypatch.setenv("XDG_DATA_HOME", str(fakes / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(fakes / "cache"))

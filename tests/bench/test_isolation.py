@@ -13,11 +13,11 @@ import bench_fakes
 import pytest
 from conftest import Answer, manifests
 
+from bench.api.method import Method, MethodFault
+from bench.api.metric import Metric, MetricFault, Score
 from bench.config import RunSection
-from bench.process import Ended, WorkerProcess
-from bench.trial import Trial
-from methods.base import Method, MethodFault
-from metrics.base import Metric, MetricFault, Score
+from bench.run.process import Ended, WorkerProcess
+from bench.run.trial import Trial
 
 Cli = Callable[..., Answer]
 Start = Callable[..., "subprocess.Popen[str]"]

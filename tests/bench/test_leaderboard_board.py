@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.errors import UsageError
+from bench.api.errors import UsageError
 from bench.leaderboard.board import Board, Run, View, build_board, read_runs
 from bench.leaderboard.methods import about_methods
 from bench.leaderboard.pages import board_data
 from bench.leaderboard.submission import Submission
-from bench.results import read_results
+from bench.results.files import read_results
 from bench.tables import metric_tables
 from bench.tables.measured import measured
 

@@ -16,16 +16,16 @@ import torch
 from leaderboard_fakes import write_sample_set
 from PIL import Image
 
-from bench.cache import open_entry
-from bench.cell import read_picture
+from bench.api.errors import BenchError
+from bench.api.files import open_entry
 from bench.config import Config
-from bench.errors import BenchError
+from bench.data.registry import DATASETS
 from bench.leaderboard import samples as samples_module
 from bench.leaderboard.overlays import Seers, boxes_svg, near, paint_depth
 from bench.leaderboard.samples import BLANK, read_index, write_samples
-from bench.results import read_results
-from bench.scenes.registry import DATASETS
-from metrics.judges.detection import Detections
+from bench.results.files import read_results
+from bench.run.cell import read_picture
+from metrics.evaluators.detection import Detections
 
 SPACE = DATASETS["streets"].label_space
 CAR = SPACE.names.index("car")

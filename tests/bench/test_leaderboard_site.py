@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from bench.api.errors import BenchError, UsageError
 from bench.config import Config
-from bench.errors import BenchError, UsageError
 from bench.leaderboard import site as site_module
 from bench.leaderboard.pages import looks, page_names
 from bench.leaderboard.site import build_site

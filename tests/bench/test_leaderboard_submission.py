@@ -14,12 +14,12 @@ import leaderboard_fakes as fakes_
 import numpy as np
 import pytest
 
-from bench.bounds import bounds_of
-from bench.errors import BenchError, UsageError
+from bench.api.errors import BenchError, UsageError
 from bench.leaderboard.export import export_submission
 from bench.leaderboard.store import Shelf
 from bench.leaderboard.submission import MAX_BYTES, MAX_ROWS, SubmissionError, read_submission, schema_text
-from bench.results import read_results, write_results
+from bench.results.bounds import bounds_of
+from bench.results.files import read_results, write_results
 
 COMMITTED = Path(__file__).parents[2] / "results"
 Change = Callable[[dict[str, Any]], object]
@@ -281,7 +281,7 @@ def test_every_metric_of_the_committed_results_has_bounds_that_hold() -> None:
     frame, _ = read_results(COMMITTED, full=True)
     for (metric, better), rows in frame.groupby(["metric", "higher_is_better"]):
         bounds = bounds_of(str(metric))
-        assert bounds is not None, f"bench/bounds.py lacks {metric}"
+        assert bounds is not None, f"bench/results/bounds.py lacks {metric}"
         assert bounds.higher_is_better == better
         assert all(bounds.hold(v) for v in rows["value"].dropna()), metric
 

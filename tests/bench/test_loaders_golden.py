@@ -14,14 +14,14 @@ import pytest
 import torch
 from scene_roots import save
 
+from bench.api.method import LabelSpace
+from bench.api.scenes import SceneArrays, stack
 from bench.config import DataSection
-from bench.plan import SceneSet
-from bench.scenes.base import SceneArrays, stack
-from bench.scenes.folder import FolderSource
-from bench.scenes.registry import open_dataset
-from methods.base import LabelSpace
+from bench.data.folder import FolderSource
+from bench.data.registry import open_dataset
+from bench.run.plan import SceneSet
+from methods.common.semantic.maps import Edges, scene_maps
 from methods.oasis.profiles import label_order
-from methods.semantic.maps import Edges, scene_maps
 from tests.methods.golden_helper import check
 
 #: Which rule of ours belongs to which official loader: how pictures are resized, what the edges are made of.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from conftest import Answer
 
-from bench.results import read_results
-from bench.rows import WHOLE_SET
+from bench.results.files import read_results
+from bench.results.rows import WHOLE_SET
 from bench.tables import metric_tables
 
 Cli = Callable[..., Answer]

@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 from conftest import Answer
 
-from bench.ablate import find_ablation
-from bench.channel import build_channel
+from bench.api.device import resolve_devices
+from bench.api.errors import UsageError, known_name
+from bench.api.names import metrics_asked
+from bench.api.specs import parse_spec
+from bench.channels.awgn import build_channel
+from bench.checkpoints.catalogue import load_catalogue
 from bench.cli.train import WHAT
 from bench.config import Config, RunSection
-from bench.device import resolve_devices
-from bench.errors import UsageError, known_name
 from bench.figures import find_figures
-from bench.names import metrics_asked
-from bench.plan import make_plan
-from bench.results import read_results
+from bench.results.files import read_results
+from bench.run.ablations import find_ablation
+from bench.run.plan import make_plan
 from bench.speed.sizes import named_size
 from bench.tables import render
-from bench.weights.catalogue import load_catalogue
-from methods.registry import parse_spec
-from metrics.judges.trainers import TRAINERS
+from metrics.evaluators.trainers import TRAINERS
 
 Cli = Callable[..., Answer]
 

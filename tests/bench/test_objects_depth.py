@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import Answer
 
-from bench.results import read_results
-from bench.rows import WHOLE_SET
+from bench.results.files import read_results
+from bench.results.rows import WHOLE_SET
 
 Cli = Callable[..., Answer]
 TOML = """

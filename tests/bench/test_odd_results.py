@@ -19,23 +19,22 @@ from odd_results import ODD
 from regress_frames import limits
 from rich.console import Console
 
-from bench.ablate import Ablation
+from bench.api.errors import UsageError
 from bench.config import Config, load_config
-from bench.errors import UsageError
 from bench.figures import FIGURES, Request, ablation, draw_figure, read_request, save
-from bench.figures.request import select
 from bench.leaderboard import site
 from bench.regress.compare import Sides, compare
 from bench.regress.costs import compare_costs
 from bench.regress.model import CellName, Report
 from bench.regress.reports import as_json, as_junit, as_markdown
 from bench.regress.terminal import print_report
-from bench.results import write_results
+from bench.results.files import write_results
+from bench.run.ablations import Ablation, Arm
 from bench.speed.quality import PLOTTED, plot_quality
 from bench.tables import render
-from bench.tables.build import Arm
 from bench.tables.formats import FORMATS
 from bench.tables.named import NAMED, named_tables
+from bench.tables.request import select
 
 pytestmark = pytest.mark.filterwarnings("error")
 FACTS = {"cells_computed_at": ["0123456789abcdef"], "devices": ["cpu"], "cpu": "Abacus 3", "jobs": 2}

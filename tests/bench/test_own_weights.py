@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from conftest import Answer
 
+from bench.api.errors import UsageError
+from bench.api.method import MethodContext, MethodError
+from bench.api.specs import parse_spec
+from bench.api.weights import MANIFEST, PACKAGED, file_digest, find_weights, read_card, read_weights, write_weights
 from bench.config import Config
-from bench.errors import UsageError
-from bench.plan import Cell, make_plan
-from bench.scenes.labels import CITYSCAPES
-from bench.setting import method_setting
-from methods.base import MethodContext, MethodError
+from bench.data.labels import CITYSCAPES
+from bench.run.plan import Cell, make_plan
+from bench.run.setting import method_setting
 from methods.gesco.method import Gesco
-from methods.registry import parse_spec
-from methods.weights import MANIFEST, PACKAGED, file_digest, find_weights, read_card, read_weights, write_weights
 
 Cli = Callable[..., Answer]
 FILE = "gesco-streets-64x128.safetensors"

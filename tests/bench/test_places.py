@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import Answer
 
-from bench.errors import UsageError
-from bench.places import check_file, check_folder
+from bench.api.errors import UsageError
+from bench.api.places import check_file, check_folder
 
 Cli = Callable[..., Answer]
 
@@ -115,8 +115,12 @@ WRITERS = {
 def test_a_place_that_cannot_be_written_to_is_refused_before_any_work(
     cli: Cli, fakes: Path, places: dict[str, tuple[Path, str]], monkeypatch: pytest.MonkeyPatch, writer: str
 ) -> None:
-    monkeypatch.setattr("bench.plan.make_plan", lambda *a, **k: pytest.fail("work was done"))
-    for work in ("bench.results.whole_results", "bench.scenes.registry.open_dataset", "bench.speed.report.provenance"):
+    monkeypatch.setattr("bench.run.plan.make_plan", lambda *a, **k: pytest.fail("work was done"))
+    for work in (
+        "bench.results.files.whole_results",
+        "bench.data.registry.open_dataset",
+        "bench.speed.report.provenance",
+    ):
         monkeypatch.setattr(work, lambda *a, **k: pytest.fail("work was done"))
     for name, (place, told) in places.items():
         answer = cli(*WRITERS[writer], str(place))

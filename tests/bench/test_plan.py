@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bench.channel import PAPER_PSNRS
+from bench.api.errors import UsageError
+from bench.api.seeding import digest
+from bench.channels.awgn import PAPER_PSNRS
 from bench.config import Config, load_config
-from bench.errors import UsageError
-from bench.plan import Cell, Plan, make_plan
-from bench.seeding import digest
+from bench.run.plan import Cell, Plan, make_plan
 
 
 def planned(**run: Any) -> Plan:
@@ -61,7 +61,7 @@ def test_whatever_is_asked_for_changes_the_key(fakes: Path, what: str) -> None:
 def test_what_the_parts_say_of_themselves_changes_the_key(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import bench_fakes
 
-    from bench.scenes.streets_source import Streets
+    from bench.data.streets_source import Streets
 
     keys = {digest(the_cell().key)}
     monkeypatch.setattr(bench_fakes.FakePixels, "code_version", 2)
@@ -104,8 +104,8 @@ def test_all_methods_leave_out_what_cannot_be_built_but_a_named_one_is_an_error(
 ) -> None:
     import bench_fakes
 
-    import methods.registry as registry
-    from methods.base import MethodError
+    import bench.api.specs as registry
+    from bench.api.method import MethodError
 
     def refuse(self: object, context: object, options: object = None) -> None:
         raise MethodError("no weights")
@@ -123,7 +123,7 @@ def test_all_methods_leave_out_what_cannot_be_built_but_a_named_one_is_an_error(
 def test_all_has_no_variants_but_they_run_by_name_beside_it(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import bench_fakes
 
-    import methods.registry as registry
+    import bench.api.specs as registry
 
     monkeypatch.setattr(registry, "method_names", lambda: ["fake_maps", "fake_network", "fake_pixels"])
     monkeypatch.setattr(bench_fakes.FakeNetwork, "variant_of", "fake_pixels")

@@ -10,10 +10,10 @@ import bench_fakes
 import pytest
 from conftest import Answer
 
+from bench.api.errors import UsageError
+from bench.api.method import ImpossibleError, MethodContext, MethodError
 from bench.config import Config
-from bench.errors import UsageError
-from bench.plan import Plan, make_plan
-from methods.base import ImpossibleError, MethodContext, MethodError
+from bench.run.plan import Plan, make_plan
 
 Cli = Callable[..., Answer]
 

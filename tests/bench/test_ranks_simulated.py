@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bench.ranking import Sampled, rank
-from bench.significance import t_p
+from bench.results.ranking import Sampled, rank
+from metrics.stats.significance import t_p
 
 #: Tries by number of scenes: as many as make an error rate of 5 % known to half a percent or so, in seconds.
 TRIES = {10: 4000, 24: 3000, 64: 1600, 500: 1600}

@@ -18,7 +18,7 @@ from regress_frames import workflow
 
 from bench.cli.regress import regress
 from bench.regress.code import code_digest
-from bench.results import read_results, write_results
+from bench.results.files import read_results, write_results
 
 Cli = Callable[..., Answer]
 DARK = "\n[methods.fake_pixels]\noptions = { gain = 0.7 }\n"
@@ -139,7 +139,7 @@ def test_the_worst_scenes_stand_beside_the_originals_and_the_baselines(cli: Cli,
     assert np.abs(columns[2] - 0.7 * columns[0]).max() <= 1
     frame, _ = read_results(next((fakes / "r").glob("code-*")))
     mse = frame[(frame["metric"] == "FakeMSE") & (frame["scene"] != "all")].set_index("scene")["value"]
-    source = importlib.import_module("bench.scenes.registry").open_dataset("streets", None, (32, 64))
+    source = importlib.import_module("bench.data.registry").open_dataset("streets", None, (32, 64))
     worst = source.load("test", mse.idxmax()).image.repeat(4, axis=0).repeat(4, axis=1)
     assert mse.idxmax() in scenes
     assert np.array_equal(columns[0], worst)
@@ -288,7 +288,7 @@ def test_edited_code_never_meets_the_cache_of_its_former_self(tmp_path: Path, mo
     file = tmp_path / "regress_plugin" / "method.py"
     file.write_text("GAIN = 1\n")
     own, before = code_digest(), code_digest(["regress_plugin.method"])
-    assert own == code_digest(["bench.cell", "methods.base"])
+    assert own == code_digest(["bench.run.cell", "bench.api.method"])
     assert before != own
     assert before == code_digest(["regress_plugin.method"])
     file.write_text("GAIN = 2\n")

@@ -8,12 +8,12 @@ import pytest
 from regress_frames import cell, compared, limits, run_frame, scene_ids, set_frame, sides, verdicts
 from scipy import stats
 
+from bench.api.errors import UsageError
 from bench.config import RegressSection
-from bench.errors import UsageError
 from bench.regress.compare import Sides, compare
 from bench.regress.model import Basis
 from bench.regress.thresholds import thresholds
-from bench.significance import flips_for, holm, sign_flip_p, smallest_p, standard_error, t_p
+from metrics.stats.significance import flips_for, holm, sign_flip_p, smallest_p, standard_error, t_p
 
 SCENES = 24
 

@@ -19,8 +19,7 @@ from regress_frames import cell, limits, run_frame, scene_ids, set_frame, sides
 from rich.console import Console
 from table_frames import BASE
 
-from bench.errors import UsageError
-from bench.parquet import FACTS_KEY
+from bench.api.errors import UsageError
 from bench.regress.baseline import read_baseline
 from bench.regress.changes import list_changes
 from bench.regress.compare import compare
@@ -29,8 +28,9 @@ from bench.regress.model import CellName, Change, Report
 from bench.regress.reports import as_json, as_junit, as_markdown
 from bench.regress.terminal import print_report
 from bench.regress.text import markdown, plain
-from bench.results import write_results
-from bench.rows import COLUMNS
+from bench.results.files import write_results
+from bench.results.parquet import FACTS_KEY
+from bench.results.rows import COLUMNS
 
 VALUES = np.linspace(0.2, 0.8, 24)
 HOSTILE = "<script>alert(1)</script>|`x`[a](http://evil.example)![i](//e)@all #1 [red]www.evil.example"

@@ -13,8 +13,8 @@ import pytest
 from conftest import Answer, manifests
 from table_frames import at10
 
-from bench.merge import of_schema_1
-from bench.results import add_results, read_results, whole_results
+from bench.results.files import add_results, read_results, whole_results
+from bench.results.merge import of_schema_1
 
 Cli = Callable[..., Answer]
 

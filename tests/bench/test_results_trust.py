@@ -15,10 +15,10 @@ import pytest
 from conftest import Answer
 from table_frames import at10
 
-from bench.errors import BenchError
-from bench.parquet import FACTS_KEY, intact, pack
-from bench.results import read_results, write_results
-from bench.rows import COLUMNS
+from bench.api.errors import BenchError
+from bench.results.files import read_results, write_results
+from bench.results.parquet import FACTS_KEY, intact, pack
+from bench.results.rows import COLUMNS
 
 Cli = Callable[..., Answer]
 ROWS = at10({"gesco": 0.63, "spade": 0.41}, std=0.1)

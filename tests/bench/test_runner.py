@@ -19,7 +19,7 @@ import torch
 from conftest import Answer, manifests, pictures
 from PIL import Image
 
-from methods.base import Received, Scene, Transmission
+from bench.api.method import Received, Scene, Transmission
 
 Cli = Callable[..., Answer]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -297,8 +297,8 @@ def test_a_full_disk_stops_the_run_and_names_the_file(cli: Cli, fakes: Path, mon
 def test_workers_share_the_devices_out(monkeypatch: pytest.MonkeyPatch) -> None:
     import uuid
 
-    from bench.device import Devices
-    from bench.worker import Worker
+    from bench.api.device import Devices
+    from bench.run.worker import Worker
 
     devices = Devices("cuda", ("cuda:0", "cuda:1"))
     run_id = f"test-{uuid.uuid4().hex}"

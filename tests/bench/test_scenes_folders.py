@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from scene_roots import SHARED, camvid_root, cityscapes_root, coco_official_root, coco_spade_root, picture, save
 
+from bench.api.scenes import DataError, stack
 from bench.config import Config
-from bench.plan import make_plan
-from bench.scenes.base import DataError, stack
-from bench.scenes.camvid import CamVid
-from bench.scenes.cityscapes import Cityscapes
-from bench.scenes.coco_stuff import CocoStuff
-from bench.scenes.folder import FolderSource
-from bench.scenes.registry import open_dataset
+from bench.data.camvid import CamVid
+from bench.data.cityscapes import Cityscapes
+from bench.data.coco_stuff import CocoStuff
+from bench.data.folder import FolderSource
+from bench.data.registry import open_dataset
+from bench.run.plan import make_plan
 
 
 def official_instances(labels: np.ndarray, instances: np.ndarray) -> np.ndarray:

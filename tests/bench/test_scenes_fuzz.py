@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 from scene_roots import Drawn, blocks, cityscapes_root, coco_official_root, picture
 
-from bench.scenes.base import DataError
-from bench.scenes.cityscapes import Cityscapes
-from bench.scenes.coco_stuff import CocoStuff
-from bench.scenes.export import export
-from bench.scenes.images import read_map, read_rgb
+from bench.api.scenes import DataError
+from bench.data.cityscapes import Cityscapes
+from bench.data.coco_stuff import CocoStuff
+from bench.data.export import export
+from bench.data.images import read_map, read_rgb
 
 MUTATIONS = 1000
 
@@ -131,7 +131,7 @@ def _replaced(content, place, value):
 
 @pytest.mark.slow
 def test_damaged_scenes_are_answered_alike_by_check_and_run(tmp_path):
-    from bench.scenes.check import check
+    from bench.data.check import check
 
     root = cityscapes_root(tmp_path, count=1)
     paths = sorted(root.rglob("*.png"))

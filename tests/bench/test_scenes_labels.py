@@ -1,6 +1,6 @@
 """Label spaces: their sizes and their best-known entries, which come from the data sets' own tables."""
 
-from bench.scenes.labels import CAMVID, CITYSCAPES, COCO_STUFF, LABEL_SPACES
+from bench.data.labels import CAMVID, CITYSCAPES, COCO_STUFF, LABEL_SPACES
 
 
 def test_sizes_are_those_of_the_one_hot_maps():

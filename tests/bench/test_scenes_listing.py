@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from scene_roots import blocks, camvid_root, cityscapes_root, coco_official_root, coco_spade_root, picture, save
 
+from bench.api.scenes import DataError
 from bench.cli.data import app
 from bench.config import Config
-from bench.plan import make_plan
-from bench.scenes.base import DataError
-from bench.scenes.camvid import CamVid
-from bench.scenes.check import check
-from bench.scenes.cityscapes import Cityscapes
-from bench.scenes.coco_stuff import CocoStuff
-from bench.scenes.folder import FolderSource
-from bench.scenes.labels import CAMVID
+from bench.data.camvid import CamVid
+from bench.data.check import check
+from bench.data.cityscapes import Cityscapes
+from bench.data.coco_stuff import CocoStuff
+from bench.data.folder import FolderSource
+from bench.data.labels import CAMVID
+from bench.run.plan import make_plan
 
 
 def problems_of(source: FolderSource, split: str) -> list[str]:

@@ -7,10 +7,10 @@ import pytest
 import torch
 from scene_roots import Drawn, camvid_root, cityscapes_root, picture, save
 
-from bench.scenes.base import DataError, stack
-from bench.scenes.camvid import CamVid
-from bench.scenes.cityscapes import Cityscapes
-from bench.scenes.materialise import MaterialisedScenes, materialise
+from bench.api.scenes import DataError, stack
+from bench.data.camvid import CamVid
+from bench.data.cityscapes import Cityscapes
+from bench.data.materialise import MaterialisedScenes, materialise
 
 
 def assert_equal_scenes(left, right):

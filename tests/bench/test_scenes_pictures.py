@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 from scene_roots import blocks, camvid_root, cityscapes_root, coco_spade_root, picture, save
 
-from bench.scenes.base import DataError
-from bench.scenes.camvid import CamVid
-from bench.scenes.check import check
-from bench.scenes.cityscapes import Cityscapes
-from bench.scenes.coco_stuff import CocoStuff
-from bench.scenes.folder import FolderSource
-from bench.scenes.images import read_map, read_rgb
+from bench.api.scenes import DataError
+from bench.data.camvid import CamVid
+from bench.data.check import check
+from bench.data.cityscapes import Cityscapes
+from bench.data.coco_stuff import CocoStuff
+from bench.data.folder import FolderSource
+from bench.data.images import read_map, read_rgb
 
 GREYS = np.linspace(0, 255, 60).round().astype(np.uint8)[None].repeat(40, axis=0)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from scene_roots import camvid_root, cityscapes_root
 
-from bench.scenes.base import DataError
-from bench.scenes.registry import DATASETS, open_dataset
-from bench.scenes.roots import find_root
+from bench.api.scenes import DataError
+from bench.data.registry import DATASETS, open_dataset
+from bench.data.roots import find_root
 
 VARIABLE = "GESCO_BENCH_CAMVID_ROOT"
 

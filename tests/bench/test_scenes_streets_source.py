@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bench.scenes.base import DataError
-from bench.scenes.rendered import DEFAULT_SCENES
-from bench.scenes.streets_source import Streets
+from bench.api.scenes import DataError
+from bench.data.rendered import DEFAULT_SCENES
+from bench.data.streets_source import Streets
 
 
 def test_ids_name_split_and_number():

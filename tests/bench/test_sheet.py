@@ -11,10 +11,10 @@ import torch
 from conftest import Answer
 from PIL import Image
 
-from bench.scenes.labels import CITYSCAPES
-from bench.scenes.registry import open_dataset
-from bench.scenes.streets_source import Streets
-from bench.sheet import GAP, HEADER, MARGIN, paint_labels, strongest_class
+from bench.data.labels import CITYSCAPES
+from bench.data.registry import open_dataset
+from bench.data.streets_source import Streets
+from bench.pictures.sheet import GAP, HEADER, MARGIN, paint_labels, strongest_class
 
 Cli = Callable[..., Answer]
 

@@ -17,10 +17,10 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.scenes.base import stack
-from bench.scenes.registry import open_dataset
-from methods.base import MethodContext, Received
-from methods.registry import build_method, parse_spec
+from bench.api.method import MethodContext, Received
+from bench.api.scenes import stack
+from bench.api.specs import build_method, parse_spec
+from bench.data.registry import open_dataset
 
 SCENES = 6
 METHODS = ("full_image", "gesco", "gesco_fdstrain", "smis")

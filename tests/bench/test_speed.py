@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
+from bench.api.errors import UsageError
 from bench.config import Config, RunSection
-from bench.errors import UsageError
-from bench.plan import make_plan
-from bench.runner import RunReport
+from bench.run.plan import make_plan
+from bench.run.runner import RunReport
 from bench.speed.alone import seconds_alone
 from bench.speed.published import in_published_arithmetic
 from bench.speed.quality import (
@@ -32,9 +32,9 @@ from bench.speed.sampling import inputs, measure_sampling, seeded_network
 from bench.speed.sizes import CHANNELS, SIZES, Size, named_size
 from bench.speed.timing import Timing, count_flops, interleaved, matmul_peak, peak_memory
 from bench.speed.training import PlainTraining, measure_training, random_scene
-from methods.diffusion.profile import embedded_profile
-from methods.diffusion.samplers import SAMPLERS
-from methods.diffusion.unet import SemanticUNet, UNetConfig
+from methods.common.diffusion.profile import embedded_profile
+from methods.common.diffusion.samplers import SAMPLERS
+from methods.common.diffusion.unet import SemanticUNet, UNetConfig
 
 CPU = torch.device("cpu")
 PERFORMANCE = Path(__file__).parents[2] / "results" / "performance"

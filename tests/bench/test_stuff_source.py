@@ -11,14 +11,14 @@ from click.testing import Result
 from scene_roots import camvid_root
 from typer.testing import CliRunner
 
-import bench.scenes.stuff
+import bench.data.stuff
+from bench.api.errors import UsageError
+from bench.api.metric import Comparison, MetricContext
+from bench.api.scenes import DataError
 from bench.cli import app
-from bench.errors import UsageError
-from bench.scenes.base import DataError
-from bench.scenes.materialise import materialise
-from bench.scenes.registry import open_dataset
-from bench.scenes.stuff_source import Stuff
-from metrics.base import Comparison, MetricContext
+from bench.data.materialise import materialise
+from bench.data.registry import open_dataset
+from bench.data.stuff_source import Stuff
 from metrics.miou import MeanIoU
 
 
@@ -46,7 +46,7 @@ def test_fingerprint_follows_renderer_size_split_and_ids(monkeypatch: pytest.Mon
     first = fingerprint()
     assert first == fingerprint()
     others = {fingerprint("val"), fingerprint(count=3), fingerprint(size=(32, 32))}
-    monkeypatch.setattr(bench.scenes.stuff, "RENDERER_VERSION", 1000)
+    monkeypatch.setattr(bench.data.stuff, "RENDERER_VERSION", 1000)
     assert len({first, *others, fingerprint()}) == 5
 
 
@@ -75,7 +75,7 @@ def train_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     """`bench train judge` for one step on few scenes, with all its files in `tmp_path`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache")
-    monkeypatch.setattr("bench.training.EVALUATOR_SCENES", 2)
+    monkeypatch.setattr("bench.train.request.EVALUATOR_SCENES", 2)
     common = "--scenes 8 --steps 1 --threads 1 --device cpu --weights-dir weights"
 
     def run(*arguments: str) -> Result:

@@ -15,13 +15,13 @@ import pytest
 from conftest import Answer
 from scipy import stats
 
-import bench.cell
-from bench.cache import Draft, Entry, open_entry
-from bench.results import read_results
-from bench.rows import CONTRIBUTIONS
-from bench.significance import standard_error
-from bench.summary import left_out, packed, summarised, summary_version, unpacked
-from metrics.base import MetricContext, Score
+import bench.run.cell
+from bench.api.files import Draft, Entry, open_entry
+from bench.api.metric import MetricContext, Score
+from bench.results.files import read_results
+from bench.results.rows import CONTRIBUTIONS
+from bench.run.summary import left_out, packed, summarised, summary_version, unpacked
+from metrics.stats.significance import standard_error
 
 Cli = Callable[..., Answer]
 RUN = ("run", "--metrics", "FakeMSE,FakeRatio", "--psnr", "10", "--scenes", "6", "--out", "o")
@@ -59,7 +59,7 @@ def test_measurements_of_earlier_versions_are_summarised_again_without_a_look_at
         as_before(entry, fakes / "o")
     for kind in (bench_fakes.FakeMse, bench_fakes.FakeRatio):
         monkeypatch.setattr(kind, "measure", nobody)
-    monkeypatch.setattr(bench.cell, "read_picture", nobody)
+    monkeypatch.setattr(bench.run.cell, "read_picture", nobody)
     again = cli(*RUN)
     assert again.code == 0, again.err
     for entry in entries(fakes / "o"):

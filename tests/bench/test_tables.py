@@ -17,10 +17,10 @@ import pytest
 from conftest import Answer
 from table_frames import frame
 
-from bench.cache import sha256
-from bench.errors import BenchError, UsageError
-from bench.results import read_results, write_results
-from bench.rows import COLUMNS, CONTRIBUTIONS
+from bench.api.errors import BenchError, UsageError
+from bench.api.files import sha256
+from bench.results.files import read_results, write_results
+from bench.results.rows import COLUMNS, CONTRIBUTIONS
 from bench.tables import Table, metric_tables
 from bench.tables import render as render_tables
 from bench.tables.latex import escaped

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from conftest import Answer
 from table_frames import at10, frame
 
-from bench.results import read_results
-from bench.rows import COLUMNS, upgraded
+from bench.results.files import read_results
+from bench.results.rows import COLUMNS, upgraded
 from bench.tables import metric_tables
 from bench.tables.levels import mean_levels, peak_levels
 
@@ -23,8 +23,8 @@ Cli = Callable[..., Answer]
 def test_the_mean_snr_is_the_energy_sent_over_channel_uses_and_noise(cli: Cli, fakes: Path) -> None:
     """Against the pictures themselves: what `fake_pixels` sends are the originals."""
     from bench.config import load_config
-    from bench.plan import make_plan
-    from bench.worker import WORKER
+    from bench.run.plan import make_plan
+    from bench.run.worker import WORKER
 
     assert cli("run", "--methods", "fake_pixels,fake_maps", "--psnr", "100,10", "--out", "o").code == 0
     rows, _ = read_results(fakes / "o")

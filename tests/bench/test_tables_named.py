@@ -10,7 +10,7 @@ import pytest
 from conftest import Answer
 from table_frames import at10, frame
 
-from bench.errors import UsageError
+from bench.api.errors import UsageError
 from bench.tables import named_tables, render
 
 Cli = Callable[..., Answer]

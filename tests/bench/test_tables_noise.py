@@ -13,8 +13,8 @@ from conftest import Answer, manifests
 from PIL import Image
 from table_frames import at10, frame, noise
 
-from bench.names import PURE_NOISE
-from bench.results import read_results
+from bench.api.names import PURE_NOISE
+from bench.results.files import read_results
 from bench.tables import metric_tables, render
 
 Cli = Callable[..., Answer]
@@ -82,8 +82,8 @@ def test_a_run_measures_noise_once_and_shows_it_nowhere(cli: Cli, fakes: Path) -
 
 def test_the_reference_is_what_the_metric_says_of_uniform_noise(cli: Cli, fakes: Path) -> None:
     from bench.config import load_config
-    from bench.plan import make_plan
-    from bench.worker import WORKER
+    from bench.run.plan import make_plan
+    from bench.run.worker import WORKER
 
     assert cli("run", "--psnr", "100", "--methods", "fake_pixels,fake_pixels:gain=0.0", "--out", "o").code == 0
     rows, _ = read_results(fakes / "o", full=True)
@@ -102,7 +102,7 @@ def test_a_metric_that_cannot_measure_noise_costs_nothing_but_the_word(
 ) -> None:
     import bench_fakes
 
-    from metrics.base import Comparison, MetricError
+    from bench.api.metric import Comparison, MetricError
 
     measure = bench_fakes.FakeMse.measure
 
@@ -120,9 +120,9 @@ def test_a_metric_that_cannot_measure_noise_costs_nothing_but_the_word(
 
 
 def test_a_reference_is_no_cell_of_the_plan(fakes: Path) -> None:
+    from bench.api.errors import UsageError
     from bench.config import load_config
-    from bench.errors import UsageError
-    from bench.plan import make_plan
+    from bench.run.plan import make_plan
 
     config = load_config()
     plan = make_plan(config)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from table_frames import at10, frame, noise
 
-from bench.errors import BenchError, UsageError
+from bench.api.errors import BenchError, UsageError
 from bench.tables import metric_tables, named_tables, published, render
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,11 @@ import pytest
 from scipy import stats
 from table_frames import at10, frame, noise, per_scene, with_contributions
 
-from bench.ranking import Sampled, explained, rank
-from bench.significance import (
+from bench.results.ranking import Sampled, explained, rank
+from bench.tables import metric_tables
+from bench.tables.build import arms_tables
+from bench.tables.measured import measured
+from metrics.stats.significance import (
     contributions_of_mean,
     fewest_scenes,
     half_width,
@@ -18,9 +21,6 @@ from bench.significance import (
     standard_error,
     t_p,
 )
-from bench.tables import metric_tables
-from bench.tables.build import arms_tables
-from bench.tables.measured import measured
 
 RNG = np.random.default_rng(3)
 SCENES = RNG.normal(0.5, 0.2, 40)

@@ -13,8 +13,8 @@ import pytest
 from conftest import Answer
 from table_frames import at10
 
-from bench.results import write_results
-from bench.terminal import safe_output, visible
+from bench.api.terminal import safe_output, visible
+from bench.results.files import write_results
 
 Cli = Callable[..., Answer]
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -14,10 +14,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from bench.scenes.labels import CITYSCAPES
-from methods.base import MethodContext
+from bench.api.method import MethodContext
+from bench.api.specs import build_method, parse_spec
+from bench.data.labels import CITYSCAPES
 from methods.gesco.method import Gesco
-from methods.registry import build_method, parse_spec
 
 #: runs `bench ARGUMENTS` in this process (see conftest)
 Cli = Callable[..., Any]

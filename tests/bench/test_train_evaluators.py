@@ -10,10 +10,10 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
+from bench.api.errors import UsageError
 from bench.cli import app
-from bench.errors import UsageError
-from metrics.judges.embedded_depth import EmbeddedDepth
-from metrics.judges.embedded_detector import EmbeddedDetector
+from metrics.evaluators.embedded_depth import EmbeddedDepth
+from metrics.evaluators.embedded_detector import EmbeddedDetector
 
 Train = Callable[..., Result]
 
@@ -23,7 +23,7 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
     """`bench train ARGUMENTS` for one step on few scenes, with all its files in `tmp_path`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache")
-    monkeypatch.setattr("bench.training.EVALUATOR_SCENES", 2)
+    monkeypatch.setattr("bench.train.request.EVALUATOR_SCENES", 2)
     common = "--scenes 4 --steps 1 --threads 1 --device cpu --weights-dir weights"
     return lambda *arguments: CliRunner().invoke(app, ["train", *arguments, *common.split()])
 

@@ -19,14 +19,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from weights_fakes import CATALOGUE, save, saved_bytes, state, tarred, zipped
 
-from bench.scenes.labels import CITYSCAPES
-from bench.weights.catalogue import Catalogue, Published, WeightsError, load_catalogue
-from bench.weights.importing import import_weights, remarks
-from bench.weights.inventory import verify_file
-from methods.base import MethodContext
+from bench.api.method import MethodContext
+from bench.api.weights import read_record, weights_name
+from bench.checkpoints.catalogue import Catalogue, Published, WeightsError, load_catalogue
+from bench.checkpoints.importing import import_weights, remarks
+from bench.checkpoints.inventory import verify_file
+from bench.data.labels import CITYSCAPES
 from methods.gesco import Gesco
 from methods.smis import Smis
-from methods.weights import read_record, weights_name
 
 WANTED = "checkpoints/cityscapes_pretrained/latest_net_G.pth"
 
@@ -217,7 +217,7 @@ def test_gescos_files_hold_views_of_one_vector_and_unused_norms(tmp_path: Path) 
 
 
 def test_a_published_judge_is_imported_at_its_real_size(tmp_path: Path) -> None:
-    from metrics.judges.drn import DrnJudge, build_drn
+    from metrics.evaluators.drn import DrnJudge, build_drn
 
     torch.manual_seed(0)
     network = build_drn("drn_d_22")

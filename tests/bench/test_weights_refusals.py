@@ -18,11 +18,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from weights_fakes import CATALOGUE, save, saved_bytes, state, tarred, zipped
 
-from bench.errors import UsageError
-from bench.weights import archives
-from bench.weights.catalogue import WeightsError, load_catalogue
-from bench.weights.importing import import_weights
-from bench.weights.inventory import inventory
+from bench.api.errors import UsageError
+from bench.checkpoints import archives
+from bench.checkpoints.catalogue import WeightsError, load_catalogue
+from bench.checkpoints.importing import import_weights
+from bench.checkpoints.inventory import inventory
 
 
 class Caller:

@@ -10,11 +10,11 @@ from typing import Any
 import bench_fakes
 import pytest
 
-import bench.runner
+import bench.run.runner
 from bench.config import load_config
-from bench.plan import Plan, make_plan
-from bench.runner import RunReport, run_plan
-from bench.worker import WORKER
+from bench.run.plan import Plan, make_plan
+from bench.run.runner import RunReport, run_plan
+from bench.run.worker import WORKER
 
 
 def plan_of(**run: Any) -> Plan:
@@ -68,9 +68,9 @@ def test_another_version_of_a_metric_is_refused(fakes: Path, monkeypatch: pytest
 
 def test_a_worker_with_other_code_or_packages_refuses(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of()
-    facts = bench.runner.code_provenance()
+    facts = bench.run.runner.code_provenance()
     other = {**facts, "source_sha256": "f" * 64, "packages": {**facts["packages"], "torch": "1.0"}}
-    monkeypatch.setattr(bench.runner, "code_provenance", lambda: other)
+    monkeypatch.setattr(bench.run.runner, "code_provenance", lambda: other)
     report = run(plan, fakes / "out")
     assert len(report.failures) == 2  # the cell and its reference
     for _, message, _ in report.failures:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
-from bench.weights.catalogue import Catalogue, Published
+from bench.checkpoints.catalogue import Catalogue, Published
 
 
 @dataclass(frozen=True)

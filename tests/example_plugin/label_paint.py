@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from methods.base import MethodContext, MethodError
-from methods.semantic.frontend import SemanticMethod
+from bench.api.method import MethodContext, MethodError
+from methods.common.semantic.frontend import SemanticMethod
 
 #: RGB means, 0..255, over the first 300 training scenes of `streets`.
 MEAN_COLOURS = {

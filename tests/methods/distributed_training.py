@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from methods.base import MethodError
-from methods.training.distributed import process_group, ranks
-from methods.training.trainer import train
+from bench.api.method import MethodError
+from bench.api.training.distributed import process_group, ranks
+from bench.train.trainer import train
 from tests.methods.tiny_training import TinyScenes, TinyTask, run_in, state_of, tiny_gesco
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from methods.adversarial.task import AdversarialTask
-from methods.base import LabelSpace, Method, Received, Scene
-from methods.training.checkpoint import load_checkpoint, save_checkpoint
-from methods.training.task import TrainingTask
+from bench.api.method import LabelSpace, Method, Received, Scene
+from bench.api.training.task import TrainingTask
+from bench.train.checkpoint import load_checkpoint, save_checkpoint
+from methods.common.gan.task import AdversarialTask
 
 #: Builds a task with initial weights from a seed.
 Begin = Callable[[int], AdversarialTask]

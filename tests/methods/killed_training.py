@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from methods.base import Scene
+from bench.api.method import Scene
+from bench.train.trainer import train
 from methods.gesco.task import GescoTask
-from methods.training.trainer import train
 from tests.methods.tiny_training import TinyScenes, run_in, tiny_gesco
 
 

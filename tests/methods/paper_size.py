@@ -19,16 +19,16 @@ from typing import Any
 
 import torch
 
-from bench.scenes.registry import DATASETS
-from bench.weights.catalogue import Published, load_catalogue
-from bench.weights.importing import import_weights
-from methods.base import MethodContext
-from methods.diffusion.guidance import guided_denoiser
-from methods.diffusion.method import DiffusionMethod
-from methods.registry import build_method, parse_spec
-from methods.semantic.frontend import SemanticMethod
-from metrics.base import MetricContext
-from metrics.judges.registry import judge_names, load_judge
+from bench.api.method import MethodContext
+from bench.api.metric import MetricContext
+from bench.api.specs import build_method, parse_spec
+from bench.checkpoints.catalogue import Published, load_catalogue
+from bench.checkpoints.importing import import_weights
+from bench.data.registry import DATASETS
+from methods.common.diffusion.guidance import guided_denoiser
+from methods.common.diffusion.method import DiffusionMethod
+from methods.common.semantic.frontend import SemanticMethod
+from metrics.evaluators.registry import judge_names, load_judge
 from tests.methods.diffusion_golden import DATA, layout
 from tests.methods.reference_fill import filled_state
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from methods.adversarial import import_vgg
-from methods.adversarial.vgg import VggFeatures
+from methods.common.gan import import_vgg
+from methods.common.gan.vgg import VggFeatures
 
 WIDTHS = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256)]
 

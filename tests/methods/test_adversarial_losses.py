@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from methods.adversarial.losses import (
+from bench.api.method import MethodError
+from methods.common.gan.losses import (
     discriminator_hinge,
     feature_matching,
     generator_hinge,
     kl_divergence,
     perceptual,
 )
-from methods.adversarial.vgg import VggFeatures
-from methods.base import MethodError
+from methods.common.gan.vgg import VggFeatures
 
 
 def test_losses_by_hand() -> None:

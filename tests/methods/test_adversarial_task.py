@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from methods.adversarial.patch import DiscriminatorConfig, MultiScaleDiscriminator
-from methods.adversarial.profile import AdversarialProfile
-from methods.adversarial.task import AdversarialTask, Batch, Losses
-from methods.base import LabelSpace, MethodContext, Scene
-from methods.layers import SpectralConv2d
-from methods.training.checkpoint import load_checkpoint, save_checkpoint
+from bench.api.method import LabelSpace, MethodContext, Scene
+from bench.train.checkpoint import load_checkpoint, save_checkpoint
+from methods.common.gan.patch import DiscriminatorConfig, MultiScaleDiscriminator
+from methods.common.gan.profile import AdversarialProfile
+from methods.common.gan.task import AdversarialTask, Batch, Losses
+from methods.common.layers import SpectralConv2d
 
 SPACE = LabelSpace("three", ("a", "b", "c"), ((0, 0, 0),) * 3, (0, 1, 2), (2,))
 CONTEXT = MethodContext("three", SPACE, 16, 32)

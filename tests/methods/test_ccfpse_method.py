@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from methods.base import LabelSpace, MethodContext, MethodError
+from bench.api.method import LabelSpace, MethodContext, MethodError
+from bench.api.weights import weights_name, write_weights
 from methods.ccfpse import CcFpse
-from methods.weights import weights_name, write_weights
 from tests.methods.gan_checks import check_pictures_do_not_depend_on_the_batch, random_labels, seeds
 
 SPACE = LabelSpace("nine", tuple(f"class {i}" for i in range(9)), ((0, 0, 0),) * 9, (7, 8), (8,))

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods.base import LabelSpace, MethodContext, MethodError, Scene
+from bench.api.method import LabelSpace, MethodContext, MethodError, Scene
 from methods.ccfpse.discriminator import (
     CcFpseDiscriminator,
     DiscriminatorConfig,
@@ -21,7 +21,7 @@ from methods.ccfpse.layers import BlockConfig
 from methods.ccfpse.network import CcFpseConfig
 from methods.ccfpse.profiles import CcFpseProfile, profile_for
 from methods.ccfpse.task import CcFpseTask
-from methods.semantic.maps import semantic_maps
+from methods.common.semantic.maps import semantic_maps
 from tests.methods.gan_checks import (
     check_a_resumed_training_equals_an_uninterrupted_one,
     check_same_seed_gives_the_same_training,

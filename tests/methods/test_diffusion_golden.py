@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods.diffusion.guidance import guided_denoiser
-from methods.diffusion.layers import Spade
-from methods.diffusion.loss import hybrid_loss
-from methods.diffusion.reverse import noisy_image, reverse_step
-from methods.diffusion.samplers import ancestral, ddim
-from methods.diffusion.schedule import linear_schedule, respaced, subset
+from methods.common.diffusion.guidance import guided_denoiser
+from methods.common.diffusion.layers import Spade
+from methods.common.diffusion.loss import hybrid_loss
+from methods.common.diffusion.reverse import noisy_image, reverse_step
+from methods.common.diffusion.samplers import ancestral, ddim
+from methods.common.diffusion.schedule import linear_schedule, respaced, subset
 from tests.methods.diffusion_golden import (
     DATASETS,
     LABELS,

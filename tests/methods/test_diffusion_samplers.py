@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods.diffusion.guidance import with_variance
-from methods.diffusion.reverse import to_epsilon
-from methods.diffusion.samplers import SAMPLERS, Denoise, ancestral, ddim, dpmpp_2m, unipc
-from methods.diffusion.schedule import (
+from methods.common.diffusion.guidance import with_variance
+from methods.common.diffusion.reverse import to_epsilon
+from methods.common.diffusion.samplers import SAMPLERS, Denoise, ancestral, ddim, dpmpp_2m, unipc
+from methods.common.diffusion.schedule import (
     NoiseSchedule,
     linear_schedule,
     respaced,

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.scenes.base import stack
-from bench.scenes.registry import open_dataset
-from methods.base import MethodContext, MethodError, Received
-from methods.diffusion.compiled import CompiledNetwork, at_fixed_batch, filled
-from methods.diffusion.guidance import guided_denoiser, plain_denoiser
-from methods.diffusion.layers import Attention, GroupNorm, Spade
-from methods.diffusion.memory import Batches, bytes_per_image
-from methods.diffusion.method import precision_on
-from methods.diffusion.unet import SemanticUNet, UNetConfig
+from bench.api.method import MethodContext, MethodError, Received
+from bench.api.scenes import stack
+from bench.data.registry import open_dataset
+from methods.common.diffusion.compiled import CompiledNetwork, at_fixed_batch, filled
+from methods.common.diffusion.guidance import guided_denoiser, plain_denoiser
+from methods.common.diffusion.layers import Attention, GroupNorm, Spade
+from methods.common.diffusion.memory import Batches, bytes_per_image
+from methods.common.diffusion.method import precision_on
+from methods.common.diffusion.unet import SemanticUNet, UNetConfig
 from methods.gesco.method import Gesco
 
 TINY = UNetConfig(

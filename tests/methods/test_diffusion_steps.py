@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from methods.diffusion.guidance import with_variance
-from methods.diffusion.loss import hybrid_loss
-from methods.diffusion.reverse import noisy_image, reverse_step, to_epsilon, to_x0
-from methods.diffusion.samplers import ancestral, ddim
-from methods.diffusion.schedule import linear_schedule, respaced
+from methods.common.diffusion.guidance import with_variance
+from methods.common.diffusion.loss import hybrid_loss
+from methods.common.diffusion.reverse import noisy_image, reverse_step, to_epsilon, to_x0
+from methods.common.diffusion.samplers import ancestral, ddim
+from methods.common.diffusion.schedule import linear_schedule, respaced
 
 
 def difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:

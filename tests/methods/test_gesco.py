@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from bench.scenes.base import stack
-from bench.scenes.registry import open_dataset
-from methods.base import MethodContext, MethodError, Received, Scene
-from methods.diffusion.unet import SemanticUNet, UNetConfig
+from bench.api.method import MethodContext, MethodError, Received, Scene
+from bench.api.scenes import stack
+from bench.api.specs import build_method, parse_spec
+from bench.api.weights import weights_name, write_weights
+from bench.data.registry import open_dataset
+from methods.common.diffusion.unet import SemanticUNet, UNetConfig
+from methods.common.semantic.fds import fast_denoise
+from methods.common.semantic.maps import instance_edges, one_hot
 from methods.gesco.method import BEHIND_FDS_FROM, Gesco, GescoBehindFds
 from methods.gesco.published import GescoPublished
 from methods.gesco.task import NOISE_LEVELS, corrupted_maps, draw_noise_levels
-from methods.registry import build_method, parse_spec
-from methods.semantic.fds import fast_denoise
-from methods.semantic.maps import instance_edges, one_hot
-from methods.weights import weights_name, write_weights
 
 
 @pytest.fixture(scope="module")

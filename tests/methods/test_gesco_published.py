@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 import torch
 
-from bench.scenes.base import stack
-from bench.scenes.labels import CITYSCAPES, COCO_STUFF
-from bench.scenes.registry import open_dataset
-from methods.base import LabelSpace, Method, MethodContext, MethodError, Received, Scene
-from methods.diffusion.profile import embedded_profile
-from methods.diffusion.samplers import SAMPLERS
-from methods.diffusion.unet import SemanticUNet, UNetConfig
+from bench.api.method import LabelSpace, Method, MethodContext, MethodError, Received, Scene
+from bench.api.scenes import stack
+from bench.api.weights import weights_name, write_weights
+from bench.data.labels import CITYSCAPES, COCO_STUFF
+from bench.data.registry import open_dataset
+from methods.common.diffusion.profile import embedded_profile
+from methods.common.diffusion.samplers import SAMPLERS
+from methods.common.diffusion.unet import SemanticUNet, UNetConfig
+from methods.common.semantic.maps import restore_channels, semantic_maps
 from methods.gesco.method import Gesco
 from methods.gesco.published import PUBLISHED_LEVELS, GescoOnLabels, GescoPublished, PublishedTask, label_values
 from methods.sdm import Sdm
-from methods.semantic.maps import restore_channels, semantic_maps
-from methods.weights import weights_name, write_weights
 from tests.methods.diffusion_golden import layout, with_map_channels
 
-CATALOGUE = Path(__file__).parents[2] / "bench" / "weights" / "catalogue.toml"
+CATALOGUE = Path(__file__).parents[2] / "bench" / "checkpoints" / "catalogue.toml"
 ADE20K = LabelSpace("ade20k", tuple(str(i) for i in range(150)), ((0, 0, 0),) * 150, tuple(range(150)))
 
 

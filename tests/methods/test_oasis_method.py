@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from methods.base import LabelSpace, MethodContext, MethodError
+from bench.api.method import LabelSpace, MethodContext, MethodError
+from bench.api.weights import weights_name, write_weights
 from methods.oasis import Oasis
-from methods.weights import weights_name, write_weights
 from tests.methods.gan_checks import check_pictures_do_not_depend_on_the_batch, random_labels, seeds
 
 LABELS = 12

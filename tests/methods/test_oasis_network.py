@@ -10,7 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods.layers.spade import convolve_with_code
+from methods.common.layers.spade import convolve_with_code
+from methods.common.semantic.maps import one_hot
 from methods.oasis.discriminator import (
     DiscriminatorConfig,
     OasisDiscriminator,
@@ -19,7 +20,6 @@ from methods.oasis.discriminator import (
     paper_discriminator,
 )
 from methods.oasis.network import OasisConfig, OasisGenerator, embedded_config, paper_config
-from methods.semantic.maps import one_hot
 from tests.methods.golden_helper import check, draws, noisy_maps
 from tests.methods.reference_fill import checksum, filled_state
 

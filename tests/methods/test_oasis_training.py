@@ -10,13 +10,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods.base import LabelSpace, MethodContext, MethodError, Scene
+from bench.api.method import LabelSpace, MethodContext, MethodError, Scene
+from methods.common.semantic.maps import one_hot, semantic_maps
 from methods.oasis.discriminator import DiscriminatorConfig
 from methods.oasis.losses import class_weights, fake_loss, label_mix_loss, mix, mixing_mask, real_loss
 from methods.oasis.network import LATENT, OasisConfig, paper_config
 from methods.oasis.profiles import OasisProfile, label_order, profile_for
 from methods.oasis.task import OasisTask
-from methods.semantic.maps import one_hot, semantic_maps
 from tests.methods.gan_checks import (
     check_a_resumed_training_equals_an_uninterrupted_one,
     check_same_seed_gives_the_same_training,

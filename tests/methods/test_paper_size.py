@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.weights.catalogue import load_catalogue
+from bench.checkpoints.catalogue import load_catalogue
 
 ROOT = Path(__file__).parents[2]
 LIMIT_GIB = 24e9 / 2**30

@@ -7,9 +7,9 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from methods import registry
-from methods.base import MethodError
-from methods.registry import all_methods, load_method, method_names, parse_spec
+from bench.api import specs as registry
+from bench.api.method import MethodError
+from bench.api.specs import all_methods, load_method, method_names, parse_spec
 
 
 def test_built_in_methods_are_entry_points() -> None:
@@ -79,7 +79,7 @@ def test_all_passes_over_what_cannot_be_used_and_names_it(registered: Callable[.
     registered(
         full_image="methods.full_image:FullImage",
         broken="no_such_module:Method",
-        text="methods.registry:GROUP",
+        text="bench.api.specs:GROUP",
         with__hyphen="methods.full_image:FullImage",
     )
     names, told = all_methods()

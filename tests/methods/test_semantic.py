@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from methods.base import LabelSpace, MethodContext, MethodError, Received
-from methods.semantic.codec import CODECS
-from methods.semantic.fds import POOLS, fast_denoise
-from methods.semantic.frontend import SemanticMethod
-from methods.semantic.maps import (
+from bench.api.method import LabelSpace, MethodContext, MethodError, Received
+from methods.common.semantic.codec import CODECS
+from methods.common.semantic.fds import POOLS, fast_denoise
+from methods.common.semantic.frontend import SemanticMethod
+from methods.common.semantic.maps import (
     instance_edges,
     keep_channels,
     one_hot,

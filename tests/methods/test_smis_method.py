@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from methods.base import LabelSpace, MethodContext, MethodError
+from bench.api.method import LabelSpace, MethodContext, MethodError
+from bench.api.weights import weights_name, write_weights
 from methods.smis import Smis
 from methods.smis.network import SmisGenerator
 from methods.smis.profiles import profile_for
-from methods.weights import weights_name, write_weights
 from tests.methods.gan_checks import check_pictures_do_not_depend_on_the_batch, random_labels, seeds
 
 SPACE = LabelSpace("thirty-five", tuple(f"class {i}" for i in range(35)), ((0, 0, 0),) * 35, (7, 8), (8,))

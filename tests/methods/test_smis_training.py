@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from methods.base import LabelSpace, MethodContext, MethodError, Scene
+from bench.api.method import LabelSpace, MethodContext, MethodError, Scene
 from methods.smis.network import BlockConfig, SmisConfig
 from methods.smis.profiles import SmisProfile, profile_for
 from methods.smis.task import SmisTask

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from methods.base import LabelSpace, MethodContext, MethodError, Received, Scene
-from methods.registry import load_method
+from bench.api.method import LabelSpace, MethodContext, MethodError, Received, Scene
+from bench.api.specs import load_method
+from bench.api.weights import weights_name, write_weights
 from methods.spade import Spade
 from methods.spade.profiles import profile_for
 from methods.spade.task import SpadeTask
-from methods.weights import weights_name, write_weights
 from tests.methods.gan_checks import (
     check_a_resumed_training_equals_an_uninterrupted_one,
     flat_scenes,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from methods.semantic.maps import one_hot
+from methods.common.semantic.maps import one_hot
 from methods.spade.network import SpadeGenerator, embedded_config, paper_config
 from tests.methods.golden_helper import check, noisy_maps
 from tests.methods.reference_fill import checksum, filled_state

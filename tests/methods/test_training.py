@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from methods.base import MethodError
-from methods.training.checkpoint import previous
-from methods.training.trainer import train
+from bench.api.method import MethodError
+from bench.train.checkpoint import previous
+from bench.train.trainer import train
 from tests.methods.tiny_training import TinyScenes, TinyTask, run_in, scalars, state_of, tiny_gesco
 
 

@@ -8,9 +8,9 @@ import time
 import pytest
 import torch
 
-from methods.base import Scene
-from methods.training.batches import AHEAD, batches, rank_order, scene_order
-from methods.training.distributed import step_generator
+from bench.api.method import Scene
+from bench.api.training.batches import AHEAD, batches, rank_order, scene_order
+from bench.api.training.distributed import step_generator
 from tests.methods.tiny_training import TinyScenes
 
 CPU = torch.device("cpu")

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import torch
 
-from methods.base import MethodError
-from methods.training.batches import rank_order
-from methods.training.distributed import Ranks, rank_device, ranks
-from methods.training.trainer import train
+from bench.api.method import MethodError
+from bench.api.training.batches import rank_order
+from bench.api.training.distributed import Ranks, rank_device, ranks
+from bench.train.trainer import train
 from tests.methods.tiny_training import TinyScenes, TinyTask, run_in, scalars, state_of
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from methods.base import MethodError
+from bench.api.method import MethodError
+from bench.train.record import validation_losses
+from bench.train.trainer import train
+from methods.common.semantic.maps import scene_maps
 from methods.gesco.task import (
     NOISE_LEVELS,
     NOISE_WEIGHTS,
@@ -18,9 +21,6 @@ from methods.gesco.task import (
     corrupted_maps,
     draw_noise_levels,
 )
-from methods.semantic.maps import scene_maps
-from methods.training.record import validation_losses
-from methods.training.trainer import train
 from tests.methods.tiny_training import TinyScenes, TinyTask, run_in, scalars, tiny_gesco
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from methods.training.trainer import train
+from bench.train.trainer import train
 from tests.methods.tiny_training import TinyScenes, run_in, scalars, state_of, tiny_gesco
 
 ROOT = Path(__file__).parents[2]

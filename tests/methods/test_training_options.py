@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 
-from methods.base import MethodError
-from methods.training.options import apply_options
+from bench.api.method import MethodError
+from bench.api.training.options import apply_options
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from methods.base import MethodError
-from methods.training.precision import resolve
-from methods.training.trainer import train
+from bench.api.method import MethodError
+from bench.api.training.precision import resolve
+from bench.train.trainer import train
 from tests.methods.tiny_training import TinyScenes, TinyTask, randomise, run_in, state_of, tiny_gesco
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

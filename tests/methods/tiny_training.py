@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from methods.base import LabelSpace, MethodContext, Scene
-from methods.diffusion.profile import DiffusionProfile
-from methods.diffusion.task import configured
-from methods.diffusion.unet import UNetConfig
+from bench.api.method import LabelSpace, MethodContext, Scene
+from bench.api.training.task import TrainingTask
+from bench.train.trainer import TrainingRun
+from methods.common.diffusion.profile import DiffusionProfile
+from methods.common.diffusion.task import configured
+from methods.common.diffusion.unet import UNetConfig
 from methods.gesco.task import Corruption, GescoTask
-from methods.training.task import TrainingTask
-from methods.training.trainer import TrainingRun
 
 SPACE = LabelSpace("two", ("a", "b"), ((0, 0, 0), (255, 255, 255)), (0, 1))
 

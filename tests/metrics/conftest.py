@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from metrics.base import Comparison, MetricContext
-from metrics.judges.classes import EVALUATED_IDS
+from bench.api.metric import Comparison, MetricContext
+from metrics.evaluators.classes import EVALUATED_IDS
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import torch
 
-from bench.scenes.base import stack
-from bench.scenes.streets_source import Streets
-from methods.base import Scene
+from bench.api.method import Scene
+from bench.api.scenes import stack
+from bench.data.streets_source import Streets
 
 
 class Blocks:

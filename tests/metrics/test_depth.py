@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from metrics.base import Comparison, MetricContext, MetricError
+from bench.api.metric import Comparison, MetricContext, MetricError
 from metrics.depth import SCORES, Depth, depth_errors, fit, inverse_errors
-from metrics.judges.depth_estimators import ESTIMATORS, estimator_names
+from metrics.evaluators.depth_estimators import ESTIMATORS, estimator_names
 
 HEIGHT, WIDTH = 8, 12
 

@@ -18,12 +18,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.scenes.labels import CAMVID, CITYSCAPES, COCO_STUFF
-from metrics.base import Comparison, Metric, MetricContext, MetricError
+from bench.api.metric import Comparison, Metric, MetricContext, MetricError
+from bench.data.labels import CAMVID, CITYSCAPES, COCO_STUFF
 from metrics.depth import Depth
-from metrics.judges.coco import ANSWERED_AS, CATEGORIES, LABELS
-from metrics.judges.detr import DetrDetector
-from metrics.judges.dpt import DptEstimator
+from metrics.evaluators.coco import ANSWERED_AS, CATEGORIES, LABELS
+from metrics.evaluators.detr import DetrDetector
+from metrics.evaluators.dpt import DptEstimator
 from metrics.objects import Objects
 from tests.metrics.tiny_transformers import write_detr, write_dpt
 

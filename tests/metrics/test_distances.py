@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from metrics.distances import frechet, kernel, polynomial_kernel
+from metrics.stats.distances import frechet, kernel, polynomial_kernel
 
 
 def features(scenes: int, size: int, seed: int, shift: float = 0.0) -> np.ndarray:

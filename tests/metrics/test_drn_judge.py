@@ -12,12 +12,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-import metrics.judges.drn as drn
-import metrics.weights
-from metrics.base import MetricContext, MetricError
-from metrics.judges.classes import EVALUATED_IDS, IGNORED, train_ids
-from metrics.judges.drn import DrnJudge
-from metrics.judges.registry import JUDGES, judge_names, load_judge
+import bench.api.network_files
+import metrics.evaluators.drn as drn
+from bench.api.metric import MetricContext, MetricError
+from metrics.evaluators.classes import EVALUATED_IDS, IGNORED, train_ids
+from metrics.evaluators.drn import DrnJudge
+from metrics.evaluators.registry import JUDGES, judge_names, load_judge
 from metrics.miou import MeanIoU, class_counts, mean_iou
 from tests.metrics.drn_data import golden, write_filled
 
@@ -113,19 +113,19 @@ def test_missing_weights_say_which_file_from_where_and_how(context: MetricContex
 def test_imported_weights_are_found_where_the_import_puts_them(
     context: MetricContext, user_weights: Path, weights: Path
 ) -> None:
-    from methods.weights import user_weights_dir
+    from bench.api.weights import user_weights_dir
 
-    assert metrics.weights.user_weights_dir() == user_weights_dir() == user_weights
+    assert bench.api.network_files.user_weights_dir() == user_weights_dir() == user_weights
     (user_weights / weights.name).symlink_to(weights)
     metric = MeanIoU(replace(context, dataset="cityscapes", judge="drn_d_22@generated"))
-    assert metric.weights_digest() == metrics.weights.sha256_of(weights)
+    assert metric.weights_digest() == bench.api.network_files.sha256_of(weights)
 
 
 def test_without_the_variable_methods_and_metrics_look_in_the_same_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    from methods.weights import user_weights_dir
+    from bench.api.weights import user_weights_dir
 
     monkeypatch.delenv("GESCO_BENCH_WEIGHTS")
-    assert metrics.weights.user_weights_dir() == user_weights_dir()
+    assert bench.api.network_files.user_weights_dir() == user_weights_dir()
 
 
 def test_judges_by_data_set_and_name() -> None:

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.scenes.base import stack
-from bench.scenes.registry import open_dataset
-from metrics.base import Comparison, Metric, MetricContext, MetricError
-from metrics.registry import create_metric, metric_names
+from bench.api.metric import Comparison, Metric, MetricContext, MetricError
+from bench.api.metrics import create_metric, metric_names
+from bench.api.scenes import stack
+from bench.data.registry import open_dataset
 
 KEPT: dict[str, Metric | str] = {}
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.base import MetricError
-from metrics.judges import training
-from metrics.judges.block_unet import to_blocks
-from metrics.judges.depth_estimation import FARTHEST, valid_depth
-from metrics.judges.embedded_depth import BINS, SPECS, DepthNet, EmbeddedDepth, decode, depth_at, place_of
-from metrics.judges.train_depth import bin_loss, depth_loss, evaluate, train_depth
-from metrics.weights import PACKAGED
+from bench.api.metric import MetricError
+from bench.api.network_files import PACKAGED
+from metrics.evaluators import training
+from metrics.evaluators.block_unet import to_blocks
+from metrics.evaluators.depth_estimation import FARTHEST, valid_depth
+from metrics.evaluators.embedded_depth import BINS, SPECS, DepthNet, EmbeddedDepth, decode, depth_at, place_of
+from metrics.evaluators.train_depth import bin_loss, depth_loss, evaluate, train_depth
 from tests.metrics.evaluator_scenes import Blocks, Rendered
 
 CPU = torch.device("cpu")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.judges import training
-from metrics.judges.detection import MIN_AREA, boxes_from_instances
-from metrics.judges.embedded_detector import (
+from bench.api.network_files import PACKAGED
+from metrics.evaluators import training
+from metrics.evaluators.detection import MIN_AREA, boxes_from_instances
+from metrics.evaluators.embedded_detector import (
     MAX_DETECTIONS,
     MIN_SCORE,
     SPECS,
@@ -19,8 +20,7 @@ from metrics.judges.embedded_detector import (
     boxes_at,
     decode,
 )
-from metrics.judges.train_detector import box_loss, evaluate, focal_loss, targets_of, train_detector
-from metrics.weights import PACKAGED
+from metrics.evaluators.train_detector import box_loss, evaluate, focal_loss, targets_of, train_detector
 from tests.metrics.evaluator_scenes import Blocks, Rendered
 
 CPU = torch.device("cpu")

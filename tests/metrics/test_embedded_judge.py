@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.base import MetricError
-from metrics.judges import train_embedded, training
-from metrics.judges.block_unet import from_blocks, to_blocks
-from metrics.judges.classes import EVALUATED_IDS, IGNORED, train_ids
-from metrics.judges.embedded import SPECS, EmbeddedJudge, JudgeNet
+from bench.api.metric import MetricError
+from metrics.evaluators import train_embedded, training
+from metrics.evaluators.block_unet import from_blocks, to_blocks
+from metrics.evaluators.classes import EVALUATED_IDS, IGNORED, train_ids
+from metrics.evaluators.embedded import SPECS, EmbeddedJudge, JudgeNet
 
 CPU = torch.device("cpu")
 STREETS = SPECS["streets"]
@@ -125,6 +125,6 @@ def test_a_broken_file_is_named(tmp_path, content):
 
 
 def test_a_missing_file_says_where_it_was_looked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("metrics.weights.PACKAGED", tmp_path / "package")
+    monkeypatch.setattr("bench.api.network_files.PACKAGED", tmp_path / "package")
     with pytest.raises(MetricError, match=r"missing.*mine.*package.*bench train judge --dataset streets"):
         EmbeddedJudge.load("streets", tmp_path / "mine", CPU)

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from bench.api.metric import MetricError
 from metrics import fid
-from metrics.base import MetricError
-from metrics.distances import frechet, kernel
 from metrics.fid import FrechetLite0
+from metrics.stats.distances import frechet, kernel
 
 
 @pytest.fixture(scope="module")
 def metric():
-    from metrics.base import MetricContext
+    from bench.api.metric import MetricContext
 
     return FrechetLite0(MetricContext("camvid", 12, (), ()))
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from metrics.base import MetricContext, MetricError
-from metrics.judges.classes import EVALUATED_IDS, NEVER_LABELLED, NO_LABEL
-from metrics.judges.hf_segmenter import MASKFORMER, HfSegmenter
-from metrics.judges.registry import load_judge
+from bench.api.metric import MetricContext, MetricError
+from metrics.evaluators.classes import EVALUATED_IDS, NEVER_LABELLED, NO_LABEL
+from metrics.evaluators.hf_segmenter import MASKFORMER, HfSegmenter
+from metrics.evaluators.registry import load_judge
 from metrics.miou import MeanIoU
 
 transformers = pytest.importorskip("transformers")
@@ -68,13 +68,13 @@ def maskformer(folder: Path, classes: Sequence[str]) -> Path:
 
 
 def cityscapes(judge: str | None = None) -> MetricContext:
-    from bench.scenes.labels import CITYSCAPES
+    from bench.data.labels import CITYSCAPES
 
     return MetricContext("cityscapes", 35, EVALUATED_IDS, CITYSCAPES.names, judge=judge)
 
 
 def coco_stuff(judge: str | None = None) -> MetricContext:
-    from bench.scenes.labels import COCO_STUFF
+    from bench.data.labels import COCO_STUFF
 
     return MetricContext("coco_stuff", 183, COCO_STUFF.evaluated, COCO_STUFF.names, judge=judge)
 
@@ -187,7 +187,7 @@ def test_without_the_papers_judge_the_message_says_what_to_put_where(weights_fol
 
 
 def test_a_data_set_without_a_judge_of_its_own_takes_any_that_answers_it(tmp_path):
-    from bench.scenes.labels import CAMVID
+    from bench.data.labels import CAMVID
 
     context = MetricContext("camvid", 12, CAMVID.evaluated, CAMVID.names)
     with pytest.raises(MetricError, match=r"mIoU is skipped on `camvid`.*hf:FOLDER.*mmseg:CONFIG"):

@@ -12,9 +12,9 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from bench.api.network_files import PACKAGED
 from metrics import import_alexnet
 from metrics.lpips import WEIGHTS_FILE
-from metrics.weights import PACKAGED
 
 
 def checkpoint() -> dict:

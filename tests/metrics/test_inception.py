@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from bench.api.metric import MetricContext, MetricError
+from bench.api.network_files import sha256_of
 from metrics import fid
-from metrics.base import MetricContext, MetricError
 from metrics.fid import FrechetInception, SmallSampleWarning
 from metrics.inception import fid_network, load_inception
 from metrics.standard import INCEPTION
-from metrics.weights import sha256_of
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from metrics.base import MetricError
-from metrics.judges import training
-from metrics.judges.embedded import EmbeddedJudge
-from metrics.judges.embedded_depth import EmbeddedDepth
-from metrics.judges.embedded_detector import EmbeddedDetector
-from metrics.judges.trainers import TRAINERS
+from bench.api.metric import MetricError
+from metrics.evaluators import training
+from metrics.evaluators.embedded import EmbeddedJudge
+from metrics.evaluators.embedded_depth import EmbeddedDepth
+from metrics.evaluators.embedded_detector import EmbeddedDetector
+from metrics.evaluators.trainers import TRAINERS
 from tests.metrics.evaluator_scenes import Blocks
 
 CPU = torch.device("cpu")
@@ -149,7 +149,7 @@ def test_files_that_are_damaged_or_of_something_else_are_refused(kind, tmp_path)
 
 @every_kind
 def test_a_missing_file_says_where_it_was_looked_for(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr("metrics.weights.PACKAGED", tmp_path / "package")
+    monkeypatch.setattr("bench.api.network_files.PACKAGED", tmp_path / "package")
     with pytest.raises(MetricError, match=rf"missing.*mine.*package.*bench train {kind} --dataset streets"):
         READERS[kind].load("streets", tmp_path / "mine", CPU)
 

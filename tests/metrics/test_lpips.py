@@ -12,11 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
+from bench.api.metric import Comparison, MetricContext, MetricError
+from bench.api.network_files import sha256_of
 from metrics import lpips as module
-from metrics.base import Comparison, MetricContext, MetricError
 from metrics.lpips import WEIGHTS_FILE, Lpips, LpipsVgg
 from metrics.standard import VGG16
-from metrics.weights import sha256_of
 
 DATA = Path(__file__).parent / "data"
 

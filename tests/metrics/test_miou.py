@@ -11,10 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.base import MetricError
-from metrics.judges.classes import EVALUATED_IDS, IGNORED, train_ids
-from metrics.judges.embedded import SPECS, EmbeddedJudge, JudgeNet
-from metrics.judges.train_embedded import export
+from bench.api.metric import MetricError
+from metrics.evaluators.classes import EVALUATED_IDS, IGNORED, train_ids
+from metrics.evaluators.embedded import SPECS, EmbeddedJudge, JudgeNet
+from metrics.evaluators.train_embedded import export
 from metrics.miou import MeanIoU, class_counts, iou_from_counts, mean_iou
 
 

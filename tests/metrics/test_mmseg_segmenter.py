@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.base import MetricContext, MetricError
-from metrics.judges.classes import EVALUATED_IDS
-from metrics.judges.registry import load_judge
+from bench.api.metric import MetricContext, MetricError
+from metrics.evaluators.classes import EVALUATED_IDS
+from metrics.evaluators.registry import load_judge
 from metrics.miou import MeanIoU
 
 CLASSES = (
@@ -84,7 +84,7 @@ def place(mmseg, tmp_path) -> Path:
 
 
 def context(judge: str | None = None) -> MetricContext:
-    from bench.scenes.labels import CITYSCAPES
+    from bench.data.labels import CITYSCAPES
 
     return MetricContext("cityscapes", 35, EVALUATED_IDS, CITYSCAPES.names, judge=judge)
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from metrics.base import Comparison, MetricContext, MetricError
-from metrics.judges.detection import Detections
-from metrics.judges.detectors import DETECTORS, DetectorChoice, detector_names
+from bench.api.metric import Comparison, MetricContext, MetricError
+from metrics.evaluators.detection import Detections
+from metrics.evaluators.detectors import DETECTORS, DetectorChoice, detector_names
 from metrics.objects import MOST_DETECTIONS, Objects
 
 PERSON, RIDER, CAR, TRUCK, BICYCLE = 24, 25, 26, 27, 33

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from metrics.base import Metric, MetricContext, MetricError
+from bench.api.metric import Metric, MetricContext, MetricError
+from bench.api.network_files import PACKAGED
 from metrics.depth import Depth
-from metrics.judges.classes import EVALUATED_IDS
+from metrics.evaluators.classes import EVALUATED_IDS
 from metrics.miou import MeanIoU
 from metrics.objects import Objects
-from metrics.weights import PACKAGED
 
 NAMES = tuple(f"label {i}" for i in range(35))
 CONTEXT = MetricContext("streets", 35, EVALUATED_IDS, NAMES)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.base import MetricError
+from bench.api.metric import MetricError
 from metrics.pictures import PerPicture, check_labels, check_pictures
 
 CPU = torch.device("cpu")

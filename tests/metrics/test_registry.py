@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from metrics import registry
-from metrics.base import MetricError
+from bench.api import metrics as registry
+from bench.api.metric import MetricError
 from metrics.lpips import Lpips
 
 NAMES = ["FID[lite0]", "LPIPS", "mIoU"]

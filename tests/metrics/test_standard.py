@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from metrics.base import MetricError
+from bench.api.metric import MetricError
 from metrics.standard import INCEPTION, LISTED, StandardFile, read_state
 
 CONTENT = b"weights"

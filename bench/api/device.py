@@ -1,0 +1,76 @@
+"""Which devices a run uses: every visible GPU, or the CPU."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.api.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Devices:
+    """`kind` is cpu, cuda or mps; `names` are torch device names that workers share out among themselves."""
+
+    kind: str
+    names: tuple[str, ...]
+
+
+def resolve_devices(wanted: str) -> Devices:
+    """`auto`, `cpu`, `cuda`, `cuda:N` or `mps`, in any case -> the devices behind it; UsageError where it is none."""
+    wanted = wanted.lower()
+    if wanted == "cpu":
+        return Devices("cpu", ("cpu",))
+    kind, _, index = wanted.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdigit())):
+        raise UsageError(f"unknown device '{wanted}'{nearest(wanted, ('auto', 'cpu', 'cuda', 'cuda:0', 'mps'))}")
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "auto":
+        return Devices("cuda", tuple(f"cuda:{k}" for k in range(count))) if count else Devices("cpu", ("cpu",))
+    if kind == "mps":
+        if not torch.backends.mps.is_available():
+            raise UsageError("device 'mps' is not available here; use --device cpu")
+        return Devices("mps", ("mps",))
+    if int(index or 0) >= count:
+        raise UsageError(f"device '{wanted}' is not visible: this machine shows {count} CUDA GPU(s); use --device cpu")
+    return Devices("cuda", (wanted,) if index else tuple(f"cuda:{k}" for k in range(count)))
+
+
+def torch_device(wanted: str) -> torch.device:
+    """The first device behind `wanted`, for work that uses one; UsageError as `resolve_devices`."""
+    import torch
+
+    return torch.device(resolve_devices(wanted).names[0])
+
+
+def cpu_name() -> str:
+    """The processor's model name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else (platform.processor() or platform.machine())
+
+
+def cores() -> int:
+    """CPU cores that this process may use (container limits included)."""
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
+def memory_gib() -> float | None:
+    """Physical memory in GiB, where the system tells."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, OSError, ValueError):
+        return None

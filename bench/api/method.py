@@ -1,0 +1,180 @@
+"""What a method is: the contract between the harness and everything that sends a scene over a channel.
+
+A `Method` is a sender and a receiver. The harness owns the channel between them, so a receiver sees neither the
+clean scene nor the channel's PSNR (paper, section 3.2: the receiver is not aware of the channel conditions).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from bench.api.training.task import TrainingTask
+
+
+class MethodError(Exception):
+    """A message for people: a method cannot be built or run, and what to do about it."""
+
+
+class ImpossibleError(MethodError):
+    """A method cannot have this data set, or this size of it, whatever weights there are: no training would help."""
+
+
+class MethodFault(MethodError):
+    """A method's own code broke, with an exception that it does not mean for people: its cells fail, others run."""
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """The meaning of label ids in one data set.
+
+    `names[i]` is the name of label id `i`; `palette[i]` its RGB colour, 0..255. `evaluated` are the ids that enter
+    mIoU, `things` the ids that have instances. `unknown` is the id of unlabelled pixels, if there is one.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    evaluated: tuple[int, ...]
+    things: tuple[int, ...] = ()
+    unknown: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of label ids, that is, of one-hot channels."""
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A batch of scenes, as the sender sees them.
+
+    `image` (B, 3, H, W) float32 in [0, 1]; `labels` (B, H, W) int64, ids of `label_space`;
+    `instances` (B, H, W) int32, 0 where there is none; `depth` (B, H, W) float32 in metres, or None;
+    `ids` B strings, unique within the data set.
+    """
+
+    image: Tensor
+    labels: Tensor
+    instances: Tensor
+    depth: Tensor | None
+    ids: tuple[str, ...]
+    label_space: LabelSpace
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Transmission:
+    """What a sender hands over for a batch of B scenes; every field has one entry a scene.
+
+    `symbols`: float32 tensors of any shape, what the channel corrupts, peak power <= 1 (values in [-1, 1]). The
+    harness counts them (channel uses) and their energy.
+    `side_info`: bytes that the receiver gets free of error. The harness counts them, 8 bits a byte.
+    `bits`: size of the digital payload under the method's codec, without the side information; integers >= 0.
+    """
+
+    symbols: tuple[Tensor, ...]
+    side_info: tuple[bytes, ...]
+    bits: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Received:
+    """What reaches the receiver: the corrupted symbols and the error-free side information, one entry a scene."""
+
+    symbols: tuple[Tensor, ...]
+    side_info: tuple[bytes, ...]
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+
+@dataclass(frozen=True)
+class MethodContext:
+    """Where a method is asked to work: everything `Method.__init__` needs to find weights and build networks.
+
+    `weights_dir` is a folder that somebody named; `weights` the name of weights of their own, a folder in it, or in the
+    user's folder of weights where that is None. Without either the weights are the package's
+    (`bench.api.weights.find_weights`).
+    """
+
+    dataset: str
+    label_space: LabelSpace
+    height: int
+    width: int
+    profile: str = "embedded"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    weights_dir: Path | None = None
+    weights: str = ""
+
+
+class Method(ABC):
+    """A sender and a receiver. Subclasses are found through the entry-point group `bench.methods`.
+
+    `default_options` names every option with its default; the options in force are `self.options`. Anything that
+    can change a method's output has to be in `identity()`, because the cache key is made of it.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    #: The method that this one is a variant of (another arm of an ablation): not part of `all`, run by its own name.
+    variant_of: ClassVar[str | None] = None
+    #: Bumped whenever the method's own code changes its output for equal options and weights.
+    code_version: ClassVar[int] = 1
+    default_options: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
+        """Keep `context` and the validated `options`; raises MethodError where weights or a dataset do not fit."""
+        self.context = context
+        self.options: dict[str, Any] = {**self.default_options, **(options or {})}
+
+    @abstractmethod
+    def send(self, scene: Scene) -> Transmission:
+        """Turn a batch of scenes into symbols with peak power <= 1, side information and their costs."""
+
+    @abstractmethod
+    def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
+        """Regenerate the images, (B, 3, H, W) float32 in [0, 1].
+
+        `rngs` holds one CPU generator a scene: all randomness of scene b must be drawn from `rngs[b]`, so that an
+        image depends neither on the batch nor on the order in which scenes are run.
+        """
+
+    def weights_digest(self) -> str | None:
+        """SHA-256 of the weights file in use, or None for a method without weights."""
+        return None
+
+    @classmethod
+    def build_network(cls, context: MethodContext) -> nn.Module:
+        """The network of the context's profile whose weights are loaded, randomly initialised; nothing is read.
+
+        MethodError for a method without weights, or a context that the method does not fit.
+        """
+        raise MethodError(f"'{cls.name}' has no weights")
+
+    @classmethod
+    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        """How `bench train` trains this method in `context`, with `options` of the recipe (`bench train --option`) set.
+
+        MethodError for a method without training, or an option that it does not have.
+        """
+        raise MethodError(f"'{cls.name}' has no training")
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that determines the method's output, as JSON-serialisable data: the heart of the cache key."""
+        return {
+            "name": self.name,
+            "code_version": self.code_version,
+            "options": dict(sorted(self.options.items())),
+            "weights_sha256": self.weights_digest(),
+            "profile": self.context.profile,
+        }

@@ -1,0 +1,58 @@
+"""Names that people type for metrics: `FID` means every FID there is, `FID[lite0]` and `FID[inception]`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from bench.api.aliases import ALIASES
+from bench.api.errors import UsageError, nearest
+
+#: Stands for every method, data set, metric, PSNR or figure.
+ALL = "all"
+#: Stands where a method's name stands in the plan, the cache and the results, for the reference of pure-noise pictures
+#: (bench/run/reference.py). It is no method: nobody can ask for it, and no table shows it as a row.
+PURE_NOISE = "pure_noise"
+#: Rows of the results that say what a cell costs; every other one is about the quality of its pictures.
+COSTS = ("bits", "channel_uses", "seconds", "memory")
+
+
+def resolve_metrics(typed: str, known: Iterable[str]) -> list[str]:
+    """The full names behind what was typed, as `metric_variants`; UsageError names the nearest one where it is none."""
+    names = list(known)
+    fitting = metric_variants(typed, names)
+    if not fitting:
+        raise UsageError(f"unknown metric '{typed}'{nearest(typed, names)}")
+    return fitting
+
+
+def metric_variants(typed: str, known: Iterable[str]) -> list[str]:
+    """All full names that what was typed may stand for: the very name, else every one with a bracket after it (`FID`:
+    `FID[inception]` and `FID[lite0]`), in order; empty where there is none."""
+    names = sorted(known)
+    wanted = ALIASES.get(typed.lower(), typed).lower()
+    return [n for n in names if n.lower() == wanted] or [n for n in names if n.lower().startswith(f"{wanted}[")]
+
+
+_OWN_WEIGHTS = re.compile(r":weights=([^:+]+)")
+
+
+def own_weights(spec: str) -> str | None:
+    """The name of the weights of somebody's own in a spec; None for the package's."""
+    found = _OWN_WEIGHTS.search(spec)
+    return found[1] if found else None
+
+
+def shipped_spec(spec: str) -> str:
+    """A spec without the name of its weights: what it is called with the package's."""
+    return _OWN_WEIGHTS.sub("", spec)
+
+
+def metrics_asked(typed: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Full name of each metric asked for -> as it was typed, `all` among it; raises as `resolve_metrics`."""
+    names = list(known)
+    asked: dict[str, str] = {}
+    for one in typed:
+        for name in names if one.casefold() == ALL else resolve_metrics(one, names):
+            asked.setdefault(name, ALL if one.casefold() == ALL else one)
+    return asked

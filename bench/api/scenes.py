@@ -1,0 +1,79 @@
+"""What a data set is: named splits of scenes, each an image with labels, instances and perhaps depth."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from bench.api.method import LabelSpace, Scene
+
+
+class DataError(Exception):
+    """A message for people: a data set cannot be read; names the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class SceneArrays:
+    """One scene at the data set's size: `image` (H, W, 3) uint8 RGB; `labels` (H, W) uint8, ids of the label space;
+    `instances` (H, W) int32, 0 where none; `depth` (H, W) float32 metres, or None."""
+
+    id: str
+    image: np.ndarray
+    labels: np.ndarray
+    instances: np.ndarray
+    depth: np.ndarray | None = None
+
+
+class SceneSource(ABC):
+    """One data set at one size. `ids(split)` lists scene ids in a fixed order; `load(split, id)` reads one."""
+
+    #: Set by the class; an exported data set that is read back sets its own on the instance.
+    name: str
+    label_space: LabelSpace
+    splits: tuple[str, ...]
+    #: (height, width) used when none is asked for
+    default_size: ClassVar[tuple[int, int]]
+
+    def __init__(self, size: tuple[int, int] | None = None) -> None:
+        self.height, self.width = size or self.default_size
+
+    @abstractmethod
+    def ids(self, split: str, limit: int | None = None) -> list[str]:
+        """The first `limit` scene ids of a split (all, where the split is finite and limit is None)."""
+
+    def evaluation_split(self) -> str:
+        """What `--split auto` means: `test` where there is one, else `val`; DataError where there is neither."""
+        for split in ("test", "val"):
+            if split in self.splits:
+                return split
+        raise DataError(f"{self.name} has neither a test nor a val split; name one of {', '.join(self.splits)}")
+
+    def notes(self, split: str) -> list[str]:
+        """What a user of the split ought to know and what is no error, one line each."""
+        return []
+
+    @abstractmethod
+    def load(self, split: str, scene_id: str) -> SceneArrays:
+        """Read or render one scene at this source's size; DataError names the file that is missing or broken."""
+
+    @abstractmethod
+    def fingerprint(self, split: str, ids: Sequence[str]) -> str:
+        """Digest of everything that determines these scenes' content (files' bytes or renderer version) and size."""
+
+
+def stack(scenes: Sequence[SceneArrays], label_space: LabelSpace) -> Scene:
+    """Batch scenes of equal size into tensors (see `bench.api.method.Scene`)."""
+    depths = [s.depth for s in scenes]
+    return Scene(
+        image=torch.from_numpy(np.stack([s.image for s in scenes])).permute(0, 3, 1, 2).float().div_(255),
+        labels=torch.from_numpy(np.stack([s.labels for s in scenes])).long(),
+        instances=torch.from_numpy(np.stack([s.instances for s in scenes])),
+        depth=None if any(d is None for d in depths) else torch.from_numpy(np.stack(depths)),  # type: ignore[arg-type]
+        ids=tuple(s.id for s in scenes),
+        label_space=label_space,
+    )

@@ -1,0 +1,229 @@
+"""Finding methods by name, and the spec strings that compose them.
+
+Grammar: NAME, then any number of `+fds`, `-fds`, `-nofds` (the same as `-fds`) and `:option=value`, for example
+`smis`, `smis+fds`, `gesco-nofds`, `gesco:steps=50:guidance=1.5`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from bench.api.method import Method, MethodContext, MethodError, MethodFault
+
+GROUP = "bench.methods"
+#: modifier -> the options that it sets. `+fds` is GESCO's sender and FDS block in front of any semantic method.
+MODIFIERS: dict[str, dict[str, Any]] = {
+    "+fds": {"fds": True, "drop_absent": True},
+    "-fds": {"fds": False},
+    "-nofds": {"fds": False},
+}
+#: The option of every method with weights that names weights of the user's own; it says where they are, not what is
+#: done, so it goes to the context (`MethodContext.weights`).
+WEIGHTS = "weights"
+#: What such weights can be called: a folder's name that can stand in a spec.
+WEIGHTS_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_NAME = re.compile(r"[A-Za-z0-9_]+")
+_SPEC = re.compile(rf"(?P<name>{_NAME.pattern})(?P<rest>.*)", re.DOTALL)
+_PART = re.compile(r"(?P<modifier>[+-][A-Za-z_]+)|:(?P<key>[a-z_]+)=(?P<value>[^:+\s]+)")
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """A parsed spec string: the method's name and the options that the string sets; `text` is its canonical form."""
+
+    text: str
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def nearest(name: str, valid: list[str]) -> str:
+    """`; did you mean 'x'?` for the nearest valid name, or the list of all where none is near."""
+    close = difflib.get_close_matches(name, valid, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(valid)}"
+
+
+@lru_cache(maxsize=1)
+def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+    return {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
+
+
+def method_names() -> list[str]:
+    """Names of all installed methods, without importing any."""
+    return sorted(_entry_points())
+
+
+def built_in_names() -> list[str]:
+    """Names of the methods that come with this project, without importing any: those of plug-ins are left out."""
+    own = __name__.partition(".")[0]
+    return sorted(name for name, point in _entry_points().items() if point.module.partition(".")[0] == own)
+
+
+def _written(typed: str) -> str:
+    """A method's name as it is written, where it was typed in another case."""
+    fitting = [name for name in method_names() if name.casefold() == typed.casefold()]
+    return fitting[0] if len(fitting) == 1 else typed
+
+
+def load_method(name: str) -> type[Method]:
+    """The class behind a method's name; MethodError names the nearest one, or the package that fails to import."""
+    points = _entry_points()
+    if name not in points:
+        raise MethodError(f"unknown method '{name}'{nearest(name, sorted(points))}")
+    point = points[name]
+    try:
+        loaded = point.load()
+    except (Exception, SystemExit) as error:  # a third party's module may fail in any way while it is imported
+        package = point.dist.name if point.dist else "an unknown package"
+        told = f"{type(error).__name__}: {error}"
+        raise MethodFault(f"method '{name}' of {package} cannot be imported ({point.value}): {told}") from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Method)):
+        raise MethodError(f"method '{name}' ({point.value}) is not a subclass of bench.api.method.Method")
+    return loaded
+
+
+def is_ours(name: str) -> bool:
+    """Whether a method comes with the benchmark; nothing is imported."""
+    return name in built_in_names()
+
+
+def all_methods(admit: Callable[[str], None] = lambda name: None) -> tuple[list[str], list[str]]:
+    """What `all` stands for: the names of every installed method that is no variant of another one, and a message for
+    each that cannot be used, because a broken plug-in must not take the others down. `admit` is asked before a method
+    is imported, and may raise MethodError."""
+    names, broken = [], []
+    for name in method_names():
+        if not _NAME.fullmatch(name):
+            broken.append(f"method '{name}' cannot be named in a spec: only letters, digits and _ can")
+            continue
+        try:
+            admit(name)
+            if load_method(name).variant_of is None:
+                names.append(name)
+        except MethodError as error:
+            broken.append(str(error))
+    return names, broken
+
+
+def _value(text: str, default: Any, where: str) -> Any:
+    """Read an option's text as the type of its default."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+        if isinstance(default, int):
+            return int(text)
+        if isinstance(default, float):
+            return float(text)
+    except (ValueError, KeyError):
+        raise MethodError(f"{where}: '{text[:80]}' is not a {type(default).__name__}") from None
+    return text
+
+
+def _checked(value: Any, default: Any, where: str) -> Any:
+    """`value` where it is of its default's type (a whole number is a float too) and finite, else MethodError."""
+    if default is None:
+        return value
+    kind = type(default)
+    fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)
+    if not fits or (isinstance(value, bool) and kind is not bool):
+        raise MethodError(f"{where}: {str(value)[:80]!r} is a {type(value).__name__}, not a {kind.__name__}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise MethodError(f"{where}: {value} is not a finite number")
+    return float(value) if kind is float else value
+
+
+def check_options(name: str, options: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """`options` of a method as they are passed on; MethodError for an unknown one, a value of another type, or a number
+    that is not finite. `where` says in words where they are from."""
+    known = known_options(load_method(name))
+    checked = {}
+    for key, value in options.items():
+        if key not in known:
+            raise MethodError(f"unknown option '{key}' of {name} in {where}{nearest(key, sorted(known))}")
+        checked[key] = _checked(value, known[key], f"option {key} of {name} in {where}")
+    named = checked.get(WEIGHTS)
+    if named is not None and not WEIGHTS_NAME.fullmatch(named):
+        raise MethodError(
+            f"option weights of {name} in {where}: '{named}' cannot name weights; it is the name of a folder, in "
+            "letters, digits, '_', '.' and '-'"
+        )
+    return checked
+
+
+def method_defaults(method: type[Method]) -> dict[str, Any]:
+    """Every option of a method with its default, those of the semantic front end included."""
+    return {**getattr(method, "semantic_options", {}), **method.default_options}
+
+
+def has_weights(method: type[Method]) -> bool:
+    """Whether a method has weights, as it says by `weights_digest`."""
+    return method.weights_digest is not Method.weights_digest
+
+
+def known_options(method: type[Method]) -> dict[str, Any]:
+    """Every option that a spec or bench.toml can set, with its default: the method's, and the name of its weights."""
+    return {**method_defaults(method), **({WEIGHTS: ""} if has_weights(method) else {})}
+
+
+def spec_name(text: str) -> str:
+    """The method's name in a spec string, as it is written where it was typed in another case; it may be no valid one.
+    Nothing is imported."""
+    return _parts(text)[0]
+
+
+def _parts(text: str) -> tuple[str, str]:
+    match = _SPEC.fullmatch(text.strip())
+    if match is None:
+        raise MethodError(f"'{text}' is not a method spec; write for example smis, smis+fds or gesco:steps=50")
+    return _written(match["name"]), match["rest"]
+
+
+def parse_spec(text: str) -> MethodSpec:
+    """Parse a spec string, names in any case; MethodError names the nearest method, modifier or option."""
+    name, rest = _parts(text)
+    defaults = known_options(load_method(name))
+    options: dict[str, Any] = {}
+    modifiers: list[str] = []
+    position = 0
+    while position < len(rest):
+        part = _PART.match(rest, position)
+        if part is None:
+            raise MethodError(f"cannot read '{rest[position:]}' in method spec '{text}'; write +fds or :option=value")
+        if part["modifier"]:
+            modifier = part["modifier"].lower()
+            if modifier not in MODIFIERS:
+                raise MethodError(f"unknown modifier '{modifier}' in '{text}'{nearest(modifier, sorted(MODIFIERS))}")
+            if "fds" not in defaults:
+                raise MethodError(f"'{name}' sends no semantic maps, so '{modifier}' does not apply to it")
+            options.update(MODIFIERS[modifier])
+            modifiers.append("-nofds" if modifier == "-fds" else modifier)
+        else:
+            key = part["key"]
+            if key not in defaults:
+                raise MethodError(f"unknown option '{key}' of {name} in '{text}'{nearest(key, sorted(defaults))}")
+            options[key] = _value(part["value"], defaults[key], f"option {key} in '{text}'")
+        position = part.end()
+    options = check_options(name, options, f"'{text}'")
+    explicit = sorted(k for k in options if f":{k}=" in rest)
+    canonical = name + "".join(dict.fromkeys(modifiers)) + "".join(f":{k}={options[k]}" for k in explicit)
+    return MethodSpec(canonical, name, options)
+
+
+def build_method(spec: MethodSpec, context: MethodContext, configured: Mapping[str, Any] | None = None) -> Method:
+    """Build a method: its defaults, then `configured` (bench.toml), then the spec's own options. MethodFault where its
+    constructor breaks."""
+    options = {**check_options(spec.name, configured or {}, f"[methods.{spec.name}]"), **spec.options}
+    if WEIGHTS in options:
+        context = replace(context, weights=options.pop(WEIGHTS))
+    try:
+        return load_method(spec.name)(context, options)
+    except MethodError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise MethodFault(f"'{spec.text}' cannot be built: {type(error).__name__}: {error}") from error

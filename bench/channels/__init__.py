@@ -1,0 +1,1 @@
+"""Channels between sender and receiver, one file each."""

@@ -1,0 +1,1 @@
+"""Data sets, embedded and real, behind one interface (`bench.api.scenes.SceneSource`)."""

@@ -1,0 +1,103 @@
+"""Cityscapes in its official layout, and any data set that `bench data export` wrote in that layout.
+
+Labels are `labelIds` 0..33 without remapping (slot 34, the licence plate, never occurs). Instances are the values of
+`instanceIds` from 1000 on; below that the files repeat the label id, and the instance is 0 here. The official edge
+channel comes from `instanceIds` whole, that is, from `where(instances > 0, instances, labels)`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.exported import ExportIndex, read_index
+from bench.data.folder import FIRST_INSTANCE, FolderSource
+from bench.data.labels import CITYSCAPES
+from bench.data.listing import Found, Listing, SceneFiles, find_files, is_folder, merged, pair
+from bench.data.problems import Problem
+
+#: The endings of the three files of a scene, in the official layout.
+IMAGE, LABELS, INSTANCES = "_leftImg8bit.png", "_gtFine_labelIds.png", "_gtFine_instanceIds.png"
+#: What the official zips hold beside them.
+_UNREAD = ("_gtFine_color.png", "_gtFine_polygons.json")
+#: Pixels of which an instance file may contradict its label file. Both are drawn from the same polygons, so that
+#: official files agree everywhere; files of another kind (8 bit, train ids, another scene's) differ in whole regions.
+_MAX_CONTRADICTION = 0.01
+
+
+class Cityscapes(FolderSource):
+    """`leftImg8bit/SPLIT/CITY/*_leftImg8bit.png` with `gtFine/SPLIT/CITY/*_gtFine_{labelIds,instanceIds}.png`.
+
+    The official test split is not offered: its labels are withheld, and the files in `gtFine/test` are placeholders.
+    A root with a `dataset.json` is an export: name, label space, size, splits and scene ids are those of the data set
+    that was exported.
+    """
+
+    name = "cityscapes"
+    label_space = CITYSCAPES
+    splits: tuple[str, ...] = ("train", "val")
+    default_size = (256, 512)
+    how_to_get = (
+        "register at https://www.cityscapes-dataset.com, download leftImg8bit_trainvaltest.zip and "
+        "gtFine_trainvaltest.zip and unpack both into one folder"
+    )
+    layout = "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png and gtFine/SPLIT/CITY/*_gtFine_{labelIds,instanceIds}.png"
+    never: tuple[int, ...] = (34,)
+    label_remedy = "it has to be a labelIds file with ids 0..33, not labelTrainIds and not colours"
+
+    def __init__(self, root: Path, size: tuple[int, int] | None = None, resize: str = "spade") -> None:
+        index = read_index(Path(root))
+        super().__init__(root, size or (index.size if index else None), resize)
+        self._index: ExportIndex | None = index
+        if index is not None:
+            # An export is the data set it was made from, so its rows must not be mistaken for Cityscapes's.
+            self.name = index.dataset
+            self.label_space = index.label_space
+            self.splits = tuple(index.scenes)
+            self.never = ()  # the data set that was exported knew its ids, and the files have digests
+            self.label_remedy = f"the export is damaged or was changed: export {index.dataset} again"
+
+    def available_splits(self) -> list[str]:
+        return [split for split in self.splits if is_folder(self.root / "leftImg8bit" / split)]
+
+    def _list(self, split: str) -> Listing:
+        kinds = (
+            ("leftImg8bit", IMAGE, ()),
+            ("gtFine", LABELS, (INSTANCES, *_UNREAD)),
+            ("gtFine", INSTANCES, (LABELS,)),
+        )
+        images, labels, instances = (
+            self._cities(self.root / folder / split, ending, known) for folder, ending, known in kinds
+        )
+        places = [str(self.root / folder / split / "*" / f"{{id}}{ending}") for folder, ending, _ in kinds]
+        listing = pair(images, [("label map", labels), ("instance map", instances)], places)
+        return listing if self._index is None else self._index.with_original_ids(self.root, split, listing)
+
+    def _look_at_other_files(self, split: str) -> Listing:
+        if self._index is None:
+            return Listing({}, [])
+        return Listing({}, self._index.outdated(self.root, split), self._index.notes((self.height, self.width)))
+
+    def _scene_problems(self, split: str, files: SceneFiles) -> list[Problem]:
+        return [] if self._index is None else self._index.changes(self.root, files)
+
+    def _contradictions(self, files: SceneFiles, labels: np.ndarray, instances: np.ndarray) -> list[Problem]:
+        if self._index is not None or files.instances is None:
+            return []  # other data sets' instance ids say nothing of labels
+        said = np.where(instances >= FIRST_INSTANCE, instances // FIRST_INSTANCE, instances)
+        share = float((said != labels).mean())
+        if share <= _MAX_CONTRADICTION:
+            return []
+        what = f"contradicts the labels in {files.labels.name} at {share:.0%} of the pixels"
+        remedy = "they have to be labelIds and instanceIds (16 bits) of one scene: restore them"
+        return [Problem(files.instances, what, remedy)]
+
+    def _cities(self, folder: Path, ending: str, known: tuple[str, ...]) -> Found:
+        """The files of every city of a split by scene id."""
+        cities = find_files(folder, [])
+        places = [path for path in cities.others if path.is_dir() and not path.name.startswith(".")]
+        strays = [path for path in cities.others if path not in places]
+        found = merged(folder, (find_files(city, [ending], known) for city in places), strays)
+        found.problems += cities.problems
+        return found

@@ -1,0 +1,157 @@
+"""COCO-Stuff, from the official zips or from SPADE's preparation; 182 classes and 182 for unlabelled pixels.
+
+Label files hold category id - 1 (0..181) and 255 where nothing is labelled. Where instances come from:
+
+- SPADE's preparation (`train_img`, `train_label`, `train_inst`): its instance files are the label map, overpainted per
+  annotation by a running counter from 0, so a value may be a counter or the label of stuff. No rule tells the two
+  apart, so the instance id here is the value + 1000 everywhere: its borders are exactly the official edge map, and
+  who counts objects looks only at labels in `label_space.things`.
+- the official zips: the polygons of `annotations/instances_SPLIT2017.json` are painted in the file's order, the k-th
+  (from 0) with id 1000 + k; crowds (run-length masks) are left out, as in SPADE's preparation. Contours may differ from
+  SPADE's by a pixel, because the polygons are filled by another library. Without that file a scene has no instances.
+  A scene with an annotation that cannot be drawn, or of another size than annotated, is refused.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from bench.data.coco_annotations import Annotations, read_annotations
+from bench.data.folder import FIRST_INSTANCE, FolderSource
+from bench.data.labels import COCO_REMOVED, COCO_STUFF
+from bench.data.listing import Listing, SceneFiles, find_files, is_folder, pair, with_any_case
+from bench.data.problems import FileError, Problem, shortened
+
+_PICTURES = (".jpg", ".png", ".jpeg")
+_IMAGE_FOLDERS = ("{split}2017", "images/{split}2017")
+_LABEL_FOLDERS = ("stuffthingmaps_trainval2017/{split}2017", "stuffthingmaps/{split}2017")
+
+
+class CocoStuff(FolderSource):
+    """COCO-Stuff at 256x256, the aspect ratio ignored as in SPADE's evaluation."""
+
+    name = "coco_stuff"
+    label_space = COCO_STUFF
+    splits = ("train", "val")
+    default_size = (256, 256)
+    unlabelled_value = 255
+    never = COCO_REMOVED
+    how_to_get = (
+        "download train2017.zip, val2017.zip and annotations_trainval2017.zip from https://cocodataset.org and "
+        "stuffthingmaps_trainval2017.zip from https://github.com/nightrome/cocostuff and unpack them into one folder"
+    )
+    layout = (
+        "SPLIT2017/*.jpg with stuffthingmaps_trainval2017/SPLIT2017/*.png (official zips), or SPLIT_img/*.jpg with "
+        "SPLIT_label/*.png and SPLIT_inst/*.png (SPADE's preparation)"
+    )
+    label_remedy = (
+        "it has to be a stuff-thing map: category id - 1 (0..181), or 255 where nothing is labelled; a map of category "
+        "ids counts from 1, and one of train ids (0..170) has other numbers"
+    )
+
+    def __init__(self, root: Path, size: tuple[int, int] | None = None, resize: str = "spade") -> None:
+        super().__init__(root, size, resize)
+        self._annotations_read: dict[str, Annotations | FileError] = {}
+        self._reading = threading.Lock()  # `check` reads scenes in threads; one of them reads the annotations
+
+    def available_splits(self) -> list[str]:
+        return [s for s in self.splits if self._spade(s) or is_folder(self._first(_IMAGE_FOLDERS, s))]
+
+    def _list(self, split: str) -> Listing:
+        if self._spade(split):
+            folders = [self.root / f"{split}_{kind}" for kind in ("img", "label", "inst")]
+        else:
+            folders = [self._first(_IMAGE_FOLDERS, split), self._first(_LABEL_FOLDERS, split)]
+        files = [find_files(folder, _PICTURES if n == 0 else [".png"]) for n, folder in enumerate(folders)]
+        places = [str(folder / ("{id}.jpg" if n == 0 else "{id}.png")) for n, folder in enumerate(folders)]
+        maps = zip(("label map", "instance map"), files[1:], strict=False)  # the official zips have no instance maps
+        return pair(files[0], list(maps), places)
+
+    def _decode_instances(self, raw: np.ndarray) -> np.ndarray:
+        return raw + FIRST_INSTANCE
+
+    def _instances_without_file(self, split: str, scene_id: str, shape: tuple[int, ...]) -> np.ndarray:
+        canvas = Image.new("I", (shape[1], shape[0]), 0)
+        annotations = self._annotations(split)
+        size = annotations.sizes.get(scene_id)
+        if size is not None and size != shape:
+            was, now = ("{}x{}".format(*pair) for pair in (size, shape))
+            what = f"annotates {scene_id} at {was} (height x width), but its files are {now}"
+            raise FileError(Problem(self._annotation_file(split), what, "restore the picture and its map"))
+        draw = ImageDraw.Draw(canvas)
+        for k, polygons in enumerate(annotations.objects.get(scene_id, [])):
+            for polygon in polygons:
+                draw.polygon(polygon, fill=FIRST_INSTANCE + k)
+        return np.asarray(canvas)
+
+    def _other_files(self, split: str) -> tuple[Path, ...]:
+        path = self._annotation_file(split)
+        return () if self._spade(split) or not path.is_file() else (path,)
+
+    def _look_at_other_files(self, split: str) -> Listing:
+        notes = [f"{self.root / folder} is not read: {read} is" for folder, read in self._shadowed(split)]
+        if self._spade(split):
+            return Listing({}, [], notes)
+        path = self._annotation_file(split)
+        if not path.is_file():
+            return Listing({}, [], [*notes, f"{path} is not there, so the scenes have no instances"])
+        try:
+            unlisted = self._annotations(split).unlisted
+        except FileError as error:
+            return Listing({}, [error.problem], notes)
+        if unlisted:
+            count = f"{len(unlisted)} annotation{'' if len(unlisted) == 1 else 's'}"
+            notes.append(f"{path} has {count} of pictures that it does not list, ignored: {shortened(unlisted, 3)}")
+        return Listing({}, [], notes)
+
+    def _scene_problems(self, split: str, files: SceneFiles) -> list[Problem]:
+        path = self._annotation_file(split)
+        if self._spade(split) or not path.is_file():
+            return []
+        try:
+            annotations = self._annotations(split)
+        except FileError as error:
+            return [error.problem]
+        if files.id not in annotations.sizes:
+            what = f"does not list {files.image.name}, so its instances are unknown"
+            remedy = "take the annotations of these pictures, or remove the file (no scene has instances then)"
+            return [Problem(path, what, remedy)]
+        broken = annotations.broken.get(files.id, [])
+        remedy = "correct that annotation or remove it"
+        return [Problem(path, f"cannot be drawn for {files.image.name}: {what}", remedy) for what in broken]
+
+    def _annotations(self, split: str) -> Annotations:
+        """What the annotation file says, nothing where there is none; FileError for one that cannot be understood."""
+        with self._reading:
+            if split not in self._annotations_read:
+                path = self._annotation_file(split)
+                try:
+                    self._annotations_read[split] = read_annotations(path) if path.is_file() else Annotations()
+                except FileError as error:
+                    self._annotations_read[split] = error
+            read = self._annotations_read[split]
+        if isinstance(read, FileError):
+            raise FileError(read.problem)
+        return read
+
+    def _annotation_file(self, split: str) -> Path:
+        return with_any_case(self.root / "annotations", f"instances_{split}2017.json")
+
+    def _spade(self, split: str) -> bool:
+        return is_folder(self.root / f"{split}_img")
+
+    def _first(self, patterns: tuple[str, ...], split: str) -> Path:
+        """The first of some folders that exists, or the official one."""
+        folders = [self.root / pattern.format(split=split) for pattern in patterns]
+        return next((folder for folder in folders if is_folder(folder)), folders[0])
+
+    def _shadowed(self, split: str) -> list[tuple[str, str]]:
+        """Folders of pictures or labels that are there, but another layout's are read; and which."""
+        read = [f"{split}_img"] if self._spade(split) else []
+        official = [[pattern.format(split=split) for pattern in p] for p in (_IMAGE_FOLDERS, _LABEL_FOLDERS)]
+        present = [[name for name in names if is_folder(self.root / name)] for names in official]
+        return [(name, (read or names)[0]) for names in present for name in names[0 if read else 1 :]]

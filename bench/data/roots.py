@@ -1,0 +1,64 @@
+"""Where the root of a data set comes from: the command line, the environment, or bench.toml, in this order."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.api.scenes import DataError
+from bench.data.listing import is_folder
+
+
+@dataclass(frozen=True)
+class DataRoot:
+    """A folder, and where it was named."""
+
+    path: Path
+    origin: str
+
+
+def environment_variable(name: str) -> str:
+    """The variable that names the root of a data set, for example GESCO_BENCH_COCO_STUFF_ROOT."""
+    return f"GESCO_BENCH_{name.upper()}_ROOT"
+
+
+def find_root(name: str, argument: Path | None = None, configured: Path | None = None) -> DataRoot | None:
+    """The root of the data set `name`, whether or not the folder exists; None where nobody named one.
+
+    `argument` is the value of --root; `configured` that of `root` under [data.NAME] in bench.toml.
+    """
+    if argument is not None:
+        return DataRoot(_expanded(argument, "--root"), "--root")
+    variable = environment_variable(name)
+    if os.environ.get(variable):
+        return DataRoot(_expanded(Path(os.environ[variable]), variable), variable)
+    if configured is not None:
+        origin = f"[data.{name}] in bench.toml"
+        return DataRoot(_expanded(configured, origin), origin)
+    return None
+
+
+def _expanded(path: Path, origin: str) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise DataError(f"there is no home directory for {path} (from {origin}); write the whole path") from None
+
+
+def require_root(
+    name: str, how_to_get: str, layout: str, argument: Path | None = None, configured: Path | None = None
+) -> Path:
+    """The root of the data set `name`; DataError says the three ways to name one and where to get the data."""
+    root = find_root(name, argument, configured)
+    if root is None:
+        raise DataError(
+            f"{name} needs a data root: give --root FOLDER, set {environment_variable(name)}, or write "
+            f'root = "FOLDER" under [data.{name}] in bench.toml. To get the data: {how_to_get}. '
+            f"The folder has to hold {layout}"
+        )
+    if not is_folder(root.path):
+        raise DataError(
+            f"the root of {name}, {root.path} (from {root.origin}), is not a folder. To get the data: {how_to_get}"
+        )
+    return root.path

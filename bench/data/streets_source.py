@@ -1,0 +1,26 @@
+"""`streets`, the embedded data set of driving scenes."""
+
+from __future__ import annotations
+
+from bench.api.scenes import SceneArrays
+from bench.data.labels import CITYSCAPES
+from bench.data.rendered import RenderedSource
+
+
+class Streets(RenderedSource):
+    """Driving scenes of our own renderer with Cityscapes's 35 labels, instances (class * 1000 + k) and depth."""
+
+    name = "streets"
+    label_space = CITYSCAPES
+    default_size = (64, 128)
+
+    def renderer_version(self) -> int:
+        from bench.data.streets import RENDERER_VERSION
+
+        return RENDERER_VERSION
+
+    def render(self, split: str, index: int, scene_id: str) -> SceneArrays:
+        from bench.data.streets import render_street
+
+        scene = render_street(split, index, self.height, self.width)
+        return SceneArrays(scene_id, scene.image, scene.labels, scene.instances, scene.depth)

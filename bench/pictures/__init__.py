@@ -1,0 +1,1 @@
+"""Pictures of a run: originals, received maps and what methods made of them."""

@@ -1,0 +1,288 @@
+"""Pictures for figures: originals, what reached the receiver, and every method's pictures of a few scenes.
+
+Pictures come from the cells of the run. What the run's cache does not have (committed results have no pictures at all)
+is computed through the ordinary plan and runner for the few scenes of the figure, and kept beside the figures. What
+reached the receiver is in no cache: it is sent again, through the same channel with the same noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import bench.api.specs as method_registry
+from bench.api.errors import BenchError, UsageError, nearest
+from bench.api.files import Entry, open_entry, safe_name
+from bench.api.method import Method, MethodContext, MethodError
+from bench.api.names import PURE_NOISE, shipped_spec
+from bench.api.scenes import SceneArrays, stack
+from bench.api.seeding import channel_stream
+from bench.channels.awgn import build_channel
+from bench.config import ChannelSection, DataSection
+from bench.data import registry as scene_registry
+from bench.results.merge import about_scenes
+from bench.results.rows import WHOLE_SET
+from bench.run.cell import cell_path, read_picture
+from bench.run.plan import Cell, Plan, make_plan
+from bench.run.setting import method_setting, without_weights
+from bench.run.worker import one_thread
+from bench.tables.request import Part, Request
+from methods.common.semantic.frontend import SemanticMethod
+
+#: (spec, PSNR)
+Place = tuple[str, float]
+
+
+def main_methods(part: Part) -> list[str]:
+    """The methods of the results that are no variants (`+fds`, options, other arms of an ablation), or all where none
+    is left: a row of pictures has room for few."""
+
+    def is_main(spec: str) -> bool:
+        spec = shipped_spec(spec)  # weights of one's own make no variant
+        if any(sign in spec for sign in "+-:"):
+            return False
+        try:
+            return method_registry.load_method(spec).variant_of is None
+        except MethodError:  # not installed here: its pictures may be in the cache all the same
+            return True
+
+    return [m for m in part.methods if is_main(m)] or part.methods
+
+
+class Album:
+    """Scenes of one part of the results, at the run's size and with its first seed."""
+
+    def __init__(self, request: Request, part: Part, number: int) -> None:
+        """`number` scenes from the run's first one on, where the request does not choose. UsageError for a scene that
+        the run did not have; DataError where the data set cannot be read."""
+        self.request, self.part = request, part
+        self.dataset, self.split = str(part.first("dataset")), str(part.first("split"))
+        self.seed = int(part.first("seed"))
+        about = about_scenes(request.facts, self.dataset, int(part.first("scene_count")))
+        if about is None:
+            raise BenchError(
+                f"the provenance of {request.folder} does not say how {self.dataset} was opened: run again"
+            )
+        self.about: dict[str, Any] = about
+        root = Path(about["root"]) if about["root"] else None
+        self.source = scene_registry.open_dataset(
+            about["opened_as"], root, tuple(about["size"]), resize=about.get("resize", "spade")
+        )
+        self.space = self.source.label_space
+        self.notes: list[str] = []
+        if self.dataset in scene_registry.EMBEDDED:
+            today = self.source.fingerprint(self.split, self.run_ids)
+            if about["fingerprint"] != today:
+                self.notes.append("The renderer has changed since the results were measured: its scenes are today's.")
+        self.ids = self._choose(request.scenes if request.scenes is not None else number)
+        self._arrays: dict[str, SceneArrays] = {}
+        self._pictures: dict[tuple[str, float, str], np.ndarray] = {}
+        self._methods: dict[str, Method] = {}
+
+    @cached_property
+    def run_ids(self) -> list[str]:
+        """All scenes of the run, in its order."""
+        rows = self.part.frame
+        rows = rows[(rows["scene"] != WHOLE_SET) & (rows["method"] != PURE_NOISE)]
+        return [str(s) for s in rows["scene"].drop_duplicates()]
+
+    def _choose(self, asked: int | tuple[str, ...]) -> list[str]:
+        if isinstance(asked, int):
+            return self.run_ids[:asked]
+        for scene in asked:
+            if scene not in self.run_ids:
+                raise UsageError(f"the run had no scene '{scene}' of {self.dataset}{nearest(scene, self.run_ids)}")
+        return list(asked)
+
+    def __getitem__(self, scene: str) -> SceneArrays:
+        """The scene itself."""
+        if scene not in self._arrays:
+            self._arrays[scene] = self.source.load(self.split, scene)
+        return self._arrays[scene]
+
+    def picture(self, spec: str, psnr: float, scene: str) -> np.ndarray:
+        """A method's picture, (H, W, 3) uint8; `gather` has to have been called for it."""
+        return self._pictures[spec, psnr, scene]
+
+    def gather(self, places: Iterable[Place]) -> None:
+        """Find or compute the pictures of all scenes of the album; BenchError where that fails, with what to do."""
+        wanted = list(dict.fromkeys(places))
+        for place in wanted:
+            self._look_into(self.request.folder, self._run_folders(place), place)
+        missing = [p for p in wanted if any((*p, scene) not in self._pictures for scene in self.ids)]
+        if missing:
+            self._compute(missing)
+
+    def _run_folders(self, place: Place) -> list[str]:
+        leaf = safe_name(f"{self.part.channel}@{place[1]:g}")
+        return [
+            folder
+            for folder in self.request.facts.get("cell_folders", [])
+            if Path(folder).parent.name == safe_name(place[0])
+            and Path(folder).name.startswith(f"{leaf}-seed{self.seed}-")
+        ]
+
+    def _look_into(self, out: Path, folders: Sequence[str], place: Place) -> None:
+        for folder in folders:
+            entry = open_entry(out / folder)
+            if entry is not None and self._is_ours(entry.manifest["key"]):
+                self._keep(entry, place)
+
+    def _is_ours(self, key: dict[str, Any]) -> bool:
+        """Whether a cell shows the scenes of this part of the results, and not another list of them."""
+        return bool(key["dataset"] == self.dataset and len(key["scenes"]) == len(self.run_ids))
+
+    def _keep(self, entry: Entry, place: Place) -> None:
+        for position, scene in enumerate(entry.manifest["scenes"]):
+            if scene["id"] in self.ids:
+                self._pictures[(*place, scene["id"])] = read_picture(entry, position)
+
+    def _profile(self, specs: Iterable[str]) -> str:
+        """The profile at which these methods were run; `auto` where there were several."""
+        rows = self.part.frame
+        profiles = rows[rows["method"].isin(list(specs))]["scale"].unique()
+        return str(profiles[0]) if len(profiles) == 1 else "auto"
+
+    def _weights_dir(self, spec: str) -> Path | None:
+        """Where the run found the weights that a spec names."""
+        folder = self.request.facts.get("weights_dirs", {}).get(spec)
+        return Path(folder) if folder else None
+
+    def _plan(self, missing: Sequence[Place]) -> Plan:
+        kind, calibration, power = self.part.channel.split("-")
+        config = without_weights(self.request.config)
+        size, root, resize = self.about["size"], self.about["root"], self.about.get("resize", "spade")
+        specs = tuple(dict.fromkeys(spec for spec, _ in missing))
+        folders = list(dict.fromkeys(filter(None, map(self._weights_dir, specs))))
+        settings = config.model_copy(
+            update={
+                "run": config.run.model_copy(
+                    update={
+                        "methods": specs, "metrics": (),
+                        "datasets": (self.about["opened_as"],), "psnr": tuple({psnr for _, psnr in missing}),
+                        "scenes": 1, "seeds": (self.seed,), "split": self.split,
+                        "profile": self._profile(specs), "weights_dir": folders[0] if len(folders) == 1 else None,
+                    }
+                ),
+                "channel": ChannelSection(kind=kind, calibration=calibration, power=power),
+                "data": {
+                    self.about["opened_as"]: DataSection(root=root and Path(root), size=tuple(size), resize=resize)
+                },
+            }
+        )  # fmt: skip
+        plan = make_plan(settings)
+        fingerprint = self.source.fingerprint(self.split, self.ids)
+        cells = tuple(
+            replace(cell, scenes=replace(cell.scenes, ids=tuple(self.ids), fingerprint=fingerprint))
+            for cell in plan.cells
+            if (cell.method.spec, cell.channel.psnr) in missing
+        )
+        return replace(plan, cells=cells)
+
+    def _kept_by_another_figure(self, cell: Cell) -> bool:
+        """Whether cells of other scenes beside the figures have the same method's pictures of all of ours; then they
+        are taken."""
+        own = cell_path(self.request.to, cell)
+        place = (cell.method.spec, cell.channel.psnr)
+        for folder in own.parent.glob(f"{own.name.rpartition('-')[0]}-*"):
+            entry = open_entry(folder)
+            if entry is None:
+                continue
+            key = entry.manifest["key"]
+            ours = {**cell.key, "scenes": key["scenes"], "fingerprint": key["fingerprint"]}
+            if key == ours and key["fingerprint"] == self.source.fingerprint(self.split, key["scenes"]):
+                self._keep(entry, place)
+        return all((*place, scene) in self._pictures for scene in self.ids)
+
+    def _compute(self, missing: Sequence[Place]) -> None:
+        from rich.console import Console
+
+        from bench.run.progress import RunProgress
+        from bench.run.runner import run_plan
+
+        request, run = self.request, self.request.config.run
+        remedy = (
+            "make the run's own pictures again where its methods work "
+            f"(`{request.facts.get('command', 'bench run')}`), or choose others with --methods and --psnr"
+        )
+        try:
+            plan = self._plan(missing)
+        except (BenchError, MethodError) as error:
+            raise BenchError(
+                f"the cache in {request.folder} lacks pictures for this figure, and they cannot be computed here: "
+                f"{error}. {remedy[0].upper()}{remedy[1:]}"
+            ) from None
+        self._compare_weights(plan.cells)
+        plan = replace(plan, cells=tuple(cell for cell in plan.cells if not self._kept_by_another_figure(cell)))
+        if not plan.cells:
+            return
+        request.say(
+            f"computing pictures that the cache of {request.folder} lacks: {len(plan.cells)} cells of {len(self.ids)} "
+            f"scene(s), kept in {request.to / 'cells'}"
+        )
+        progress = RunProgress(Console(stderr=True))
+        report = run_plan(plan, request.to, run.jobs, run.batch_size, run.backend, progress, time_limit=run.time_limit)
+        if report.failures:
+            what, message, _ = report.failures[0]
+            raise BenchError(f"{len(report.failures)} cell(s) failed, first {what}: {message}; {remedy}")
+        for state in report.states:
+            if state.pictures is not None:
+                self._keep(state.pictures, (state.cell.method.spec, state.cell.channel.psnr))
+
+    def _compare_weights(self, cells: Sequence[Cell]) -> None:
+        """A note on pictures that are to be made with other weights than the results were measured with."""
+        then = {spec: identity.get("weights_sha256") for spec, identity in self.about["methods"].items()}
+        now = {cell.method.spec: cell.method.identity.get("weights_sha256") for cell in cells}
+        other = [spec for spec, digest in now.items() if spec in then and then[spec] != digest]
+        if other:
+            self.notes.append(f"Pictures of {', '.join(other)} were made with other weights than the results' numbers.")
+
+    def method(self, spec: str) -> Method:
+        """The method as it is built here, on the CPU; MethodError where weights are missing."""
+        if spec not in self._methods:
+            parsed = method_registry.parse_spec(spec)
+            setting = method_setting(
+                parsed,
+                without_weights(self.request.config),
+                MethodContext(
+                    self.dataset, self.space, self.source.height, self.source.width, weights_dir=self._weights_dir(spec)
+                ),
+                self._profile([spec]),
+            )
+            self._methods[spec] = method_registry.build_method(setting.spec, setting.context, setting.options)
+        return self._methods[spec]
+
+    def map_sender(self, fds: bool = False) -> str | None:
+        """The first method that sends the maps of the classes that occur (with `fds`: and has the FDS block), else the
+        first that sends maps; None where none can be built here."""
+        found: list[tuple[bool, str]] = []
+        for spec in self.part.methods:
+            try:
+                options = self.method(spec).options
+            except MethodError:
+                continue
+            if "drop_absent" in options and (options["fds"] or not fds):
+                found.append((not options["drop_absent"], spec))
+        return min(found, key=lambda one: one[0])[1] if found else None
+
+    def received(self, spec: str, psnr: float, scene: str) -> tuple[Tensor, tuple[int, ...]]:
+        """The maps (K, H, W) that reached that method's receiver, and which channels of the full map they are."""
+        method = self.method(spec)
+        assert isinstance(method, SemanticMethod)  # callers take `map_sender`'s
+        kind, calibration, power = self.part.channel.split("-")
+        channel = build_channel(kind, psnr, calibration, power)
+        with one_thread(), torch.inference_mode():
+            sent = method.send(stack([self[scene]], self.space))
+            stream = channel_stream(self.dataset, scene, channel.identity(), self.seed)
+            return channel.transmit(sent.symbols[0], stream), method.sent_channels(sent.side_info[0])
+
+    def about_pictures(self) -> list[str]:
+        """Notes for below a figure: scenes, seed, and what differs from the results."""
+        return [f"Scenes {', '.join(self.ids)}; seed {self.seed} for channel and receiver.", *self.notes]

@@ -1,0 +1,1 @@
+"""Measured numbers: rows, reading and merging, scores with their uncertainty."""

@@ -1,0 +1,58 @@
+"""A plan computed and added to the results of its folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.results.files import add_results, provenance
+from bench.results.folder import remember
+from bench.results.merge import Results
+from bench.results.rows import tidy_rows
+from bench.run.runner import run_plan, worker_count, write_failures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.config import Config
+    from bench.run.execute import Outcome, Task
+    from bench.run.plan import Plan
+    from bench.run.runner import RunReport
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What a plan came to: its `report`, the rows of its own cells, all `results` in the folder now, what made place
+    in them (`changed`), seconds in all, and the log of failures, if there were any."""
+
+    report: RunReport
+    rows: pd.DataFrame
+    results: Results
+    changed: list[str]
+    seconds: float
+    log: Path | None
+
+
+def compute(
+    plan: Plan,
+    config: Config,
+    progress: Callable[[list[Task], Iterator[Outcome]], Iterator[Outcome]],
+    ablation: str | None = None,
+    replace: bool = False,
+) -> Computed:
+    """Compute what the cache in the configuration's folder lacks and add it to the results there.
+
+    Rows of an `ablation` stay out of the tables of sweeps (bench/results/merge.py); `replace` leaves no results of
+    earlier runs.
+    """
+    run, start = config.run, time.perf_counter()
+    report = run_plan(plan, run.out, run.jobs, run.batch_size, run.backend, progress, run.time_limit)
+    seconds = time.perf_counter() - start
+    rows = tidy_rows([*report.states, *report.references])
+    facts = provenance(plan, report, seconds, worker_count(plan, run.jobs), run.batch_size, ablation)
+    results, changed = add_results([(rows, facts)], run.out, replace)
+    remember(run.out)
+    return Computed(report, rows, results, changed, seconds, write_failures(report.failures, run.out))

@@ -1,0 +1,58 @@
+"""Which results `table`, `plot`, `sheet` and `leaderboard` read where no folder is named."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.api.files import write_atomically
+
+if TYPE_CHECKING:
+    from bench.config import Config
+
+FALLBACK = Path("results")
+RESULTS = "results.parquet"
+
+
+def _memory() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("gesco-bench")) / "last-run.json"
+
+
+def remember(out: Path) -> None:
+    """Note `out` as the last run's folder; a home that cannot be written to costs only the convenience."""
+    from bench.api.errors import BenchError
+
+    with suppress(BenchError, OSError):
+        write_atomically(_memory(), json.dumps({"out": str(out.resolve())}).encode())
+
+
+def results_folder(named: Path | None, config: Config) -> Path:
+    """`named` where given. Else where `bench run` would write from here, if there are results; else the user's last
+    run, which may belong to another project; else results/. One line on stderr says which it is."""
+    folder, why = (named, "") if named is not None else _found(config)
+    if (folder / RESULTS).is_file():  # else an error will name the folder
+        print(f"reading the results in {folder}{why}", file=sys.stderr)
+    return folder
+
+
+def _found(config: Config) -> tuple[Path, str]:
+    if (config.run.out / RESULTS).is_file():
+        return config.run.out, ""
+    last = _last_run()
+    if last is not None:
+        return last, ", the folder of your last run (--out chooses another)"
+    return FALLBACK, ""
+
+
+def _last_run() -> Path | None:
+    """The last run's folder, where it still exists."""
+    try:
+        last = Path(json.loads(_memory().read_bytes())["out"])
+        return last if last.is_dir() else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None

@@ -1,0 +1,316 @@
+"""Several runs in one folder of results: who wrote which cell, and what of them counts.
+
+A cell is a method on a channel with a seed over a list of scenes, and the newest numbers of it count. What is left of
+older runs has to be comparable with the new one under the same names: on one list of scenes a method's name stands for
+one identity (options, code version, weights), a metric's name for one measurement; and data set, split, size and number
+of scenes stand for one content. Older cells that contradict a newer run are left out, and the run says which.
+
+Cells that only ablations asked for are kept beside the others and stay out of ordinary tables and figures: they answer
+another question than "which method is best".
+
+Provenance has `runs` (command, commit, machine, and the cells that each stands for), `sets` (lists of scenes, with the
+identities of methods and metrics on them), `pictures` (each cell's folder and digest), and a summary of them all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from bench.api.files import safe_name
+from bench.api.names import PURE_NOISE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 2
+#: What the summary says of the newest run.
+NEWEST = (
+    "commit", "dirty", "python", "packages", "platform", "cpu", "devices", "jobs", "batch_size", "cells",
+    "cells_present", "cells_computed_now", "wall_seconds", "command", "date",
+)  # fmt: skip
+#: What it gathers of all runs.
+GATHERED = ("failures", "left_out", "notes")
+#: What a set says of its data set.
+ABOUT = ("split", "size", "opened_as", "root", "resize", "scenes_asked", "scenes_used", "fingerprint")
+#: Columns that tell one cell's rows from another's.
+CELL = ["dataset", "split", "size", "scene_count", "method", "channel", "psnr", "seed"]
+SET = CELL[:4]
+#: A cell that results of an older version do not name.
+NO_CELL = "unknown"
+
+
+def set_key(dataset: object, split: object, size: object, scenes: object) -> str:
+    """The name of a list of scenes in the provenance: `streets/test/64x128/500`."""
+    return f"{dataset}/{split}/{size}/{scenes}"
+
+
+def about_scenes(facts: Mapping[str, Any], dataset: str, scenes: int | None = None) -> dict[str, Any] | None:
+    """What the provenance says of a data set's list of so many scenes (None: its longest), with the identities of
+    `methods` and `metrics` there; None where it says nothing."""
+    fitting = [one for one in facts.get("sets", {}).values() if one["dataset"] == dataset]
+    if scenes is not None:
+        fitting = [one for one in fitting if one["scenes_used"] == scenes]
+    return max(fitting, key=lambda one: int(one["scenes_used"]), default=None)
+
+
+def identity_of(facts: Mapping[str, Any], dataset: str, spec: str) -> dict[str, Any] | None:
+    """A method's identity on a data set, on its longest list of scenes; None where the provenance has none."""
+    fitting = [one for one in facts.get("sets", {}).values() if one["dataset"] == dataset and spec in one["methods"]]
+    found = max(fitting, key=lambda one: int(one["scenes_used"]), default=None)
+    return None if found is None else found["methods"][spec]
+
+
+def summarised(
+    runs: list[dict[str, Any]], sets: Mapping[str, dict[str, Any]], pictures: Mapping[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """The provenance of a folder's results: the newest run's machine and command, what all runs left out or noted, and
+    the parts themselves. Methods and data sets by name are those of the longest lists of scenes; `sets` has them all.
+    """
+    newest = runs[-1] if runs else {}
+    ordered = sorted(sets.values(), key=lambda one: int(one["scenes_used"]))
+    drawn = {p["drawn_at"] for p in pictures.values() if p.get("drawn_at")}
+    for run in runs:
+        if any(not pictures.get(cell, {}).get("drawn_at") for cell in run["cell_ids"] or [NO_CELL]):
+            drawn |= set(run.get("cells_computed_at", ()))
+    methods = {spec: identity for one in ordered for spec, identity in one["methods"].items()}
+    folders = [p["folder"] for p in pictures.values()]
+    return {
+        "schema": SCHEMA,
+        **{key: newest.get(key) for key in NEWEST if key in newest},
+        "cells_computed_at": sorted(drawn),
+        "methods": methods,
+        "weights_sha256": {spec: identity.get("weights_sha256") for spec, identity in methods.items()},
+        "weights_dirs": {spec: path for one in ordered for spec, path in one.get("weights_dirs", {}).items()},
+        "datasets": {one["dataset"]: {key: one.get(key) for key in ABOUT} for one in ordered},
+        "metrics": {name: identity for one in ordered for name, identity in one["metrics"].items()},
+        "cell_folders": [f for f in folders if not f.startswith("references/")],
+        "reference_folders": [f for f in folders if f.startswith("references/")],
+        **{key: list(dict.fromkeys(line for run in runs for line in run.get(key, ()))) for key in GATHERED},
+        "runs": runs,
+        "sets": dict(sets),
+        "pictures": dict(pictures),
+    }
+
+
+def of_schema_1(frame: pd.DataFrame, facts: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Rows and provenance of schema 1, as written before results of several runs could share a folder, in today's form:
+    one run, whose cells are known by their folders where it names them."""
+    folders = [*facts.get("cell_folders", ()), *facts.get("reference_folders", ())]
+    by_place = {}
+    for folder in folders:  # an ablation's results lay two folders below its cells
+        place, _, cell = str(folder).removeprefix("../../").rpartition("-")
+        by_place[place] = cell
+    frame = frame.copy()
+    if "cell" not in frame or frame["cell"].isna().any():
+        frame["cell"] = _cells_by_place(frame, by_place)
+    if "scene_count" not in frame or frame["scene_count"].isna().any():
+        frame["scene_count"] = frame.groupby(["dataset", "split", "size"])["scenes"].transform("max").astype(int)
+    scores = _scores_by_protocol(frame, facts)
+    methods, metrics = facts.get("methods", {}), facts.get("metrics", {})
+    weights = facts.get("weights_sha256", {})
+    sets = {}
+    for (dataset, split, size, count), rows in frame.groupby(SET, sort=False):
+        about = facts.get("datasets", {}).get(dataset, {})
+        specs = [s for s in rows["method"].unique() if s != PURE_NOISE]
+        height, _, width = str(size).partition("x")
+        sets[set_key(dataset, split, size, count)] = {
+            "dataset": dataset,
+            **{key: about.get(key) for key in ABOUT},
+            "split": split,
+            "size": [int(height), int(width)],
+            "opened_as": about.get("opened_as") or dataset,
+            "resize": about.get("resize") or "spade",
+            "scenes_used": int(str(count)),
+            "harness": None,
+            "methods": {s: {"weights_sha256": weights.get(s), **methods.get(s, {})} for s in specs},
+            "metrics": dict(metrics),
+            "scores": scores,
+        }
+    used = frame["cell"].unique()
+    pictures = {
+        cell: {"folder": f"{place}-{cell}", "sha256": None, "drawn_at": None}
+        for place, cell in by_place.items()
+        if cell in used
+    }
+    told = re.search(r"\bbench ablate (\w+)", str(facts.get("command", "")))
+    run = {
+        **{key: facts[key] for key in (*NEWEST, *GATHERED, "cells_computed_at") if key in facts},
+        "ablation": told[1] if told else None,
+        "written_by_schema": 1,
+        "cell_ids": [cell for cell in pictures],
+    }
+    return frame, summarised([run], sets, pictures)
+
+
+def _cells_by_place(frame: pd.DataFrame, by_place: Mapping[str, str]) -> list[str]:
+    def place(dataset: str, method: str, channel: str, psnr: float, seed: int) -> str:
+        leaf = f"{safe_name(f'{channel}@{psnr:g}')}-seed{seed}"
+        return f"cells/{safe_name(dataset)}/{safe_name(method)}/{leaf}"
+
+    references = {p.split("/")[1]: cell for p, cell in by_place.items() if p.startswith("references/")}
+    columns = ["dataset", "method", "channel", "psnr", "seed"]
+    known = {
+        key: references.get(safe_name(str(key[0])), NO_CELL)
+        if key[1] == PURE_NOISE
+        else by_place.get(place(*key), NO_CELL)
+        for key in frame[columns].fillna(0.0).drop_duplicates().itertuples(index=False, name=None)
+    }
+    return [known[key] for key in frame[columns].fillna(0.0).itertuples(index=False, name=None)]
+
+
+def _scores_by_protocol(frame: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Which scores each metric gave, as far as their protocols tell."""
+    by_protocol = {p: sorted(rows.unique()) for p, rows in frame.groupby("protocol")["metric"]}
+    return {
+        name: by_protocol.get(identity.get("protocol"), [name]) for name, identity in facts.get("metrics", {}).items()
+    }
+
+
+Results = tuple["pd.DataFrame", dict[str, Any]]
+
+
+def merged(old: Results, new: Results) -> tuple[pd.DataFrame, dict[str, Any], list[str]]:
+    """The rows and the provenance of both, and a line for everything of the old ones that contradicts the new ones and
+    is left out. Where both have a cell's metric, the new one's numbers are taken; of a cell whose pictures are others,
+    nothing is kept."""
+    import pandas as pd
+
+    (before, old_facts), (now, new_facts) = old, new
+    notes: list[str] = []
+    kept = before
+    for key, scenes in new_facts["sets"].items():
+        if key in old_facts["sets"]:
+            kept = _agreeing(kept, old_facts["sets"][key], scenes, notes)
+    kept = kept[~_replaced(kept, old_facts, now, new_facts)]
+    together = _in_order(pd.concat([kept, now], ignore_index=True) if len(kept) else now, before)
+    left, cells = set(kept["cell"]), set(together["cell"])
+    older = [_what_is_left(run, left, cells, new_facts["runs"]) for run in old_facts["runs"]]
+    pictures = {**old_facts["pictures"], **new_facts["pictures"]}
+    facts = summarised(
+        [*(run for run in older if run is not None), *new_facts["runs"]],
+        {key: one for key, one in _joined(old_facts["sets"], new_facts["sets"], together)},
+        {cell: facts for cell, facts in pictures.items() if cell in cells},
+    )
+    return together, facts, notes
+
+
+def _agreeing(frame: pd.DataFrame, old: Mapping[str, Any], new: Mapping[str, Any], notes: list[str]) -> pd.DataFrame:
+    """The rows without those on one list of scenes that cannot stand beside the new ones."""
+    here = frame["dataset"].eq(new["dataset"]) & frame["split"].eq(new["split"])
+    here &= frame["size"].eq("x".join(map(str, new["size"]))) & frame["scene_count"].eq(new["scenes_used"])
+    where = f"{new['dataset']} ({new['scenes_used']} scenes)"
+    other = None
+    if old["fingerprint"] != new["fingerprint"] and old["fingerprint"] is not None:
+        other = f"the scenes of {where} have another content now (files, renderer or resize rule)"
+    elif old["harness"] != new["harness"]:
+        other = f"cells of {where} were drawn by another version of the harness"
+    if other is not None:
+        count = frame[here & frame["method"].ne(PURE_NOISE)].drop_duplicates(CELL).shape[0]
+        if count:
+            notes.append(f"{other}: {count} older cell(s) are left out of the results; run them again to have them")
+        return frame[~here]
+    drop = here & False
+    for spec, identity in new["methods"].items():
+        mine = here & frame["method"].eq(spec)
+        if old["methods"].get(spec, identity) != identity and mine.any():
+            count = frame[mine].drop_duplicates(CELL).shape[0]
+            notes.append(
+                f"{spec} on {where} has other weights, options or code now: {count} older cell(s) of it make place"
+            )
+            drop |= mine
+    for name, identity in new["metrics"].items():
+        mine = here & frame["metric"].isin(old["scores"].get(name, [name]))
+        if old["metrics"].get(name, identity) != identity and mine.any():
+            notes.append(
+                f"{name} on {where} is measured otherwise now: older numbers of it are left out of the results"
+            )
+            drop |= mine
+    return frame[~drop]
+
+
+def _keys(frame: pd.DataFrame, *columns: str) -> pd.MultiIndex:
+    import pandas as pd
+
+    return pd.MultiIndex.from_frame(frame[[*CELL, *columns]].fillna({"psnr": -1.0}))
+
+
+def _replaced(
+    before: pd.DataFrame, old_facts: Mapping[str, Any], now: pd.DataFrame, new_facts: Mapping[str, Any]
+) -> pd.Series[bool]:
+    """Which older rows the new ones replace."""
+    import pandas as pd
+
+    again = _keys(before).isin(_keys(now.drop_duplicates(CELL)))
+    digests = [{cell: p.get("sha256") for cell, p in f["pictures"].items()} for f in (old_facts, new_facts)]
+    same = {cell for cell in digests[0].keys() & digests[1].keys() if digests[0][cell] == digests[1][cell]}
+    measured = _keys(before, "metric").isin(_keys(now.drop_duplicates([*CELL, "metric"]), "metric"))
+    return pd.Series(measured | (again & ~before["cell"].isin(same)), index=before.index)
+
+
+def _in_order(together: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """Rows with methods where they stood before, and new ones behind them."""
+    import pandas as pd
+
+    group = [*SET, "method"]
+    order = pd.concat([before[group].drop_duplicates(), together[group].drop_duplicates()]).drop_duplicates()
+    rank = pd.MultiIndex.from_frame(order).get_indexer(pd.MultiIndex.from_frame(together[group]))
+    return together.iloc[rank.argsort(kind="stable")].reset_index(drop=True)
+
+
+def _what_is_left(
+    run: dict[str, Any], left: set[str], present: set[str], newer: Iterable[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """An older run with those of its cells that there are still rows of, but for those that a newer run of its kind
+    has measured whole again; None where nothing is left."""
+    taken = {cell for one in newer if one["ablation"] == run["ablation"] for cell in one["cell_ids"]}
+    cells = [cell for cell in run["cell_ids"] if cell in left or (cell in present and cell not in taken)]
+    if cells or (not run["cell_ids"] and NO_CELL in left):
+        return {**run, "cell_ids": cells}
+    return None
+
+
+def _joined(
+    old: Mapping[str, dict[str, Any]], new: Mapping[str, dict[str, Any]], frame: pd.DataFrame
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lists of scenes that there are rows of, each with its methods and metrics."""
+    present = frame.groupby(SET)["method"].unique()
+    specs = {set_key(*cast(tuple[object, ...], key)): set(found) for key, found in present.items()}  # type: ignore[arg-type]
+    for key in dict.fromkeys([*old, *new]):
+        if key not in specs:
+            continue
+        was, now = old.get(key), new.get(key)
+        one = dict(now or was or {})
+        for what in ("methods", "weights_dirs", "metrics", "scores"):
+            one[what] = {**(was or {}).get(what, {}), **(now or {}).get(what, {})}
+        one["methods"] = {spec: identity for spec, identity in one["methods"].items() if spec in specs[key]}
+        yield key, one
+
+
+def view(results: Results, ablation: str | None) -> Results:
+    """What tables and figures show: cells of sweeps; with `ablation` everything on the lists of scenes that it was run
+    on, or cells of sweeps where it never was."""
+    import pandas as pd
+
+    frame, facts = results
+    swept = {cell for run in facts["runs"] if run["ablation"] is None for cell in run["cell_ids"]}
+    asked = {cell for run in facts["runs"] if run["ablation"] is not None for cell in run["cell_ids"]}
+    own = {cell for run in facts["runs"] if ablation and run["ablation"] == ablation for cell in run["cell_ids"]}
+    if own:
+        index = pd.MultiIndex.from_frame(frame[SET])
+        shown = pd.Series(index.isin(index[frame["cell"].isin(own)]), index=frame.index)
+    elif asked <= swept:
+        return results
+    else:
+        shown = ~frame["cell"].isin(asked - swept)
+    frame = frame[shown].reset_index(drop=True)
+    cells = set(frame["cell"])
+    runs = [run for run in facts["runs"] if cells & set(run["cell_ids"]) and (own or run["ablation"] is None)]
+    sets = {key: one for key, one in _joined(facts["sets"], {}, frame)}
+    return frame, summarised(runs, sets, {cell: p for cell, p in facts["pictures"].items() if cell in cells})
+
+
+def ablations_of(facts: Mapping[str, Any]) -> list[str]:
+    """The ablations whose cells are among the results."""
+    return list(dict.fromkeys(run["ablation"] for run in facts["runs"] if run["ablation"] is not None))

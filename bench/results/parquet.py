@@ -1,0 +1,150 @@
+"""The file that numbers are read from: Parquet, sealed by a digest over all its bytes, checked before it is believed.
+
+The seal stands in the file's own metadata: SHA-256 of the file with 64 zeros in the place of the digest. So one rename
+replaces numbers, provenance and seal together, and a single flipped bit anywhere is noticed. Parquet's page checksums
+would leave the footer (types, statistics, provenance) unprotected.
+
+A seal is no signature. What a stranger's file says is text for terminals, Markdown and pages, so it has to be printable
+and short; numbers have to be numbers.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.api.errors import BenchError
+from bench.api.files import sha256
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+log = logging.getLogger("bench")
+
+FACTS_KEY = b"gesco_bench"
+SEAL_KEY = b"gesco_bench_sha256"
+_BLANK = b"0" * 64
+#: Between a key and its value in Parquet's metadata: the field's header and the value's length, a byte each.
+_GAP = 2
+#: 50 methods x 7 PSNRs x 500 scenes x 10 metrics are 1.75 million rows.
+MOST_ROWS = 5_000_000
+LONGEST_TEXT = 300
+
+
+def pack(table: pa.Table, facts: dict[str, Any], split: Sequence[str], dictionary: Sequence[str]) -> bytes:
+    """A sealed Parquet file of the table with its provenance. Columns of `split` are stored by bytes, which packs
+    floats that hardly repeat; those of `dictionary` as numbers of their different values."""
+    import pyarrow.parquet as pq
+
+    metadata = {**(table.schema.metadata or {}), FACTS_KEY: json.dumps(facts, indent=1).encode(), SEAL_KEY: _BLANK}
+    buffer = io.BytesIO()
+    pq.write_table(
+        table.replace_schema_metadata(metadata),
+        buffer,
+        compression="zstd",
+        use_dictionary=list(dictionary),
+        use_byte_stream_split=list(split),
+    )
+    data = bytearray(buffer.getvalue())
+    place = _place(data)
+    if data[place : place + 64] != _BLANK:
+        raise BenchError("this version of pyarrow lays Parquet's metadata out in an unknown way: install another one")
+    data[place : place + 64] = sha256(bytes(data)).encode()
+    return bytes(data)
+
+
+def _place(data: bytes | bytearray) -> int:
+    """Where the digest of a file with a seal stands."""
+    return data.rfind(SEAL_KEY) + len(SEAL_KEY) + _GAP
+
+
+def intact(data: bytes) -> bool:
+    """Whether the file is what was sealed."""
+    place = _place(data)
+    return sha256(data[:place] + _BLANK + data[place + 64 :]).encode() == data[place : place + 64]
+
+
+def unpack(data: bytes, path: Path, newest: int) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows and the provenance in the bytes of the file `path`; columns of texts, numbers, truths and lists of
+    numbers are read, other ones are not.
+
+    BenchError for a file that is damaged, not ours, of a schema after `newest`, or too large.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    remedy = "the same `bench run` again, with --replace, writes it anew"
+    if SEAL_KEY in data and not intact(data):
+        raise BenchError(f"{path} is damaged: it is not what was written (its SHA-256 differs); {remedy}")
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        facts = json.loads((file.schema_arrow.metadata or {})[FACTS_KEY])
+        version = facts.get("schema", 1)
+        if not isinstance(version, int) or isinstance(version, bool):
+            raise ValueError("its schema is no number")
+        rows = file.metadata.num_rows
+        frame = None
+        if rows <= MOST_ROWS and version <= newest:
+            frame = file.read([field.name for field in file.schema_arrow if _plain(field.type)]).to_pandas()
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise BenchError(f"{path} is damaged or not ours ({error}); {remedy}") from None
+    if version > newest:
+        raise BenchError(
+            f"{path} has schema {version}, and this gesco-bench reads schemas up to {newest}: install a newer one"
+        )
+    if version > 1 and SEAL_KEY not in data:
+        raise BenchError(f"{path} is damaged: its seal (SHA-256) is missing; {remedy}")
+    if frame is None:
+        raise BenchError(f"{path} has {rows:,} rows; at most {MOST_ROWS:,} are read")
+    if version == 1 and SEAL_KEY not in data:
+        log.warning(
+            "%s was written by an older gesco-bench, without a digest: nothing tells whether it is intact", path
+        )
+    return frame, printable(facts)
+
+
+def _plain(kind: pa.DataType) -> bool:
+    import pyarrow.types as kinds
+
+    if kinds.is_list(kind):
+        return bool(kinds.is_floating(kind.value_type))
+    checks = (kinds.is_string, kinds.is_large_string, kinds.is_integer, kinds.is_floating, kinds.is_boolean)
+    return any(check(kind) for check in checks)
+
+
+def check_columns(
+    frame: pd.DataFrame, path: Path, columns: Sequence[str], texts: Collection[str], truths: Collection[str]
+) -> None:
+    """BenchError where a column is missing or of another type: `texts` are printable and short, `truths` true or false,
+    and all other ones numbers."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise BenchError(f"{path} lacks the column(s) {', '.join(missing)}; write it with this version's `bench run`")
+    for name in columns:
+        if name in texts:
+            for text in frame[name].unique():
+                if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT or not text.isprintable():
+                    told = f"{ascii(text)[:60]} is not printable text of 1 to {LONGEST_TEXT} characters"
+                    raise BenchError(f"{path}, column {name}: {told}")
+        elif name in truths:
+            if not is_bool_dtype(frame[name]):
+                raise BenchError(f"{path}, column {name}: not all are true or false")
+        elif not is_numeric_dtype(frame[name]) or is_bool_dtype(frame[name]):
+            raise BenchError(f"{path}, column {name}: not all are numbers")
+
+
+def printable(value: Any) -> Any:
+    """JSON data with every text in it fit for a terminal: line breaks are spaces, other control characters escapes."""
+    if isinstance(value, str):
+        text = value if value.isprintable() else " ".join(value.split())
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    if isinstance(value, dict):
+        return {printable(key): printable(part) for key, part in value.items()}
+    return [printable(part) for part in value] if isinstance(value, list) else value

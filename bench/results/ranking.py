@@ -1,0 +1,153 @@
+"""Ranks: 1 + the number of methods that are shown to be better.
+
+Every pair of a column is tested (metrics/stats/significance.py), and all pairs of all columns that are ranked
+together, a table's or a view's, are one family under Holm's correction: a reader looks at the whole table, and with
+methods that are all alike the chance that any of its ranks is another one than 1 is at most 5 %. Equal ranks are no
+finding that methods are equal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from metrics.stats.significance import ALPHA, ROUNDING, fewest_scenes, half_width, holm, smallest_p, t_p
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A score over a sample of scenes: its standard error, where there is one, and the contributions (n,) behind it.
+
+    `order` says whose contributions may be paired by position: equal ones are of the same scenes in the same order.
+    """
+
+    value: float
+    stderr: float | None = None
+    scenes: int = 0
+    contributions: np.ndarray | None = field(default=None, repr=False, compare=False)
+    order: object = field(default=None, repr=False, compare=False)
+
+    @property
+    def testable(self) -> bool:
+        """Whether anything tells its differences from chance."""
+        return math.isfinite(self.value) and self.stderr is not None and self.scenes >= 2
+
+    def interval(self, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, float] | None:
+        """The 95 % interval within the limits that values have, None without a standard error."""
+        if not self.testable or self.stderr is None:
+            return None
+        half = half_width(self.stderr, self.scenes)
+        return max(lowest, self.value - half), min(highest, self.value + half)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Ranks by column, None where there is nothing to compare with. `pairs` is the size of the family, `scenes` the
+    least number of scenes among them (0 without pairs); `paired` and `independent` say how pairs were compared."""
+
+    ranks: tuple[tuple[int | None, ...], ...]
+    pairs: int
+    scenes: int
+    paired: bool
+    independent: bool
+
+    @property
+    def too_few(self) -> bool:
+        """Whether so few scenes cannot show anything among so many pairs, so that no ranks are claimed."""
+        return self.pairs > 0 and self.scenes < fewest_scenes(self.pairs)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Tests of the pairs of one column: positions, p and scenes of each, and whether it is paired by scene."""
+
+    first: np.ndarray
+    second: np.ndarray
+    p: np.ndarray
+    scenes: np.ndarray
+    by_scene: np.ndarray
+
+
+def rank(columns: Sequence[Sequence[Sampled | None]], higher_is_better: Sequence[bool]) -> Ranking:
+    """Ranks in all columns, as one family; None in a column stands for what takes no part."""
+    tests = [_tested(column) for column in columns]
+    p = np.concatenate([np.zeros(0), *(t.p for t in tests)])
+    scenes = np.concatenate([np.zeros(0, dtype=int), *(t.scenes for t in tests)])
+    by_scene = np.concatenate([np.zeros(0, dtype=bool), *(t.by_scene for t in tests)])
+    enough = np.array([smallest_p(int(n)) <= ALPHA / len(p) * (1 + ROUNDING) for n in scenes], dtype=bool)
+    shown, start = holm(p) <= ALPHA, 0
+    ranks = []
+    for column, test, higher in zip(columns, tests, higher_is_better, strict=True):
+        part = slice(start, start := start + len(test.p))
+        ranks.append(_ranks(column, test, shown[part], enough[part], higher))
+    least = int(scenes.min()) if len(scenes) else 0
+    return Ranking(tuple(ranks), len(p), least, bool(by_scene.any()), bool((~by_scene).any()))
+
+
+def _ranks(
+    column: Sequence[Sampled | None], test: _Pairs, shown: np.ndarray, enough: np.ndarray, higher: bool
+) -> tuple[int | None, ...]:
+    values = np.array([math.nan if one is None else one.value for one in column])
+    worse = np.zeros(len(column), dtype=int)
+    known = np.zeros(len(column), dtype=bool)
+    for positions in (test.first, test.second):
+        known[positions[enough]] = True
+    for a, b in zip(test.first[shown], test.second[shown], strict=True):
+        worse[b if (values[a] > values[b]) == higher else a] += 1
+    return tuple(1 + int(n) if k else None for n, k in zip(worse, known, strict=True))
+
+
+def _tested(column: Sequence[Sampled | None]) -> _Pairs:
+    """All pairs of a column of which both have a standard error."""
+    some = [(k, one) for k, one in enumerate(column) if one is not None and one.testable]
+    found: dict[tuple[int, int], tuple[float, int, bool]] = {}
+    groups: dict[tuple[object, int], list[tuple[int, Sampled]]] = {}
+    for k, one in some:
+        if one.contributions is not None:
+            groups.setdefault((one.order, len(one.contributions)), []).append((k, one))
+    for (_, n), members in groups.items():
+        stacked = np.stack([one.contributions for _, one in members if one.contributions is not None])
+        values = np.array([one.value for _, one in members])
+        for position, (k, own) in enumerate(members[:-1]):
+            rest = slice(position + 1, None)
+            errors = (stacked[rest] - stacked[position]).std(axis=1, ddof=1) / math.sqrt(n)
+            p = t_p(_difference(values[rest], own.value), errors, n)
+            found |= {(k, other): (float(x), n, True) for (other, _), x in zip(members[rest], p, strict=True)}
+    for position, (k, one) in enumerate(some):
+        for other, two in some[position + 1 :]:
+            if (k, other) not in found and (other, k) not in found:
+                n = min(one.scenes, two.scenes)
+                error = np.array(math.hypot(one.stderr or 0.0, two.stderr or 0.0))
+                found[k, other] = float(t_p(_difference(np.array(two.value), one.value), error, n)), n, False
+    first, second = (np.array([pair[k] for pair in found], dtype=int) for k in (0, 1))
+    p, scenes, by_scene = (np.array([test[k] for test in found.values()]) for k in (0, 1, 2))
+    return _Pairs(first, second, p.astype(float), scenes.astype(int), by_scene.astype(bool))
+
+
+def _difference(values: np.ndarray, own: float) -> np.ndarray:
+    """Differences of scores, 0 where they are rounding."""
+    return np.where(np.abs(values - own) <= ROUNDING * np.maximum(np.abs(values), abs(own)), 0.0, values - own)
+
+
+def explained(ranking: Ranking, marks: str = " (in parentheses)") -> str:
+    """A sentence on what the ranks rest on, or why there are none; empty where there was nothing to rank. `marks` says
+    where the ranks stand."""
+    if not ranking.pairs:
+        return "No ranks: nothing in these results tells differences from chance."
+    family = f"{ranking.pairs} pair{'s' * (ranking.pairs != 1)}"
+    if ranking.too_few:
+        return (
+            f"No ranks: {ranking.scenes} scenes cannot show any difference among {family}, however large; "
+            f"{fewest_scenes(ranking.pairs)} can."
+        )
+    ways = [
+        *(["paired differences over scenes"] if ranking.paired else []),
+        *(["standard errors as if independent, where scenes cannot be paired"] if ranking.independent else []),
+    ]
+    return (
+        f"Rank{marks}: 1 + the number of methods shown to be better, at {1 - ALPHA:.0%} for all {family} together "
+        f"(Holm), by Student's t of {' and of '.join(ways)}. Equal ranks do not mean equal methods."
+    )

@@ -1,0 +1,222 @@
+"""Computing one cell: scenes -> sender -> channel -> receiver -> PNG files, and the metrics on them.
+
+This is what a worker runs. The receiver gets a `Received` and generators, nothing else: neither the scenes nor the
+channel, and it is another instance of the method than the sender. Pictures are rounded to 8 bits and written; metrics
+see the written files, so a cached cell and a new one give the same numbers.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from bench.api.files import Draft, Entry, open_entry, safe_name
+from bench.api.method import Received, Scene, Transmission
+from bench.api.metric import Comparison, Metric
+from bench.api.names import PURE_NOISE
+from bench.api.seeding import channel_stream, digest, receiver_stream
+from bench.channels.awgn import Channel
+from bench.run.contract import accepted, as_bytes, check_redrawn, joined
+from bench.run.guard import house_rules
+from bench.run.memory import PeakMemory
+from bench.run.pair import Pair
+from bench.run.plan import Cell, MetricPlan, SceneSet
+from bench.run.summary import CONTRIBUTIONS, packed, summarised, unpacked
+from bench.run.worker import WORKER
+
+ARRAYS = "arrays.npz"
+
+
+def cell_path(out: Path, cell: Cell) -> Path:
+    """Folder of a cell's pictures; references of pure noise have a room of their own, because they are no cells."""
+    return out / ("references" if cell.method.spec == PURE_NOISE else "cells") / cell.name
+
+
+def metric_key(cell: Cell, pictures: Entry, identity: dict[str, Any]) -> dict[str, Any]:
+    """Everything that can change a metric's values on a cell: the cell, its very pictures, the metric."""
+    return {"cell": cell.key, "pictures": pictures.content_sha256, "metric": identity}
+
+
+def metric_path(out: Path, cell: Cell, pictures: Entry, metric: MetricPlan) -> Path:
+    """Folder of one metric's arrays and scores on one cell."""
+    key = digest(metric_key(cell, pictures, metric.identity))
+    return out / "metrics" / cell.name / f"{safe_name(metric.name)}-{key[:12]}"
+
+
+def batches(ids: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    """`ids` in groups of at most `size`, in order."""
+    for start in range(0, len(ids), size):
+        yield tuple(ids[start : start + size])
+
+
+def channel_pass(scenes: SceneSet, scene: Scene, sent: Transmission, channel: Channel, seed: int) -> Received:
+    """What reaches the receiver of a batch: every scene's symbols through the channel with that scene's own noise."""
+    identity = channel.identity()
+    return Received(
+        symbols=tuple(
+            channel.transmit(symbols, channel_stream(scenes.dataset, scene_id, identity, seed))
+            for symbols, scene_id in zip(sent.symbols, scene.ids, strict=True)
+        ),
+        side_info=tuple(sent.side_info),
+    )
+
+
+def _cost(sent: Transmission, position: int, channel: Channel) -> dict[str, Any]:
+    """What one scene of a batch costs: bits (payload and side information), the side information's bytes among them,
+    real channel uses and their energy."""
+    symbols, header = sent.symbols[position], len(sent.side_info[position]) + channel.header_bytes
+    return {
+        "bits": sent.bits[position] + 8 * header,
+        "side_bytes": header,
+        "channel_uses": symbols.numel(),
+        "energy": channel.energy(symbols),
+    }
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def draw_batch(
+    cell: Cell, pair: Pair, ids: Sequence[str], scene: Scene, between: Scene | None = None
+) -> tuple[list[dict[str, Any]], np.ndarray, float]:
+    """One batch through sender, channel and receiver: what each scene costs, the pictures (B, H, W, 3) uint8, and the
+    seconds of the three together. The sender is given another batch `between` the two, if there is one."""
+    spec, identity = cell.method.spec, cell.channel.identity()
+    rngs = [receiver_stream(cell.scenes.dataset, scene_id, identity, cell.seed, spec) for scene_id in ids]
+    start = time.perf_counter()
+    with house_rules():
+        sent = pair.sender.send(scene)
+    sent = accepted(sent, scene, spec)
+    received = channel_pass(cell.scenes, scene, sent, cell.channel, cell.seed)
+    if between is not None:
+        with house_rules():
+            pair.sender.send(between)
+    with house_rules():
+        pictures = pair.receiver.receive(received, rngs)
+    pixels = as_bytes(pictures, len(ids), cell.scenes.size, spec)
+    seconds = time.perf_counter() - start
+    return [_cost(sent, position, cell.channel) for position in range(len(ids))], pixels, seconds
+
+
+def _draw_again(cell: Cell, device: str, position: int, first: np.ndarray) -> None:
+    """Draw one scene of a finished cell once more, alone, with another scene sent before it is received, and by a new
+    instance where a plug-in has not been drawn with in this worker before; BenchError where the picture is another."""
+    scene_id, other = cell.scenes.ids[position], cell.scenes.ids[position - 1]
+    scene, between = (WORKER.scene(cell.scenes, (one,)) for one in (scene_id, other))
+    pair = WORKER.pair_for_check(cell, device)
+    _, again, _ = draw_batch(cell, pair, (scene_id,), scene, between)
+    check_redrawn(first, again[0], scene_id, cell.method.spec, device == "cpu")
+
+
+def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance: dict[str, Any]) -> Entry:
+    """Run the method over all scenes and publish the cell, once a scene of it was drawn twice. `seconds` in its
+    manifest count sender, channel and receiver, not reading scenes or writing files; `peak_mib` is the worker's memory
+    (bench/run/memory.py)."""
+    pair = WORKER.pair(cell, device)
+    memory = PeakMemory(device)
+    facts: list[dict[str, Any]] = []
+    seconds = 0.0
+    sample = int(digest(cell.key)[:8], 16) % len(cell.scenes.ids)
+    with Draft(out) as draft, torch.inference_mode():
+        for ids in batches(cell.scenes.ids, batch_size):
+            costs, pictures, spent = draw_batch(cell, pair, ids, WORKER.scene(cell.scenes, ids))
+            seconds += spent
+            for scene_id, cost, pixels in zip(ids, costs, pictures, strict=True):
+                name = f"{len(facts):05d}-{safe_name(scene_id)}.png"
+                if len(facts) == sample:
+                    sampled = pixels
+                draft.write(name, _png(pixels))
+                facts.append({"id": scene_id, "file": name, **cost})
+        peak = memory.mib()
+        _draw_again(cell, device, sample, sampled)
+        peak_db = cell.channel.peak_snr_db
+        return draft.publish(
+            cell_path(out, cell),
+            {
+                "key": cell.key,
+                "scenes": facts,
+                "sigma": cell.channel.sigma,
+                "peak_snr_db": peak_db if math.isfinite(peak_db) else None,  # null: no noise at all
+                "seconds": seconds,
+                "peak_mib": peak,
+                "batch_size": batch_size,
+                "device": device,
+                "provenance": provenance,
+            },
+        )
+
+
+def read_picture(pictures: Entry, position: int) -> np.ndarray:
+    """The picture of the scene at `position`, (H, W, 3) uint8, verified against the manifest."""
+    with Image.open(io.BytesIO(pictures.read(pictures.manifest["scenes"][position]["file"]))) as image:
+        return np.array(image.convert("RGB"))
+
+
+def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch_size: int, device: str) -> Entry:
+    """Measure one metric on a cell's pictures and publish its arrays, what they come to (bench/run/summary.py) and the
+    seconds of it all. Arrays that were measured before and summarised otherwise are summarised again."""
+    metric: Metric = WORKER.metric(cell.scenes, plan, device)
+    start, path = time.perf_counter(), metric_path(out, cell, pictures, plan)
+    there = _measured_before(cell, pictures, plan, out)
+    measured = read_arrays(there) if there else _measured(cell, pictures, metric, batch_size)
+    facts, contributions = summarised(metric, measured)
+    seconds = there.manifest["seconds"] if there else time.perf_counter() - start
+    with Draft(out) as draft:
+        draft.write(ARRAYS, packed(measured))
+        if contributions:
+            draft.write(CONTRIBUTIONS, packed(contributions))
+        key = metric_key(cell, pictures, plan.identity)
+        return draft.publish(path, {"key": key, "metric": plan.name, **facts, "seconds": seconds}, there)
+
+
+def _measured(cell: Cell, pictures: Entry, metric: Metric, batch_size: int) -> dict[str, np.ndarray]:
+    """A metric's arrays of all scenes of a cell."""
+    parts: list[dict[str, np.ndarray]] = []
+    counts: list[int] = []
+    with torch.inference_mode():
+        for ids in batches(cell.scenes.ids, batch_size):
+            scene = WORKER.scene(cell.scenes, ids)
+            generated = np.stack([read_picture(pictures, sum(counts) + k) for k in range(len(ids))])
+            counts.append(len(ids))
+            comparison = Comparison(
+                generated=torch.from_numpy(generated).permute(0, 3, 1, 2).float().div_(255),
+                original=scene.image,
+                labels=scene.labels,
+                instances=scene.instances,
+                depth=scene.depth,
+            )
+            with house_rules():
+                parts.append(metric.measure(comparison))
+    return joined(parts, counts, metric.name)
+
+
+def read_arrays(entry: Entry) -> dict[str, np.ndarray]:
+    """A metric's per-scene arrays from its sealed folder, verified, loaded without pickle."""
+    return unpacked(entry.read(ARRAYS))
+
+
+def find_cell(cell: Cell, out: Path, warn: bool = True) -> Entry | None:
+    """The cell in the cache, verified, or None."""
+    return open_entry(cell_path(out, cell), warn, cell.key)
+
+
+def find_metric(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, warn: bool = True) -> Entry | None:
+    """A metric's measurement in the cache, verified, or None; one that was summarised otherwise is none."""
+    entry = _measured_before(cell, pictures, plan, out, warn)
+    return entry if entry is not None and entry.manifest.get("summary") == plan.summary else None
+
+
+def _measured_before(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, warn: bool = False) -> Entry | None:
+    """A metric's measurement in the cache, verified, however it was summarised; None where there is none."""
+    return open_entry(metric_path(out, cell, pictures, plan), warn, metric_key(cell, pictures, plan.identity))

@@ -1,0 +1,150 @@
+"""What anyone's method or metric owes the harness, checked on everything that it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.api.errors import BenchError
+from bench.api.method import Scene, Transmission
+from bench.api.metric import Score
+from bench.channels.awgn import PEAK_TOLERANCE
+
+#: A picture may leave [0, 1] by rounding only.
+RANGE_TOLERANCE = 1e-4
+#: 8-bit steps by which a scene drawn again, alone, may differ on the CPU: sums depend on the size of a batch.
+REDRAW_TOLERANCE = 1
+#: The same as a mean over the picture on a GPU: half-precision sums depend on it more, and steps amplify that.
+REDRAW_MEAN_TOLERANCE = 4.0
+
+
+def accepted(sent: Any, scene: Scene, spec: str) -> Transmission:
+    """A sender's transmission of a batch, checked, as the harness's own copy that nobody can change later.
+
+    BenchError says which scene breaks which rule of `bench.api.method.Transmission`.
+    """
+    if not isinstance(sent, Transmission):
+        raise BenchError(f"{spec} sent a {type(sent).__name__}, not a Transmission")
+    if not len(sent.symbols) == len(sent.side_info) == len(sent.bits) == len(scene):
+        raise BenchError(f"{spec} did not send one entry a scene")
+    copies = []
+    for symbols, header, bits, scene_id in zip(sent.symbols, sent.side_info, sent.bits, scene.ids, strict=True):
+        who = f"{spec} sent scene {scene_id} with"
+        if type(header) is not bytes:
+            raise BenchError(f"{who} side information that is a {type(header).__name__}; it has to be bytes")
+        if type(bits) is not int or bits < 0:
+            raise BenchError(f"{who} bits {bits!r}; they have to be an integer, 0 or more")
+        if not isinstance(symbols, Tensor) or symbols.dtype != torch.float32 or symbols.layout != torch.strided:
+            kind = getattr(symbols, "dtype", type(symbols).__name__)
+            raise BenchError(f"{who} symbols of type {kind}; they have to be a float32 tensor")
+        own = symbols.detach().as_subclass(Tensor).to("cpu", copy=True)
+        peak = float(own.abs().max()) if own.numel() else 0.0
+        if not peak <= 1 + PEAK_TOLERANCE:  # the form that is also true for NaN
+            raise BenchError(f"{who} amplitude {peak:g}; the limit is 1")
+        copies.append(own)
+    return Transmission(tuple(copies), tuple(sent.side_info), tuple(sent.bits))
+
+
+def as_bytes(pictures: Any, count: int, size: tuple[int, int], spec: str) -> np.ndarray:
+    """A receiver's pictures (B, 3, H, W) in [0, 1] as (B, H, W, 3) uint8, rounded; BenchError where they are none."""
+    expected = (count, 3, *size)
+    if not isinstance(pictures, Tensor):
+        raise BenchError(f"{spec} returned a {type(pictures).__name__}, not a tensor of pictures")
+    if tuple(pictures.shape) != expected:
+        raise BenchError(f"{spec} returned pictures of shape {tuple(pictures.shape)}, not {expected}")
+    if pictures.dtype != torch.float32:
+        raise BenchError(f"{spec} returned pictures of type {pictures.dtype}, not float32 in [0, 1]")
+    pictures = pictures.detach().cpu()
+    if not bool(torch.isfinite(pictures).all()):
+        raise BenchError(f"{spec} returned pictures with NaN or infinite values")
+    low, high = (float(bound) for bound in torch.aminmax(pictures))
+    if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
+        raise BenchError(f"{spec} returned pictures with values from {low:g} to {high:g}, outside [0, 1]")
+    return (pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def check_redrawn(first: np.ndarray, again: np.ndarray, scene_id: str, spec: str, on_cpu: bool) -> None:
+    """BenchError where a scene's picture (H, W, 3) uint8, drawn again with equal generators, is another one."""
+    apart = np.abs(first.astype(int) - again)
+    if apart.max() <= REDRAW_TOLERANCE or (not on_cpu and apart.mean() <= REDRAW_MEAN_TOLERANCE):
+        return
+    raise BenchError(
+        f"{spec} drew scene {scene_id} again, with equal generators, as another picture: {np.mean(apart > 1):.1%} of "
+        f"its values differ by more than 1/255, up to {apart.max()}/255. All randomness of a scene has to come from "
+        "its rngs, and a picture may depend on nothing but what is received of it: not on the batch, on scenes before "
+        "it, or on anything that the sender left behind"
+    )
+
+
+def joined(parts: Sequence[Any], counts: Sequence[int], name: str) -> dict[str, np.ndarray]:
+    """What `Metric.measure` gave for batches of `counts` scenes, stacked; BenchError where these are not the same
+    arrays of numbers for every batch, one entry a scene."""
+    for part, count in zip(parts, counts, strict=True):
+        if not isinstance(part, dict) or not part or set(part) != set(parts[0]):
+            raise BenchError(f"{name} measured {_shown(part)}; it has to be a dict of arrays, the same for every batch")
+        for key, array in part.items():
+            if not isinstance(key, str) or not isinstance(array, np.ndarray) or array.dtype.kind not in "biufc":
+                kind = getattr(array, "dtype", type(array).__name__)
+                raise BenchError(f"{name} measured {key!r} as {kind}; it has to be an array of numbers")
+            if array.shape[:1] != (count,):
+                raise BenchError(
+                    f"{name} measured {key!r} of shape {array.shape} for {count} scenes: one entry a scene"
+                )
+    try:
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    except ValueError as error:
+        raise BenchError(f"{name} measured arrays that do not fit together: {error}") from error
+
+
+def sound_scores(summary: Any, name: str) -> list[Score]:
+    """A metric's scores; BenchError where they are none, or two have one name."""
+    if not isinstance(summary, list | tuple) or not all(isinstance(score, Score) for score in summary):
+        raise BenchError(f"{name} summarised its scenes as {_shown(summary)}; it has to be a list of Score")
+    names = [score.metric for score in summary]
+    _check_names(names, name)
+    if len(set(names)) < len(names):
+        raise BenchError(f"{name} gave two scores of one name: {', '.join(names)}")
+    for score in summary:
+        for number in (score.value, 0.0 if score.std is None else score.std):
+            if not isinstance(number, int | float | np.integer | np.floating):
+                raise BenchError(f"{name} gave {score.metric} = {_shown(number)}; it has to be a number")
+        if isinstance(score.scenes, bool) or not isinstance(score.scenes, int | np.integer):
+            raise BenchError(f"{name} gave {score.metric} of {score.scenes!r} scenes; it has to be an integer")
+    return list(summary)
+
+
+def sound_values(values: Any, count: int, name: str) -> dict[str, np.ndarray]:
+    """A metric's values of single scenes, float64; BenchError where they are not one number a scene."""
+    if not isinstance(values, Mapping):
+        raise BenchError(f"{name} gave {_shown(values)} as values of single scenes; it has to be a dict of arrays")
+    _check_names(list(values), name)
+    for key, array in values.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf" or array.shape != (count,):
+            raise BenchError(f"{name} gave {key} = {_shown(array)} for {count} scenes; it has to be one number a scene")
+    return {key: array.astype(np.float64) for key, array in values.items()}
+
+
+def sound_resamples(found: Any, count: int, name: str) -> dict[str, np.ndarray]:
+    """A metric's scores on resampled scenes; BenchError where they are not `count` numbers a score."""
+    if not isinstance(found, dict):
+        raise BenchError(f"{name} resampled its scenes as {_shown(found)}; it has to be a dict of arrays")
+    for key, array in found.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf" or array.shape != (count,):
+            raise BenchError(f"{name} resampled {key} as {_shown(array)}; it has to be {count} numbers")
+    return found
+
+
+def _check_names(names: Sequence[Any], metric: str) -> None:
+    for name in names:
+        if not isinstance(name, str) or not name or not name.isprintable() or len(name) > 80:
+            raise BenchError(f"{metric} gave a score the name {name!r:.80}; it has to be a short printable text")
+
+
+def _shown(value: Any) -> str:
+    shape = f" of shape {value.shape}" if isinstance(value, np.ndarray) else ""
+    kind = f" of {value.dtype}" if isinstance(value, np.ndarray) else ""
+    return f"a {type(value).__name__}{kind}{shape}"

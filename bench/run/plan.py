@@ -1,0 +1,313 @@
+"""What is to be computed: cells (data set x method x channel x seed) over one list of scenes, and metrics on them.
+
+The plan is made before anything runs, so that a wrong name, a missing weights file or a missing data root is known at
+once. It is small and picklable: a worker rebuilds data set, method and metric from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import bench.api.metrics as metric_registry
+import bench.api.specs as method_registry
+from bench.api.device import Devices, resolve_devices
+from bench.api.errors import BenchError, Failure, UsageError, known_name
+from bench.api.files import safe_name
+from bench.api.method import ImpossibleError, LabelSpace, Method, MethodContext, MethodError, MethodFault
+from bench.api.metric import Metric, MetricContext, MetricError, MetricFault
+from bench.api.names import ALL, PURE_NOISE, metrics_asked
+from bench.api.scenes import DataError, SceneSource
+from bench.api.seeding import digest
+from bench.api.specs import MethodSpec
+from bench.channels.awgn import PAPER_PSNRS, Channel, build_channel
+from bench.config import Config, DataSection, MetricSection
+from bench.data import registry as scene_registry
+from bench.run.asked import expanded, methods_asked
+from bench.run.sections import check_sections
+from bench.run.setting import method_setting
+from bench.run.summary import summary_version
+from bench.run.trial import Told, Trial, identity_of
+
+#: Bumped when the harness itself changes what a cell contains (streams, rounding, order of steps).
+HARNESS_VERSION = 2
+
+
+@dataclass(frozen=True)
+class SceneSet:
+    """Scenes of one split of one data set at one size.
+
+    `opened_as` is the name under which the registry opens it; `dataset` the name it gives itself, which differs for
+    an export of another data set.
+    """
+
+    opened_as: str
+    dataset: str
+    root: Path | None
+    size: tuple[int, int]
+    split: str
+    ids: tuple[str, ...]
+    fingerprint: str
+    asked: int
+    resize: str = "spade"
+
+    def open(self) -> SceneSource:
+        """The data set behind the scenes; DataError where its files are not the planned ones, on a worker's machine or
+        since the plan was made: pictures of others must not be kept under this fingerprint."""
+        source = scene_registry.open_dataset(self.opened_as, self.root, self.size, resize=self.resize)
+        if source.fingerprint(self.split, self.ids) != self.fingerprint:
+            where = "" if self.root is None else f" below {self.root}"
+            raise DataError(
+                f"the scenes of {self.dataset} are not those that the run was planned with: files{where} have changed, "
+                "or this worker has others; start again"
+            )
+        return source
+
+
+@dataclass(frozen=True)
+class MethodPlan:
+    """A method as it will be built on one data set; `identity` is what its built instance said of itself.
+
+    Weights of the user's own are named in `spec`; `weights_dir` is where the folder of that name is (None: among the
+    user's weights).
+    """
+
+    spec: str
+    profile: str
+    options: dict[str, Any]
+    weights_dir: Path | None
+    identity: dict[str, Any] = field(default_factory=dict)
+
+    def context(self, scenes: SceneSet, label_space: LabelSpace, device: str) -> MethodContext:
+        """Where the method works: `scenes`' data set and size on the torch device named."""
+        import torch
+
+        height, width = scenes.size
+        return MethodContext(
+            scenes.dataset, label_space, height, width, self.profile, torch.device(device), self.weights_dir
+        )
+
+
+@dataclass(frozen=True)
+class MetricPlan:
+    """A metric on one data set; `identity` is what its built instance said of itself, `judge` what was configured, and
+    `summary` the version of what is made of its arrays (bench/run/summary.py)."""
+
+    name: str
+    protocol: str
+    identity: dict[str, Any]
+    judge: str | None
+    summary: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method on one channel with one seed over the scenes: the unit that is computed, cached and counted."""
+
+    scenes: SceneSet
+    method: MethodPlan
+    channel: Channel
+    seed: int
+    device_kind: str
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Everything that can change the cell's pictures. Batch size and jobs are absent: they must not matter."""
+        return {
+            "harness": HARNESS_VERSION,
+            "dataset": self.scenes.dataset,
+            "fingerprint": self.scenes.fingerprint,
+            "split": self.scenes.split,
+            "size": list(self.scenes.size),
+            "scenes": list(self.scenes.ids),
+            "spec": self.method.spec,
+            "method": self.method.identity,
+            "channel": self.channel.identity(),
+            "seed": self.seed,
+            "device": self.device_kind,
+        }
+
+    @property
+    def name(self) -> str:
+        """Folder of the cell below OUT/cells: data set, spec, then channel, seed and 12 digits of the key's digest."""
+        leaf = f"{safe_name(self.channel.label)}-seed{self.seed}-{digest(self.key)[:12]}"
+        return f"{safe_name(self.scenes.dataset)}/{safe_name(self.method.spec)}/{leaf}"
+
+    @property
+    def title(self) -> str:
+        """The cell in words, for messages."""
+        return f"{self.method.spec} on {self.scenes.dataset}, {self.channel.label}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells in the order of the tables, the metrics of each data set, and what was left out and why.
+
+    `references` has one entry a data set: pictures of pure noise for the same scenes (see bench/run/reference.py).
+    `failures` are methods and metrics whose code broke while they were built; the others run.
+    """
+
+    cells: tuple[Cell, ...]
+    metrics: dict[str, tuple[MetricPlan, ...]]
+    devices: Devices
+    left_out: tuple[str, ...] = ()
+    references: tuple[Cell, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+def _scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
+    split = config.run.split
+    auto = split.casefold() == "auto"
+    split = source.evaluation_split() if auto else known_name(split, source.splits, "split", f" of {source.name}")
+    ids = tuple(source.ids(split, config.run.scenes))
+    if not ids:
+        raise DataError(f"split '{split}' of {source.name} has no scenes")
+    return SceneSet(
+        opened_as=opened_as,
+        dataset=source.name,
+        root=getattr(source, "root", None),
+        size=(source.height, source.width),
+        split=split,
+        ids=ids,
+        fingerprint=source.fingerprint(split, ids),
+        asked=config.run.scenes,
+        resize=getattr(source, "resize", "spade"),
+    )
+
+
+def _method_plan(spec: MethodSpec, config: Config, scenes: SceneSet, label_space: LabelSpace) -> MethodPlan:
+    height, width = scenes.size
+    setting = method_setting(spec, config, MethodContext(scenes.dataset, label_space, height, width))
+    built = method_registry.build_method(setting.spec, setting.context, setting.options)
+    context = setting.context
+    identity = identity_of(built, spec.text)
+    return MethodPlan(setting.spec.text, context.profile, dict(setting.options), context.weights_dir, identity)
+
+
+def _noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
+    """Pure noise for every scene. Channel and seed are always the same ones: nothing is sent, and one reference serves
+    all runs over the scenes."""
+    method = MethodPlan(PURE_NOISE, PURE_NOISE, {}, None, {"name": PURE_NOISE, "code_version": 1})
+    return Cell(scenes, method, build_channel("awgn", 100.0, "paper", "peak"), 0, device_kind)
+
+
+def metric_context(dataset: str, label_space: LabelSpace, device: str, judge: str | None) -> MetricContext:
+    """Where a metric works: a data set's label space on the torch device named; `judge` None is the metric's first."""
+    import torch
+
+    return MetricContext(
+        dataset, label_space.size, label_space.evaluated, label_space.names, torch.device(device), judge=judge
+    )
+
+
+def _metric_plan(name: str, dataset: str, label_space: LabelSpace, judge: str | None) -> MetricPlan:
+    metric = metric_registry.create_metric(name, metric_context(dataset, label_space, "cpu", judge))
+    identity = identity_of(metric, name)
+    return MetricPlan(metric.name, str(metric.protocol), identity, judge, summary_version(metric))
+
+
+def _metric_plans(
+    asked: Mapping[str, str], dataset: str, label_space: LabelSpace, config: Config, trial: Trial, told: Told
+) -> tuple[MetricPlan, ...]:
+    """Of the metrics asked for (full name -> as typed) those that the data set allows; what `FID` stands for is what
+    of it can be computed, and `left_out` says so."""
+    plans: list[MetricPlan] = []
+    cannot: list[tuple[str, MetricError]] = []
+    for name in asked:
+        judge = config.metrics.get(name, MetricSection()).judges.get(dataset)
+        try:
+            plans.append(trial(Metric, name, _metric_plan, name, dataset, label_space, judge))
+        except MetricFault as error:
+            told.failed(f"{name} on {dataset}", error)
+        except MetricError as error:
+            cannot.append((name, error))
+    for name, reason in cannot:
+        rest = [plan.name for plan in plans if asked[name] not in (name, ALL) and asked.get(plan.name) == asked[name]]
+        instead = f", so {asked[name]} is {', '.join(rest)} here" if rest else ""
+        told.left_out.append(f"{name} is not computed for {dataset}{instead}: {reason}")
+    return tuple(plans)
+
+
+def _channels(config: Config) -> list[Channel]:
+    psnrs = PAPER_PSNRS if config.run.psnr == "all" else config.run.psnr
+    ordered = sorted(dict.fromkeys(float(p) for p in psnrs), reverse=True)
+    section = config.channel
+    return [build_channel(section.kind, p, section.calibration, section.power) for p in ordered]
+
+
+def _check_used(folder: Path, cells: Sequence[Cell]) -> None:
+    """UsageError where a folder of weights was named for the whole run and no method has its weights from there."""
+    if any(cell.method.weights_dir in (folder, folder.parent) for cell in cells):
+        return
+    raise UsageError(
+        f"--weights-dir: {folder} has weights of none of the methods "
+        f"{', '.join(dict.fromkeys(cell.method.spec for cell in cells))}; `bench weights list --weights-dir {folder}` "
+        "says what is there"
+    )
+
+
+def make_plan(config: Config, root: Path | None = None, dispensable: Collection[str] = ()) -> Plan:
+    """Resolve every name, open the data sets and build every method once.
+
+    `root` overrides the data root of the (single) data set. Code that breaks while it is imported or built is in the
+    plan's `failures`, and the rest is planned; BenchError where nothing is left. Raises UsageError for unknown names
+    and for methods named explicitly that cannot be built; those that `all` stands for, and specs that are
+    `dispensable`, are left out then and named in `left_out`, as are methods that cannot have one of the data sets at
+    all, and metrics that a data set does not allow. UsageError where that leaves nothing. Raises DataError where a data
+    set cannot be read.
+    """
+    known = sorted(scene_registry.DATASETS)
+    datasets = list(dict.fromkeys(known_name(name, known, "data set") for name in expanded(config.run.datasets, known)))
+    if root is not None and len(datasets) > 1:
+        raise UsageError("--root belongs to one data set; give one with --datasets, or set roots in bench.toml")
+    with Trial(config.run) as trial:
+        check_sections(config, trial)
+        return _planned(config, root, dispensable, datasets, trial)
+
+
+def _planned(
+    config: Config, root: Path | None, dispensable: Collection[str], datasets: Sequence[str], trial: Trial
+) -> Plan:
+    channels, devices = _channels(config), resolve_devices(config.run.device)
+    seeds = tuple(dict.fromkeys(config.run.seeds))  # a seed named twice is one cell, not one that counts twice
+    told = Told()
+    specs, optional = methods_asked(config.run.methods, trial, told)
+    without = list(told.left_out)  # of what is left out, the methods
+    asked_metrics = metrics_asked(config.run.metrics, metric_registry.metric_names())
+    cells: list[Cell] = []
+    metrics: dict[str, tuple[MetricPlan, ...]] = {}
+    for dataset in datasets:
+        section = config.data.get(dataset, DataSection())
+        source = scene_registry.open_dataset(dataset, root, section.size, section.root, section.resize)
+        scenes = _scene_set(source, dataset, config)
+        told.left_out += [f"{scenes.dataset}: {note}" for note in source.notes(scenes.split)]
+        if scenes.dataset in metrics:
+            raise UsageError(f"two of the data sets are '{scenes.dataset}'; run them into two folders")
+        label_space = source.label_space
+        metrics[scenes.dataset] = _metric_plans(asked_metrics, scenes.dataset, label_space, config, trial, told)
+        for spec in specs:
+            try:
+                method = trial(Method, spec.name, _method_plan, spec, config, scenes, label_space)
+            except MethodFault as error:
+                told.failed(f"{spec.text} on {scenes.dataset}", error)
+                continue
+            except MethodError as error:
+                may_lack = spec.text in optional or spec.text in dispensable or isinstance(error, ImpossibleError)
+                if not may_lack:
+                    raise UsageError(f"{spec.text} on {scenes.dataset}: {error}") from None
+                told.left_out.append(f"{spec.text} does not run on {scenes.dataset}: {error}")
+                without.append(told.left_out[-1])
+                continue
+            if any(cell.scenes is scenes and cell.method.spec == method.spec for cell in cells):
+                continue  # `gesco` and `gesco:weights=mine` are one under a --weights-dir of that name
+            cells += [Cell(scenes, method, c, seed, devices.kind) for c in channels for seed in seeds]
+    if not cells:
+        broken = [f"{what}: {message}" for what, message, _ in told.failures]
+        raise (BenchError if broken else UsageError)("nothing can run: " + "; ".join([*without, *broken]))
+    if config.run.weights_dir is not None:
+        _check_used(config.run.weights_dir.resolve(), cells)
+    scene_sets = {cell.scenes.dataset: cell.scenes for cell in cells}
+    references = tuple(_noise_reference(scenes, devices.kind) for name, scenes in scene_sets.items() if metrics[name])
+    return Plan(tuple(cells), metrics, devices, tuple(told.left_out), references, tuple(told.failures))

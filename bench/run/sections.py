@@ -1,0 +1,58 @@
+"""Sections of bench.toml that are about something by name: it has to exist, whether or not this run asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import bench.api.metrics as metric_registry
+import bench.api.specs as method_registry
+from bench.api.errors import UsageError, nearest
+from bench.api.method import MethodError, MethodFault
+from bench.api.metric import MetricError, MetricFault
+from bench.config import Config
+from bench.data import registry as scene_registry
+from bench.run.trial import Trial
+
+
+def check_sections(config: Config, trial: Trial) -> None:
+    """UsageError for a data set, a method, a metric or a judge that does not exist, and for an option that a method
+    does not have or that is of another type. A plug-in that cannot be imported is none of this: it fails where it is
+    asked for."""
+    for name in config.data:
+        if name not in scene_registry.DATASETS:
+            raise UsageError(f"unknown data set in [data.{name}]{nearest(name, scene_registry.DATASETS)}")
+    known = method_registry.method_names()
+    for name, method in config.methods.items():
+        if name not in known:
+            raise UsageError(f"unknown method in [methods.{name}]{nearest(name, known)}")
+        if method.options:
+            try:
+                trial.method_loads(name)
+                method_registry.check_options(name, method.options, f"[methods.{name}]")
+            except MethodFault:
+                continue
+            except MethodError as error:
+                raise UsageError(str(error)) from None
+    for name, metric in config.metrics.items():
+        _check_judges(name, metric.judges, trial)
+
+
+def _check_judges(metric: str, judges: Mapping[str, str], trial: Trial) -> None:
+    """UsageError for a metric, a data set or a judge that does not exist."""
+    known = metric_registry.metric_names()
+    if metric not in known:
+        raise UsageError(f"unknown metric in [metrics.{metric}]{nearest(metric, known)}")
+    for dataset, judge in judges.items():
+        where = f"[metrics.{metric}.judges]"
+        if dataset not in scene_registry.DATASETS:
+            raise UsageError(f"unknown data set '{dataset}' in {where}{nearest(dataset, scene_registry.DATASETS)}")
+        try:
+            trial.metric_loads(metric)
+            kind = metric_registry.metric_class(metric)
+        except MetricFault:
+            return
+        except MetricError as error:
+            raise UsageError(str(error)) from None
+        choice = kind.judges(dataset)
+        if judge not in choice and not judge.startswith(kind.judge_schemes):
+            raise UsageError(f"unknown judge '{judge}' of {dataset} in {where}{nearest(judge, choice)}")

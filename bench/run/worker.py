@@ -1,0 +1,232 @@
+"""What a worker keeps between cells: data sets, scenes, methods and metrics, so that weights are loaded once.
+
+Everything is kept per thread, because a method's instance need not be safe to share.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+import torch
+
+import bench.api.metrics as metric_registry
+import bench.api.specs as method_registry
+from bench.api.device import Devices
+from bench.api.errors import BenchError
+from bench.api.method import Method, Scene
+from bench.api.metric import Metric
+from bench.api.names import PURE_NOISE
+from bench.api.provenance import code_provenance
+from bench.api.scenes import SceneArrays, SceneSource, stack
+from bench.api.seeding import canonical, digest
+from bench.run.guard import house_rules
+from bench.run.pair import Pair
+from bench.run.plan import Cell, MetricPlan, SceneSet, metric_context
+from bench.run.reference import PureNoise
+
+T = TypeVar("T")
+#: Methods are the largest things kept; cells come ordered by method, so few are enough.
+KEPT_METHODS = 2
+KEPT_METRICS = 16
+KEPT_SOURCES = 4
+#: Memory for scenes. Fewer than a cell has would be read or rendered again for every metric of every cell.
+KEPT_SCENE_BYTES = 512 << 20
+#: Packages whose methods and metrics are the benchmark's own.
+OURS = frozenset({"bench", "methods", "metrics"})
+
+
+def _method_key(cell: Cell, device: str) -> str:
+    scenes, plan = cell.scenes, cell.method
+    return digest([plan.spec, plan.identity, scenes.dataset, list(scenes.size), device])
+
+
+class _Recent(OrderedDict[Hashable, Any]):
+    """The most recently used values of one kind, at most `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def of(self, key: Hashable, make: Callable[[], T]) -> T:
+        if key in self:
+            self.move_to_end(key)
+            return self[key]  # type: ignore[no-any-return]
+        while len(self) >= self.limit:
+            self.popitem(last=False)  # before making the new one, so that both need not fit into memory
+        value = self[key] = make()
+        return value
+
+
+class Worker(threading.local):
+    """One thread's data sets, scenes, methods, metrics and device."""
+
+    def __init__(self) -> None:
+        self._sources = _Recent(KEPT_SOURCES)
+        self._scenes = _Recent(1)
+        self._methods = _Recent(KEPT_METHODS)
+        self._metrics = _Recent(KEPT_METRICS)
+        self._checked: set[str] = set()
+        self._slots: dict[str, tuple[int, filelock.FileLock]] = {}
+
+    def source(self, scenes: SceneSet) -> SceneSource:
+        """The data set behind `scenes`."""
+        return self._sources.of((scenes.dataset, scenes.root, scenes.size, scenes.resize), scenes.open)
+
+    def scene(self, scenes: SceneSet, ids: Sequence[str]) -> Scene:
+        """A batch of scenes, from memory where they were used lately."""
+        source = self.source(scenes)
+        height, width = scenes.size
+        self._scenes.limit = max(16, KEPT_SCENE_BYTES // (12 * height * width))  # picture, labels, instances, depth
+
+        def arrays(scene_id: str) -> SceneArrays:
+            key = (scenes.dataset, scenes.fingerprint, scenes.size, scenes.split, scene_id)
+            return self._scenes.of(key, lambda: source.load(scenes.split, scene_id))
+
+        return stack([arrays(scene_id) for scene_id in ids], source.label_space)
+
+    def pair(self, cell: Cell, device: str) -> Pair:
+        """The cell's method, built on `device`: one instance to send and one to receive."""
+        return self._methods.of(_method_key(cell, device), lambda: self._build(cell, device))
+
+    def pair_for_check(self, cell: Cell, device: str) -> Pair:
+        """The pair that draws a scene of the cell again. For the first cell with a plug-in's method it is built anew,
+        because an instance whose weights are random is always equal to itself; otherwise, or where memory does not hold
+        two, it is the pair itself. The built-in methods' weights are files, and their digests are in the key."""
+        pair, key = self.pair(cell, device), _method_key(cell, device)
+        if key in self._checked or type(pair.sender).__module__.partition(".")[0] in OURS:
+            return pair
+        self._checked.add(key)
+        try:
+            with torch.inference_mode(False):
+                return self._build(cell, device)
+        except (MemoryError, torch.OutOfMemoryError):
+            return pair
+
+    def _build(self, cell: Cell, device: str) -> Pair:
+        plan = cell.method
+        context = plan.context(cell.scenes, self.source(cell.scenes).label_space, device)
+
+        def build() -> Method:
+            if plan.spec == PURE_NOISE:
+                return PureNoise(context)
+            with house_rules():
+                built = method_registry.build_method(method_registry.parse_spec(plan.spec), context, plan.options)
+                check_identity(plan.spec, plan.identity, built.identity())
+            return built
+
+        return Pair.of(build)
+
+    def metric(self, scenes: SceneSet, plan: MetricPlan, device: str) -> Metric:
+        """A metric for the data set of `scenes`, built on `device`."""
+        key = digest([plan.identity, scenes.dataset, device])
+        space = self.source(scenes).label_space
+
+        def build() -> Metric:
+            context = metric_context(scenes.dataset, space, device, plan.judge)
+            with house_rules():
+                built = metric_registry.create_metric(plan.name, context)
+                check_identity(plan.name, plan.identity, built.identity())
+            return built
+
+        return self._metrics.of(key, build)
+
+    def device(self, devices: Devices, run_id: str) -> str:
+        """This worker's device. Workers of one run share the devices out by locking numbered files: the first takes
+        number 0, the next number 1; a lock ends with its process."""
+        if len(devices.names) == 1:
+            return devices.names[0]
+        if run_id not in self._slots:
+            self._slots = {run_id: _claim_slot(run_id)}
+        return devices.names[self._slots[run_id][0] % len(devices.names)]
+
+
+def check_identity(what: str, planned: Mapping[str, Any], built: Mapping[str, Any]) -> None:
+    """BenchError, naming what differs, where a worker built something else than was planned: what it made would be kept
+    under the plan's key. Weights may have been replaced since, and another machine may have other ones."""
+    if digest(planned) == digest(built):
+        return
+    told = [
+        f"{key} {_short(planned.get(key))} in the plan, {_short(built.get(key))} here"
+        for key in sorted({*planned, *built})
+        if canonical(planned.get(key)) != canonical(built.get(key))
+    ]
+    raise BenchError(
+        f"{what} is not what was planned: {'; '.join(told)}. Its weights or code were changed while the run was under "
+        "way, or differ on this machine; start the run again"
+    )
+
+
+def _short(value: Any) -> str:
+    return str(value)[:64]
+
+
+def check_code(planned: Mapping[str, Any]) -> None:
+    """BenchError where the code or the packages of this process are not those (`code_provenance`) of the process that
+    made the plan."""
+    here = code_provenance()
+    theirs, ours = planned.get("packages", {}), here["packages"]
+    told = [
+        f"{name} {theirs.get(name, 'missing')} in the plan, {ours.get(name, 'missing')} here"
+        for name in sorted({*theirs, *ours})
+        if theirs.get(name) != ours.get(name)
+    ]
+    if planned.get("source_sha256") != here["source_sha256"]:
+        told.append(f"source {str(planned.get('source_sha256'))[:12]} in the plan, {here['source_sha256'][:12]} here")
+    if told:
+        raise BenchError(
+            f"this worker's code is not that of the plan: {'; '.join(told)}. It was changed while the run was under "
+            "way, or differs on this machine; start the run again"
+        )
+
+
+def _claim_slot(run_id: str) -> tuple[int, filelock.FileLock]:
+    slot = 0
+    while True:
+        lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"gesco-bench-{run_id}-{slot}.lock", thread_local=False)
+        try:
+            lock.acquire(blocking=False)
+            return slot, lock
+        except filelock.Timeout:
+            slot += 1
+
+
+WORKER = Worker()
+
+
+_watched: set[int] = set()
+
+
+def end_with(parent: int) -> None:
+    """In a worker process that `parent` started: end soon after `parent` has ended, however it did. Otherwise the
+    workers of a killed run would hold its memory and its GPUs for minutes. Does nothing in any other process."""
+    if os.getppid() != parent or parent in _watched:
+        return
+    _watched.add(parent)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)  # the cell under way stays unpublished; the next run clears its temporary folder
+
+    threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on exactly one thread: a sum's order, and with it a picture's last bits, must not depend on the number
+    of jobs or cores. All cores are used by running as many workers."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

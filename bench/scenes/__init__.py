@@ -1,1 +1,0 @@
-"""Data sets, embedded and real, behind one interface (`bench.scenes.base.SceneSource`)."""

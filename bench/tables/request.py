@@ -1,0 +1,146 @@
+"""What a figure is drawn from: a run's results, and what the user chose of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.api.errors import UsageError, known_name
+from bench.api.names import PURE_NOISE, metric_variants
+from bench.config import Config
+from bench.results.files import read_results
+from bench.tables.build import choose_metrics, scene_set_title
+from bench.tables.measured import SCENE_SET, of_methods, of_scenes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The PSNR of the paper's Figures 1 and 5 and of its Tables 4 and 5.
+PSNR = 10.0
+
+
+def _silent(line: str) -> None:
+    """Says nothing."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run's results, and choices that are empty where the figure is to choose.
+
+    `frame` and `facts` are what `read_results(folder, full=True)` gives; `to` is where pictures that have to be
+    computed are kept; `scenes` is a number, or ids; `say` gets lines for people about what takes time.
+    """
+
+    folder: Path
+    frame: pd.DataFrame
+    facts: dict[str, Any]
+    to: Path
+    methods: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    psnrs: tuple[float, ...] = ()
+    scenes: int | tuple[str, ...] | None = None
+    config: Config = field(default_factory=Config)
+    say: Callable[[str], None] = _silent
+
+    @property
+    def commit(self) -> str:
+        """The commits that computed the results, shortened."""
+        commits = self.facts.get("cells_computed_at") or [self.facts.get("commit") or "unknown"]
+        parts = [str(c).partition("+") for c in commits]
+        return ", ".join(f"{commit[:8]}{plus}{rest}" for commit, plus, rest in parts)
+
+    def provenance(self, rows: pd.DataFrame) -> str:
+        """The sentence below every figure: commit, scenes, seeds, channel, number of scenes."""
+        return f"gesco-bench {self.commit}: {scene_set_title(rows)}."
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one figure is about: one set of scenes on one channel convention. `frame` has all its rows (references of
+    pure noise too), `rows` the set-level ones of methods."""
+
+    key: str
+    channel: str
+    frame: pd.DataFrame
+    rows: pd.DataFrame
+
+    @property
+    def methods(self) -> list[str]:
+        """In the order of the results."""
+        return [str(m) for m in self.rows["method"].drop_duplicates()]
+
+    @property
+    def psnrs(self) -> list[float]:
+        """From the best channel to the worst, as tables print them."""
+        return sorted((float(p) for p in self.rows["psnr"].unique()), reverse=True)
+
+    def first(self, column: str) -> Any:
+        """The value of a column, which is the same in all rows (or the first one, for seeds)."""
+        return self.rows[column].iloc[0]
+
+
+def read_request(folder: Path, to: Path, **choices: Any) -> Request:
+    """The results in `folder`, with the choices; raises as `read_results` does, UsageError for unknown methods."""
+    frame, facts = read_results(folder, full=True)
+    return select(Request(folder, frame, facts, to, **choices))
+
+
+def select(request: Request) -> Request:
+    """The same with the rows of the chosen methods only, in the order chosen; UsageError names the nearest one."""
+    if of_methods(request.frame).empty:
+        raise UsageError(f"the results in {request.folder} hold no numbers; run `bench run --out {request.folder}`")
+    if not request.methods:
+        return request
+    known = [str(m) for m in of_methods(request.frame)["method"].drop_duplicates()]
+    where = f" of the results in {request.folder}"
+    try:
+        methods = tuple(known_name(name, known, "method", where) for name in request.methods)
+    except UsageError as error:
+        raise UsageError(f"{error}; a `bench run` that names it among its --methods computes it") from None
+    chosen = request.frame[request.frame["method"].isin([*methods, PURE_NOISE])]
+    order = {method: number for number, method in enumerate((*methods, PURE_NOISE))}
+    ordered = chosen.sort_values("method", key=lambda m: m.map(order), kind="stable")
+    return replace(request, methods=methods, frame=ordered)
+
+
+def parts(request: Request) -> Iterator[Part]:
+    """Each set of scenes and channel convention of the results that has anything of what was chosen: one folder may
+    hold data sets with other PSNRs, metrics and scenes. UsageError for a PSNR or a metric that none of them has."""
+    whole = of_methods(request.frame)
+    for metric in request.metrics:
+        choose_metrics(whole, metric)
+    found = list(_parts(request, whole))
+    for psnr in request.psnrs:
+        if not any(psnr in part.psnrs for part in found):
+            there = ", ".join(f"{p:g}" for p in sorted({p for part in found for p in part.psnrs}, reverse=True))
+            raise UsageError(
+                f"PSNR {psnr:g} was not run on {' or '.join(part.key for part in found)}, only {there}; a `bench run` "
+                "that names it among its --psnr computes it"
+            )
+    fitting = [part for part in found if _fits(part, request)]
+    yield from fitting or found
+
+
+def _fits(part: Part, request: Request) -> bool:
+    metrics = part.rows["metric"].unique()
+    scenes = set(request.scenes) if isinstance(request.scenes, tuple) else set()
+    return (
+        (not request.psnrs or any(psnr in part.psnrs for psnr in request.psnrs))
+        and (not request.metrics or any(metric_variants(metric, metrics) for metric in request.metrics))
+        and (not scenes or not scenes.isdisjoint(part.frame["scene"]))
+    )
+
+
+def _parts(request: Request, whole: pd.DataFrame) -> Iterator[Part]:
+    for (*scenes, channel), rows in whole.groupby([*SCENE_SET, "channel"], sort=False):
+        own = of_scenes(request.frame, scenes)
+        own = own[(own["channel"] == channel) | (own["method"] == PURE_NOISE)]
+        yield Part("-".join(str(part) for part in (*scenes, channel)), str(channel), own, rows)
+
+
+def chosen_psnrs(request: Request, part: Part, default: Sequence[float]) -> list[float]:
+    """Those of the PSNRs asked for, else of `default`, that were run here, else the middle one; best channel first."""
+    wanted = [p for p in request.psnrs or default if p in part.psnrs]
+    return sorted(wanted, reverse=True) or [part.psnrs[len(part.psnrs) // 2]]

@@ -1,0 +1,1 @@
+"""The trainer, and what `bench train` does with it."""

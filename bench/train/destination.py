@@ -1,0 +1,79 @@
+"""Where the weights of `bench train` go, what must not be overwritten there, and how a person uses them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bench.api.network_files
+import bench.api.weights
+from bench.api.errors import UsageError
+from bench.api.method import MethodError
+from bench.api.places import check_folder
+from bench.api.specs import WEIGHTS_NAME
+
+#: What weights of one's own are called where nobody gives them a name.
+OWN = "own"
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A folder for trained weights, and the name by which a spec finds them there (None: --weights-dir names it)."""
+
+    folder: Path
+    name: str | None
+    base: Path | None
+
+    def to_use(self, method: str, dataset: str) -> str:
+        """The command that runs a method with these weights."""
+        where = f" --weights-dir {shlex.quote(str(self.base))}" if self.base else ""
+        spec = f"{method}:weights={self.name}" if self.name else method
+        return f"bench run --datasets {dataset} --methods {spec}{where}"
+
+    def to_judge(self, metric: str, dataset: str) -> str:
+        """What makes a metric ask a network of these weights, in bench.toml."""
+        named = self.name if self.name and not self.base else str(self.folder.resolve())
+        return f'[metrics.{metric}.judges], {dataset} = "own:{named}"'
+
+
+def destination(name: str | None, weights_dir: Path | None) -> Destination:
+    """Where weights go: the folder `name` (`own` where nothing is named) among the user's weights or in `weights_dir`,
+    or `weights_dir` itself where only that is named. UsageError for a name that cannot stand in a spec, or a folder
+    that cannot be written: it is found out before the training, not after."""
+    if name is not None and not WEIGHTS_NAME.fullmatch(name):
+        raise UsageError(f"--name '{name}': weights are named in letters, digits, '_', '.' and '-'")
+    if name is None and weights_dir is None:
+        name = OWN
+    base = weights_dir or bench.api.weights.user_weights_dir()
+    folder = base / name if name else base
+    check_folder(folder, "--weights-dir")
+    return Destination(folder, name, weights_dir)
+
+
+def check_replaceable(path: Path, known: Mapping[str, Any], record: str = "card") -> None:
+    """UsageError where `path` is one of the package's weights, or of another training than this one, of which `known`
+    is known before it; `record` is where the file keeps it."""
+    shipped = (bench.api.weights.PACKAGED, bench.api.network_files.PACKAGED)
+    if not path.exists():
+        return
+    if path.parent.resolve() in [folder.resolve() for folder in shipped]:
+        raise UsageError(f"{path} comes with the benchmark and is not replaced; name another folder, and compare")
+    try:
+        there = bench.api.weights.read_record(path, record)
+    except MethodError as error:
+        raise UsageError(f"{error}; remove it, or give these weights another --name") from None
+    wanted = json.loads(json.dumps(known))
+    changed = [
+        f"another {key}" if isinstance(value, dict) else f"{key} was {there.get(key)}, now {value}"
+        for key, value in wanted.items()
+        if there.get(key) != value
+    ]
+    if changed:
+        raise UsageError(
+            f"{path} holds the weights of another training ({'; '.join(changed)}); give these another --name, or "
+            "remove the file"
+        )

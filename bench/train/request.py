@@ -1,0 +1,258 @@
+"""`bench train`: scenes for the trainer, and weights with their model card at the end."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+import torch
+
+from bench.api.device import cpu_name
+from bench.api.errors import UsageError, nearest
+from bench.api.method import MethodContext, MethodError
+from bench.api.provenance import code_provenance
+from bench.api.scenes import DataError, SceneSource
+from bench.api.seeding import digest
+from bench.api.specs import load_method, method_names
+from bench.api.training.distributed import local_first, ranks
+from bench.api.training.precision import Precision
+from bench.api.training.task import TrainingTask
+from bench.api.weights import weights_name, write_weights
+from bench.data.folder import FolderSource
+from bench.data.materialise import MaterialisedScenes, materialise
+from bench.train.destination import Destination, check_replaceable
+from bench.train.trainer import TrainingRun, train
+
+if TYPE_CHECKING:
+    from metrics.evaluators.trainers import Trainer
+
+#: Scenes of the splits `val` and `test` that an embedded evaluator (judge, detector, depth) is measured on.
+EVALUATOR_SCENES = 500
+#: Scenes that are used of a data set without end.
+RENDERED_SCENES = 6000
+#: Held-out scenes of the validation loss: at most so many of the split `val`.
+VALIDATION_SCENES = 64
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Steps between checkpoints, sample sheets and validation losses."""
+
+    checkpoint: int
+    sample: int
+    validate: int
+
+
+#: At paper size a checkpoint is 10 GB, and a sample sheet takes as long as some hundred steps.
+PACES = {"embedded": Pace(250, 1000, 0), "paper": Pace(2500, 5000, 2500)}
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What `bench train` was asked for; `to` is where the result goes, `out` where checkpoints and logs go.
+
+    `options` set fields of the recipe. None stands for the recipe's `steps`, for all scenes (`RENDERED_SCENES` where
+    they have no end), and for the profile's pace.
+    """
+
+    target: str
+    source: SceneSource
+    scenes: int | None
+    out: Path
+    to: Destination
+    profile: str
+    device: torch.device
+    seed: int
+    steps: int | None
+    jobs: int
+    time_limit: float | None
+    sample_every: int | None
+    checkpoint_every: int | None
+    validate_every: int | None
+    precision: Precision
+    checkpoint_gradients: bool
+    compiled: bool | None
+    options: Mapping[str, Any]
+
+
+def _scenes(request: TrainingRequest, split: str, count: int | None, with_depth: bool = False) -> MaterialisedScenes:
+    """The first `count` scenes of a split, in the cache; None: all, or `RENDERED_SCENES`."""
+    source = request.source
+    if count is None:
+        count = len(source.ids(split)) if isinstance(source, FolderSource) else RENDERED_SCENES
+    cache = platformdirs.user_cache_path("gesco-bench") / "scenes"
+    return local_first(lambda: materialise(source, split, count, cache, jobs=request.jobs, with_depth=with_depth))
+
+
+def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Path | None:
+    """Train to the end, or to the time limit; the weights file written, or None where training is not finished.
+
+    Where torchrun started several processes, all call this, and the first one writes.
+    """
+    from metrics.evaluators.trainers import TRAINERS
+
+    if request.target in TRAINERS:
+        return _train_evaluator(request, TRAINERS[request.target], report)
+    if request.target not in method_names():
+        raise UsageError(f"unknown method '{request.target}'{nearest(request.target, [*method_names(), *TRAINERS])}")
+    source = request.source
+    context = MethodContext(
+        source.name, source.label_space, source.height, source.width, request.profile, request.device
+    )
+    code = code_provenance()  # now: the code that runs; the tree may have moved on when the training ends
+    task = _task(request, context)
+    steps = task.steps = request.steps or task.steps  # a task's learning rates may depend on it
+    pace = PACES.get(request.profile, PACES["embedded"])
+    validation, validate_every = _validation(request, task, pace, report)
+    scenes = _scenes(request, "train", request.scenes)
+    run = TrainingRun(
+        request.out,
+        steps,
+        request.seed,
+        checkpoint_every=request.checkpoint_every or pace.checkpoint,
+        sample_every=pace.sample if request.sample_every is None else request.sample_every,
+        validate_every=validate_every,
+        time_limit=request.time_limit,
+        precision=request.precision,
+        checkpoint_gradients=request.checkpoint_gradients,
+        compiled=request.compiled,
+    )
+    data = {
+        "dataset": source.name,
+        "size": [source.height, source.width],
+        "scenes": len(scenes),
+        "scenes_sha256": digest(source.fingerprint("train", scenes.ids)),
+    }
+    known = {
+        "method": request.target,
+        "profile": request.profile,
+        "seed": request.seed,
+        "options": dict(request.options),
+        "recipe": task.recipe(),
+    }
+    path = request.to.folder / weights_name(request.target, context)
+    check_replaceable(path, {**data, **known, "steps": steps})
+    summary = train(task, scenes, run, data, report, validation)
+    if not summary["finished"] or not ranks().first:
+        return None
+    card = {
+        **data,
+        **summary,
+        **known,
+        **({"sampling": sampling} if (sampling := task.sampling()) else {}),
+        "device": torch.cuda.get_device_name(request.device) if request.device.type == "cuda" else cpu_name(),
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "code": code,
+        "licence": f"that of {source.name}" if isinstance(source, FolderSource) else "Apache-2.0",
+    }
+    write_weights(path, task.export(), {"card": card})
+    path.with_suffix(".md").write_text(_model_card(card), encoding="utf-8")
+    return path
+
+
+def _task(request: TrainingRequest, context: MethodContext) -> TrainingTask:
+    """The method's task with the options set; UsageError for what cannot be asked for."""
+    torch.manual_seed(request.seed)  # the networks' initial weights
+    try:
+        method = load_method(request.target)
+        return method.training_task(context, request.options) if request.options else method.training_task(context)
+    except MethodError as error:  # an unknown method, profile or option, or a method without training
+        raise UsageError(str(error)) from None
+
+
+def _validation(
+    request: TrainingRequest, task: TrainingTask, pace: Pace, report: Callable[[str], None]
+) -> tuple[MaterialisedScenes | None, int]:
+    """Held-out scenes and how often they are looked at: as asked for, else at the profile's pace where method and data
+    set have what it takes."""
+    asked, source = request.validate_every, request.source
+    every = pace.validate if asked is None else asked
+    if not every:
+        return None, 0
+    if type(task).validation is TrainingTask.validation:
+        if asked:
+            raise UsageError(f"{request.target} has no validation loss; leave --validate-every away")
+        return None, 0
+    try:
+        count = len(source.ids("val", VALIDATION_SCENES))
+        return _scenes(request, "val", count), every
+    except DataError as error:
+        if asked:
+            raise
+        if ranks().first:
+            report(f"no validation loss: {error}")
+        return None, 0
+
+
+def _train_evaluator(request: TrainingRequest, trainer: Trainer, report: Callable[[str], None]) -> Path:
+    """Train a network that metrics ask; it is no method, and has no profiles, options or time limit."""
+    from metrics.evaluators.training import Course
+
+    what, source = trainer.title, request.source
+    if ranks().world > 1:
+        raise UsageError(f"the {what} trains in one process; start it without torchrun")
+    if request.options:
+        raise UsageError(f"the {what} has no options; there are --steps, --scenes and --seed")
+    if request.time_limit:
+        raise UsageError(f"the {what} knows no --time-limit; interrupt it, and the same command continues it")
+    spec = trainer.specs.get(source.name)
+    if spec is None:
+        raise UsageError(f"there is no embedded {what} for {source.name}; known: {', '.join(trainer.specs)}")
+    if (source.height, source.width) != spec.size:
+        size = "{}x{}".format(*spec.size)
+        raise UsageError(f"the {spec.dataset} {what} works at {size}: take the size out of [data.{spec.dataset}]")
+    path = request.to.folder / spec.weights_file
+    course = Course(
+        request.steps or trainer.steps, trainer.batch_size, request.seed, request.device, request.out, report
+    )
+    train_scenes = _scenes(request, "train", request.scenes, trainer.depth)
+    settings = {
+        "steps": course.steps,
+        "batch_size": course.batch_size,
+        "seed": course.seed,
+        "scenes": len(train_scenes),
+    }
+    check_replaceable(path, settings, spec.kind)
+    held_out = {split: _scenes(request, split, EVALUATOR_SCENES, trainer.depth) for split in ("val", "test")}
+    trainer.train(spec, train_scenes, held_out, path, course)
+    return path
+
+
+def _model_card(card: dict[str, Any]) -> str:
+    """The model card as Markdown, made of what the training recorded."""
+    losses = ", ".join(f"{name} {value:.4f}" for name, value in card["losses"].items())
+    height, width = card["size"]
+    processes = f" on each of {card['processes']} processes" if card["processes"] > 1 else ""
+    own = "; trained from scratch on scenes that this project renders" if card["licence"] == "Apache-2.0" else ""
+    rows = {
+        "Method, profile": f"`{card['method']}`, {card['profile']}",
+        "Data": f"`{card['dataset']}` train, {card['scenes']} scenes at {height}x{width}, "
+        f"digest {card['scenes_sha256'][:12]}",
+        "Steps, batch, images seen": f"{card['steps']}, {card['recipe']['batch_size']}{processes}, "
+        f"{card['images_seen']}",
+        "Wall time, device, precision": f"{card['seconds'] / 60:.0f} minutes, {card['device']}, {card['precision']}",
+        "Final losses (mean of the last log window)": losses,
+        "Seed": card["seed"],
+        "Date, commit": f"{card['date']}, {card['code'].get('commit') or 'not from a repository'}"
+        + (" with local changes" if card["code"].get("dirty") else ""),
+        "Licence": f"{card['licence']}{own}",
+        "Reproduce": f"`{_command(card)}`",
+    }
+    table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
+    recipe = "\n".join(f"- `{key}`: {value}" for key, value in card["recipe"].items())
+    return f"# {card['method']} on {card['dataset']}\n\n| | |\n|---|---|\n{table}\n\nRecipe:\n\n{recipe}\n"
+
+
+def _command(card: dict[str, Any]) -> str:
+    """The command that trains the card's weights again, but for the data set's root and the processes."""
+    parts = [f"bench train {card['method']} --dataset {card['dataset']} --scenes {card['scenes']}"]
+    parts += [f"--steps {card['steps']} --seed {card['seed']}"]
+    parts += [f"--profile {card['profile']}"] if card["profile"] != "embedded" else []
+    for key, value in card["options"].items():
+        text = ",".join(str(v) for v in value) if isinstance(value, list | tuple) else value
+        parts.append(f"--option {key}={text}")
+    return " ".join(parts)

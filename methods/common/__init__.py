@@ -1,0 +1,1 @@
+"""What methods share: the semantic front end, diffusion, adversarial training."""

@@ -1,0 +1,196 @@
+"""The semantic diffusion U-Net of SDM and GESCO (paper section 3.3, Figure 6; FACTS of the published code).
+
+GroupNorm in the encoder, SPADE in the middle and the decoder, attention at the coarse levels, 3 input channels and 6
+outputs (prediction and variance). `SemanticUNet(UNetConfig())` is the paper-size network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.common.diffusion.layers import (
+    Attention,
+    EncoderBlock,
+    GroupNorm,
+    Modulation,
+    Spade,
+    SpadeBlock,
+    timestep_embedding,
+)
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Size of the network; the defaults are the paper's Cityscapes setting (654 million parameters).
+
+    `attention_factors`: down-sampling factors, relative to the network's own grid, that have attention.
+    `patch`: side of the pixel blocks that the network's grid is made of. 1 is the paper's; 2 folds each 2x2 block of
+    picture and map into channels, so that no layer works at full resolution (embedded profile: four times faster).
+    `in_channels`: 3 is the noisy picture alone. GESCO's constructor can make 4 or 39 (a noisy label map or noisy maps
+    beside the picture); its published scripts never do, so no method here feeds such a network.
+    """
+
+    map_channels: int = 36
+    width: int = 256
+    multipliers: tuple[int, ...] = (1, 1, 2, 2, 4, 4)
+    blocks: int = 2
+    attention_factors: tuple[int, ...] = (8, 16, 32)
+    head_channels: int = 64
+    spade_hidden: int = 128
+    groups: int = 32
+    dropout: float = 0.0
+    patch: int = 1
+    in_channels: int = 3
+
+
+class SemanticUNet(nn.Module):
+    """forward(x, timesteps, modulations): x (B, in_channels, H, W), timesteps (B,) in 0..999, modulations from
+    `prepare(maps)`.
+
+    Returns (B, 6, H, W): three channels of prediction, three of the variance interpolation. H and W must be
+    multiples of patch * 2^(levels - 1).
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        time_width = 4 * c.width
+        self.time_embed = nn.Sequential(nn.Linear(c.width, time_width), nn.SiLU(), nn.Linear(time_width, time_width))
+        widths = [c.width * m for m in c.multipliers]
+
+        def encoder_block(channels: int, out: int, down: bool = False) -> EncoderBlock:
+            return EncoderBlock(channels, out, time_width, c.groups, c.dropout, down)
+
+        def spade_block(channels: int, out: int, factor: int, up: bool = False) -> SpadeBlock:
+            factors = (factor, factor // 2) if up else (factor, factor)
+            map_channels = (self._map_channels(factors[0]), self._map_channels(factors[1]))
+            return SpadeBlock(
+                channels,
+                out,
+                time_width,
+                c.groups,
+                c.dropout,
+                map_channels,
+                c.spade_hidden,
+                factors,
+                up,
+            )
+
+        def attention(channels: int) -> Attention:
+            return Attention(channels, min(c.head_channels, channels), c.groups)
+
+        self.input_blocks = nn.ModuleList(
+            [nn.ModuleList([nn.Conv2d(c.in_channels * c.patch**2, widths[0], 3, padding=1)])]
+        )
+        skips, channels, factor = [widths[0]], widths[0], 1
+        for level, width in enumerate(widths):
+            for _ in range(c.blocks):
+                layers: list[nn.Module] = [encoder_block(channels, width)]
+                channels = width
+                if factor in c.attention_factors:
+                    layers.append(attention(channels))
+                self.input_blocks.append(nn.ModuleList(layers))
+                skips.append(channels)
+            if level < len(widths) - 1:
+                self.input_blocks.append(nn.ModuleList([encoder_block(channels, channels, down=True)]))
+                skips.append(channels)
+                factor *= 2
+
+        self.middle_block = nn.ModuleList(
+            [spade_block(channels, channels, factor), attention(channels), spade_block(channels, channels, factor)]
+        )
+
+        self.output_blocks = nn.ModuleList()
+        for level, width in reversed(list(enumerate(widths))):
+            for i in range(c.blocks + 1):
+                layers = [spade_block(channels + skips.pop(), width, factor)]
+                channels = width
+                if factor in c.attention_factors:
+                    layers.append(attention(channels))
+                if level and i == c.blocks:
+                    layers.append(spade_block(channels, channels, factor, up=True))
+                    factor //= 2
+                self.output_blocks.append(nn.ModuleList(layers))
+
+        for slot, spade in enumerate(self._spades()):
+            spade.slot = slot
+
+        self.out = nn.Sequential(
+            GroupNorm(c.groups, channels), nn.SiLU(), nn.Conv2d(channels, 6 * c.patch**2, 3, padding=1)
+        )
+
+    def _map_channels(self, factor: int) -> int:
+        """Folded maps condition the finest level only; coarser ones see the nearest-neighbour map, as published."""
+        return self.config.map_channels * (self.config.patch**2 if factor == 1 else 1)
+
+    def reset_parameters(self) -> None:
+        """Initialise for training: second convolutions, attention projections and the output start at zero."""
+        for module in self.modules():
+            if isinstance(module, EncoderBlock | SpadeBlock):
+                nn.init.zeros_(module.out_layers[-1].weight)  # type: ignore[arg-type]
+                nn.init.zeros_(module.out_layers[-1].bias)  # type: ignore[arg-type]
+            elif isinstance(module, Attention):
+                nn.init.zeros_(module.proj_out.weight)
+                nn.init.zeros_(module.proj_out.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.out[-1].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.out[-1].bias)  # type: ignore[arg-type]
+
+    def _spades(self) -> list[Spade]:
+        return [module for module in self.modules() if isinstance(module, Spade)]
+
+    def prepare(self, maps: Tensor) -> list[Modulation]:
+        """gamma and beta of every SPADE layer for maps (B, map_channels, H, W); valid for any timestep."""
+        return list(self.modulations(maps))
+
+    def modulations(self, maps: Tensor) -> Iterator[Modulation]:
+        """What `prepare` returns, layer by layer: all of them are the most of sampling's memory at paper size."""
+        patch = self.config.patch
+        maps = maps.to(self._dtype)
+        resized: dict[int, Tensor] = {}
+        for factor in {spade.factor for spade in self._spades()}:
+            if factor == 1 and patch > 1:
+                resized[factor] = F.pixel_unshuffle(maps, patch)
+            else:
+                size = (maps.shape[2] // (factor * patch), maps.shape[3] // (factor * patch))
+                resized[factor] = F.interpolate(maps, size=size, mode="nearest")
+        for spade in self._spades():
+            yield spade.modulation(resized[spade.factor])
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """The precision of the weights, to which whatever comes in is brought."""
+        return self.time_embed[0].weight.dtype  # type: ignore[union-attr, return-value]
+
+    def forward(self, x: Tensor, timesteps: Tensor, modulations: list[Modulation], branches: int = 1) -> Tensor:
+        """See the class. With `branches` > 1 the modulations are of `branches` maps a picture, (branches * B, ...) with
+        the pictures of the first map first, and so is the output: the encoder does not see the map, so it runs once."""
+        patch, dtype = self.config.patch, self._dtype
+        x = x.to(dtype)
+        time = self.time_embed(timestep_embedding(timesteps, self.config.width).to(dtype))
+        h = F.pixel_unshuffle(x, patch) if patch > 1 else x
+        skips = []
+        for block in self.input_blocks:
+            for layer in block:  # type: ignore[attr-defined]
+                h = layer(h, time) if isinstance(layer, EncoderBlock) else layer(h)
+            skips.append(h)
+        if branches > 1:
+            h, time = _repeated(h, branches), _repeated(time, branches)
+        for layer in self.middle_block:
+            h = layer(h, time, modulations) if isinstance(layer, SpadeBlock) else layer(h)
+        for block in self.output_blocks:
+            h = torch.cat([h, _repeated(skips.pop(), branches)], dim=1)
+            for layer in block:  # type: ignore[attr-defined]
+                h = layer(h, time, modulations) if isinstance(layer, SpadeBlock) else layer(h)
+        h = self.out(h)
+        return F.pixel_shuffle(h, patch) if patch > 1 else h
+
+
+def _repeated(values: Tensor, times: int) -> Tensor:
+    """The whole batch `times` times; unlike `Tensor.repeat` it leaves channels last in memory where they are."""
+    return values if times == 1 else torch.cat([values] * times)

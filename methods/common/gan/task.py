@@ -1,0 +1,249 @@
+"""The training step that the GAN methods share: one update of generator (with encoder) and discriminator."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.api.method import MethodContext, Scene
+from bench.api.training.ema import ema_update
+from bench.api.training.precision import Precision
+from bench.api.training.rates import linear_fall
+from bench.api.training.task import TrainingTask
+from methods.common.gan.losses import discriminator_hinge, feature_matching, generator_hinge, perceptual
+from methods.common.gan.profile import AdversarialProfile
+from methods.common.gan.vgg import VggFeatures
+from methods.common.layers import SpectralConv2d
+from methods.common.semantic.maps import semantic_maps
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A training batch on the device, mirrored at random.
+
+    `image` (B, 3, H, W) in [-1, 1] and `maps` (B, labels + 1, H, W) in {0, 1}, edges last, both channels-last in
+    memory; `labels` (B, H, W) int64.
+    """
+
+    image: Tensor
+    labels: Tensor
+    maps: Tensor
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What one step minimises: scalars `drawing` for generator and encoder, `judging` for the discriminator.
+
+    `log` holds scalars before weighting.
+    """
+
+    drawing: Tensor
+    judging: Tensor
+    log: dict[str, Tensor]
+
+
+def initialise(network: nn.Module) -> None:
+    """Xavier normal with gain 0.02 for all convolutions, zero biases: the initialisation of SPADE and its kin."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | SpectralConv2d):
+            nn.init.xavier_normal_(module.weight_orig if isinstance(module, SpectralConv2d) else module.weight, 0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class AdversarialTask(TrainingTask):
+    """Two Adams on clean maps, linearly falling rates and a moving average of the generator, which is what ships.
+
+    Subclasses build the networks and give `losses` and `picture`; `patch_losses` is SPADE's objective for those whose
+    discriminator returns patch scores and hidden features. All randomness of a step comes from its generator.
+
+    Differences from the published loops, for speed: discriminator and generator learn from the same forward pass of
+    the discriminator instead of one each, and the perceptual loss looks, by lot at every step, either at the whole
+    picture at half size or at a quarter of it at full size. On CUDA the networks run in bfloat16 where PyTorch's
+    autocast does; weights, losses and moving average are float32 everywhere.
+    """
+
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32", "bfloat16")
+    #: the adversarial losses rise and fall by orders of magnitude while nothing is wrong
+    watched: ClassVar[tuple[str, ...]] = ("matching", "perceptual")
+    profile: AdversarialProfile
+    generator: nn.Module
+    encoder: nn.Module | None
+    discriminator: nn.Module
+
+    def __init__(
+        self,
+        context: MethodContext,
+        profile: AdversarialProfile,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        encoder: nn.Module | None = None,
+    ) -> None:
+        """Initialise the networks (from PyTorch's global generator), move them to the device, build optimisers."""
+        self.context = context
+        self.profile = profile
+        self.batch_size, self.steps = profile.batch_size, profile.steps
+        self.generator, self.encoder, self.discriminator = generator, encoder, discriminator
+        self.networks = {"generator": generator}
+        if encoder is not None:
+            self.networks["encoder"] = encoder
+        self.networks["discriminator"] = discriminator
+        for network in self.networks.values():
+            initialise(network)
+            network.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.prepare("auto", False)
+        self.features: VggFeatures | None = None
+        if profile.perceptual_weight:
+            self.features = VggFeatures()
+            self.features.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.drawing = [*generator.parameters(), *(encoder.parameters() if encoder is not None else ())]
+        self.judging = list(discriminator.parameters())
+        self.optimizers = {
+            "generator": torch.optim.Adam(self.drawing, profile.generator_rate, profile.betas, foreach=True),
+            "discriminator": torch.optim.Adam(self.judging, profile.discriminator_rate, profile.betas, foreach=True),
+        }
+        self.start_differently()
+        self.average = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.emas = {"generator": self.average}
+
+    def start_differently(self) -> None:
+        """Change the initial weights in place, where a method's profile departs from `initialise`."""
+
+    @abstractmethod
+    def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
+        """Losses of one batch; their graphs reach generator (and encoder) and discriminator. Noise from `rng`."""
+
+    @abstractmethod
+    def picture(self, network: nn.Module, maps: Tensor, rng: torch.Generator) -> Tensor:
+        """Pictures (B, 3, H, W) in [-1, 1] that a generator `network` makes of `maps` at a receiver."""
+
+    def recipe(self) -> dict[str, Any]:
+        recipe = {
+            **asdict(self.profile),
+            "steps": self.steps,  # the learning rates depend on it
+            "training_maps": "clean",
+        }
+        if self.features is not None:
+            recipe["perceptual_features"] = "VGG16 (ImageNet) relu1_1, relu2_1, relu3_1"
+        return recipe
+
+    def step(self, scene: Scene, generator: torch.Generator, step: int) -> dict[str, float]:
+        """One update of all networks; returns the losses before weighting."""
+        self._schedule(step)
+        losses = self.losses(self._batch(scene, generator), generator)
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        losses.drawing.backward(inputs=self.drawing, retain_graph=True)
+        losses.judging.backward(inputs=self.judging)
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        self._follow(step)
+        return {name: float(value.detach()) for name, value in losses.log.items()}
+
+    def run(self, network: nn.Module, *inputs: Tensor) -> Any:
+        """`network(*inputs)`, in the training's precision where autocast allows; the result's tensors are float32."""
+        if self.precision == "float32":
+            return network(*inputs)
+        with self.autocast():
+            return _float32(network(*inputs))
+
+    def patch_losses(self, batch: Batch, fake: Tensor, rng: torch.Generator) -> Losses:
+        """SPADE's objective for pictures `fake` (B, 3, H, W): hinge, feature matching, perceptual (if weighted).
+
+        `self.discriminator(maps, pictures)` has to return (scores, features), lists with one entry a scale, for the
+        fakes and behind them the originals; see `MultiScaleDiscriminator`. Draws three numbers from `rng`.
+        """
+        profile = self.profile
+        scores, features = self.run(self.discriminator, batch.maps, torch.cat([fake, batch.image]))
+        fake_scores, real_scores = [s.chunk(2)[0] for s in scores], [s.chunk(2)[1] for s in scores]
+        log = {
+            "adversarial": generator_hinge(fake_scores),
+            "matching": feature_matching(
+                [[f.chunk(2)[1] for f in scale] for scale in features],
+                [[f.chunk(2)[0] for f in scale] for scale in features],
+            ),
+        }
+        drawing = log["adversarial"] + profile.matching_weight * log["matching"]
+        if self.features is not None:
+            log["perceptual"] = self.perceptual_term(fake, batch.image, rng)
+            drawing = drawing + profile.perceptual_weight * log["perceptual"]
+        log["discriminator"] = discriminator_hinge(real_scores, fake_scores)
+        return Losses(drawing, log["discriminator"], log)
+
+    def perceptual_term(self, fake: Tensor, image: Tensor, rng: torch.Generator) -> Tensor:
+        """The unweighted perceptual loss of this step's view of pictures in [-1, 1]; draws three numbers from `rng`.
+
+        Only for a profile with a `perceptual_weight`.
+        """
+        assert self.features is not None
+        return perceptual(self.features, *_view(fake, image, rng), self.profile.perceptual_layers)
+
+    def _schedule(self, step: int) -> None:
+        """Constant learning rates, then a linear fall to zero at the last step."""
+        factor = linear_fall(step, self.steps, self.profile.constant)
+        for name, rate in (
+            ("generator", self.profile.generator_rate),
+            ("discriminator", self.profile.discriminator_rate),
+        ):
+            for group in self.optimizers[name].param_groups:
+                group["lr"] = rate * factor
+
+    def _batch(self, scene: Scene, generator: torch.Generator) -> Batch:
+        """The scenes on the device, half of them mirrored left to right."""
+        mirror = torch.rand(len(scene), generator=generator) < 0.5
+        image = torch.where(mirror[:, None, None, None], scene.image.flip(-1), scene.image)
+        labels = torch.where(mirror[:, None, None], scene.labels.flip(-1), scene.labels)
+        instances = torch.where(mirror[:, None, None], scene.instances.flip(-1), scene.instances)
+        maps = semantic_maps(labels, instances, self.context.label_space.size)
+        device = self.context.device
+        return Batch(
+            (image * 2 - 1).to(device).contiguous(memory_format=torch.channels_last),
+            labels.to(device),
+            maps.to(device).contiguous(memory_format=torch.channels_last),
+        )
+
+    @torch.no_grad()
+    def _follow(self, step: int) -> None:
+        """Move the average towards the generator, batch statistics included.
+
+        The spectral vectors are copied: averaged, they would not be unit vectors and sigma would come out too small.
+        """
+        ema_update(self.average, self.generator, self.profile.ema, step)
+        live = dict(self.generator.named_buffers())
+        for key, value in self.average.named_buffers():
+            if key.endswith(("weight_u", "weight_v")):
+                value.copy_(live[key])
+
+    @torch.no_grad()
+    def sample(self, scene: Scene, generator: torch.Generator) -> Tensor:
+        """Pictures of the averaged generator for clean maps."""
+        maps = semantic_maps(scene.labels, scene.instances, self.context.label_space.size)
+        pictures = self.picture(self.average, maps.to(self.context.device), generator)
+        return ((pictures + 1) / 2).clamp(0, 1).cpu()
+
+    def export(self) -> dict[str, Tensor]:
+        """The averaged generator's state."""
+        return {key: value.detach().cpu() for key, value in self.average.state_dict().items()}
+
+
+def _view(fake: Tensor, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """What the perceptual loss looks at: both pictures at half size, or one quarter of both."""
+    choice, top, left = torch.rand(3, generator=generator).tolist()
+    if choice < 0.5:
+        return F.avg_pool2d(fake, 2), F.avg_pool2d(image, 2)
+    height, width = fake.shape[-2] // 2, fake.shape[-1] // 2
+    y, x = int(top * (height + 1)), int(left * (width + 1))
+    return fake[..., y : y + height, x : x + width], image[..., y : y + height, x : x + width]
+
+
+def _float32(value: Any) -> Any:
+    """Every tensor of nested lists and tuples in float32."""
+    if isinstance(value, Tensor):
+        return value.float()
+    return type(value)(_float32(v) for v in value)

@@ -1,0 +1,132 @@
+"""Spatially-adaptive normalisation (Park et al., CVPR 2019, Eq. 1-2) and the residual block made of it.
+
+Groups are a parameter: with one group these are SPADE's layers, with more they are SMIS's (Zhu et al., CVPR 2020,
+"group-decreasing network").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.common.layers.spectral import SpectralConv2d, pointwise
+
+SLOPE = 0.2  # of the leaky ReLUs of all SPADE descendants
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """How the semantic map becomes a scale and a shift.
+
+    `map_width` channels of the (already arranged) map; `hidden` channels of the shared convolution; `map_groups`
+    groups of the shared convolution; `groups` groups of the scale and shift convolutions; `kernel` their side.
+    `norm` is the name of the normalisation in the state. `stride` of the shared convolution: with more than 1 it reads
+    the map at `stride` times the size of what is modulated (not in any paper).
+    """
+
+    map_width: int
+    hidden: int
+    map_groups: int = 1
+    groups: int = 1
+    kernel: int = 3
+    norm: str = "param_free_norm"
+    stride: int = 1
+
+
+class Spade(nn.Module):
+    """Batch normalisation without affine terms, then scaled and shifted pixel by pixel by the semantic map.
+
+    Input (B, width, H, W) and a map (B, map_width, H', W'), which is resized by nearest neighbour. With a `code`
+    (B, Z) the map has Z channels less: the code stands for Z channels before it, constant over the pixels (OASIS).
+    """
+
+    def __init__(self, width: int, modulation: Modulation) -> None:
+        super().__init__()
+        pad = modulation.kernel // 2
+        self.norm, self.stride = modulation.norm, modulation.stride
+        self.add_module(self.norm, nn.BatchNorm2d(width, affine=False))
+        shared = nn.Conv2d(
+            modulation.map_width, modulation.hidden, 3, self.stride, padding=1, groups=modulation.map_groups
+        )
+        self.mlp_shared = nn.Sequential(shared, nn.ReLU())
+        self.mlp_gamma = nn.Conv2d(modulation.hidden, width, modulation.kernel, padding=pad, groups=modulation.groups)
+        self.mlp_beta = nn.Conv2d(modulation.hidden, width, modulation.kernel, padding=pad, groups=modulation.groups)
+
+    def forward(self, x: Tensor, maps: Tensor, code: Tensor | None = None) -> Tensor:
+        """Normalise and modulate `x`; the result has its shape."""
+        maps = _resized(maps, x, self.stride)
+        if code is None:
+            hidden = self.mlp_shared(maps)
+        else:
+            shared = self.mlp_shared[0]
+            assert isinstance(shared, nn.Conv2d)
+            hidden = F.relu(convolve_with_code(shared, maps, code), inplace=True)
+        # x * (1 + gamma) + beta; the 1 is added to the bias of gamma, which saves a pass over the pixels
+        scale = _convolve(self.mlp_gamma, hidden, 1.0)
+        return (self.get_submodule(self.norm)(x) * scale).add_(_convolve(self.mlp_beta, hidden, 0.0))
+
+
+def _resized(maps: Tensor, x: Tensor, stride: int) -> Tensor:
+    """`maps` by nearest neighbour at `stride` times the size of `x`."""
+    size = (x.shape[-2] * stride, x.shape[-1] * stride)
+    return maps if maps.shape[-2:] == size else F.interpolate(maps, size=size, mode="nearest")
+
+
+def convolve_with_code(layer: nn.Conv2d, maps: Tensor, code: Tensor) -> Tensor:
+    """`layer` (3x3, padding 1, no groups) on `code` (B, Z), repeated at every pixel, followed by `maps` (B, C, H, W).
+
+    A constant channel's convolution differs from pixel to pixel only in the kernel's taps that padding cuts off at the
+    borders, so the code costs one product with the kernels instead of Z channels of convolution.
+    """
+    assert layer.bias is not None
+    of_code, of_maps = layer.weight.split([code.shape[1], maps.shape[1]], dim=1)
+    kernels = torch.einsum("bz,ozij->boij", code, of_code)
+    rows, columns = (_taps(length, layer.stride[0]).to(kernels) for length in maps.shape[-2:])
+    constant = torch.einsum("yi,boij,xj->boyx", rows, kernels, columns)
+    return F.conv2d(maps, of_maps, layer.bias, layer.stride, layer.padding).add_(constant)
+
+
+def _taps(length: int, stride: int) -> Tensor:
+    """Which of a kernel's three taps lie inside the picture: (positions, 3) of 0 and 1 for `length` pixels."""
+    pixels = torch.arange(0, length, stride)[:, None] + torch.arange(-1, 2)
+    return (pixels >= 0) & (pixels < length)
+
+
+def _convolve(layer: nn.Conv2d, x: Tensor, offset: float) -> Tensor:
+    """`layer` (stride 1, with bias) applied to `x`, plus a constant."""
+    assert layer.bias is not None
+    bias = layer.bias + offset
+    if layer.kernel_size == (1, 1) and layer.groups == 1:
+        return pointwise(x, layer.weight, bias)
+    return F.conv2d(x, layer.weight, bias, padding=layer.kernel_size[0] // 2, groups=layer.groups)
+
+
+class SpadeBlock(nn.Module):
+    """The residual block of SPADE: (Spade, leaky ReLU, conv 3x3) twice, and a learned skip where the width changes.
+
+    The skip is a Spade and a bias-free 1x1 convolution without activation. The middle width is the smaller one.
+    All three convolutions are spectrally normalised and have `groups` groups.
+    """
+
+    def __init__(self, in_width: int, out_width: int, modulation: Modulation, groups: int = 1) -> None:
+        super().__init__()
+        middle = min(in_width, out_width)
+        self.learned_skip = in_width != out_width
+        self.conv_0 = SpectralConv2d(in_width, middle, 3, padding=1, groups=groups)
+        self.conv_1 = SpectralConv2d(middle, out_width, 3, padding=1, groups=groups)
+        if self.learned_skip:
+            self.conv_s = SpectralConv2d(in_width, out_width, 1, groups=groups, bias=False)
+        self.norm_0 = Spade(in_width, modulation)
+        self.norm_1 = Spade(middle, modulation)
+        if self.learned_skip:
+            self.norm_s = Spade(in_width, modulation)
+
+    def forward(self, x: Tensor, maps: Tensor, code: Tensor | None = None) -> Tensor:
+        """(B, in_width, H, W), a map (B, map_width, ...) and a code as in `Spade` to (B, out_width, H, W)."""
+        maps = _resized(maps, x, self.norm_0.stride)
+        skip = self.conv_s(self.norm_s(x, maps, code)) if self.learned_skip else x
+        inner = self.conv_0(F.leaky_relu(self.norm_0(x, maps, code), SLOPE, inplace=True))
+        return skip + self.conv_1(F.leaky_relu(self.norm_1(inner, maps, code), SLOPE, inplace=True))

@@ -1,0 +1,119 @@
+"""`SemanticMethod`: the sender and the first half of the receiver that all semantic methods share.
+
+Sender: label map -> one-hot maps (+ instance edges) -> drop absent classes -> codec -> symbols.
+Receiver: FDS (if on) -> zero maps for the dropped classes -> the method's own `generate`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, get_args
+
+import torch
+from torch import Tensor
+
+from bench.api.method import Method, MethodContext, MethodError, Received, Scene, Transmission
+from methods.common.semantic.codec import CODECS
+from methods.common.semantic.fds import POOLS, fast_denoise
+from methods.common.semantic.maps import (
+    Edges,
+    keep_channels,
+    one_hot,
+    pack_labels,
+    present_labels,
+    restore_channels,
+    scene_maps,
+    unpack_labels,
+)
+
+
+class SemanticMethod(Method):
+    """A method that transmits semantic maps. Subclasses implement `generate`.
+
+    Options: `fds` puts GESCO's FDS block behind the channel, `pool` (of `fds.POOLS`) says what is in it; `drop_absent`
+    sends only the classes that occur (the list of kept classes is side information, a bit mask in whole bytes);
+    `codec` names an entry of `CODECS`; `edges` is where the edge channel comes from, "instances" or "clipped" (see
+    `maps.Edges`), "auto" being what the method's networks were trained on.
+    The spec modifiers `+fds` and `-fds`/`-nofds` set `fds` (and `+fds` also `drop_absent`: GESCO's whole sender).
+    """
+
+    semantic_options: ClassVar[Mapping[str, Any]] = {
+        "fds": False,
+        "drop_absent": False,
+        "codec": "png1",
+        "edges": "auto",
+        "pool": "avg-max",
+    }
+    #: False for networks without the instance-edge channel (OASIS)
+    uses_edges: ClassVar[bool] = True
+
+    def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(context, {**self.semantic_options, **self.default_options, **(options or {})})
+        if self.options["codec"] not in CODECS:
+            raise MethodError(f"unknown codec '{self.options['codec']}' for {self.name}; known: {', '.join(CODECS)}")
+        if self.options["pool"] not in POOLS:
+            raise MethodError(f"unknown pool '{self.options['pool']}' for {self.name}; known: {', '.join(POOLS)}")
+        if self.options["edges"] == "auto":
+            self.options["edges"] = self.auto_edges(context)
+        if self.options["edges"] not in get_args(Edges):
+            known = ", ".join(["auto", *get_args(Edges)])
+            raise MethodError(f"unknown edges '{self.options['edges']}' for {self.name}; known: {known}")
+
+    @classmethod
+    def auto_edges(cls, context: MethodContext) -> Edges:
+        """Where the edges come from if the options leave it open."""
+        return "instances"
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the full map: label ids plus the edge channel."""
+        return self.context.label_space.size + int(self.uses_edges)
+
+    def send(self, scene: Scene) -> Transmission:
+        """One-hot maps and edges of the scenes, absent classes dropped, through the codec (paper, section 3.2)."""
+        num_labels = self.context.label_space.size
+        maps = scene_maps(scene, self.options["edges"]) if self.uses_edges else one_hot(scene.labels, num_labels)
+        symbols, side_info, bits = [], [], []
+        for one, labels in zip(maps, scene.labels, strict=True):
+            header = b""
+            if self.options["drop_absent"]:
+                header = pack_labels(present_labels(labels, num_labels), num_labels)
+            kept = self.sent_channels(header)
+            classes = len(kept) - int(self.uses_edges)
+            encoded = CODECS[self.options["codec"]](keep_channels(one, kept).numpy(), classes)
+            symbols.append(torch.from_numpy(encoded.decoded))
+            side_info.append(header)
+            bits.append(encoded.bits)
+        return Transmission(tuple(symbols), tuple(side_info), tuple(bits))
+
+    def sent_channels(self, header: bytes) -> tuple[int, ...]:
+        """The channels of the full map that a scene's symbols are, ascending, the edge channel last, from the scene's
+        side information: every channel where that is empty."""
+        num_labels = self.context.label_space.size
+        classes = unpack_labels(header, num_labels) if header else tuple(range(num_labels))
+        return (*classes, num_labels) if self.uses_edges else classes
+
+    def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
+        """Denoise the maps where FDS is on, restore the dropped classes, and generate."""
+        return self.generate(self.received_maps(received), rngs)
+
+    def received_maps(self, received: Received) -> Tensor:
+        """The maps that condition the generator: (B, C + E, H, W) float32 on the CPU, unbounded where noisy."""
+        full = []
+        for symbols, header in zip(received.symbols, received.side_info, strict=True):
+            maps = fast_denoise(symbols, self.options["pool"]) if self.options["fds"] else symbols
+            full.append(restore_channels(maps, self.sent_channels(header), self.num_channels))
+        return torch.stack(full)
+
+    def identity(self) -> dict[str, Any]:
+        """As for any method; `pool` is in it only where it changes something, because cells were computed before there
+        was a choice."""
+        identity = super().identity()
+        if not self.options["fds"] or self.options["pool"] == self.semantic_options["pool"]:
+            identity["options"].pop("pool")
+        return identity
+
+    @abstractmethod
+    def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
+        """Pictures for conditioning maps (B, C + E, H, W): (B, 3, H, W) float32 in [0, 1], randomness from `rngs`."""

@@ -1,0 +1,100 @@
+"""From label and instance maps to the one-hot maps that are sent, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.api.method import Scene
+
+#: Which picture of ids the edges are taken from. "clipped" is that of SDM's and GESCO's loaders, which read the
+#: instance picture as 8 bit: every id above 255 becomes 255, so borders between neighbouring things vanish.
+Edges = Literal["instances", "clipped"]
+#: Label spaces whose own instance pictures are 8 bit (their ids here are moved up): clipping changes nothing in them.
+EIGHT_BIT_INSTANCES = frozenset({"coco_stuff"})
+
+
+def one_hot(labels: Tensor, num_labels: int) -> Tensor:
+    """One binary map a label id: (B, H, W) int64 -> (B, num_labels, H, W) float32 in {0, 1}."""
+    if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= num_labels):
+        raise ValueError(
+            f"label ids run from {int(labels.min())} to {int(labels.max())}, outside 0..{num_labels - 1}: "
+            "the label map does not belong to this data set"
+        )
+    maps = torch.zeros((*labels.shape, num_labels), device=labels.device)
+    return maps.scatter_(3, labels[..., None], 1.0).permute(0, 3, 1, 2)
+
+
+def instance_edges(labels: Tensor, instances: Tensor, edges: Edges = "instances") -> Tensor:
+    """The instance-edge channel: (B, H, W) labels and instances -> (B, 1, H, W) float32 in {0, 1}.
+
+    A pixel is 1 where its id differs from any of its four neighbours, so both sides of a border are marked. As in the
+    official loaders (SPADE, CC-FPSE, SMIS, SDM, GESCO) the ids are those of Cityscapes's `instanceIds` pictures, in
+    which a pixel without an instance carries its label: borders between regions of stuff are edges too. Instance ids
+    are at least 1000 in every data set, so they never meet a label.
+    """
+    if edges == "clipped":
+        instances = instances.clamp(max=255)
+    ids = torch.where(instances > 0, instances, labels.to(instances.dtype))
+    edge = torch.zeros_like(ids, dtype=torch.bool)
+    across = ids[:, :, 1:] != ids[:, :, :-1]
+    down = ids[:, 1:, :] != ids[:, :-1, :]
+    edge[:, :, 1:] |= across
+    edge[:, :, :-1] |= across
+    edge[:, 1:, :] |= down
+    edge[:, :-1, :] |= down
+    return edge[:, None].float()
+
+
+def semantic_maps(labels: Tensor, instances: Tensor, num_labels: int, edges: Edges = "instances") -> Tensor:
+    """One-hot maps with the instance-edge channel last: (B, H, W) twice -> (B, num_labels + 1, H, W) in {0, 1}."""
+    return torch.cat([one_hot(labels, num_labels), instance_edges(labels, instances, edges)], dim=1)
+
+
+def scene_maps(scene: Scene, edges: Edges = "instances") -> Tensor:
+    """`semantic_maps` of a batch of scenes, (B, labels + 1, H, W) in {0, 1}."""
+    if scene.label_space.name in EIGHT_BIT_INSTANCES:
+        edges = "instances"
+    return semantic_maps(scene.labels, scene.instances, scene.label_space.size, edges)
+
+
+def present_labels(labels: Tensor, num_labels: int) -> tuple[int, ...]:
+    """Label ids that occur in one map (H, W), ascending: what GESCO's sender keeps (paper, section 3.2)."""
+    counts = torch.bincount(labels.flatten(), minlength=num_labels)
+    return tuple(int(i) for i in counts.nonzero().flatten())
+
+
+def pack_labels(labels: Sequence[int], num_labels: int) -> bytes:
+    """A list of label ids as a bit mask, one bit an id, the first id in the highest bit: ceil(num_labels / 8) bytes."""
+    mask = np.zeros(num_labels, dtype=bool)
+    mask[list(labels)] = True
+    return np.packbits(mask).tobytes()
+
+
+def unpack_labels(packed: bytes, num_labels: int) -> tuple[int, ...]:
+    """The ascending label ids of a mask made by `pack_labels`; ValueError for a mask of another length."""
+    if len(packed) != -(-num_labels // 8):
+        raise ValueError(
+            f"a list of kept classes is {-(-num_labels // 8)} bytes for {num_labels} labels, not {len(packed)}"
+        )
+    mask = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=num_labels)
+    return tuple(int(label) for label in mask.nonzero()[0])
+
+
+def keep_channels(maps: Tensor, kept: Sequence[int]) -> Tensor:
+    """Drop the absent classes: (C + E, H, W) -> (K + E, H, W), where E counts the channels behind the classes.
+
+    `kept` indexes channels, edge channel included where it is to be sent.
+    """
+    return maps[list(kept)]
+
+
+def restore_channels(received: Tensor, kept: Sequence[int], num_channels: int) -> Tensor:
+    """The "Pad" of the paper's Eq. 2: (K, H, W) -> (num_channels, H, W) with zero maps for what was dropped."""
+    full = received.new_zeros((num_channels, *received.shape[1:]))
+    full[list(kept)] = received
+    return full

@@ -1,0 +1,199 @@
+"""Any segmenter of `mmsegmentation` as judge: `mmseg:CONFIG`, a config file or a folder with one and its checkpoint.
+
+That is what `mim download mmsegmentation --config NAME --dest FOLDER` leaves. Pictures go through the config's own
+`test_pipeline` and back to their size, as mmseg's `inference_model` takes them; the checkpoint is the config's
+`load_from`, else the one checkpoint beside it. Its tensors are read without executing anything in the file; a config,
+however, is a Python program that mmengine runs, so name only ones that you trust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.api.metric import MetricContext, MetricError
+from bench.api.network_files import find_place, sha256_of
+from metrics.evaluators.naming import answers, map_file, read_label_map
+
+_CONFIGS = (".py", ".json", ".yaml", ".yml")
+_CHECKPOINTS = (".pth", ".safetensors")
+_INSTALL = (
+    "judges `mmseg:CONFIG` need mmsegmentation, and mmcv with its compiled operators: pip install 'gesco-bench[mmseg]'"
+)
+#: Tensors that answer nothing: counters, the loss's weights, and heads for training alone.
+_IDLE = ("num_batches_tracked", "auxiliary_head.", "loss_decode.", "data_preprocessor.")
+
+
+class MmsegSegmenter:
+    """A segmentation network of mmsegmentation as a judge of one data set's pictures."""
+
+    gpu_batch = 8
+
+    def __init__(self, config_file: Path, context: MetricContext) -> None:
+        """MetricError where mmsegmentation is missing, where config and checkpoint do not fit, and where the classes do
+        not answer the data set's evaluated labels."""
+        mmseg = _Mmseg()
+        config = mmseg.config(config_file)
+        checkpoint = _checkpoint(config_file, config.get("load_from"))
+        state, meta = _read(checkpoint)
+        self._model = mmseg.build(config, config_file, context.device)
+        _fill(self._model, state, checkpoint)
+        self._predict = mmseg.inference_model
+        label_map = read_label_map(config_file.parent, context.dataset)
+        found = answers(
+            mmseg.classes(meta, config, config_file),
+            context.label_names,
+            context.evaluated,
+            label_map,
+            str(config_file.parent / map_file(context.dataset)),
+        )
+        self._label_ids = torch.from_numpy(found.labels).to(context.device)
+        self.evaluated = found.evaluated
+        text = f"{config.pretty_text} {sha256_of(checkpoint)} {label_map.digest or ''}"
+        self.sha256 = hashlib.sha256(text.encode()).hexdigest()
+        left_out = f", without {', '.join(found.left_out)}" if found.left_out else ""
+        self.protocol = f"mmseg {config_file.stem}@{_size(config.test_pipeline)}{left_out}"
+
+    @classmethod
+    def load(cls, path: str, context: MetricContext) -> MmsegSegmenter:
+        """The judge `mmseg:PATH`: a config or a folder, as named or among the weights of the context or the user."""
+        return cls(_config_file(find_place(path, context.weights_dir)), context)
+
+    @torch.inference_mode()
+    def predict(self, images: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, on the judge's device."""
+        pixels = (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        pictures = [np.ascontiguousarray(picture[..., ::-1]) for picture in pixels]  # mmcv reads files as BGR
+        maps = torch.stack([sample.pred_sem_seg.data[0] for sample in self._predict(self._model, pictures)])
+        return self._label_ids[maps.to(self._label_ids.device).long()]
+
+
+class _Mmseg:
+    """The parts of mmsegmentation in use; MetricError where it is not installed."""
+
+    def __init__(self) -> None:
+        try:
+            from mmengine.config import Config
+            from mmengine.registry import init_default_scope
+            from mmseg.apis import inference_model
+            from mmseg.registry import DATASETS, MODELS
+        except (ImportError, AssertionError) as error:  # mmseg asserts the version of mmcv
+            raise MetricError(f"{_INSTALL} ({error})") from error
+        self.inference_model = inference_model
+        self._config, self._scope, self._datasets, self._models = Config, init_default_scope, DATASETS, MODELS
+
+    def config(self, file: Path) -> Any:
+        """The config, ready for inference: no weights of its own to fetch, no settings of training."""
+        try:
+            config = self._config.fromfile(file)
+            model = config.model
+            model.pretrained = model.train_cfg = None
+            if "init_cfg" in model.get("backbone", {}):
+                model.backbone.init_cfg = None
+            if "test_pipeline" not in config:
+                config.test_pipeline = config.test_dataloader.dataset.pipeline
+        except Exception as error:  # a config is a program: it may fail in any way
+            raise MetricError(f"{file} is no config of mmsegmentation ({_reason(error)})") from error
+        return config
+
+    def build(self, config: Any, file: Path, device: torch.device) -> Any:
+        """The network of a config with random weights, in evaluation mode."""
+        try:
+            self._scope(config.get("default_scope", "mmseg"))
+            with torch.random.fork_rng(devices=[]):
+                model = self._models.build(config.model)
+        except Exception as error:  # whatever a wrong config does inside mmseg
+            raise MetricError(f"{file}: mmsegmentation cannot build its network ({_reason(error)})") from error
+        model.cfg = config  # where inference_model looks for the pipeline
+        return model.to(device).eval().requires_grad_(False)
+
+    def classes(self, meta: Mapping[str, Any], config: Any, file: Path) -> Sequence[str]:
+        """Class names: of the checkpoint, else of the config's data set."""
+        names = meta.get("dataset_meta", {}).get("classes") or meta.get("CLASSES")
+        if not names:
+            kind = self._datasets.get(config.get("dataset_type", ""))
+            names = kind.METAINFO.get("classes") if kind is not None else None
+        if not names:
+            raise MetricError(f"neither the checkpoint of {file} nor its data set says what its classes are called")
+        return list(names)
+
+
+def _config_file(place: Path) -> Path:
+    """The config itself, or the only one in a folder."""
+    if place.is_file():
+        return place
+    if not place.is_dir():
+        raise MetricError(f"{place} is neither a file nor a folder")
+    return _only([file for file in place.iterdir() if file.suffix in _CONFIGS], place, "config")
+
+
+def _checkpoint(config_file: Path, load_from: str | None) -> Path:
+    if load_from:
+        path = config_file.parent / load_from
+        if not path.is_file():
+            raise MetricError(f"{config_file} loads {load_from}, which is no file here; nothing is downloaded")
+        return path
+    folder = config_file.parent
+    return _only([file for file in folder.iterdir() if file.suffix in _CHECKPOINTS], folder, "checkpoint")
+
+
+def _only(files: Sequence[Path], folder: Path, what: str) -> Path:
+    if len(files) != 1:
+        named = ", ".join(sorted(file.name for file in files)) or "none"
+        raise MetricError(f"{folder} must hold one {what} of mmsegmentation, it has {named}")
+    return files[0]
+
+
+def _read(checkpoint: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
+    """Tensors and remarks of a checkpoint, read without executing it."""
+    try:
+        if checkpoint.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(checkpoint), {}
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise MetricError(
+            f"{checkpoint} is not read ({_reason(error)}). Only tensors and plain data are taken from a checkpoint; "
+            "mmengine's `publish_model.py`, or safetensors, leave nothing else in it"
+        ) from error
+    state = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise MetricError(f"{checkpoint} is no checkpoint of mmsegmentation: it has no state_dict of tensors")
+    meta = content.get("meta") or {}
+    return state, meta if isinstance(meta, dict) else {}
+
+
+def _fill(model: Any, state: dict[str, Tensor], checkpoint: Path) -> None:
+    """Load a checkpoint whose every answering tensor is the network's, and finite; else MetricError."""
+    try:
+        found = model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise MetricError(f"{checkpoint} does not fit its config ({_reason(error)})") from error
+    wrong = [f"missing {key}" for key in found.missing_keys] + [f"unexpected {key}" for key in found.unexpected_keys]
+    wrong = [one for one in wrong if not any(part in one for part in _IDLE)]
+    wrong += [f"not finite {k}" for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise MetricError(f"{checkpoint} does not fit its config ({', '.join(wrong[:3])}{more})")
+
+
+def _size(pipeline: Sequence[Mapping[str, Any]]) -> str:
+    """How a pipeline resizes pictures: width x height, mmcv's order, or `generated` where it does not."""
+    for step in pipeline:
+        if step["type"] == "Resize":
+            ratio = ",keep_ratio" if step.get("keep_ratio") else ""
+            scale = step.get("scale")
+            return f"{'x'.join(map(str, scale))}{ratio}" if scale else f"scale_factor={step.get('scale_factor')}"
+    return "generated"
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,125 @@
+"""From the classes of a published segmenter to the label ids of a data set, by name.
+
+Names match where they are equal but for case, `_` and `-` (`traffic_light`, `Traffic Light`). Where a checkpoint's
+names are others, a file `labels-DATASET.toml` in its folder says what is what:
+
+    unanswered = ["caravan"]    # evaluated labels that it does not know: their pixels are not counted
+
+    [classes]                   # name in the checkpoint = name in the data set
+    "tree-merged" = "tree"
+
+A checkpoint that does not answer every evaluated label is refused otherwise: an mIoU over some of the classes is
+another number than one over all of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.api.metric import MetricError
+from bench.api.network_files import sha256_of
+from metrics.evaluators.classes import NEVER_LABELLED, NO_LABEL
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """What a file says: `classes` from the checkpoint's names to the data set's, `unanswered` labels by name."""
+
+    file: Path | None = None
+    classes: Mapping[str, str] = field(default_factory=dict)
+    unanswered: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str | None:
+        """SHA-256 of the file, None without one."""
+        return sha256_of(self.file) if self.file else None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """`labels` (classes,) uint8: the label id of every class of the checkpoint, `NO_LABEL` for classes that the data
+    set does not have. `evaluated`: the evaluated label ids among them, in order. `left_out`: evaluated labels that are
+    not counted, by name."""
+
+    labels: np.ndarray
+    evaluated: tuple[int, ...]
+    left_out: tuple[str, ...]
+
+
+def map_file(dataset: str) -> str:
+    """Name of the file that says what a checkpoint's classes are called in a data set."""
+    return f"labels-{dataset}.toml"
+
+
+def read_label_map(folder: Path, dataset: str) -> LabelMap:
+    """The folder's file for a data set, an empty map where there is none; MetricError for anything else in it."""
+    file = folder / map_file(dataset)
+    if not file.is_file():
+        return LabelMap()
+    try:
+        content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: TOML's, UTF-8's, a number of too many digits
+        raise MetricError(f"{file} is not valid TOML: {error}") from None
+    classes, unanswered = content.pop("classes", {}), content.pop("unanswered", [])
+    if content:
+        raise MetricError(f"unknown key '{next(iter(content))}' in {file}; known: classes, unanswered")
+    if not isinstance(classes, dict) or not all(isinstance(name, str) for name in classes.values()):
+        raise MetricError(f"[classes] of {file} must have a label name for each class name")
+    if not isinstance(unanswered, list) or not all(isinstance(name, str) for name in unanswered):
+        raise MetricError(f"unanswered in {file} must be a list of label names")
+    return LabelMap(file, classes, tuple(unanswered))
+
+
+def answers(
+    classes: Sequence[str], label_names: Sequence[str], evaluated: Sequence[int], label_map: LabelMap, where: str
+) -> Answers:
+    """Which label each of a checkpoint's `classes` stands for.
+
+    `label_names` and `evaluated` are the data set's; `where` is the file to write, for the message. MetricError for
+    names in `label_map` that do not exist, and for evaluated labels that no class answers.
+    """
+    file = label_map.file or where
+    ids = {_plain(name): number for number, name in enumerate(label_names)}
+    renamed = {}
+    for theirs, ours in label_map.classes.items():
+        _known(theirs, classes, f"[classes] of {file}", "class of the checkpoint")
+        renamed[_plain(theirs)] = ids[_plain(_known(ours, label_names, f"[classes] of {file}", "label"))]
+    left_out = {_plain(_known(name, label_names, f"unanswered in {file}", "label")) for name in label_map.unanswered}
+    labels = [renamed.get(_plain(name), ids.get(_plain(name), NO_LABEL)) for name in classes]
+    kept = [number for number in evaluated if _plain(label_names[number]) not in left_out]
+    never = {_plain(name) for name in NEVER_LABELLED}
+    missing = [label_names[n] for n in kept if n not in labels and _plain(label_names[n]) not in never]
+    if missing:
+        raise MetricError(
+            f"it does not answer {len(missing)} of the {len(kept)} evaluated labels: {_some(missing)}. Its "
+            f"{len(classes)} classes: {_some(classes)}. Where names differ, say so in {where}: [classes] with lines "
+            f'"name in the checkpoint" = "name in the data set"; or leave labels out: unanswered = [...]'
+        )
+    names = tuple(label_names[number] for number in evaluated if number not in kept)
+    return Answers(np.array(labels, dtype=np.uint8), tuple(kept), names)
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def _known(name: str, names: Sequence[str], where: str, what: str) -> str:
+    """The one of `names` that is meant; MetricError with the nearest one."""
+    plain = {_plain(one): one for one in names}
+    if _plain(name) in plain:
+        return plain[_plain(name)]
+    near = difflib.get_close_matches(_plain(name), plain, n=1)
+    hint = f"; did you mean '{plain[near[0]]}'?" if near else ""
+    raise MetricError(f"{where}: there is no {what} '{name}'{hint}")
+
+
+def _some(names: Sequence[str], count: int = 12) -> str:
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more

@@ -1,0 +1,1 @@
+"""Statistics of scores: distances between sets, and telling a difference from chance."""
