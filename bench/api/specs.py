@@ -61,8 +61,7 @@ def method_names() -> list[str]:
 
 def built_in_names() -> list[str]:
     """Names of the methods that come with this project, without importing any: those of plug-ins are left out."""
-    own = __name__.partition(".")[0]
-    return sorted(name for name, point in _entry_points().items() if point.module.partition(".")[0] == own)
+    return sorted(name for name, point in _entry_points().items() if point.module.partition(".")[0] == "methods")
 
 
 def _written(typed: str) -> str:
