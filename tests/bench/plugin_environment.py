@@ -10,7 +10,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PLUGIN = ROOT / "tests" / "example_plugin"
+PLUGIN = ROOT / "tests" / "plugin"
 #: Files of the project that an installation needs.
 FILES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")
 
@@ -22,7 +22,7 @@ def make_environment(folder: Path, editable: bool = False) -> Path:
     What the project depends on is seen through a path into the running environment, so nothing is downloaded. Sources
     are copied first, because a build leaves files beside them.
     """
-    project, plugin = folder / "project", folder / "example_plugin"
+    project, plugin = folder / "project", folder / "plugin"
     project.mkdir()
     for package in ("bench", "methods", "metrics"):
         shutil.copytree(ROOT / package, project / package, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,4 +1,4 @@
-"""A third party's method, installed from its own package into a fresh environment, runs beside the built-in ones."""
+"""What third parties add, installed from their own package into a fresh environment, runs beside what is built in."""
 
 from __future__ import annotations
 
@@ -24,20 +24,19 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 0\n")
     (info / "entry_points.txt").write_text("[bench.methods]\nbroken = broken_plugin:Broken\n")
+    (folder / "work").mkdir()
     return folder
 
 
 @pytest.fixture(scope="module")
 def run(environment: Path) -> Run:
-    """Runs `bench run ARGUMENTS` in the environment."""
-    work = environment / "work"
-    work.mkdir()
-    return lambda *arguments: bench(environment, work, "run", "--out", "out", *arguments)
+    """Runs `bench COMMAND --out out ARGUMENTS` in the environment."""
+    return lambda command, *arguments: bench(environment, environment / "work", command, "--out", "out", *arguments)
 
 
-def test_the_plugin_runs_in_a_sweep_beside_the_built_in_methods(environment: Path, run: Run) -> None:
+def test_plugins_run_in_a_sweep_and_stand_in_tables_beside_what_is_built_in(environment: Path, run: Run) -> None:
     done = run(
-        "--methods", "label_paint,full_image", "--psnr", "100,10", "--scenes", "4", "--metrics", "mIoU",
+        "run", "--methods", "label_paint,full_image", "--psnr", "100,10", "--scenes", "4", "--metrics", "mIoU,MAE",
         "--device", "cpu", "--jobs", "1",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -47,18 +46,26 @@ def test_the_plugin_runs_in_a_sweep_beside_the_built_in_methods(environment: Pat
     )  # fmt: skip
     assert installed.stdout.startswith(str(environment / "venv")), "this must not be the checkout"
     rows = pd.read_parquet(environment / "work" / "out" / "results.parquet")
-    rows = rows[(rows["metric"] == "mIoU") & (rows["scene"] == "all") & (rows["method"] != "pure_noise")]
-    assert set(zip(rows["method"], rows["psnr"], strict=True)) == {
-        (method, psnr) for method in ("label_paint", "full_image") for psnr in (100.0, 10.0)
+    rows = rows[rows["metric"].isin(["mIoU", "MAE"]) & (rows["scene"] == "all") & (rows["method"] != "pure_noise")]
+    assert set(zip(rows["method"], rows["psnr"], rows["metric"], strict=True)) == {
+        (method, psnr, metric)
+        for method in ("label_paint", "full_image")
+        for psnr in (100.0, 10.0)
+        for metric in ("mIoU", "MAE")
     }
     assert (rows["scenes"] == 4).all()
-    at_100 = rows[rows["psnr"] == 100].set_index("method")["value"]
-    assert 0.1 < at_100["label_paint"] < at_100["full_image"], "flat colours say something, but less than the picture"
+    at_100 = rows[rows["psnr"] == 100].pivot(index="method", columns="metric", values="value")
+    assert 0.1 < at_100.loc["label_paint", "mIoU"] < at_100.loc["full_image", "mIoU"], "flat colours say something"
+    assert at_100.loc["label_paint", "MAE"] > at_100.loc["full_image", "MAE"] == 0
     assert "label_paint" in done.stdout
+    table = run("table", "MAE")
+    assert table.returncode == 0, table.stderr
+    assert "label_paint" in table.stdout
+    assert "full_image" in table.stdout
 
 
 def test_all_takes_plugins_in_and_names_the_broken_one(run: Run) -> None:
-    done = run("--methods", "all", "--psnr", "100", "--scenes", "1", "--metrics", "mIoU", "--dry-run")
+    done = run("run", "--methods", "all", "--psnr", "100", "--scenes", "1", "--metrics", "mIoU", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "label_paint on streets" in done.stdout
     assert "gesco on streets" in done.stdout
