@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from bench.api.errors import UsageError, nearest
 
 FILE_NAME = "bench.toml"
+#: Keys that had another name.
+RENAMED: dict[str | int, str] = {"judges": "evaluators"}
 #: A configuration is a page or two; what is larger is another file.
 LARGEST = 1_000_000
 #: No count of scenes, workers or steps is larger, and no side of a picture longer than `LONGEST_SIDE`.
@@ -95,9 +97,9 @@ class TrainSection(_Section):
 
 
 class MetricSection(_Section):
-    """[metrics.NAME]: the judge that the metric uses on each data set, where it is not the first that it knows."""
+    """[metrics.NAME]: the network that the metric asks on each data set, where it is not the first that it knows."""
 
-    judges: dict[str, str] = Field(default_factory=dict)
+    evaluators: dict[str, str] = Field(default_factory=dict)
 
 
 class RegressSection(_Section):
@@ -144,6 +146,8 @@ def _explain(error: ValidationError, path: Path) -> str:
     if first["type"] == "extra_forbidden":
         section = ".".join(str(part) for part in location[:-1])
         place = f"in [{section}] of {path}" if section else f"in {path}"
+        if location[-1] in RENAMED:
+            return f"'{location[-1]}' {place} is called '{RENAMED[location[-1]]}' now"
         return f"unknown key '{location[-1]}' {place}{nearest(str(location[-1]), _known_keys(location))}"
     return f"{'.'.join(str(part) for part in location)} in {path}: {first['msg']} (it is {as_written(first['input'])})"
 
@@ -205,15 +209,17 @@ def read_config(path: Path) -> Config:
 
 
 def _placed(section: MetricSection, folder: Path) -> MetricSection:
-    """The section with judges that lie in the configuration's folder (`hf:FOLDER`) named by their whole path; what is
-    not there is looked for among the weights, as it is written."""
+    """The section with evaluators that lie in the configuration's folder (`hf:FOLDER`) named by their whole path.
 
-    def placed(judge: str) -> str:
-        scheme, colon, path = judge.partition(":")
+    What is not there is looked for among the weights, as it is written.
+    """
+
+    def placed(evaluator: str) -> str:
+        scheme, colon, path = evaluator.partition(":")
         here = folder / Path(path).expanduser()
-        return f"{scheme}:{here}" if colon and path and here.exists() else judge
+        return f"{scheme}:{here}" if colon and path and here.exists() else evaluator
 
-    return section.model_copy(update={"judges": {name: placed(judge) for name, judge in section.judges.items()}})
+    return section.model_copy(update={"evaluators": {name: placed(one) for name, one in section.evaluators.items()}})
 
 
 def load_config(path: Path | None = None) -> Config:

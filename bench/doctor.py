@@ -97,8 +97,8 @@ def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
     topic = f"metrics on {source.name}"
     for name in metric_registry.metric_names():
         try:
-            judge = config.metrics.get(name, MetricSection()).judges.get(source.name)
-            context = metric_context(source.name, source.label_space, "cpu", judge)
+            evaluator = config.metrics.get(name, MetricSection()).evaluators.get(source.name)
+            context = metric_context(source.name, source.label_space, "cpu", evaluator)
             metric = metric_registry.create_metric(name, context)
             protocol = identity_of(metric, name).get("protocol")
         except MetricError as error:

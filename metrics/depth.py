@@ -94,20 +94,20 @@ class Depth(Metric):
 
     name = "depth"
     higher_is_better = False
-    judge_schemes = (OWN,)
+    evaluator_schemes = (OWN,)
 
     def __init__(self, context: MetricContext) -> None:
         """MetricError for a data set without a depth network, for another one than its own, and where weights are
         missing."""
         super().__init__(context)
         try:
-            self._network = load_estimator(context.dataset, context.judge, context.weights_dir, context.device)
+            self._network = load_estimator(context.dataset, context.evaluator, context.weights_dir, context.device)
         except MetricError as error:
             raise MetricError(f"depth is skipped on `{context.dataset}`: {error}") from error
         self._estimates = PerPicture(self._network.estimate, context.device, _MEMORY_BYTES, self._network.gpu_batch)
 
     @classmethod
-    def judges(cls, dataset: str) -> tuple[str, ...]:
+    def evaluators(cls, dataset: str) -> tuple[str, ...]:
         return estimator_names(dataset)
 
     @classmethod

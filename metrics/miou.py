@@ -78,7 +78,7 @@ class MeanIoU(Metric):
 
     name = "mIoU"
     higher_is_better = True
-    judge_schemes = tuple(SCHEMES)
+    evaluator_schemes = tuple(SCHEMES)
     code_version = 2  # counts instead of confusion matrices in the cache; the values are the same
 
     def __init__(self, context: MetricContext) -> None:
@@ -93,7 +93,7 @@ class MeanIoU(Metric):
         self._maps = PerPicture(self._judge.predict, context.device, gpu_batch=self._judge.gpu_batch)
 
     @classmethod
-    def judges(cls, dataset: str) -> tuple[str, ...]:
+    def evaluators(cls, dataset: str) -> tuple[str, ...]:
         return judge_names(dataset)
 
     @property

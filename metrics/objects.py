@@ -50,13 +50,13 @@ class Objects(Metric):
 
     name = "objects"
     higher_is_better = True
-    judge_schemes = (OWN,)
+    evaluator_schemes = (OWN,)
 
     def __init__(self, context: MetricContext) -> None:
         """MetricError for a data set without a detector, for one that is not its own, and where weights are missing."""
         super().__init__(context)
         try:
-            choice = choose_detector(context.dataset, context.judge)
+            choice = choose_detector(context.dataset, context.evaluator)
             self._detector = choice.load(context.weights_dir, context.device)
         except MetricError as error:
             raise MetricError(f"objects is skipped on `{context.dataset}`: {error}") from error
@@ -67,7 +67,7 @@ class Objects(Metric):
         self._detections = PerPicture(self._detect, context.device, gpu_batch=self._detector.gpu_batch)
 
     @classmethod
-    def judges(cls, dataset: str) -> tuple[str, ...]:
+    def evaluators(cls, dataset: str) -> tuple[str, ...]:
         return detector_names(dataset)
 
     @property

@@ -31,7 +31,8 @@ class MetricContext:
     """Where a metric is asked to work.
 
     `num_labels` is the size of the data set's label space, `evaluated` the label ids that enter mIoU,
-    `label_names[i]` the name of label id i. `judge` chooses among `Metric.judges`; None is the first of them.
+    `label_names[i]` the name of label id i. `evaluator` chooses among `Metric.evaluators`;
+    None is the first of them.
     """
 
     dataset: str
@@ -40,7 +41,7 @@ class MetricContext:
     label_names: tuple[str, ...]
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     weights_dir: Path | None = None
-    judge: str | None = None
+    evaluator: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,14 @@ class Metric(ABC):
     """One measurement. Subclasses are found through the entry-point group `bench.metrics`.
 
     `name` is what people type and tables print (`mIoU`, `LPIPS`, `FID[lite0]`); `protocol` says how the number is
-    made in a few words (judge, classes, resize rule, features) and is stored with every value.
+    made in a few words (evaluator, classes, resize rule, features) and is stored with every value.
     """
 
     name: ClassVar[str]
     #: Of the metric's scores; where they differ, `higher_is_better_for` says it of each.
     higher_is_better: ClassVar[bool]
-    #: What judges may begin with that are named by where they lie (`hf:FOLDER`), beside those of `judges`.
-    judge_schemes: ClassVar[tuple[str, ...]] = ()
+    #: What evaluators may begin with that are named by where they lie (`hf:FOLDER`), beside those of `evaluators`.
+    evaluator_schemes: ClassVar[tuple[str, ...]] = ()
     #: Bumped whenever `measure` gives other arrays. Part of the cache's key: everything is measured again.
     code_version: ClassVar[int] = 1
     #: Bumped whenever `summarise`, `per_scene`, `resampled` or `protocol_for` make something else of equal arrays. No
@@ -93,9 +94,9 @@ class Metric(ABC):
         self.context = context
 
     @classmethod
-    def judges(cls, dataset: str) -> tuple[str, ...]:
-        """Names of the judges (networks and how pictures reach them) that `context.judge` chooses from on a data set,
-        the default first; empty for a metric without that choice."""
+    def evaluators(cls, dataset: str) -> tuple[str, ...]:
+        """Names of the networks (and how pictures reach them) that `context.evaluator` chooses from on a data set, the
+        default first; empty for a metric without that choice."""
         return ()
 
     @classmethod

@@ -98,7 +98,9 @@ def _own(path: Path) -> Item:
     method, dataset, size = _parse(path.name)
     is_method = method in method_names()
     note = (
-        f"use it as {method}:weights={path.parent.name}" if is_method else f"use it as the judge own:{path.parent.name}"
+        f"use it as {method}:weights={path.parent.name}"
+        if is_method
+        else f"use it as the evaluator own:{path.parent.name}"
     )
     return Item(method, dataset, size, "own", path.name, str(path), **{**_facts(path), "note": note})
 
@@ -141,7 +143,7 @@ def _untrained(present: Container[str]) -> Iterator[Item]:
 
 
 def verify(catalogue: Catalogue, names: Sequence[str] = (), weights_dir: Path | None = None) -> Iterator[Verified]:
-    """Re-read weights files, all or those of the methods, judges or file names in `names`: digest, rows, finiteness.
+    """Re-read weights files, all or those of the methods, evaluators or files in `names`: digest, rows, finiteness.
 
     UsageError for a name of which there is no file.
     """

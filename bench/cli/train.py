@@ -123,7 +123,7 @@ def train(
         return
     print(f"wrote {path}")
     if (trainer := TRAINERS.get(method)) is not None:
-        print(f"to use it, in bench.toml: {request.to.to_judge(trainer.metric, request.source.name)}")
+        print(f"to use it, in bench.toml: {request.to.to_evaluate(trainer.metric, request.source.name)}")
     else:
         print(f"to use it: {request.to.to_use(method, request.source.name)}")
 

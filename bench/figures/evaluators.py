@@ -1,4 +1,4 @@
-"""What a detector and a depth network see in pictures, drawn: the judges of the metrics `objects` and `depth`."""
+"""What a detector and a depth network see in pictures, drawn: the evaluators of the metrics `objects` and `depth`."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ COLOURS = "magma"
 SPAN = (0.02, 0.98)
 
 
-def _judge(album: Album, metric: str) -> str | None:
+def _evaluator(album: Album, metric: str) -> str | None:
     section = album.request.config.metrics.get(metric)
-    return section.judges.get(album.dataset) if section else None
+    return section.evaluators.get(album.dataset) if section else None
 
 
 def load_detector(album: Album) -> tuple[Detector, float] | str:
     """The data set's detector and the score from which it counts, or why there is none."""
     try:
-        choice = choose_detector(album.dataset, _judge(album, "objects"))
+        choice = choose_detector(album.dataset, _evaluator(album, "objects"))
         return choice.load(None, CPU), choice.threshold
     except MetricError as error:
         return str(error)
@@ -45,7 +45,7 @@ def load_detector(album: Album) -> tuple[Detector, float] | str:
 def load_depth(album: Album) -> DepthEstimator | str:
     """The data set's depth network, or why there is none."""
     try:
-        return load_estimator(album.dataset, _judge(album, "depth"), None, CPU)
+        return load_estimator(album.dataset, _evaluator(album, "depth"), None, CPU)
     except MetricError as error:
         return str(error)
 

@@ -65,7 +65,7 @@ def cell_name(cell: Cell) -> CellName:
 def plan_rerun(baseline: Baseline, asked: Asked, config: Config) -> Rerun:
     """Plan every cell asked for that the baseline has, and those named that are new.
 
-    `config` gives what does not belong to the results: roots, options of methods, judges, device. Data sets, scenes,
+    `config` gives what is not in the results: roots, options of methods, evaluators, device. Data sets, scenes,
     channel, profile and metrics have to be the baseline's: UsageError says which is not, and where nothing is left to
     compare. Methods and metrics of the baseline that this installation lacks are left out and named.
     """

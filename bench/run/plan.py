@@ -92,13 +92,13 @@ class MethodPlan:
 
 @dataclass(frozen=True)
 class MetricPlan:
-    """A metric on one data set; `identity` is what its built instance said of itself, `judge` what was configured, and
+    """A metric on one data set; `identity` is what its built instance said of itself, `evaluator` what was named, and
     `summary` the version of what is made of its arrays (bench/run/summary.py)."""
 
     name: str
     protocol: str
     identity: dict[str, Any]
-    judge: str | None
+    evaluator: str | None
     summary: str
 
 
@@ -193,19 +193,19 @@ def _noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
     return Cell(scenes, method, build_channel("awgn", 100.0, "paper", "peak"), 0, device_kind)
 
 
-def metric_context(dataset: str, label_space: LabelSpace, device: str, judge: str | None) -> MetricContext:
-    """Where a metric works: a data set's label space on the torch device named; `judge` None is the metric's first."""
+def metric_context(dataset: str, label_space: LabelSpace, device: str, evaluator: str | None) -> MetricContext:
+    """Where a metric works: a data set's label space, a torch device; `evaluator` None is the metric's first."""
     import torch
 
     return MetricContext(
-        dataset, label_space.size, label_space.evaluated, label_space.names, torch.device(device), judge=judge
+        dataset, label_space.size, label_space.evaluated, label_space.names, torch.device(device), evaluator=evaluator
     )
 
 
-def _metric_plan(name: str, dataset: str, label_space: LabelSpace, judge: str | None) -> MetricPlan:
-    metric = metric_registry.create_metric(name, metric_context(dataset, label_space, "cpu", judge))
+def _metric_plan(name: str, dataset: str, label_space: LabelSpace, evaluator: str | None) -> MetricPlan:
+    metric = metric_registry.create_metric(name, metric_context(dataset, label_space, "cpu", evaluator))
     identity = identity_of(metric, name)
-    return MetricPlan(metric.name, str(metric.protocol), identity, judge, summary_version(metric))
+    return MetricPlan(metric.name, str(metric.protocol), identity, evaluator, summary_version(metric))
 
 
 def _metric_plans(
@@ -216,9 +216,9 @@ def _metric_plans(
     plans: list[MetricPlan] = []
     cannot: list[tuple[str, MetricError]] = []
     for name in asked:
-        judge = config.metrics.get(name, MetricSection()).judges.get(dataset)
+        evaluator = config.metrics.get(name, MetricSection()).evaluators.get(dataset)
         try:
-            plans.append(trial(Metric, name, _metric_plan, name, dataset, label_space, judge))
+            plans.append(trial(Metric, name, _metric_plan, name, dataset, label_space, evaluator))
         except MetricFault as error:
             told.failed(f"{name} on {dataset}", error)
         except MetricError as error:

@@ -15,7 +15,7 @@ from bench.run.trial import Trial
 
 
 def check_sections(config: Config, trial: Trial) -> None:
-    """UsageError for a data set, a method, a metric or a judge that does not exist, and for an option that a method
+    """UsageError for a data set, method, metric or evaluator that does not exist, and for an option that a method
     does not have or that is of another type. A plug-in that cannot be imported is none of this: it fails where it is
     asked for."""
     for name in config.data:
@@ -34,16 +34,16 @@ def check_sections(config: Config, trial: Trial) -> None:
             except MethodError as error:
                 raise UsageError(str(error)) from None
     for name, metric in config.metrics.items():
-        _check_judges(name, metric.judges, trial)
+        _check_evaluators(name, metric.evaluators, trial)
 
 
-def _check_judges(metric: str, judges: Mapping[str, str], trial: Trial) -> None:
-    """UsageError for a metric, a data set or a judge that does not exist."""
+def _check_evaluators(metric: str, evaluators: Mapping[str, str], trial: Trial) -> None:
+    """UsageError for a metric, a data set or an evaluator that does not exist."""
     known = metric_registry.metric_names()
     if metric not in known:
         raise UsageError(f"unknown metric in [metrics.{metric}]{nearest(metric, known)}")
-    for dataset, judge in judges.items():
-        where = f"[metrics.{metric}.judges]"
+    for dataset, evaluator in evaluators.items():
+        where = f"[metrics.{metric}.evaluators]"
         if dataset not in scene_registry.DATASETS:
             raise UsageError(f"unknown data set '{dataset}' in {where}{nearest(dataset, scene_registry.DATASETS)}")
         try:
@@ -53,6 +53,6 @@ def _check_judges(metric: str, judges: Mapping[str, str], trial: Trial) -> None:
             return
         except MetricError as error:
             raise UsageError(str(error)) from None
-        choice = kind.judges(dataset)
-        if judge not in choice and not judge.startswith(kind.judge_schemes):
-            raise UsageError(f"unknown judge '{judge}' of {dataset} in {where}{nearest(judge, choice)}")
+        choice = kind.evaluators(dataset)
+        if evaluator not in choice and not evaluator.startswith(kind.evaluator_schemes):
+            raise UsageError(f"unknown evaluator '{evaluator}' of {dataset} in {where}{nearest(evaluator, choice)}")

@@ -131,7 +131,7 @@ class Worker(threading.local):
         space = self.source(scenes).label_space
 
         def build() -> Metric:
-            context = metric_context(scenes.dataset, space, device, plan.judge)
+            context = metric_context(scenes.dataset, space, device, plan.evaluator)
             with house_rules():
                 built = metric_registry.create_metric(plan.name, context)
                 check_identity(plan.name, plan.identity, built.identity())

@@ -34,10 +34,10 @@ class Destination:
         spec = f"{method}:weights={self.name}" if self.name else method
         return f"bench run --datasets {dataset} --methods {spec}{where}"
 
-    def to_judge(self, metric: str, dataset: str) -> str:
+    def to_evaluate(self, metric: str, dataset: str) -> str:
         """What makes a metric ask a network of these weights, in bench.toml."""
         named = self.name if self.name and not self.base else str(self.folder.resolve())
-        return f'[metrics.{metric}.judges], {dataset} = "own:{named}"'
+        return f'[metrics.{metric}.evaluators], {dataset} = "own:{named}"'
 
 
 def destination(name: str | None, weights_dir: Path | None) -> Destination:

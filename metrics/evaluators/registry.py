@@ -95,14 +95,15 @@ def load_judge(context: MetricContext) -> Judge:
     where weights are missing or damaged, and where the judge does not answer the labels that the data set evaluates.
     """
     for scheme, load in SCHEMES.items():
-        if context.judge is not None and context.judge.startswith(scheme):
-            return load(context.judge.removeprefix(scheme), context)
-    if context.judge is None and not judge_names(context.dataset):
+        if context.evaluator is not None and context.evaluator.startswith(scheme):
+            return load(context.evaluator.removeprefix(scheme), context)
+    if context.evaluator is None and not judge_names(context.dataset):
         raise MetricError(
             f"no judge of its {len(context.evaluated)} classes comes with the project. Name one in bench.toml: "
-            f'[metrics.mIoU.judges], {context.dataset} = "hf:FOLDER" (transformers) or "mmseg:CONFIG" (mmsegmentation)'
+            f'[metrics.mIoU.evaluators], {context.dataset} = "hf:FOLDER" (transformers) or "mmseg:CONFIG" '
+            "(mmsegmentation)"
         )
-    judge = chosen(JUDGES, context.dataset, context.judge, "judge")(context)
+    judge = chosen(JUDGES, context.dataset, context.evaluator, "judge")(context)
     if judge.evaluated != tuple(context.evaluated):
         raise MetricError(
             f"its judge knows the label ids {judge.evaluated}, the data set evaluates {tuple(context.evaluated)}"

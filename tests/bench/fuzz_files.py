@@ -172,7 +172,7 @@ def judge_folder(folder: Path) -> None:
     network.save_pretrained(folder / "judge")
     SegformerImageProcessor(do_reduce_labels=False, size={"height": 32, "width": 64}).save_pretrained(folder / "judge")
     (folder / "judge" / "labels-streets.toml").write_text(LABELS)
-    (folder / "bench.toml").write_text('[metrics.mIoU.judges]\nstreets = "hf:judge"\n')
+    (folder / "bench.toml").write_text('[metrics.mIoU.evaluators]\nstreets = "hf:judge"\n')
 
 
 @kind("labels-DATASET.toml and a judge's files", judge_folder)

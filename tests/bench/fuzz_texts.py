@@ -43,7 +43,7 @@ resize = "spade"
 profile = "embedded"
 weights_dir = "w"
 options = { gain = 0.5 }
-[metrics.mIoU.judges]
+[metrics.mIoU.evaluators]
 streets = "embedded"
 camvid = "hf:folder"
 [regress]

@@ -21,7 +21,7 @@ def root(fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     weights = tmp_path / "weights"
     weights.mkdir()
     monkeypatch.setenv("GESCO_BENCH_WEIGHTS", str(weights))
-    settings = '[data.cityscapes]\nsize = [32, 64]\n[metrics.mIoU.judges]\ncityscapes = "drn_d_22@generated"\n'
+    settings = '[data.cityscapes]\nsize = [32, 64]\n[metrics.mIoU.evaluators]\ncityscapes = "drn_d_22@generated"\n'
     (fakes / "bench.toml").write_text(TOML + settings)
     return cityscapes_root(tmp_path / "cityscapes")
 

@@ -56,6 +56,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
             "[channel]\ncalibrate = 'eq1'\n",
             "unknown key 'calibrate' in [channel] of {path}; did you mean 'calibration'?",
         ),
+        ("[metrics.mIoU.judges]\nx = 'y'\n", "'judges' in [metrics.mIoU] of {path} is called 'evaluators' now"),
         ("[data.camvid]\nrooot = 'x'\n", "unknown key 'rooot' in [data.camvid] of {path}; did you mean 'root'?"),
         ("[methods.smis]\noption = {}\n", "unknown key 'option' in [methods.smis] of {path}; did you mean 'options'?"),
         ("[run]\nscenes = 0\n", "run.scenes in {path}"),

@@ -217,7 +217,9 @@ def test_a_flat_depth_map_is_one_colour_and_the_judge_of_the_configuration_is_us
     ran: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert len(np.unique(evaluators.paint_nearness(np.full((4, 4), 0.3)).reshape(-1, 3), axis=0)) == 1
-    (ran / "bench.toml").write_text((ran / "bench.toml").read_text() + '[metrics.objects.judges]\nstreets = "mine"\n')
+    (ran / "bench.toml").write_text(
+        (ran / "bench.toml").read_text() + '[metrics.objects.evaluators]\nstreets = "mine"\n'
+    )
     asked: list[str | None] = []
 
     def choose(dataset: str, name: str | None) -> Any:

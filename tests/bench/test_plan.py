@@ -135,27 +135,27 @@ def test_all_has_no_variants_but_they_run_by_name_beside_it(fakes: Path, monkeyp
 def test_judges_of_the_file_reach_the_metric_and_its_identity(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import bench_fakes
 
-    monkeypatch.setattr(bench_fakes.FakeMse, "judges", classmethod(lambda cls, dataset: (f"{dataset}@a", "b")))
-    monkeypatch.setattr(bench_fakes.FakeMse, "protocol", property(lambda self: f"judge={self.context.judge}"))
+    monkeypatch.setattr(bench_fakes.FakeMse, "evaluators", classmethod(lambda cls, dataset: (f"{dataset}@a", "b")))
+    monkeypatch.setattr(bench_fakes.FakeMse, "protocol", property(lambda self: f"judge={self.context.evaluator}"))
     (fakes / "bench.toml").write_text(
-        (fakes / "bench.toml").read_text() + '\n[metrics.FakeMSE.judges]\nstreets = "streets@a"\n'
+        (fakes / "bench.toml").read_text() + '\n[metrics.FakeMSE.evaluators]\nstreets = "streets@a"\n'
     )
     (metric,) = planned(metrics=("FakeMSE",)).metrics["streets"]
-    assert metric.judge == "streets@a"
+    assert metric.evaluator == "streets@a"
     assert metric.protocol == metric.identity["protocol"] == "judge=streets@a"
 
 
 def test_a_judge_may_be_named_by_where_it_lies(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import bench_fakes
 
-    monkeypatch.setattr(bench_fakes.FakeMse, "judge_schemes", ("hf:",))
+    monkeypatch.setattr(bench_fakes.FakeMse, "evaluator_schemes", ("hf:",))
     before = (fakes / "bench.toml").read_text()
-    (fakes / "bench.toml").write_text(f'{before}\n[metrics.FakeMSE.judges]\nstreets = "hf:mine"\n')
-    assert planned(metrics=("FakeMSE",)).metrics["streets"][0].judge == "hf:mine"
+    (fakes / "bench.toml").write_text(f'{before}\n[metrics.FakeMSE.evaluators]\nstreets = "hf:mine"\n')
+    assert planned(metrics=("FakeMSE",)).metrics["streets"][0].evaluator == "hf:mine"
     (fakes / "mine").mkdir()
-    assert planned(metrics=("FakeMSE",)).metrics["streets"][0].judge == f"hf:{fakes / 'mine'}"
-    (fakes / "bench.toml").write_text(f'{before}\n[metrics.FakeMSE.judges]\nstreets = "mmseg:other"\n')
-    with pytest.raises(UsageError, match="unknown judge 'mmseg:other' of streets"):
+    assert planned(metrics=("FakeMSE",)).metrics["streets"][0].evaluator == f"hf:{fakes / 'mine'}"
+    (fakes / "bench.toml").write_text(f'{before}\n[metrics.FakeMSE.evaluators]\nstreets = "mmseg:other"\n')
+    with pytest.raises(UsageError, match="unknown evaluator 'mmseg:other' of streets"):
         planned(metrics=("FakeMSE",))
 
 
@@ -166,16 +166,17 @@ def test_a_judge_may_be_named_by_where_it_lies(fakes: Path, monkeypatch: pytest.
         ("[methods.fake_pixel]\n", "unknown method in [methods.fake_pixel]; did you mean 'fake_pixels'?"),
         ("[metrics.mIuO]\n", "unknown metric in [metrics.mIuO]; did you mean 'mIoU'?"),
         (
-            '[metrics.mIoU.judges]\ncityscape = "x"\n',
-            "unknown data set 'cityscape' in [metrics.mIoU.judges]; did you mean 'cityscapes'?",
+            '[metrics.mIoU.evaluators]\ncityscape = "x"\n',
+            "unknown data set 'cityscape' in [metrics.mIoU.evaluators]; did you mean 'cityscapes'?",
         ),
         (
-            '[metrics.mIoU.judges]\ncityscapes = "drn_d_105@fall"\n',
-            "unknown judge 'drn_d_105@fall' of cityscapes in [metrics.mIoU.judges]; did you mean 'drn_d_105@full'?",
+            '[metrics.mIoU.evaluators]\ncityscapes = "drn_d_105@fall"\n',
+            "unknown evaluator 'drn_d_105@fall' of cityscapes in [metrics.mIoU.evaluators]; did you mean "
+            "'drn_d_105@full'?",
         ),
         (
-            '[metrics.LPIPS.judges]\nstreets = "streets"\n',
-            "unknown judge 'streets' of streets in [metrics.LPIPS.judges]; none is known",
+            '[metrics.LPIPS.evaluators]\nstreets = "streets"\n',
+            "unknown evaluator 'streets' of streets in [metrics.LPIPS.evaluators]; none is known",
         ),
     ],
 )

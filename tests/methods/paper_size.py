@@ -61,7 +61,9 @@ def forward(entry: Published, folder: Path) -> dict[str, Any]:
     if entry.size is None:  # a judge
         name = next(name for name in judge_names(entry.dataset) if name.startswith(entry.name))
         space = DATASETS[entry.dataset].label_space
-        here = MetricContext(entry.dataset, space.size, space.evaluated, space.names, weights_dir=folder, judge=name)
+        here = MetricContext(
+            entry.dataset, space.size, space.evaluated, space.names, weights_dir=folder, evaluator=name
+        )
         judge = load_judge(here)
         return _described(judge.predict(torch.rand(1, 3, 256, 512, generator=generator)))
     space = DATASETS[entry.dataset].label_space

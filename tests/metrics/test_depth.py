@@ -251,7 +251,7 @@ def test_what_is_missing_is_said(context: MetricContext) -> None:
     with pytest.raises(MetricError, match=r"depth is skipped on `coco_stuff`: .*huggingface.co/Intel/dpt-large"):
         Depth(replace(context, dataset="coco_stuff"))
     with pytest.raises(MetricError, match=r"there is no depth network 'dpt_larg' for it; did you mean 'dpt_large'"):
-        Depth(replace(context, dataset="cityscapes", judge="dpt_larg"))
+        Depth(replace(context, dataset="cityscapes", evaluator="dpt_larg"))
     assert estimator_names("cityscapes") == ("dpt_large",)
 
 

@@ -31,7 +31,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def cityscapes(context: MetricContext, weights: Path) -> MetricContext:
-    return replace(context, dataset="cityscapes", judge="drn_d_22@generated", weights_dir=weights.parent)
+    return replace(context, dataset="cityscapes", evaluator="drn_d_22@generated", weights_dir=weights.parent)
 
 
 def test_the_judge_sees_what_the_official_network_sees(weights: Path) -> None:
@@ -63,7 +63,7 @@ def test_miou_on_cityscapes_equals_the_definition(cityscapes: MetricContext, wei
 
 
 def test_every_rule_has_its_own_name_in_protocol_and_identity(cityscapes: MetricContext) -> None:
-    rules = {rule: MeanIoU(replace(cityscapes, judge=f"drn_d_22@{rule}")) for rule in ("generated", "full")}
+    rules = {rule: MeanIoU(replace(cityscapes, evaluator=f"drn_d_22@{rule}")) for rule in ("generated", "full")}
     for rule, metric in rules.items():
         assert f"judge=DRN-D-22@{rule}|19 classes" in metric.protocol
     assert rules["generated"].identity() != rules["full"].identity()
@@ -117,7 +117,7 @@ def test_imported_weights_are_found_where_the_import_puts_them(
 
     assert bench.api.network_files.user_weights_dir() == user_weights_dir() == user_weights
     (user_weights / weights.name).symlink_to(weights)
-    metric = MeanIoU(replace(context, dataset="cityscapes", judge="drn_d_22@generated"))
+    metric = MeanIoU(replace(context, dataset="cityscapes", evaluator="drn_d_22@generated"))
     assert metric.weights_digest() == bench.api.network_files.sha256_of(weights)
 
 
@@ -153,7 +153,7 @@ def test_a_judge_is_never_taken_for_another_data_set(
     cityscapes: MetricContext, dataset: str, name: str | None, told: str
 ) -> None:
     with pytest.raises(MetricError, match=told):
-        load_judge(replace(cityscapes, dataset=dataset, judge=name))
+        load_judge(replace(cityscapes, dataset=dataset, evaluator=name))
 
 
 def test_other_evaluated_classes_than_the_judges_are_refused(cityscapes: MetricContext) -> None:

@@ -70,13 +70,13 @@ def maskformer(folder: Path, classes: Sequence[str]) -> Path:
 def cityscapes(judge: str | None = None) -> MetricContext:
     from bench.data.labels import CITYSCAPES
 
-    return MetricContext("cityscapes", 35, EVALUATED_IDS, CITYSCAPES.names, judge=judge)
+    return MetricContext("cityscapes", 35, EVALUATED_IDS, CITYSCAPES.names, evaluator=judge)
 
 
 def coco_stuff(judge: str | None = None) -> MetricContext:
     from bench.data.labels import COCO_STUFF
 
-    return MetricContext("coco_stuff", 183, COCO_STUFF.evaluated, COCO_STUFF.names, judge=judge)
+    return MetricContext("coco_stuff", 183, COCO_STUFF.evaluated, COCO_STUFF.names, evaluator=judge)
 
 
 def coco_classes() -> list[str]:
@@ -193,7 +193,7 @@ def test_a_data_set_without_a_judge_of_its_own_takes_any_that_answers_it(tmp_pat
     with pytest.raises(MetricError, match=r"mIoU is skipped on `camvid`.*hf:FOLDER.*mmseg:CONFIG"):
         MeanIoU(context)
     place = segformer(tmp_path / "s", [CAMVID.names[n] for n in CAMVID.evaluated])
-    assert MeanIoU(replace(context, judge=f"hf:{place}")).protocol.endswith("11 classes")
+    assert MeanIoU(replace(context, evaluator=f"hf:{place}")).protocol.endswith("11 classes")
 
 
 def test_classes_match_by_name_in_any_order_and_writing(tmp_path):

@@ -86,7 +86,7 @@ def place(mmseg, tmp_path) -> Path:
 def context(judge: str | None = None) -> MetricContext:
     from bench.data.labels import CITYSCAPES
 
-    return MetricContext("cityscapes", 35, EVALUATED_IDS, CITYSCAPES.names, judge=judge)
+    return MetricContext("cityscapes", 35, EVALUATED_IDS, CITYSCAPES.names, evaluator=judge)
 
 
 def pictures(count: int = 2) -> torch.Tensor:

@@ -313,7 +313,7 @@ def test_what_is_missing_is_said(context: MetricContext, make) -> None:
         Objects(replace(context, dataset="stuff"))
     make({})
     with pytest.raises(MetricError, match=r"there is no detector 'fakes' for it; did you mean 'fake'"):
-        Objects(replace(context, judge="fakes"))
+        Objects(replace(context, evaluator="fakes"))
     with pytest.raises(MetricError, match=r"objects is skipped on `cityscapes`: .*facebook/detr-resnet-50"):
         Objects(replace(context, dataset="cityscapes"))
     assert detector_names("camvid") == ("detr_resnet_50",)
@@ -327,4 +327,4 @@ def test_protocol_and_identity_name_detector_and_thresholds(make) -> None:
         "detector=fake@24x32|IoU 0.5|recall from score 0.4 on, AP from 0.05 on over all recalls|5 classes"
     )
     assert metric.identity()["weights_sha256"] == "f" * 64
-    assert metric.judges("streets") == ("fake",)
+    assert metric.evaluators("streets") == ("fake",)

@@ -38,7 +38,7 @@ def test_a_trained_evaluator_among_the_users_weights_is_not_asked_unnamed(kind: 
 def test_a_named_evaluator_is_asked_and_its_protocol_says_so(kind: type[Metric], user: Path) -> None:
     shutil.copy(PACKAGED / f"{FILES[kind]}.safetensors", user / "mine")
     for named in ("own:mine", f"own:{user / 'mine'}"):
-        metric = kind(MetricContext("streets", 35, EVALUATED_IDS, NAMES, judge=named))
+        metric = kind(MetricContext("streets", 35, EVALUATED_IDS, NAMES, evaluator=named))
         assert "streets-v1(weights mine)@64x128" in metric.protocol or "(weights mine)@64x128" in metric.protocol
     with pytest.raises(MetricError, match=f"there are no weights 'yours'; looked for .*{FILES[kind]}"):
-        kind(MetricContext("streets", 35, EVALUATED_IDS, NAMES, judge="own:yours"))
+        kind(MetricContext("streets", 35, EVALUATED_IDS, NAMES, evaluator="own:yours"))
