@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import torch
 
-import bench.api.metrics as metric_registry
-import bench.api.specs as method_registry
 from bench.api.device import cores, cpu_name, memory_gib, resolve_devices
 from bench.api.errors import BenchError
 from bench.api.method import MethodContext, MethodError
 from bench.api.metric import MetricError
+from bench.api.registry import METHODS, METRICS
 from bench.api.scenes import DataError, SceneSource
+from bench.api.specs import build_method, parse_spec
 from bench.channels.awgn import PAPER_PSNRS
 from bench.config import Config, DataSection, MetricSection
 from bench.data import registry as scene_registry
@@ -73,11 +73,11 @@ def _datasets(config: Config) -> Iterator[tuple[Finding, SceneSource | None]]:
 
 def _methods(config: Config, source: SceneSource) -> Iterator[Finding]:
     topic = f"methods on {source.name}"
-    for name in method_registry.method_names():
+    for name in METHODS.names():
         context = MethodContext(source.name, source.label_space, source.height, source.width)
         try:
-            setting = method_setting(method_registry.parse_spec(name), config, context)
-            method = method_registry.build_method(setting.spec, setting.context, setting.options)
+            setting = method_setting(parse_spec(name), config, context)
+            method = build_method(setting.spec, setting.context, setting.options)
             weights = identity_of(method, name).get("weights_sha256")
         except (MethodError, BenchError) as error:
             yield Finding(topic, False, f"{name}: {error}")
@@ -95,11 +95,11 @@ def _standard_weights() -> Iterator[Finding]:
 
 def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
     topic = f"metrics on {source.name}"
-    for name in metric_registry.metric_names():
+    for name in METRICS.names():
         try:
             evaluator = config.metrics.get(name, MetricSection()).evaluators.get(source.name)
             context = metric_context(source.name, source.label_space, "cpu", evaluator)
-            metric = metric_registry.create_metric(name, context)
+            metric = METRICS.build(name, context)
             protocol = identity_of(metric, name).get("protocol")
         except MetricError as error:
             yield Finding(topic, False, f"{name}: {error}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 #: Operating-system errors about the place we write to.
@@ -34,27 +34,62 @@ class StorageError(BenchError):
     meet it too; the same operating-system error out of a method's or metric's code costs its cell only."""
 
 
+class MethodError(Exception):
+    """A message for people: a method cannot be built or run, and what to do about it."""
+
+
+class ImpossibleError(MethodError):
+    """A method cannot have this data set, or this size of it, whatever weights there are: no training would help."""
+
+
+class MethodFault(MethodError):
+    """A method's own code broke, with an exception that it does not mean for people: its cells fail, others run."""
+
+
+class MetricError(Exception):
+    """A message for people: a metric cannot be computed, and what to do about it."""
+
+
+class MetricFault(MetricError):
+    """A metric's own code broke, with an exception that it does not mean for people: it fails, others are measured."""
+
+
+class DataError(Exception):
+    """A message for people: a data set cannot be read; names the file and the remedy."""
+
+
+class DataFault(DataError):
+    """A data set's own code broke, with an exception that it does not mean for people."""
+
+
 #: What failed, a message for people, and the traceback.
 Failure = tuple[str, str, str]
 
 
+def some(names: Sequence[str], limit: int = 5) -> str:
+    """Up to `limit` names in a row, and how many more there are."""
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """The end of an "unknown ..." message: `; did you mean 'x'?`, or the list of all names where none is near."""
+    """The end of an "unknown ..." message: `; did you mean 'x'?`, or the list of (30) names where none is near."""
     names = list(valid)
     lower = {n.lower(): n for n in names}
     close = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.5)
     if close:
         return f"; did you mean '{lower[close[0]]}'?"
-    return f"; known: {', '.join(names)}" if names else "; none is known"
+    return f"; known: {some(names, 30)}" if names else "; none is known"
 
 
-def known_name(typed: str, valid: Iterable[str], what: str, where: str = "") -> str:
-    """The one of `valid` that was typed, whatever its case (an exact one first). UsageError `unknown WHAT 'typed'WHERE`
-    with the nearest name where there is none, or several that differ in their case only."""
+def known_name(
+    typed: str, valid: Iterable[str], what: str, where: str = "", error: type[Exception] = UsageError
+) -> str:
+    """The one of `valid` that was typed, whatever its case (an exact one first). `error` says `unknown WHAT
+    'typed'WHERE` with the nearest name where there is none, or several that differ in their case only."""
     names = list(valid)
     fitting = [typed] if typed in names else [n for n in names if n.casefold() == typed.casefold()]
     if len(fitting) != 1:
-        raise UsageError(f"unknown {what} '{typed}'{where}{nearest(typed, names)}")
+        raise error(f"unknown {what} '{typed}'{where}{nearest(typed, names)}")
     return fitting[0]
 
 

@@ -15,20 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from bench.api.errors import ImpossibleError as ImpossibleError
+from bench.api.errors import MethodError
+from bench.api.errors import MethodFault as MethodFault
+
 if TYPE_CHECKING:
     from bench.api.training.task import TrainingTask
-
-
-class MethodError(Exception):
-    """A message for people: a method cannot be built or run, and what to do about it."""
-
-
-class ImpossibleError(MethodError):
-    """A method cannot have this data set, or this size of it, whatever weights there are: no training would help."""
-
-
-class MethodFault(MethodError):
-    """A method's own code broke, with an exception that it does not mean for people: its cells fail, others run."""
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-
-class MetricError(Exception):
-    """A message for people: a metric cannot be computed, and what to do about it."""
-
-
-class MetricFault(MetricError):
-    """A metric's own code broke, with an exception that it does not mean for people: it fails, others are measured."""
+from bench.api.errors import MetricError as MetricError
+from bench.api.errors import MetricFault as MetricFault
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from bench.api.aliases import ALIASES
 from bench.api.errors import UsageError, nearest
 
+#: Other names of metrics, in lower case. LPIPS had the name alone, on AlexNet, before it had a sibling on VGG16.
+ALIASES = {"lpips[alex]": "LPIPS"}
 #: Stands for every method, data set, metric, PSNR or figure.
 ALL = "all"
 #: Stands where a method's name stands in the plan, the cache and the results, for the reference of pure-noise pictures

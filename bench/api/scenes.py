@@ -10,11 +10,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from bench.api.errors import DataError
 from bench.api.method import LabelSpace, Scene
-
-
-class DataError(Exception):
-    """A message for people: a data set cannot be read; names the file and the remedy."""
 
 
 @dataclass(frozen=True)

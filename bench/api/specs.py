@@ -1,4 +1,4 @@
-"""Finding methods by name, and the spec strings that compose them.
+"""The spec strings that name methods and set their options.
 
 Grammar: NAME, then any number of `+fds`, `-fds`, `-nofds` (the same as `-fds`) and `:option=value`, for example
 `smis`, `smis+fds`, `gesco-nofds`, `gesco:steps=50:guidance=1.5`.
@@ -6,18 +6,16 @@ Grammar: NAME, then any number of `+fds`, `-fds`, `-nofds` (the same as `-fds`) 
 
 from __future__ import annotations
 
-import difflib
-import importlib.metadata
 import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
-from bench.api.method import Method, MethodContext, MethodError, MethodFault
+from bench.api.errors import MethodError, nearest
+from bench.api.method import Method, MethodContext
+from bench.api.registry import METHODS
 
-GROUP = "bench.methods"
 #: modifier -> the options that it sets. `+fds` is GESCO's sender and FDS block in front of any semantic method.
 MODIFIERS: dict[str, dict[str, Any]] = {
     "+fds": {"fds": True, "drop_absent": True},
@@ -43,67 +41,18 @@ class MethodSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def nearest(name: str, valid: list[str]) -> str:
-    """`; did you mean 'x'?` for the nearest valid name, or the list of all where none is near."""
-    close = difflib.get_close_matches(name, valid, n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(valid)}"
-
-
-@lru_cache(maxsize=1)
-def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
-    return {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
-
-
-def method_names() -> list[str]:
-    """Names of all installed methods, without importing any."""
-    return sorted(_entry_points())
-
-
-def built_in_names() -> list[str]:
-    """Names of the methods that come with this project, without importing any: those of plug-ins are left out."""
-    return sorted(name for name, point in _entry_points().items() if point.module.partition(".")[0] == "methods")
-
-
-def _written(typed: str) -> str:
-    """A method's name as it is written, where it was typed in another case."""
-    fitting = [name for name in method_names() if name.casefold() == typed.casefold()]
-    return fitting[0] if len(fitting) == 1 else typed
-
-
-def load_method(name: str) -> type[Method]:
-    """The class behind a method's name; MethodError names the nearest one, or the package that fails to import."""
-    points = _entry_points()
-    if name not in points:
-        raise MethodError(f"unknown method '{name}'{nearest(name, sorted(points))}")
-    point = points[name]
-    try:
-        loaded = point.load()
-    except (Exception, SystemExit) as error:  # a third party's module may fail in any way while it is imported
-        package = point.dist.name if point.dist else "an unknown package"
-        told = f"{type(error).__name__}: {error}"
-        raise MethodFault(f"method '{name}' of {package} cannot be imported ({point.value}): {told}") from error
-    if not (isinstance(loaded, type) and issubclass(loaded, Method)):
-        raise MethodError(f"method '{name}' ({point.value}) is not a subclass of bench.api.method.Method")
-    return loaded
-
-
-def is_ours(name: str) -> bool:
-    """Whether a method comes with the benchmark; nothing is imported."""
-    return name in built_in_names()
-
-
 def all_methods(admit: Callable[[str], None] = lambda name: None) -> tuple[list[str], list[str]]:
     """What `all` stands for: the names of every installed method that is no variant of another one, and a message for
     each that cannot be used, because a broken plug-in must not take the others down. `admit` is asked before a method
     is imported, and may raise MethodError."""
     names, broken = [], []
-    for name in method_names():
+    for name in METHODS.names():
         if not _NAME.fullmatch(name):
             broken.append(f"method '{name}' cannot be named in a spec: only letters, digits and _ can")
             continue
         try:
             admit(name)
-            if load_method(name).variant_of is None:
+            if METHODS.load(name).variant_of is None:
                 names.append(name)
         except MethodError as error:
             broken.append(str(error))
@@ -140,7 +89,7 @@ def _checked(value: Any, default: Any, where: str) -> Any:
 def check_options(name: str, options: Mapping[str, Any], where: str) -> dict[str, Any]:
     """`options` of a method as they are passed on; MethodError for an unknown one, a value of another type, or a number
     that is not finite. `where` says in words where they are from."""
-    known = known_options(load_method(name))
+    known = known_options(METHODS.load(name))
     checked = {}
     for key, value in options.items():
         if key not in known:
@@ -180,13 +129,14 @@ def _parts(text: str) -> tuple[str, str]:
     match = _SPEC.fullmatch(text.strip())
     if match is None:
         raise MethodError(f"'{text}' is not a method spec; write for example smis, smis+fds or gesco:steps=50")
-    return _written(match["name"]), match["rest"]
+    fitting = [name for name in METHODS.names() if name.casefold() == match["name"].casefold()]
+    return fitting[0] if len(fitting) == 1 else match["name"], match["rest"]
 
 
 def parse_spec(text: str) -> MethodSpec:
     """Parse a spec string, names in any case; MethodError names the nearest method, modifier or option."""
     name, rest = _parts(text)
-    defaults = known_options(load_method(name))
+    defaults = known_options(METHODS.load(name))
     options: dict[str, Any] = {}
     modifiers: list[str] = []
     position = 0
@@ -220,9 +170,4 @@ def build_method(spec: MethodSpec, context: MethodContext, configured: Mapping[s
     options = {**check_options(spec.name, configured or {}, f"[methods.{spec.name}]"), **spec.options}
     if WEIGHTS in options:
         context = replace(context, weights=options.pop(WEIGHTS))
-    try:
-        return load_method(spec.name)(context, options)
-    except MethodError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise MethodFault(f"'{spec.text}' cannot be built: {type(error).__name__}: {error}") from error
+    return METHODS.build(spec.name, context, options, called=spec.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bench.api.method import MethodContext, MethodError
+from bench.api.errors import MethodError, some
+from bench.api.method import MethodContext
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -191,11 +192,6 @@ def content_digest(tensors: Iterable[tuple[str, Tensor]], metadata: Mapping[str,
 def is_finite(tensor: Tensor) -> bool:
     """Whether a tensor holds neither NaN nor infinity."""
     return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
-
-
-def some(names: Sequence[str], limit: int = 5) -> str:
-    """Up to `limit` names in a row, and how many more there are."""
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -13,7 +13,7 @@ from torch import nn
 
 from bench.api.errors import BenchError, UsageError, nearest
 from bench.api.method import MethodContext
-from bench.api.specs import load_method
+from bench.api.registry import METHODS
 from bench.api.weights import weights_name
 from bench.data.registry import DATASETS
 from metrics.evaluators.drn import build_drn, weights_file
@@ -120,7 +120,7 @@ def _method(name: str, dataset: str, size: tuple[int, int] | None) -> tuple[str,
     """File name and builder of a method's network of the paper's profile."""
     assert size is not None  # every method of the catalogue has one
     context = MethodContext(dataset, DATASETS[dataset].label_space, *size, profile=PROFILE)
-    return weights_name(name, context), lambda: load_method(name).build_network(context)
+    return weights_name(name, context), lambda: METHODS.load(name).build_network(context)
 
 
 def _judge(name: str, dataset: str, size: tuple[int, int] | None) -> tuple[str, Callable[[], nn.Module]]:

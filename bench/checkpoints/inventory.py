@@ -13,10 +13,10 @@ from safetensors import SafetensorError, safe_open
 
 import bench.api.network_files
 import bench.api.weights
-from bench.api.errors import UsageError, nearest
+from bench.api.errors import UsageError, nearest, some
 from bench.api.method import MethodContext, MethodError
-from bench.api.specs import load_method, method_names
-from bench.api.weights import DIGEST_KEY, MANIFEST, content_digest, is_finite, some, weights_name
+from bench.api.registry import METHODS
+from bench.api.weights import DIGEST_KEY, MANIFEST, content_digest, is_finite, weights_name
 from bench.checkpoints.catalogue import PROFILE, Catalogue, Rows
 from bench.checkpoints.importing import is_negative_variance, remarks
 from bench.checkpoints.rows import COUNTER, compare
@@ -96,7 +96,7 @@ def inventory(catalogue: Catalogue, weights_dir: Path | None = None) -> list[Ite
 def _own(path: Path) -> Item:
     """A training of the user's own, in a folder that is its name."""
     method, dataset, size = _parse(path.name)
-    is_method = method in method_names()
+    is_method = method in METHODS.names()
     note = (
         f"use it as {method}:weights={path.parent.name}"
         if is_method
@@ -135,7 +135,7 @@ def _untrained(present: Container[str]) -> Iterator[Item]:
     for dataset in sorted(EMBEDDED & set(DATASETS)):
         size = DATASETS[dataset].default_size
         context = MethodContext(dataset, DATASETS[dataset].label_space, *size)
-        for method in method_names():
+        for method in METHODS.names():
             name = weights_name(method, context)
             if name not in present and _method_rows(method, context) is not None:
                 command = f"bench train {method} --dataset {dataset}"
@@ -290,7 +290,7 @@ def _rows(path: Path, metadata: Mapping[str, str], catalogue: Catalogue) -> Rows
         if entry.file == path.name and profile in (None, PROFILE):
             return entry.rows
     method, dataset, size = _parse(path.name)
-    if method not in method_names() or dataset not in DATASETS or size is None:
+    if method not in METHODS.names() or dataset not in DATASETS or size is None:
         return None
     return _method_rows(
         method, MethodContext(dataset, DATASETS[dataset].label_space, *size, profile=profile or "embedded")
@@ -301,7 +301,7 @@ def _method_rows(method: str, context: MethodContext) -> Rows | None:
     """The rows of a method's network, None for a method without one."""
     try:
         with torch.device("meta"):
-            network = load_method(method).build_network(context)
+            network = METHODS.load(method).build_network(context)
     except MethodError:
         return None
     return {key: (tuple(value.shape), value.dtype) for key, value in network.state_dict().items()}

@@ -25,8 +25,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from bench.api.errors import STORAGE_ERRORS
-from bench.api.weights import some
+from bench.api.errors import STORAGE_ERRORS, some
 from bench.checkpoints.archives import DAMAGE, check_name, extract
 from bench.checkpoints.catalogue import WeightsError
 from bench.checkpoints.pickles import NotAPickle, foreign_globals

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from bench.api.method import MethodError
-from bench.api.weights import some
+from bench.api.errors import MethodError, some
 from bench.checkpoints.catalogue import Catalogue, Published, Rows
 
 #: A counter that only training uses; files from before PyTorch 0.4.1 lack it, so that it never decides.

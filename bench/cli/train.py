@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.api.errors import UsageError, known_name
+from bench.api.registry import METHODS
 from bench.cli.options import ConfigOption
 
 WHAT = (
@@ -76,7 +77,6 @@ def train(
 
     from bench.api.device import cores, torch_device
     from bench.api.places import check_folder
-    from bench.api.specs import method_names
     from bench.api.training.distributed import process_group, rank_device, ranks
     from bench.config import DataSection, TrainSection, load_config
     from bench.data.registry import DATASETS, open_dataset
@@ -85,7 +85,7 @@ def train(
     from metrics.evaluators.trainers import TRAINERS
 
     dataset = known_name(dataset, DATASETS, "data set")
-    method = known_name(method, [*method_names(), *TRAINERS], "method")
+    method = known_name(method, [*METHODS.names(), *TRAINERS], "method")
     where = check_folder(out or Path("runs/train") / "-".join(filter(None, (method, dataset, name))), "--out")
     settings = load_config(config)
     data = settings.data.get(dataset, DataSection())

@@ -20,7 +20,8 @@ from safetensors import safe_open
 
 from bench.api.method import MethodError
 from bench.api.names import own_weights
-from bench.api.specs import load_method, method_defaults, parse_spec
+from bench.api.registry import METHODS
+from bench.api.specs import method_defaults, parse_spec
 from bench.api.weights import MANIFEST, PACKAGED, file_digest, read_card, user_weights_dir
 from bench.leaderboard.board import Board, Run
 from bench.leaderboard.submission import Submission
@@ -142,7 +143,7 @@ def _registered(spec: str) -> tuple[str, str, str | None, Mapping[str, Any]]:
     """Title, first sentence of the documentation, method that it varies, and options, as far as it is installed."""
     try:
         parsed = parse_spec(spec)
-        cls = load_method(parsed.name)
+        cls = METHODS.load(parsed.name)
     except MethodError:
         return spec, "", None, {}
     rest = spec.removeprefix(parsed.name)

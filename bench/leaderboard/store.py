@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.api.errors import UsageError
 from bench.api.files import write_atomically
+from bench.api.registry import METHODS
 from bench.leaderboard.board import Run, read_runs, track_of, tracks_of
 from bench.leaderboard.submission import Submission, SubmissionError, as_file, read_submission
 from bench.results.files import RESULTS
@@ -70,10 +71,9 @@ class Shelf:
         return [line for run in self.runs for line in _gaps(submission, run)]
 
     def _check(self, submissions: Iterable[Submission]) -> None:
-        from bench.api.specs import built_in_names
 
         # no plug-in's: whoever submits a method has it installed, under the name of the submission most often
-        taken = [*built_in_names(), *(str(m) for run in self.runs for m in run.frame["method"].unique())]
+        taken = [*METHODS.built_in(), *(str(m) for run in self.runs for m in run.frame["method"].unique())]
         seen = {_folded(name): f"'{name}', a method of these results or of this benchmark" for name in taken}
         kept = []
         for submission in submissions:

@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import bench.api.specs as method_registry
 from bench.api.errors import BenchError, UsageError, nearest
 from bench.api.files import Entry, open_entry, safe_name
 from bench.api.method import Method, MethodContext, MethodError
 from bench.api.names import PURE_NOISE, shipped_spec
+from bench.api.registry import METHODS
 from bench.api.scenes import SceneArrays, stack
 from bench.api.seeding import channel_stream
+from bench.api.specs import build_method, parse_spec
 from bench.channels.awgn import build_channel
 from bench.config import ChannelSection, DataSection
 from bench.data import registry as scene_registry
@@ -49,7 +50,7 @@ def main_methods(part: Part) -> list[str]:
         if any(sign in spec for sign in "+-:"):
             return False
         try:
-            return method_registry.load_method(spec).variant_of is None
+            return METHODS.load(spec).variant_of is None
         except MethodError:  # not installed here: its pictures may be in the cache all the same
             return True
 
@@ -247,7 +248,7 @@ class Album:
     def method(self, spec: str) -> Method:
         """The method as it is built here, on the CPU; MethodError where weights are missing."""
         if spec not in self._methods:
-            parsed = method_registry.parse_spec(spec)
+            parsed = parse_spec(spec)
             setting = method_setting(
                 parsed,
                 without_weights(self.request.config),
@@ -256,7 +257,7 @@ class Album:
                 ),
                 self._profile([spec]),
             )
-            self._methods[spec] = method_registry.build_method(setting.spec, setting.context, setting.options)
+            self._methods[spec] = build_method(setting.spec, setting.context, setting.options)
         return self._methods[spec]
 
     def map_sender(self, fds: bool = False) -> str | None:

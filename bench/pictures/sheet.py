@@ -13,12 +13,12 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-import bench.api.specs as method_registry
 from bench.api.errors import BenchError, UsageError
 from bench.api.files import Entry, open_entry, safe_name, write_atomically
 from bench.api.method import LabelSpace, MethodContext, MethodError, Scene
 from bench.api.scenes import SceneSource, stack
 from bench.api.seeding import channel_stream
+from bench.api.specs import build_method, parse_spec
 from bench.channels.awgn import Channel, build_channel
 from bench.config import Config
 from bench.data import registry as scene_registry
@@ -96,7 +96,7 @@ def strongest_class(symbols: Tensor, channels: Sequence[int], space: LabelSpace)
 def map_sender(run: PictureRun, source: SceneSource, config: Config) -> tuple[str, Any] | None:
     """The first method that sends class maps and can be built here."""
     for spec_text in run.specs:
-        spec = method_registry.parse_spec(spec_text)
+        spec = parse_spec(spec_text)
         identity = next(e.manifest["key"]["method"] for (s, _), e in run.cells.items() if s == spec_text)
         folder = run.weights_dirs.get(spec_text)
         context = MethodContext(
@@ -104,7 +104,7 @@ def map_sender(run: PictureRun, source: SceneSource, config: Config) -> tuple[st
         )
         try:
             setting = method_setting(spec, without_weights(config), context, identity["profile"])
-            method = method_registry.build_method(setting.spec, setting.context, setting.options)
+            method = build_method(setting.spec, setting.context, setting.options)
         except MethodError:
             continue
         if "drop_absent" in method.options:

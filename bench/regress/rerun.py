@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import bench.api.metrics as metric_registry
-import bench.api.specs as method_registry
 from bench.api.errors import UsageError, known_name, nearest
 from bench.api.method import MethodError
 from bench.api.names import resolve_metrics
+from bench.api.registry import METHODS, METRICS
+from bench.api.specs import parse_spec
 from bench.regress.baseline import Baseline
 from bench.regress.model import CellName
 from bench.regress.text import plain
@@ -50,8 +50,8 @@ class Rerun:
         """Modules of the methods and metrics that take part."""
         specs = {cell.method.spec for cell in self.plan.cells}
         names = {metric.name for metrics in self.plan.metrics.values() for metric in metrics}
-        classes: list[type] = [method_registry.load_method(method_registry.parse_spec(s).name) for s in specs]
-        classes += [metric_registry.metric_class(name) for name in names]
+        classes: list[type] = [METHODS.load(parse_spec(s).name) for s in specs]
+        classes += [METRICS.load(name) for name in names]
         return {found.__module__ for found in classes}
 
 
@@ -94,7 +94,7 @@ def plan_rerun(baseline: Baseline, asked: Asked, config: Config) -> Rerun:
 
 def _metrics(baseline: Baseline, asked: Asked) -> tuple[str, ...]:
     """Names of the metrics to measure: those named, else the baseline's as far as they are installed."""
-    installed, there = metric_registry.metric_names(), baseline.metrics
+    installed, there = METRICS.names(), baseline.metrics
     if asked.metrics is None:
         chosen = [name for name in there if name in installed]
         if not chosen:
@@ -254,7 +254,7 @@ def _installed(wanted: list[str], there: list[str]) -> tuple[list[str], dict[str
     specs, absent = [], {}
     for text in wanted:
         try:
-            specs.append(method_registry.parse_spec(text).text)
+            specs.append(parse_spec(text).text)
         except MethodError as error:
             if text not in there:
                 raise UsageError(f"{error}; the baseline does not have it either") from None

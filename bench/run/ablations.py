@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.api.errors import known_name
+from bench.api.registry import METRICS
 
 if TYPE_CHECKING:
     from bench.config import Config
@@ -128,10 +129,9 @@ def plan_ablation(ablation: Ablation, config: Config) -> Plan:
 
     Arms that name a channel convention get it in place of the configuration's. Raises as `make_plan` does.
     """
-    from bench.api.metrics import metric_names
     from bench.run.plan import Plan, make_plan
 
-    metrics = tuple(name for name in metric_names() if name.split("[")[0] in ablation.metrics)
+    metrics = tuple(name for name in METRICS.names() if name.split("[")[0] in ablation.metrics)
     by_channel: dict[str | None, list[str]] = {}
     for arm in ablation.arms:
         by_channel.setdefault(arm.channel, []).append(arm.method)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-import bench.api.specs as method_registry
 from bench.api.errors import UsageError
 from bench.api.method import MethodError, MethodFault
 from bench.api.names import ALL
-from bench.api.specs import MethodSpec
+from bench.api.registry import METHODS
+from bench.api.specs import MethodSpec, all_methods, parse_spec, spec_name
 from bench.run.trial import Told, Trial
 
 
@@ -24,16 +25,16 @@ def methods_asked(asked: Sequence[str], trial: Trial, told: Told) -> tuple[list[
     everything: list[str] = []
     named = [name for name in asked if name.casefold() != ALL]
     if len(named) < len(asked):  # listing methods imports them, third parties' too: only where asked for
-        everything, broken = method_registry.all_methods(trial.method_loads)
+        everything, broken = all_methods(partial(trial.loads, METHODS))
         told.left_out += broken
     specs: dict[str, MethodSpec] = {}
     by_name = set()
     for text in expanded(asked, everything):
         try:
-            name = method_registry.spec_name(text)
-            if name in method_registry.method_names():
-                trial.method_loads(name)
-            spec = method_registry.parse_spec(text)
+            name = spec_name(text)
+            if name in METHODS.names():
+                trial.loads(METHODS, name)
+            spec = parse_spec(text)
         except MethodFault as error:
             told.failed(text, error)
             continue

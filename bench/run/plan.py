@@ -11,17 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import bench.api.metrics as metric_registry
-import bench.api.specs as method_registry
 from bench.api.device import Devices, resolve_devices
 from bench.api.errors import BenchError, Failure, UsageError, known_name
 from bench.api.files import safe_name
-from bench.api.method import ImpossibleError, LabelSpace, Method, MethodContext, MethodError, MethodFault
-from bench.api.metric import Metric, MetricContext, MetricError, MetricFault
+from bench.api.method import ImpossibleError, LabelSpace, MethodContext, MethodError, MethodFault
+from bench.api.metric import MetricContext, MetricError, MetricFault
 from bench.api.names import ALL, PURE_NOISE, metrics_asked
+from bench.api.registry import METHODS, METRICS
 from bench.api.scenes import DataError, SceneSource
 from bench.api.seeding import digest
-from bench.api.specs import MethodSpec
+from bench.api.specs import MethodSpec, build_method
 from bench.channels.awgn import PAPER_PSNRS, Channel, build_channel
 from bench.config import Config, DataSection, MetricSection
 from bench.data import registry as scene_registry
@@ -180,7 +179,7 @@ def _scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
 def _method_plan(spec: MethodSpec, config: Config, scenes: SceneSet, label_space: LabelSpace) -> MethodPlan:
     height, width = scenes.size
     setting = method_setting(spec, config, MethodContext(scenes.dataset, label_space, height, width))
-    built = method_registry.build_method(setting.spec, setting.context, setting.options)
+    built = build_method(setting.spec, setting.context, setting.options)
     context = setting.context
     identity = identity_of(built, spec.text)
     return MethodPlan(setting.spec.text, context.profile, dict(setting.options), context.weights_dir, identity)
@@ -203,7 +202,7 @@ def metric_context(dataset: str, label_space: LabelSpace, device: str, evaluator
 
 
 def _metric_plan(name: str, dataset: str, label_space: LabelSpace, evaluator: str | None) -> MetricPlan:
-    metric = metric_registry.create_metric(name, metric_context(dataset, label_space, "cpu", evaluator))
+    metric = METRICS.build(name, metric_context(dataset, label_space, "cpu", evaluator))
     identity = identity_of(metric, name)
     return MetricPlan(metric.name, str(metric.protocol), identity, evaluator, summary_version(metric))
 
@@ -218,7 +217,7 @@ def _metric_plans(
     for name in asked:
         evaluator = config.metrics.get(name, MetricSection()).evaluators.get(dataset)
         try:
-            plans.append(trial(Metric, name, _metric_plan, name, dataset, label_space, evaluator))
+            plans.append(trial(METRICS, name, _metric_plan, name, dataset, label_space, evaluator))
         except MetricFault as error:
             told.failed(f"{name} on {dataset}", error)
         except MetricError as error:
@@ -275,7 +274,7 @@ def _planned(
     told = Told()
     specs, optional = methods_asked(config.run.methods, trial, told)
     without = list(told.left_out)  # of what is left out, the methods
-    asked_metrics = metrics_asked(config.run.metrics, metric_registry.metric_names())
+    asked_metrics = metrics_asked(config.run.metrics, METRICS.names())
     cells: list[Cell] = []
     metrics: dict[str, tuple[MetricPlan, ...]] = {}
     for dataset in datasets:
@@ -289,7 +288,7 @@ def _planned(
         metrics[scenes.dataset] = _metric_plans(asked_metrics, scenes.dataset, label_space, config, trial, told)
         for spec in specs:
             try:
-                method = trial(Method, spec.name, _method_plan, spec, config, scenes, label_space)
+                method = trial(METHODS, spec.name, _method_plan, spec, config, scenes, label_space)
             except MethodFault as error:
                 told.failed(f"{spec.text} on {scenes.dataset}", error)
                 continue

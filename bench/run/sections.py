@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import bench.api.metrics as metric_registry
-import bench.api.specs as method_registry
 from bench.api.errors import UsageError, nearest
 from bench.api.method import MethodError, MethodFault
 from bench.api.metric import MetricError, MetricFault
+from bench.api.registry import METHODS, METRICS
+from bench.api.specs import check_options
 from bench.config import Config
 from bench.data import registry as scene_registry
 from bench.run.trial import Trial
@@ -21,14 +21,14 @@ def check_sections(config: Config, trial: Trial) -> None:
     for name in config.data:
         if name not in scene_registry.DATASETS:
             raise UsageError(f"unknown data set in [data.{name}]{nearest(name, scene_registry.DATASETS)}")
-    known = method_registry.method_names()
+    known = METHODS.names()
     for name, method in config.methods.items():
         if name not in known:
             raise UsageError(f"unknown method in [methods.{name}]{nearest(name, known)}")
         if method.options:
             try:
-                trial.method_loads(name)
-                method_registry.check_options(name, method.options, f"[methods.{name}]")
+                trial.loads(METHODS, name)
+                check_options(name, method.options, f"[methods.{name}]")
             except MethodFault:
                 continue
             except MethodError as error:
@@ -39,7 +39,7 @@ def check_sections(config: Config, trial: Trial) -> None:
 
 def _check_evaluators(metric: str, evaluators: Mapping[str, str], trial: Trial) -> None:
     """UsageError for a metric, a data set or an evaluator that does not exist."""
-    known = metric_registry.metric_names()
+    known = METRICS.names()
     if metric not in known:
         raise UsageError(f"unknown metric in [metrics.{metric}]{nearest(metric, known)}")
     for dataset, evaluator in evaluators.items():
@@ -47,8 +47,8 @@ def _check_evaluators(metric: str, evaluators: Mapping[str, str], trial: Trial) 
         if dataset not in scene_registry.DATASETS:
             raise UsageError(f"unknown data set '{dataset}' in {where}{nearest(dataset, scene_registry.DATASETS)}")
         try:
-            trial.metric_loads(metric)
-            kind = metric_registry.metric_class(metric)
+            trial.loads(METRICS, metric)
+            kind = METRICS.load(metric)
         except MetricFault:
             return
         except MetricError as error:

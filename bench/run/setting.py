@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import bench.api.specs as method_registry
 from bench.api.errors import UsageError, nearest
 from bench.api.method import MethodContext
-from bench.api.specs import WEIGHTS, WEIGHTS_NAME, MethodSpec
+from bench.api.registry import METHODS
+from bench.api.specs import WEIGHTS, WEIGHTS_NAME, MethodSpec, has_weights, parse_spec
 from bench.api.weights import trained_profile, weights_name
 from bench.config import Config, MethodSection
 from bench.data.registry import EMBEDDED
@@ -43,7 +43,7 @@ def method_setting(spec: MethodSpec, config: Config, context: MethodContext, pro
     """
     section = config.methods.get(spec.name, MethodSection())
     options = dict(section.options)
-    if method_registry.has_weights(method_registry.load_method(spec.name)):
+    if has_weights(METHODS.load(spec.name)):
         spec, context = _with_weights(spec, options.pop(WEIGHTS, None), config, section, context)
     asked = profile or section.profile or config.run.profile
     if profile is None and asked not in PROFILES:
@@ -82,7 +82,7 @@ def _with_weights(
 def _named(spec: MethodSpec, name: str) -> MethodSpec:
     if WEIGHTS in spec.options:
         return spec
-    return method_registry.parse_spec(f"{spec.text}:{WEIGHTS}={name}")
+    return parse_spec(f"{spec.text}:{WEIGHTS}={name}")
 
 
 def _folder(path: Path | None, where: str) -> Path | None:

@@ -13,17 +13,14 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
 
-import bench.api.metrics as metric_registry
-import bench.api.specs as method_registry
 from bench.api.errors import Failure, in_words
 from bench.api.method import Method, MethodError, MethodFault
 from bench.api.metric import Metric, MetricError, MetricFault
+from bench.api.registry import Registry
 from bench.config import RunSection
 from bench.run.guard import house_rules, sound_identity
 
 T = TypeVar("T")
-_REGISTRIES: dict[type[Method | Metric], Any] = {Method: method_registry, Metric: metric_registry}
-_FAULTS: dict[type[Method | Metric], type[Exception]] = {Method: MethodFault, Metric: MetricFault}
 
 
 @dataclass
@@ -50,7 +47,7 @@ def identity_of(thing: Method | Metric, what: str) -> dict[str, Any]:
 
 class Trial:
     """Calls about methods or metrics by name: of the benchmark's own in this process, of others in one of their own,
-    for at most the run's time limit. `with Trial(run) as trial: trial(Method, name, function, ...)`."""
+    for at most the run's time limit. `with Trial(run) as trial: trial(METHODS, name, function, ...)`."""
 
     def __init__(self, run: RunSection) -> None:
         self._apart, self._limit = run.backend == "loky", run.time_limit
@@ -63,9 +60,9 @@ class Trial:
         if self._worker is not None:
             self._worker.close()
 
-    def __call__(self, kind: type[Method | Metric], name: str, function: Callable[..., T], *arguments: Any) -> T:
-        """`function(*arguments)`; MethodFault or MetricFault where that ended its process, or took too long."""
-        if not self._apart or _REGISTRIES[kind].is_ours(name):
+    def __call__(self, registry: Registry[Any], name: str, function: Callable[..., T], *arguments: Any) -> T:
+        """`function(*arguments)`; the fault of the kind where that ended its process, or took too long."""
+        if not self._apart or registry.is_ours(name):
             with house_rules():
                 return function(*arguments)
         from bench.run.process import Ended, WorkerProcess
@@ -74,20 +71,12 @@ class Trial:
         try:
             return self._worker.call(function, *arguments)  # type: ignore[no-any-return]
         except Ended as error:
-            raise _FAULTS[kind](f"'{name}' cannot be imported and built: {error}") from None
+            raise registry.fault(f"'{name}' cannot be imported and built: {error}") from None
 
-    def method_loads(self, name: str) -> None:
-        """MethodError where a method cannot be imported."""
-        self(Method, name, _load_method, name)
-
-    def metric_loads(self, name: str) -> None:
-        """MetricError where a metric cannot be imported."""
-        self(Metric, name, _load_metric, name)
+    def loads(self, registry: Registry[Any], name: str) -> None:
+        """An error of the kind where what is registered under `name` cannot be imported."""
+        self(registry, name, _load, registry, name)
 
 
-def _load_method(name: str) -> None:
-    method_registry.load_method(name)
-
-
-def _load_metric(name: str) -> None:
-    metric_registry.metric_class(name)
+def _load(registry: Registry[Any], name: str) -> None:
+    registry.load(name)

@@ -18,16 +18,16 @@ from typing import Any, TypeVar
 import filelock
 import torch
 
-import bench.api.metrics as metric_registry
-import bench.api.specs as method_registry
 from bench.api.device import Devices
 from bench.api.errors import BenchError
 from bench.api.method import Method, Scene
 from bench.api.metric import Metric
 from bench.api.names import PURE_NOISE
 from bench.api.provenance import code_provenance
+from bench.api.registry import METRICS
 from bench.api.scenes import SceneArrays, SceneSource, stack
 from bench.api.seeding import canonical, digest
+from bench.api.specs import build_method, parse_spec
 from bench.run.guard import house_rules
 from bench.run.pair import Pair
 from bench.run.plan import Cell, MetricPlan, SceneSet, metric_context
@@ -119,7 +119,7 @@ class Worker(threading.local):
             if plan.spec == PURE_NOISE:
                 return PureNoise(context)
             with house_rules():
-                built = method_registry.build_method(method_registry.parse_spec(plan.spec), context, plan.options)
+                built = build_method(parse_spec(plan.spec), context, plan.options)
                 check_identity(plan.spec, plan.identity, built.identity())
             return built
 
@@ -133,7 +133,7 @@ class Worker(threading.local):
         def build() -> Metric:
             context = metric_context(scenes.dataset, space, device, plan.evaluator)
             with house_rules():
-                built = metric_registry.create_metric(plan.name, context)
+                built = METRICS.build(plan.name, context)
                 check_identity(plan.name, plan.identity, built.identity())
             return built
 

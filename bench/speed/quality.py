@@ -17,7 +17,8 @@ from bench.api.errors import BenchError, UsageError, known_name
 from bench.api.files import write_atomically
 from bench.api.method import MethodError
 from bench.api.provenance import code_provenance, command_line, commit_in_words, device_names
-from bench.api.specs import load_method, parse_spec
+from bench.api.registry import METHODS
+from bench.api.specs import parse_spec
 from bench.config import Config, RunSection
 from bench.results.files import computed_at
 from bench.results.rows import WHOLE_SET, tidy_rows
@@ -69,7 +70,7 @@ def _check(request: QualityRequest) -> tuple[str, ...]:
     """The samplers to run; UsageError for a method without them, an unknown sampler or no steps at all."""
     try:
         spec = parse_spec(request.method)
-        cls = load_method(spec.name)
+        cls = METHODS.load(spec.name)
     except MethodError as error:
         raise UsageError(str(error)) from None
     if not issubclass(cls, DiffusionMethod):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError
 from bench.api.names import metric_variants, resolve_metrics
+from bench.api.registry import METRICS
 from bench.run.ablations import Arm
 from bench.tables.levels import mean_levels, peak_levels
 from bench.tables.measured import SCENE_SET, Key, Measured, measured, of_methods, of_scenes
@@ -96,10 +97,9 @@ def choose_metrics(rows: pd.DataFrame, typed: str) -> list[str]:
 
 def computed_by(typed: str) -> str:
     """`; ... computes it` for a metric that exists but is not in the results, else nothing."""
-    from bench.api.metrics import metric_names
 
     try:
-        names = ",".join(resolve_metrics(typed, metric_names()))
+        names = ",".join(resolve_metrics(typed, METRICS.names()))
     except UsageError:
         return ""
     return f"; `bench run --metrics {names}` computes {names}, which these results lack"

@@ -15,9 +15,9 @@ from bench.api.device import cpu_name
 from bench.api.errors import UsageError, nearest
 from bench.api.method import MethodContext, MethodError
 from bench.api.provenance import code_provenance
+from bench.api.registry import METHODS
 from bench.api.scenes import DataError, SceneSource
 from bench.api.seeding import digest
-from bench.api.specs import load_method, method_names
 from bench.api.training.distributed import local_first, ranks
 from bench.api.training.precision import Precision
 from bench.api.training.task import TrainingTask
@@ -97,8 +97,8 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
 
     if request.target in TRAINERS:
         return _train_evaluator(request, TRAINERS[request.target], report)
-    if request.target not in method_names():
-        raise UsageError(f"unknown method '{request.target}'{nearest(request.target, [*method_names(), *TRAINERS])}")
+    if request.target not in METHODS.names():
+        raise UsageError(f"unknown method '{request.target}'{nearest(request.target, [*METHODS.names(), *TRAINERS])}")
     source = request.source
     context = MethodContext(
         source.name, source.label_space, source.height, source.width, request.profile, request.device
@@ -158,7 +158,7 @@ def _task(request: TrainingRequest, context: MethodContext) -> TrainingTask:
     """The method's task with the options set; UsageError for what cannot be asked for."""
     torch.manual_seed(request.seed)  # the networks' initial weights
     try:
-        method = load_method(request.target)
+        method = METHODS.load(request.target)
         return method.training_task(context, request.options) if request.options else method.training_task(context)
     except MethodError as error:  # an unknown method, profile or option, or a method without training
         raise UsageError(str(error)) from None

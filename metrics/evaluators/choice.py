@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import TypeVar
 
+from bench.api.errors import nearest
 from bench.api.metric import MetricError
 
 T = TypeVar("T")
@@ -22,7 +22,5 @@ def chosen(known: Mapping[str, Mapping[str, T]], dataset: str, name: str | None,
         raise MetricError(f"no {what} is known for it; there are some for {', '.join(known)}")
     wanted = name or next(iter(entries))
     if wanted not in entries:
-        near = difflib.get_close_matches(wanted, entries, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise MetricError(f"there is no {what} '{wanted}' for it; {hint}known: {', '.join(entries)}")
+        raise MetricError(f"there is no {what} '{wanted}' for it{nearest(wanted, entries)}")
     return entries[wanted]

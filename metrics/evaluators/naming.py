@@ -14,7 +14,6 @@ another number than one over all of them.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.api.errors import nearest, some
 from bench.api.metric import MetricError
 from bench.api.network_files import sha256_of
 from metrics.evaluators.classes import NEVER_LABELLED, NO_LABEL
@@ -98,8 +98,8 @@ def answers(
     missing = [label_names[n] for n in kept if n not in labels and _plain(label_names[n]) not in never]
     if missing:
         raise MetricError(
-            f"it does not answer {len(missing)} of the {len(kept)} evaluated labels: {_some(missing)}. Its "
-            f"{len(classes)} classes: {_some(classes)}. Where names differ, say so in {where}: [classes] with lines "
+            f"it does not answer {len(missing)} of the {len(kept)} evaluated labels: {some(missing, 12)}. Its "
+            f"{len(classes)} classes: {some(classes, 12)}. Where names differ, say so in {where}: [classes] with lines "
             f'"name in the checkpoint" = "name in the data set"; or leave labels out: unanswered = [...]'
         )
     names = tuple(label_names[number] for number in evaluated if number not in kept)
@@ -115,11 +115,4 @@ def _known(name: str, names: Sequence[str], where: str, what: str) -> str:
     plain = {_plain(one): one for one in names}
     if _plain(name) in plain:
         return plain[_plain(name)]
-    near = difflib.get_close_matches(_plain(name), plain, n=1)
-    hint = f"; did you mean '{plain[near[0]]}'?" if near else ""
-    raise MetricError(f"{where}: there is no {what} '{name}'{hint}")
-
-
-def _some(names: Sequence[str], count: int = 12) -> str:
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
+    raise MetricError(f"{where}: there is no {what} '{name}'{nearest(name, names)}")

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from bench.api.method import MethodContext
 from bench.api.metric import Comparison
-from bench.api.metrics import create_metric
 from bench.api.provenance import code_provenance, commit_in_words
+from bench.api.registry import METRICS
 from bench.api.scenes import stack
 from bench.data.registry import open_dataset
 from bench.run.plan import metric_context
@@ -122,7 +122,7 @@ def main(steps: int) -> None:
     networks: dict[Prediction, SemanticUNet] = {"epsilon": taught, "x0": network}
     images, maps = (v[:, :, 16:48, 32:96] for v in scenes("test", PICTURES))
     real = (images + 1) / 2
-    lpips = create_metric("LPIPS", metric_context("streets", source.label_space, "cpu", None))
+    lpips = METRICS.build("LPIPS", metric_context("streets", source.label_space, "cpu", None))
     sheet, rows = [real], {}
     for name, (sampler, schedule) in samplers().items():
         cells = []

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.api.method import MethodContext, Received, Scene
 from bench.api.metric import Comparison
-from bench.api.metrics import create_metric
+from bench.api.registry import METRICS
 from bench.api.scenes import stack
 from bench.channels.awgn import build_channel
 from bench.data.registry import open_dataset
@@ -156,7 +156,7 @@ def pictures(arm: Arm) -> Tensor:
 def metrics() -> list[Any]:
     """mIoU and LPIPS as the benchmark has them."""
     context = metric_context("streets", open_dataset("streets").label_space, "cpu", None)
-    return [create_metric(name, context) for name in ("mIoU", "LPIPS")]
+    return [METRICS.build(name, context) for name in ("mIoU", "LPIPS")]
 
 
 def scored(made: Tensor) -> dict[str, Any]:

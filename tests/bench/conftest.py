@@ -56,7 +56,7 @@ def fake_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def fakes(fake_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The fakes installed, here and in processes started from here; a working folder of its own with a bench.toml."""
-    import bench.api.specs
+    import bench.api.registry
 
     monkeypatch.syspath_prepend(str(fake_package))
     paths = [str(fake_package), str(Path(__file__).parent), str(ROOT)]
@@ -67,9 +67,9 @@ def fakes(fake_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     folder.mkdir()
     (folder / "bench.toml").write_text(TOML)
     monkeypatch.chdir(folder)
-    bench.api.specs._entry_points.cache_clear()
+    bench.api.registry._points.cache_clear()
     yield folder
-    bench.api.specs._entry_points.cache_clear()
+    bench.api.registry._points.cache_clear()
 
 
 @pytest.fixture

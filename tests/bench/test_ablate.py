@@ -11,6 +11,7 @@ from conftest import Answer, manifests
 from table_frames import at10
 
 import bench.run.ablations
+from bench.api.registry import METHODS
 from bench.api.specs import parse_spec
 from bench.run.ablations import ABLATIONS, EQUAL_GUIDANCE, Ablation, Arm
 from bench.tables.ablations import ablation_tables
@@ -54,7 +55,6 @@ def test_arms_with_weights_of_ones_own_are_found_and_say_so() -> None:
 
 def test_table_5_says_what_else_its_arms_differ_in_and_has_arms_of_equal_guidance() -> None:
     from bench.api.method import MethodContext
-    from bench.api.specs import load_method
     from bench.data.registry import open_dataset
     from methods.common.diffusion.method import DiffusionMethod
     from methods.gesco.method import Gesco
@@ -65,7 +65,7 @@ def test_table_5_says_what_else_its_arms_differ_in_and_has_arms_of_equal_guidanc
     assert not Sdm.guidance_on  # else the arms would be unequal on some data set
     for arm in fds.arms:
         spec = parse_spec(arm.method)
-        method = load_method(spec.name)
+        method = METHODS.load(spec.name)
         assert issubclass(method, DiffusionMethod)
         guidance = spec.options.get("guidance", method.default_options["guidance"])
         assert (arm.labels[3] == "SDM's") == (guidance == EQUAL_GUIDANCE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from test_figures import check_layout, notes
 
+from bench.api import registry
 from bench.api.errors import BenchError, UsageError
 from bench.api.metric import MetricError
 from bench.config import load_config
@@ -129,7 +130,10 @@ def test_pictures_that_cannot_be_made_here_name_the_command_that_makes_them(
 ) -> None:
     (ran / "o/cells").rename(ran / "gone")
     asked = request(methods=("fake_pixels",))
-    monkeypatch.setattr("bench.api.specs._entry_points", lru_cache(lambda: {}))
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: [p for p in entry_points(group=group) if p.module != "bench_fakes"]
+    )
+    registry._points.cache_clear()
     with pytest.raises(BenchError) as caught:
         draw_figure("strip", asked)
     for words in (

@@ -13,8 +13,9 @@ import bench_fakes
 import pytest
 from conftest import Answer, manifests
 
-from bench.api.method import Method, MethodFault
-from bench.api.metric import Metric, MetricFault, Score
+from bench.api.method import MethodFault
+from bench.api.metric import MetricFault, Score
+from bench.api.registry import METHODS, METRICS
 from bench.config import RunSection
 from bench.run.process import Ended, WorkerProcess
 from bench.run.trial import Trial
@@ -240,13 +241,13 @@ def test_a_call_over_its_time_limit_is_ended_and_the_start_of_its_process_does_n
 def test_a_plug_in_is_tried_in_a_process_of_its_own_and_a_method_of_ours_is_not() -> None:
     with Trial(RunSection()) as trial:
         with pytest.raises(MethodFault, match="'theirs' cannot be imported and built: it ended its worker process"):
-            trial(Method, "theirs", os._exit, 0)
+            trial(METHODS, "theirs", os._exit, 0)
         with pytest.raises(MetricFault, match="'theirs' cannot be imported and built"):
-            trial(Metric, "theirs", os._exit, 0)
-        assert trial(Method, "theirs", os.getpid) != os.getpid() == trial(Method, "gesco", os.getpid)
-        assert trial(Metric, "mIoU", os.getpid) == os.getpid()
+            trial(METRICS, "theirs", os._exit, 0)
+        assert trial(METHODS, "theirs", os.getpid) != os.getpid() == trial(METHODS, "gesco", os.getpid)
+        assert trial(METRICS, "mIoU", os.getpid) == os.getpid()
     with Trial(RunSection(backend="sequential")) as trial:
-        assert trial(Method, "theirs", os.getpid) == os.getpid()
+        assert trial(METHODS, "theirs", os.getpid) == os.getpid()
 
 
 def test_work_below_pytorch_has_one_thread_a_worker_unless_the_user_says_otherwise(

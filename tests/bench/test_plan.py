@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.api import registry
 from bench.api.errors import UsageError
+from bench.api.registry import METHODS
 from bench.api.seeding import digest
 from bench.channels.awgn import PAPER_PSNRS
 from bench.config import Config, load_config
@@ -99,19 +102,27 @@ def test_metrics_have_their_full_names_and_misfits_are_left_out_with_the_reason(
     assert plan.left_out == ("FakeMisfit is not computed for streets: no judge for streets",)
 
 
+def _only(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Make these the only registered methods."""
+    kept = [point for point in entry_points(group=METHODS.group) if point.name in names]
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: kept if group == METHODS.group else entry_points(group=group)
+    )
+    registry._points.cache_clear()
+
+
 def test_all_methods_leave_out_what_cannot_be_built_but_a_named_one_is_an_error(
     fakes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import bench_fakes
 
-    import bench.api.specs as registry
     from bench.api.method import MethodError
 
     def refuse(self: object, context: object, options: object = None) -> None:
         raise MethodError("no weights")
 
     monkeypatch.setattr(bench_fakes.FakeMaps, "__init__", refuse)
-    monkeypatch.setattr(registry, "method_names", lambda: ["fake_maps", "fake_pixels"])
+    _only(monkeypatch, "fake_maps", "fake_pixels")
     plan = planned(methods=("all",))
     assert {c.method.spec for c in plan.cells} == {"fake_pixels"}
     assert plan.left_out == ("fake_maps does not run on streets: no weights",)
@@ -123,9 +134,7 @@ def test_all_methods_leave_out_what_cannot_be_built_but_a_named_one_is_an_error(
 def test_all_has_no_variants_but_they_run_by_name_beside_it(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import bench_fakes
 
-    import bench.api.specs as registry
-
-    monkeypatch.setattr(registry, "method_names", lambda: ["fake_maps", "fake_network", "fake_pixels"])
+    _only(monkeypatch, "fake_maps", "fake_network", "fake_pixels")
     monkeypatch.setattr(bench_fakes.FakeNetwork, "variant_of", "fake_pixels")
     assert [c.method.spec for c in planned(methods=("all",), psnr=(10.0,)).cells] == ["fake_maps", "fake_pixels"]
     beside = planned(methods=("fake_network", "all", "fake_maps+fds"), psnr=(10.0,))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.api.method import LabelSpace, MethodContext, MethodError, Received, Scene
-from bench.api.specs import load_method
+from bench.api.registry import METHODS
 from bench.api.weights import weights_name, write_weights
 from methods.spade import Spade
 from methods.spade.profiles import profile_for
@@ -44,7 +44,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> MethodContext:
 
 
 def test_it_is_found_by_name() -> None:
-    assert load_method("spade") is Spade
+    assert METHODS.load("spade") is Spade
 
 
 def test_pictures_depend_on_the_maps_alone(context: MethodContext) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError
-from bench.api.metrics import create_metric, metric_names
+from bench.api.registry import METRICS
 from bench.api.scenes import stack
 from bench.data.registry import open_dataset
 
@@ -33,14 +33,14 @@ def scenes() -> Comparison:
     return Comparison(generated, scene.image, scene.labels, scene.instances, scene.depth)
 
 
-@pytest.fixture(params=metric_names())
+@pytest.fixture(params=METRICS.names())
 def metric(request) -> Iterator[Metric]:
     name = request.param
     if name not in KEPT:
         space = open_dataset("streets", None, None, None, "spade").label_space
         context = MetricContext("streets", space.size, space.evaluated, space.names)
         try:
-            KEPT[name] = create_metric(name, context)
+            KEPT[name] = METRICS.build(name, context)
         except MetricError as error:
             KEPT[name] = str(error)
     found = KEPT[name]

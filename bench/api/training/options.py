@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import typing
 from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -10,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError, nearest
 
 
 def apply_options(
@@ -32,9 +31,7 @@ def apply_options(
         places.pop(name, None)
     for key, value in options.items():
         if key not in places:
-            close = difflib.get_close_matches(key, places, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(places))}"
-            raise MethodError(f"unknown training option '{key}' of {owner}; {hint}")
+            raise MethodError(f"unknown training option '{key}' of {owner}{nearest(key, sorted(places))}")
         place, kind = places[key]
         changed[place] = replace(changed[place], **{key: _checked(value, kind, f"training option {key} of {owner}")})
     return changed
