@@ -16,6 +16,12 @@ STORAGE_ERRORS = {
     errno.EPERM: "not permitted",
 }
 
+#: Operating-system errors about a path that nobody can have meant.
+PATH_ERRORS = {
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "its links lead in a circle",
+}
+
 
 class BenchError(Exception):
     """A run cannot go on; the message says what is wrong and what to do. Exit code 1."""
@@ -101,6 +107,14 @@ def storage_message(error: OSError, fallback: Path | str | None = None) -> str |
     where = error.filename or fallback or "a file"
     remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the permissions"
     return f"cannot use {where}: {reason}; {remedy} or choose another folder with --out"
+
+
+def path_message(error: OSError) -> str | None:
+    """One line about a path that cannot be; None for any other operating-system error."""
+    reason = PATH_ERRORS.get(error.errno or 0)
+    named = str(error.filename)
+    shown = named if len(named) <= 80 else f"{named[:80]}..."
+    return None if reason is None else f"there can be no {shown}: {reason}"
 
 
 def in_words(error: BaseException, meant: tuple[type[BaseException], ...] = ()) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from bench.api.errors import BenchError, storage_message
+from bench.api.errors import BenchError, path_message, storage_message
 from bench.api.terminal import safe_output
 from bench.cli.ablate import ablate
 from bench.cli.data import app as data_app
@@ -87,6 +87,8 @@ def _main() -> None:
 
         if isinstance(error, DataError | MethodError | MetricError):
             _fail(str(error), 1)
+        if isinstance(error, OSError) and (wrong := path_message(error)) is not None:
+            _fail(wrong, 2)
         message = storage_message(error) if isinstance(error, OSError) else None
         if message is None and TRACEBACK in os.environ:
             raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from bench.api.errors import UsageError
 from bench.api.names import PURE_NOISE
 from bench.results.bounds import bounds_of
 from bench.results.ranking import Sampled
@@ -74,9 +75,11 @@ def of_scenes(frame: pd.DataFrame, scenes: Sequence[object]) -> pd.DataFrame:
 
 
 def measured(frame: pd.DataFrame, metric: str) -> Measured:
-    """`metric` in the rows of one set of scenes, which hold at least one set-level row of it."""
+    """`metric` in the rows of one set of scenes; UsageError where they have no set-level row of it."""
     rows = frame[frame["metric"] == metric]
     whole = of_methods(rows)
+    if whole.empty:
+        raise UsageError(f"these results have no {metric}; `bench run` writes it for every cell")
     reference = rows[(rows["scene"] == WHOLE_SET) & (rows["method"] == PURE_NOISE)]["value"].dropna()
     scenes = _by_scene(rows)
     spreads = _by_scene(frame[frame["metric"] == _of_a_scene(metric)]) if not scenes else {}

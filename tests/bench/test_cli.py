@@ -33,11 +33,13 @@ MISTAKES = {
     ("plot", "bist", "--out", "nowhere"): "unknown figure 'bist'; did you mean 'bits'?",
     ("plot", "--format", "gif", "--out", "nowhere"): "unknown format 'gif'",
     ("sheet", "--out", "nowhere"): "there are no results in nowhere",
+    ("sheet", "--out", "a" * 5000): f"there can be no {'a' * 80}...: the name is too long",
+    ("leaderboard", "export", "gesco", "--out", "a" * 5000): "the name is too long",
     ("sheet", "--psnr", "x"): "--psnr 'x' is not a number",
 }
 
 
-@pytest.mark.parametrize("arguments", MISTAKES, ids=" ".join)
+@pytest.mark.parametrize("arguments", MISTAKES, ids=lambda arguments: " ".join(arguments)[:60])
 def test_mistakes_are_one_line_and_exit_code_two(cli: Cli, fakes: Path, arguments: tuple[str, ...]) -> None:
     answer = cli(*arguments)
     assert answer.code == 2

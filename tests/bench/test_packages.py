@@ -59,5 +59,5 @@ def test_a_file_on_pythonpath_that_hides_a_package_is_named_in_one_line(
 def test_a_checkout_runs_from_its_own_folder(tmp_path: Path) -> None:
     for package in ("bench", "methods", "metrics"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "weights"))
-    (tmp_path / "metrics" / "names.py").write_text("raise SystemExit('this checkout')\n")
+    (tmp_path / "bench" / "tables" / "named.py").write_text("raise SystemExit('this checkout')\n")
     assert run(tmp_path, "table", "bits", path="").stderr == "this checkout\n"

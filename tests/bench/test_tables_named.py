@@ -93,6 +93,12 @@ def test_the_ablation_has_all_arms_and_says_what_was_not_run() -> None:
     assert render(named_tables(rows, "ablation", 10.0), "latex").count(r"\checkmark") == 9
 
 
+def test_results_without_channel_uses_say_so_where_bits_are_asked_for() -> None:
+    rows = at10({"gesco": 4096.0}, metric="bits", higher_is_better=False)
+    with pytest.raises(UsageError, match="these results have no channel_uses"):
+        named_tables(rows, "bits", 10.0)
+
+
 def test_bits_are_put_in_relation_to_pixels_and_to_the_full_image() -> None:
     rows = pd.concat(
         [

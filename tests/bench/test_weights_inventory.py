@@ -130,7 +130,7 @@ def test_changed_metadata_and_a_cut_file_are_found(installed: Path) -> None:
 
 def test_verify_at_the_command_line(cli: Cli, installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.checkpoints.catalogue.load_catalogue", lambda: CATALOGUE)
-    monkeypatch.setattr(inventory_module.methods.weights, "PACKAGED", installed.parent / "none")
+    monkeypatch.setattr(inventory_module.bench.api.weights, "PACKAGED", installed.parent / "none")
     answer = cli("weights", "verify", "fake")
     assert (answer.code, answer.err) == (0, "")
     assert answer.out == f"ok   {installed}\n1 file, 0 with problems\n"
