@@ -60,12 +60,17 @@ class RunSection(_Section):
     out: Place = Path("results/local")
 
 
-class ChannelSection(_Section):
-    """The channel between sender and receiver (see bench/channels/awgn.py)."""
+class ChannelSection(BaseModel):
+    """[channel]: the kind of the channel between sender and receiver, and the options of that kind (bench/channels)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     kind: str = "awgn"
-    calibration: str = "paper"
-    power: str = "peak"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that differ from the kind's defaults, or may."""
+        return dict(self.model_extra or {})
 
 
 class DataSection(_Section):
@@ -190,6 +195,12 @@ def read_config(path: Path) -> Config:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise UsageError(_explain(error, path)) from None
+    channel = config.channel
+    if channel != ChannelSection():
+        from bench.api.registry import CHANNELS
+        from bench.channels.registry import check_options
+
+        check_options(CHANNELS.load(channel.kind), channel.options, f" in [channel] of {path}")
     folder = path.resolve().parent
 
     def absolute(section: Any, field: str) -> Any:

@@ -16,7 +16,7 @@ from bench.api.metric import MetricError
 from bench.api.registry import METHODS, METRICS
 from bench.api.scenes import DataError, SceneSource
 from bench.api.specs import build_method, parse_spec
-from bench.channels.awgn import PAPER_PSNRS
+from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection
 from bench.data import registry as scene_registry
 from bench.run.plan import metric_context
@@ -120,5 +120,6 @@ def examine(config: Config) -> Iterator[Finding]:
     for source in sources:
         yield from _methods(config, source)
         yield from _metrics(config, source)
-    levels = ", ".join(f"{p:g}" for p in PAPER_PSNRS)
-    yield Finding("channel", None, f"awgn, {config.channel.calibration} calibration, PSNRs of the paper: {levels}")
+    channel = build_channel(config.channel.kind, None, config.channel.options)
+    levels = ", ".join(f"{p:g}" for p in channel.psnrs)
+    yield Finding("channel", None, f"{channel.words}; PSNRs: {levels}")

@@ -21,11 +21,13 @@ from bench.api.errors import (
     MethodFault,
     MetricError,
     MetricFault,
+    UsageError,
     in_words,
     known_name,
 )
 
 if TYPE_CHECKING:
+    from bench.api.channel import Channel
     from bench.api.method import Method
     from bench.api.metric import Metric
     from bench.api.scenes import SceneSource
@@ -123,3 +125,4 @@ METRICS: Registry[Metric] = Registry("bench.metrics", "metric", "bench.api.metri
 DATASETS: Registry[SceneSource] = Registry(
     "bench.datasets", "data set", "bench.api.scenes:SceneSource", DataError, DataFault
 )
+CHANNELS: Registry[Channel] = Registry("bench.channels", "channel", "bench.api.channel:Channel", UsageError, UsageError)

@@ -57,7 +57,6 @@ def ablate(
             "weights_dir": weights_dir,
             "out": out,
         },
-        {},
     )
     folder = check_folder(settings.run.out, "--out")
     earlier_results(folder)  # results that cannot be added to are told of before anything is computed

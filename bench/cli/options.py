@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,19 +49,30 @@ def integers(text: str, what: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def configured(path: Path | None, run: dict[str, Any], channel: dict[str, Any]) -> Config:
-    """The configuration with the command line's values, where they are not None, over the file's."""
+def configured(
+    path: Path | None, run: Mapping[str, Any], channel: str | None = None, options: Mapping[str, Any] | None = None
+) -> Config:
+    """The configuration with the command line's values, where they are not None, over the file's.
+
+    `channel` is that of --channel; `options` are those of a channel that have a command-line option of their own.
+    """
     from pydantic import ValidationError
 
+    from bench.channels.registry import parse_channel
     from bench.config import Config, as_written, load_config
 
     config = load_config(path)
+    section = config.channel.model_dump()
+    if channel is not None:
+        kind, named = parse_channel(channel)
+        section = {**(section if section["kind"] == kind else {}), "kind": kind, **named}
+    section |= {key: value for key, value in (options or {}).items() if value is not None}
     given = {key: value for key, value in run.items() if value is not None}
     try:
         return Config.model_validate(
             {
                 "run": {**config.run.model_dump(), **given},
-                "channel": {**config.channel.model_dump(), **{k: v for k, v in channel.items() if v is not None}},
+                "channel": section,
                 "data": config.data,
                 "methods": config.methods,
                 "metrics": config.metrics,

@@ -50,7 +50,7 @@ def regress(
     from bench.api.places import check_folder
 
     try:
-        settings = configured(config, {"out": check_folder(out or OUT, "--out")}, {})
+        settings = configured(config, {"out": check_folder(out or OUT, "--out")})
         finished = _compared(baseline, _asked(methods, psnr, datasets, metrics, scenes, seeds), settings)
         _write(finished, settings.run.out, summary)
     except KeyboardInterrupt:

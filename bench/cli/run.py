@@ -28,8 +28,13 @@ def run(
     scenes: Annotated[int | None, typer.Option(help="Scenes a cell.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated.")] = None,
     metrics: Annotated[str | None, typer.Option(help="Metrics, comma-separated, or all.")] = None,
-    calibration: Annotated[str | None, typer.Option(help="paper (its list of sigmas) or eq1 (its equation).")] = None,
-    power: Annotated[str | None, typer.Option(help="peak or average.")] = None,
+    channel: Annotated[
+        str | None, typer.Option(metavar="KIND[:option=value...]", help="The channel, for example awgn:power=average.")
+    ] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="Of awgn: paper (its list of sigmas) or eq1 (its equation).")
+    ] = None,
+    power: Annotated[str | None, typer.Option(help="Of awgn: peak or average.")] = None,
     profile: Annotated[str | None, typer.Option(help="embedded, paper, or auto: that of the weights.")] = None,
     weights_dir: Annotated[
         Path | None, typer.Option("--weights-dir", help="Weights of your own, for the methods that it has some of.")
@@ -72,6 +77,7 @@ def run(
             "weights_dir": weights_dir,
             "out": out,
         },
+        channel,
         {"calibration": calibration, "power": power},
     )
     from bench.api.places import check_folder

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 from bench.api.files import safe_name
 from bench.api.names import COSTS
 from bench.api.provenance import commit_in_words
+from bench.channels.registry import channel_words
 from bench.leaderboard.board import Board, Placed, Run, View
 from bench.leaderboard.methods import About, base_name
-from bench.tables.build import channel_words
 from bench.tables.model import arrow
 
 #: How many of each chart.js has.

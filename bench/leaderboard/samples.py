@@ -25,7 +25,7 @@ from bench.api.errors import BenchError
 from bench.api.files import safe_name, sha256
 from bench.api.scenes import SceneSource, stack
 from bench.api.seeding import digest
-from bench.channels.awgn import build_channel
+from bench.channels.registry import read_channel
 from bench.config import Config
 from bench.leaderboard.overlays import SPAN, Seers, boxes_svg, load_seers, near, paint_depth, tensor
 from bench.pictures.sheet import PictureRun, map_sender, open_scenes, paint_labels, received_map, runs_of
@@ -133,7 +133,6 @@ class _SampleSet:
         for reason in seers.missing:
             self.say(f"{run.dataset}: {reason}")
         sender = map_sender(run, source, self.config)
-        channel = key["channel"]
         name = safe_name("-".join([run.dataset, key["split"], f"{source.height}x{source.width}"]))
         scene_ids = key["scenes"][: self.scenes]
         maker = _Scene(run, source, psnrs, key, sender, seers)
@@ -146,7 +145,7 @@ class _SampleSet:
             listed.append({"id": scene_id, "folder": folder})
         return {
             "dataset": run.dataset, "split": key["split"], "size": [source.height, source.width],
-            "channel": f"{channel['kind']}-{channel['calibration']}-{channel['power']}", "seed": key["seed"],
+            "channel": read_channel(key["channel"]).convention, "seed": key["seed"],
             "psnrs": psnrs, "scenes": listed, "received": sender[0] if sender else None,
             "detector": seers.detector.protocol if seers.detector else None,
             "depth": seers.depth.protocol if seers.depth else None,
@@ -178,16 +177,8 @@ class _Scene:
         yield "original.webp", _webp(arrays.image)
         yield "labels.webp", _webp(paint_labels(arrays.labels, space), lossless=True)
         if self.sender is not None:
-            scene, settings = stack([arrays], space), self.key["channel"]
-            maps = [
-                received_map(
-                    self.sender[1],
-                    scene,
-                    build_channel(settings["kind"], psnr, settings["calibration"], settings["power"]),
-                    self.key["seed"],
-                )
-                for psnr in self.psnrs
-            ]
+            scene, channels = stack([arrays], space), [read_channel(self.key["channel"], psnr) for psnr in self.psnrs]
+            maps = [received_map(self.sender[1], scene, channel, self.key["seed"]) for channel in channels]
             yield "received.webp", _webp(_strip(maps, size))
         span = (0.0, 1.0)
         if self.seers.depth is not None:

@@ -23,7 +23,7 @@ import numpy as np
 from bench.api.errors import BenchError, UsageError, nearest
 from bench.api.names import PURE_NOISE
 from bench.api.seeding import digest
-from bench.channels.awgn import CHANNELS, build_channel
+from bench.channels.registry import read_channel
 from bench.results.bounds import bounds_of
 from bench.results.merge import NO_CELL
 from bench.results.rows import COLUMNS, CONTRIBUTIONS, WHOLE_SET
@@ -243,12 +243,10 @@ def _result_problems(results: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _channel_problem(label: str, psnr: float) -> str | None:
-    kind, *conventions = label.split("-")
     try:
-        made = build_channel(kind, psnr, *conventions).label.partition("@")[0]
-    except (UsageError, TypeError) as error:
-        known = f"; channels: {', '.join(CHANNELS)}" if isinstance(error, TypeError) else ""
-        return f"'{label}' at PSNR {psnr:g}: {error}{known}"
+        made = read_channel(label, psnr).convention
+    except UsageError as error:
+        return f"'{label}' at PSNR {psnr:g}: {error}"
     return None if made == label else f"'{label}' has to be written '{made}'"
 
 
@@ -276,8 +274,7 @@ def _value_problems(row: dict[str, Any]) -> Iterator[str]:
 
 def _rows(name: str, result: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One result as rows: the set-level one, and one for each per-scene value."""
-    kind, *conventions = result["channel"].split("-")
-    channel, bounds = build_channel(kind, result["psnr"], *conventions), bounds_of(result["metric"])
+    channel, bounds = read_channel(result["channel"], result["psnr"]), bounds_of(result["metric"])
     copied = ("dataset", "split", "size", "scale", "channel", "seed", "metric", "protocol")
     base = {
         **{key: result[key] for key in copied},

@@ -25,7 +25,7 @@ from bench.api.registry import METHODS
 from bench.api.scenes import SceneArrays, stack
 from bench.api.seeding import channel_stream
 from bench.api.specs import build_method, parse_spec
-from bench.channels.awgn import build_channel
+from bench.channels.registry import parse_channel, read_channel
 from bench.config import ChannelSection, DataSection
 from bench.data import registry as scene_registry
 from bench.results.merge import about_scenes
@@ -157,7 +157,7 @@ class Album:
         return Path(folder) if folder else None
 
     def _plan(self, missing: Sequence[Place]) -> Plan:
-        kind, calibration, power = self.part.channel.split("-")
+        kind, options = parse_channel(self.part.channel)
         config = without_weights(self.request.config)
         size, root, resize = self.about["size"], self.about["root"], self.about.get("resize", "spade")
         specs = tuple(dict.fromkeys(spec for spec, _ in missing))
@@ -172,7 +172,7 @@ class Album:
                         "profile": self._profile(specs), "weights_dir": folders[0] if len(folders) == 1 else None,
                     }
                 ),
-                "channel": ChannelSection(kind=kind, calibration=calibration, power=power),
+                "channel": ChannelSection(kind=kind, **options),
                 "data": {
                     self.about["opened_as"]: DataSection(root=root and Path(root), size=tuple(size), resize=resize)
                 },
@@ -277,8 +277,7 @@ class Album:
         """The maps (K, H, W) that reached that method's receiver, and which channels of the full map they are."""
         method = self.method(spec)
         assert isinstance(method, SemanticMethod)  # callers take `map_sender`'s
-        kind, calibration, power = self.part.channel.split("-")
-        channel = build_channel(kind, psnr, calibration, power)
+        channel = read_channel(self.part.channel, psnr)
         with one_thread(), torch.inference_mode():
             sent = method.send(stack([self[scene]], self.space))
             stream = channel_stream(self.dataset, scene, channel.identity(), self.seed)

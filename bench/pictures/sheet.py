@@ -13,13 +13,14 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from bench.api.channel import Channel
 from bench.api.errors import BenchError, UsageError
 from bench.api.files import Entry, open_entry, safe_name, write_atomically
 from bench.api.method import LabelSpace, MethodContext, MethodError, Scene
 from bench.api.scenes import SceneSource, stack
 from bench.api.seeding import channel_stream
 from bench.api.specs import build_method, parse_spec
-from bench.channels.awgn import Channel, build_channel
+from bench.channels.registry import read_channel
 from bench.config import Config
 from bench.data import registry as scene_registry
 from bench.results.merge import set_key
@@ -139,9 +140,7 @@ def _block(
     for number, psnr in enumerate(psnrs):
         row: list[np.ndarray | None] = [truth[number] if number < len(truth) else None]
         if sender is not None:
-            settings = key["channel"]
-            channel = build_channel(settings["kind"], psnr, settings["calibration"], settings["power"])
-            row.append(received_map(sender[1], scene, channel, key["seed"]))
+            row.append(received_map(sender[1], scene, read_channel(key["channel"], psnr), key["seed"]))
         for spec in run.specs:
             entry = run.cells.get((spec, psnr))
             row.append(read_picture(entry, position) if entry else None)

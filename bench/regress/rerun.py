@@ -11,6 +11,8 @@ from bench.api.method import MethodError
 from bench.api.names import resolve_metrics
 from bench.api.registry import METHODS, METRICS
 from bench.api.specs import parse_spec
+from bench.channels.registry import parse_channel
+from bench.config import ChannelSection
 from bench.regress.baseline import Baseline
 from bench.regress.model import CellName
 from bench.regress.text import plain
@@ -178,8 +180,7 @@ class _Group:
 
     def _config(self, config: Config, specs: list[str], psnrs: list[float]) -> Config:
         about = self.baseline.about(self.dataset)
-        kind, _, rest = self.channel.partition("-")
-        calibration, _, power = rest.partition("-")
+        kind, options = parse_channel(self.channel)
         run: dict[str, Any] = {
             "methods": tuple(specs),
             "datasets": (str(about.get("opened_as") or self.dataset),),
@@ -189,7 +190,7 @@ class _Group:
             "metrics": self.metrics,
             "split": str(self.rows["split"].iloc[0]),
         }
-        section = config.channel.model_copy(update={"kind": kind, "calibration": calibration, "power": power})
+        section = ChannelSection(kind=kind, **options)
         return without_weights(config.model_copy(update={"run": config.run.model_copy(update=run), "channel": section}))
 
     def _check(self, plan: Plan) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from bench.api.errors import UsageError
 from bench.api.files import Broken, Entry, open_entry, write_atomically
+from bench.channels.registry import read_channel
 from bench.regress.baseline import Baseline
 from bench.regress.model import CellName, Comparison, Report, Verdict
 from bench.regress.rerun import cell_name
@@ -79,11 +81,11 @@ def _baseline_entry(baseline: Baseline, cell: CellName, seed: int) -> Entry | No
         if entry is None or not isinstance(key, dict):
             continue
         try:
-            kind, told = key["channel"], (key["dataset"], key["spec"], float(key["channel"]["psnr"]))
-            channel = f"{kind['kind']}-{kind['calibration']}-{kind['power']}"
-            if told == (cell.dataset, cell.method, cell.psnr) and channel == cell.channel:
+            channel = read_channel(key["channel"])
+            told = (key["dataset"], key["spec"], channel.psnr, channel.convention)
+            if told == (cell.dataset, cell.method, cell.psnr, cell.channel):
                 found[int(key["seed"])] = entry
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, UsageError):
             continue
     return found.get(seed, next(iter(found.values()), None))
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from bench.api.errors import known_name
 from bench.api.registry import METRICS
+from bench.channels.awgn import Awgn
+from bench.channels.registry import parse_channel
 
 if TYPE_CHECKING:
     from bench.config import Config
@@ -100,7 +102,7 @@ _ALL = (
         "the paper's list of noise levels against its Eq. 1",
         ("calibration", "method"),
         tuple(
-            Arm((calibration, method), method, f"awgn-{calibration}-peak")
+            Arm((calibration, method), method, Awgn(10, calibration).convention)
             for method in ("full_image", "gesco")
             for calibration in ("paper", "eq1")
         ),
@@ -129,6 +131,7 @@ def plan_ablation(ablation: Ablation, config: Config) -> Plan:
 
     Arms that name a channel convention get it in place of the configuration's. Raises as `make_plan` does.
     """
+    from bench.config import ChannelSection
     from bench.run.plan import Plan, make_plan
 
     metrics = tuple(name for name in METRICS.names() if name.split("[")[0] in ablation.metrics)
@@ -139,8 +142,8 @@ def plan_ablation(ablation: Ablation, config: Config) -> Plan:
     for channel, specs in by_channel.items():
         section = config.channel
         if channel is not None:
-            kind, calibration, power = channel.split("-")
-            section = section.model_copy(update={"kind": kind, "calibration": calibration, "power": power})
+            kind, options = parse_channel(channel)
+            section = ChannelSection(kind=kind, **options)
         run = config.run.model_copy(update={"methods": tuple(specs), "metrics": metrics})
         plans.append(make_plan(config.model_copy(update={"run": run, "channel": section})))
     references = {reference.name: reference for plan in plans for reference in plan.references}

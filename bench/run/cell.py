@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from bench.api.channel import Channel
 from bench.api.files import Draft, Entry, open_entry, safe_name
 from bench.api.method import Received, Scene, Transmission
 from bench.api.metric import Comparison, Metric
 from bench.api.names import PURE_NOISE
 from bench.api.seeding import channel_stream, digest, receiver_stream
-from bench.channels.awgn import Channel
 from bench.run.contract import accepted, as_bytes, check_redrawn, joined
 from bench.run.guard import house_rules
 from bench.run.memory import PeakMemory

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.api.channel import PEAK_TOLERANCE
 from bench.api.errors import BenchError
 from bench.api.method import Scene, Transmission
 from bench.api.metric import Score
-from bench.channels.awgn import PEAK_TOLERANCE
 
 #: A picture may leave [0, 1] by rounding only.
 RANGE_TOLERANCE = 1e-4

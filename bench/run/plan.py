@@ -11,17 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.api.channel import Channel
 from bench.api.device import Devices, resolve_devices
 from bench.api.errors import BenchError, Failure, UsageError, known_name
 from bench.api.files import safe_name
 from bench.api.method import ImpossibleError, LabelSpace, MethodContext, MethodError, MethodFault
 from bench.api.metric import MetricContext, MetricError, MetricFault
 from bench.api.names import ALL, PURE_NOISE, metrics_asked
-from bench.api.registry import METHODS, METRICS
+from bench.api.registry import CHANNELS, METHODS, METRICS
 from bench.api.scenes import DataError, SceneSource
 from bench.api.seeding import digest
 from bench.api.specs import MethodSpec, build_method
-from bench.channels.awgn import PAPER_PSNRS, Channel, build_channel
+from bench.channels.awgn import Awgn
+from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection
 from bench.data import registry as scene_registry
 from bench.run.asked import expanded, methods_asked
@@ -189,7 +191,7 @@ def _noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
     """Pure noise for every scene. Channel and seed are always the same ones: nothing is sent, and one reference serves
     all runs over the scenes."""
     method = MethodPlan(PURE_NOISE, PURE_NOISE, {}, None, {"name": PURE_NOISE, "code_version": 1})
-    return Cell(scenes, method, build_channel("awgn", 100.0, "paper", "peak"), 0, device_kind)
+    return Cell(scenes, method, Awgn(100.0), 0, device_kind)
 
 
 def metric_context(dataset: str, label_space: LabelSpace, device: str, evaluator: str | None) -> MetricContext:
@@ -230,10 +232,10 @@ def _metric_plans(
 
 
 def _channels(config: Config) -> list[Channel]:
-    psnrs = PAPER_PSNRS if config.run.psnr == "all" else config.run.psnr
-    ordered = sorted(dict.fromkeys(float(p) for p in psnrs), reverse=True)
     section = config.channel
-    return [build_channel(section.kind, p, section.calibration, section.power) for p in ordered]
+    psnrs = CHANNELS.load(section.kind).psnrs if config.run.psnr == "all" else config.run.psnr
+    ordered = sorted(dict.fromkeys(float(p) for p in psnrs), reverse=True)
+    return [build_channel(section.kind, p, section.options) for p in ordered]
 
 
 def _check_used(folder: Path, cells: Sequence[Cell]) -> None:

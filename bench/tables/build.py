@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.api.errors import UsageError
 from bench.api.names import metric_variants, resolve_metrics
 from bench.api.registry import METRICS
+from bench.channels.registry import channel_words
 from bench.run.ablations import Arm
 from bench.tables.levels import mean_levels, peak_levels
 from bench.tables.measured import SCENE_SET, Key, Measured, measured, of_methods, of_scenes
@@ -23,14 +24,6 @@ ERROR_NOTE = "± is the standard error over scenes."
 def listed(rows: pd.DataFrame, column: str) -> str:
     """The different values of a column, in their order, as words."""
     return ", ".join(str(v) for v in rows[column].drop_duplicates())
-
-
-def channel_words(label: str) -> str:
-    """A channel convention of the results for people: `awgn-paper-peak` is "AWGN, paper calibration, peak power"."""
-    kind, *conventions = label.split("-")
-    if kind == "awgn" and len(conventions) == 2:
-        return f"AWGN, {conventions[0]} calibration, {conventions[1]} power"
-    return label
 
 
 def scene_set_title(rows: pd.DataFrame) -> str:

@@ -16,7 +16,7 @@ from bench.api.method import MethodContext, Received, Scene
 from bench.api.metric import Comparison
 from bench.api.registry import METRICS
 from bench.api.scenes import stack
-from bench.channels.awgn import build_channel
+from bench.channels.registry import build_channel
 from bench.data.registry import open_dataset
 from bench.run.plan import metric_context
 from methods.common.diffusion.guidance import guided_denoiser

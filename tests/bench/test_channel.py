@@ -9,9 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.api.channel import PAPER_PSNRS
 from bench.api.errors import UsageError
 from bench.api.seeding import channel_stream, generator_for, receiver_stream
-from bench.channels.awgn import PAPER_PSNRS, Awgn, build_channel
+from bench.channels.awgn import Awgn
+from bench.channels.registry import build_channel, channel_words, parse_channel, read_channel
 
 #: DESIGN.md, "The channel, exactly": PSNR -> (paper's sigma, sigma of Eq. 1, true ratio in dB of the paper's sigma).
 TABLE = {
@@ -115,9 +117,11 @@ def test_labels_and_identities_tell_every_channel_apart() -> None:
         (("awgn", 12), "did you mean 10?"),
         (("awgn", 12), "--calibration eq1"),
         (("agwn", 10), "did you mean 'awgn'?"),
-        (("awgn", 10, "papr"), "did you mean 'paper'?"),
-        (("awgn", 10, "paper", "averag"), "did you mean 'average'?"),
-        (("awgn", math.nan, "eq1"), "not a number of dB"),
+        (("awgn", 10, {"calibration": "papr"}), "did you mean 'paper'?"),
+        (("awgn", 10, {"power": "averag"}), "did you mean 'average'?"),
+        (("awgn", 10, {"powr": "peak"}), "unknown key 'powr' of the channel awgn; did you mean 'power'?"),
+        (("awgn", 10, {"power": 3}), "'power' of the channel awgn: Input should be a valid string"),
+        (("awgn", math.nan, {"calibration": "eq1"}), "not a number of dB"),
     ],
 )
 def test_what_does_not_exist_is_named_with_its_nearest(arguments: tuple, told: str) -> None:
@@ -126,8 +130,34 @@ def test_what_does_not_exist_is_named_with_its_nearest(arguments: tuple, told: s
     assert told in str(error.value)
 
 
+@pytest.mark.parametrize("calibration", ["paper", "eq1"])
+@pytest.mark.parametrize("power", ["peak", "average"])
+def test_what_results_call_a_channel_gives_it_back(calibration: str, power: str) -> None:
+    channel = Awgn(10, calibration, power)
+    assert read_channel(channel.convention, 10) == channel
+    assert read_channel(channel.identity()) == channel
+    assert read_channel(channel.identity(), 5) == Awgn(5, calibration, power)
+    assert read_channel(f"awgn:power={power}:calibration={calibration}", 10) == channel
+
+
+def test_the_identity_of_stored_cells_stays() -> None:
+    stored = {"kind": "awgn", "psnr": 10.0, "calibration": "paper", "power": "peak", "sigma": 0.36}
+    assert build_channel("awgn", 10).identity() == stored
+
+
+def test_captions_say_the_conventions_in_words_and_a_foreign_one_by_its_own() -> None:
+    assert channel_words("awgn-paper-peak") == "AWGN, paper calibration, peak power"
+    assert channel_words("rayleigh:block=64") == "rayleigh:block=64"
+
+
+@pytest.mark.parametrize("text", ["", "awgn:", "awgn:power", "awgn-a-b-c", "awgn power", "agwn:power=peak"])
+def test_what_is_no_channel_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^[^\n]+$"):
+        parse_channel(text)
+
+
 def test_other_psnrs_work_under_eq1() -> None:
-    assert build_channel("awgn", 12, "eq1").sigma == pytest.approx(10**-0.6)
+    assert build_channel("awgn", 12, {"calibration": "eq1"}).sigma == pytest.approx(10**-0.6)
 
 
 def test_streams_depend_on_every_part_and_the_channel_not_on_the_method() -> None:

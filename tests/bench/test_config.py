@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.api.errors import UsageError
+from bench.channels.registry import build_channel
 from bench.config import Config, load_config, read_config
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,8 @@ def test_the_documented_defaults_are_the_defaults() -> None:
     documented, default = read_config(ROOT / "bench.toml"), Config()
     assert documented.run.model_copy(update={"out": default.run.out}) == default.run
     assert documented.run.out == ROOT / default.run.out
-    assert documented.channel == default.channel
+    channels = [build_channel(config.channel.kind, None, config.channel.options) for config in (documented, default)]
+    assert channels[0] == channels[1]
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

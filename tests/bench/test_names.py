@@ -12,7 +12,7 @@ from bench.api.device import resolve_devices
 from bench.api.errors import UsageError, known_name
 from bench.api.names import metrics_asked
 from bench.api.specs import parse_spec
-from bench.channels.awgn import build_channel
+from bench.channels.registry import build_channel
 from bench.checkpoints.catalogue import load_catalogue
 from bench.cli.train import WHAT
 from bench.config import Config, RunSection
@@ -44,7 +44,7 @@ def test_figures_ablations_formats_devices_channels_and_checkpoints_are_found_in
     assert find_ablation("FDS").name == "fds"
     assert render([], "MD") == ""
     assert resolve_devices("CPU").names == ("cpu",)
-    channel = build_channel("AWGN", 10.0, "Paper", "PEAK")
+    channel = build_channel("AWGN", 10.0, {"calibration": "Paper", "power": "PEAK"})
     assert channel.label == "awgn-paper-peak@10"
     assert channel.identity() == build_channel("awgn", 10.0).identity()
     assert named_size("Paper").name == "paper"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from bench.api import registry
+from bench.api.channel import PAPER_PSNRS
 from bench.api.errors import UsageError
 from bench.api.registry import METHODS
 from bench.api.seeding import digest
-from bench.channels.awgn import PAPER_PSNRS
 from bench.config import Config, load_config
 from bench.run.plan import Cell, Plan, make_plan
 

@@ -37,6 +37,7 @@ def run(environment: Path) -> Run:
 def test_plugins_run_in_a_sweep_and_stand_in_tables_beside_what_is_built_in(environment: Path, run: Run) -> None:
     done = run(
         "run", "--methods", "label_paint,full_image", "--psnr", "100,10", "--scenes", "4", "--metrics", "mIoU,MAE",
+        "--channel", "erasures:erased=0.25",
         "--device", "cpu", "--jobs", "1",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -54,14 +55,18 @@ def test_plugins_run_in_a_sweep_and_stand_in_tables_beside_what_is_built_in(envi
         for metric in ("mIoU", "MAE")
     }
     assert (rows["scenes"] == 4).all()
+    assert set(zip(rows["channel"], rows["sigma"].round(6), strict=True)) == {
+        ("erasures:erased=0.25", 0.00001), ("erasures:erased=0.25", 0.316228)
+    }  # fmt: skip
     at_100 = rows[rows["psnr"] == 100].pivot(index="method", columns="metric", values="value")
-    assert 0.1 < at_100.loc["label_paint", "mIoU"] < at_100.loc["full_image", "mIoU"], "flat colours say something"
-    assert at_100.loc["label_paint", "MAE"] > at_100.loc["full_image", "MAE"] == 0
+    assert at_100.loc["label_paint", "mIoU"] > at_100.loc["full_image", "mIoU"] > 0.1, "maps survive lost symbols"
+    assert at_100.loc["label_paint", "MAE"] > at_100.loc["full_image", "MAE"] > 0.05, "lost pixels are black"
     assert "label_paint" in done.stdout
     table = run("table", "MAE")
     assert table.returncode == 0, table.stderr
     assert "label_paint" in table.stdout
     assert "full_image" in table.stdout
+    assert "Erasures, erased 0.25" in table.stdout
 
 
 def test_all_takes_plugins_in_and_names_the_broken_one(run: Run) -> None:
