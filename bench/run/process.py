@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -23,6 +24,8 @@ _THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )  # fmt: skip
+# Where psutil is installed, loky replaces workers that have grown, between two calls; the next call starts one.
+warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given", category=UserWarning)
 
 
 class Busy(Exception):
