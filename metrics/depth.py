@@ -28,15 +28,17 @@ left out of the mean.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from bench.api.scores import ScoreInfo
 from metrics.evaluators.block_unet import OWN
 from metrics.evaluators.depth_estimation import FARTHEST, valid_depth
 from metrics.evaluators.depth_estimators import estimator_names, load_estimator
-from metrics.pictures import PerPicture, check_depth, check_pictures
+from metrics.pictures import PerPicture
 
 #: Metres that fitted depths are not allowed to fall below.
 NEAREST = 1e-3
@@ -89,11 +91,24 @@ def inverse_errors(estimate: np.ndarray, reference: np.ndarray, valid: np.ndarra
     return errors(fit(answer[near], truth).clip(min=LEAST_INVERSE), truth)
 
 
+def _name(score: str, protocol: str) -> str:
+    return score if protocol == "gt" else f"{score}[{protocol}]"
+
+
+def _declared(score: str, protocol: str) -> ScoreInfo:
+    name, share, of_originals = _name(score, protocol), score == "delta1", protocol == "original"
+    return ScoreInfo(
+        name, share, "depth", 0.0, 1.0 if share else math.inf, unit="m" if score == "RMSE" else "", scenes=name,
+        originals=_name(score, "original") if protocol == "gt" else None, of_originals=of_originals,
+        shown="name" if score == "RMSE" or of_originals else "family", beside="" if of_originals else "depth",
+    )  # fmt: skip
+
+
 class Depth(Metric):
     """Errors of the estimated depth; the scores are those of the module's description."""
 
     name = "depth"
-    higher_is_better = False
+    scores = tuple(_declared(score, protocol) for protocol in ("judge", "gt", "original") for score in SCORES)
     evaluator_schemes = (OWN,)
 
     def __init__(self, context: MetricContext) -> None:
@@ -109,10 +124,6 @@ class Depth(Metric):
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:
         return estimator_names(dataset)
-
-    @classmethod
-    def higher_is_better_for(cls, score: str) -> bool:
-        return score.startswith("delta1")
 
     @property
     def protocol(self) -> str:
@@ -130,8 +141,6 @@ class Depth(Metric):
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
         """AbsRel, RMSE and delta1 of every scene under `gt`, `judge` and `original`, each (B, 3) float64; NaN where
         undefined, and under the first and the last without true depth."""
-        check_pictures(comparison)
-        check_depth(comparison)
         generated = self._checked(self._estimates(comparison.generated), comparison)
         original = self._checked(self._estimates.remembered(comparison.original), comparison)
         if comparison.depth is None:
@@ -149,10 +158,8 @@ class Depth(Metric):
         Scores against true depth are left out where no scene has it; those of `judge` are always there, NaN where no
         scene is defined.
         """
-        if len(measured["judge"]) == 0:
-            raise MetricError("depth of no scenes is not defined")
         return [
-            _score(_name(score, protocol), values)
+            Score.mean(_name(score, protocol), values)
             for protocol in _there(measured)
             for score, values in zip(SCORES, measured[protocol].T, strict=True)
         ]
@@ -192,16 +199,6 @@ class Depth(Metric):
         }
 
 
-def _name(score: str, protocol: str) -> str:
-    return score if protocol == "gt" else f"{score}[{protocol}]"
-
-
 def _there(measured: Mapping[str, np.ndarray]) -> list[str]:
     """The protocols that have values."""
     return [p for p in _PROTOCOLS if p == "judge" or np.isfinite(measured[p]).any()]
-
-
-def _score(name: str, values: np.ndarray) -> Score:
-    defined = values[np.isfinite(values)]
-    std = float(defined.std(ddof=1)) if len(defined) > 1 else None
-    return Score(name, float(defined.mean()) if len(defined) else float("nan"), std, len(values))

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
 from bench.api.network_files import sha256_of
+from bench.api.scores import ScoreInfo
 from metrics.inception import Inception, load_inception
-from metrics.pictures import PerPicture, check_pictures
+from metrics.pictures import PerPicture
 from metrics.standard import INCEPTION
 from metrics.stats.distances import Distance, frechet, kernel
 
@@ -48,7 +49,6 @@ class FeatureDistance(Metric):
     has no distance of its own, so there is no spread. With one scene neither distance is defined and both are NaN.
     """
 
-    higher_is_better = False
     summary_version = 2  # KID by the standard estimator
     #: The network, as it stands in brackets.
     variant: ClassVar[str]
@@ -73,7 +73,6 @@ class FeatureDistance(Metric):
 
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
         """Features of the `generated` and the `original` pictures, each (B, `features`) float32."""
-        check_pictures(comparison)
         return {
             "generated": self._features(comparison.generated),
             "original": self._features.remembered(comparison.original),
@@ -112,6 +111,17 @@ class FeatureDistance(Metric):
         return {f"FID[{cls.variant}]": frechet(x, y), f"KID[{cls.variant}]": kernel(x, y)}
 
 
+def _declared(variant: str, substitute: bool = False) -> tuple[ScoreInfo, ...]:
+    """FID matters by its share, because its scale depends on the features; KID may be below 0 where sets are alike."""
+    return (
+        ScoreInfo(
+            f"FID[{variant}]", False, "distribution", 0.0, floor=0.03, decimals=1, shown="always", published="FID",
+            substitute=substitute,
+        ),
+        ScoreInfo(f"KID[{variant}]", False, "distribution", floor=0.01, relative=False, decimals=4),
+    )  # fmt: skip
+
+
 class FrechetInception(FeatureDistance):
     """`FID[inception]` as `pytorch-fid` computes it, and `KID[inception]` from the same features.
 
@@ -119,6 +129,7 @@ class FrechetInception(FeatureDistance):
     """
 
     name = "FID[inception]"
+    scores = _declared("inception")
     variant = "inception"
     features = Inception.FEATURES
 
@@ -139,6 +150,7 @@ class FrechetLite0(FeatureDistance):
     """`FID[lite0]` and `KID[lite0]`: the same distances on features that come with a Python package."""
 
     name = "FID[lite0]"
+    scores = _declared("lite0", substitute=True)
     variant = "lite0"
     features = 1280
     code_version = 2  # values have a standard error

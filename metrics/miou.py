@@ -18,13 +18,15 @@ would be `mIoU` again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
-from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score, spread
+from bench.api.scores import ScoreInfo
 from metrics.evaluators.classes import IGNORED, NO_LABEL, train_ids
 from metrics.evaluators.registry import SCHEMES, judge_names, load_judge
-from metrics.pictures import PerPicture, check_labels, check_pictures
+from metrics.pictures import PerPicture
 
 
 def class_counts(predicted: np.ndarray, truth: np.ndarray, num_classes: int, ignore: int | None = None) -> np.ndarray:
@@ -69,7 +71,14 @@ def mean_iou(counts: np.ndarray) -> np.ndarray:
 
 CITYSCAPES = "cityscapes"
 #: The set-level scores and the arrays of `MeanIoU.measure` that they are made of.
-SCORES = {"mIoU": "gt", "mIoU[judge]": "judge", "mIoU[original]": "original", "mIoU[35]": "every"}
+ARRAYS = {"mIoU": "gt", "mIoU[judge]": "judge", "mIoU[original]": "original", "mIoU[35]": "every"}
+
+
+#: What all scores have in common. 0.01 is a third of the distance of neighbouring ranks (see `metrics/lpips.py`).
+_declared = partial(
+    ScoreInfo, higher_is_better=True, family="segmentation", low=0.0, high=1.0, floor=0.01, relative=False,
+    published="mIoU",
+)  # fmt: skip
 
 
 class MeanIoU(Metric):
@@ -77,7 +86,13 @@ class MeanIoU(Metric):
     MaskFormer for `coco_stuff`, and any that bench.toml names (`metrics/evaluators/registry.py`)."""
 
     name = "mIoU"
-    higher_is_better = True
+    scores = (
+        _declared("mIoU", scenes="mIoU[scene]", originals="mIoU[original]", shown="always"),
+        _declared("mIoU[judge]"),
+        _declared("mIoU[original]", of_originals=True),
+        _declared("mIoU[35]"),
+        _declared("mIoU[scene]", published=""),
+    )
     evaluator_schemes = tuple(SCHEMES)
     code_version = 2  # counts instead of confusion matrices in the cache; the values are the same
 
@@ -110,8 +125,6 @@ class MeanIoU(Metric):
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
         """`class_counts` under `gt`, `judge` and `original` (see the module), each (B, 3, C) int32; on Cityscapes also
         `every`, of all labels (B, 3, 35)."""
-        check_pictures(comparison)
-        check_labels(comparison)
         classes = len(self._evaluated)
         truth = train_ids(comparison.labels, self._evaluated)
         named = self._maps(comparison.generated)
@@ -131,7 +144,7 @@ class MeanIoU(Metric):
         """Data-set level values; `std` is the standard deviation of the per-scene mIoU (None for one scene)."""
         if len(measured["gt"]) == 0:
             raise MetricError("mIoU of no scenes is not defined")
-        return [_score(name, measured[key]) for name, key in SCORES.items() if key in measured]
+        return [_score(name, measured[key]) for name, key in ARRAYS.items() if key in measured]
 
     def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """`mIoU[scene]`: mean IoU over the classes in a scene's truth or prediction, protocol `gt`."""
@@ -142,13 +155,10 @@ class MeanIoU(Metric):
         """Every score but that of the originals, of every set's pixel counts."""
         return {
             name: mean_iou(np.tensordot(counts, measured[key], axes=1))
-            for name, key in SCORES.items()
+            for name, key in ARRAYS.items()
             if key in measured and key != "original"
         }
 
 
 def _score(name: str, counts: np.ndarray) -> Score:
-    scenes = mean_iou(counts)
-    scenes = scenes[np.isfinite(scenes)]
-    std = float(scenes.std(ddof=1)) if len(scenes) > 1 else None
-    return Score(name, float(mean_iou(counts.sum(axis=0))), std, len(counts))
+    return Score(name, float(mean_iou(counts.sum(axis=0))), spread(mean_iou(counts)), len(counts))

@@ -23,12 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score, spread
+from bench.api.scores import ScoreInfo
 from metrics.average_precision import FALSE, HIT, IGNORED, average_precision, match
 from metrics.evaluators.block_unet import OWN
 from metrics.evaluators.detection import FIRST_INSTANCE, MIN_AREA, Detections, boxes_from_instances
 from metrics.evaluators.detectors import choose_detector, detector_names
-from metrics.pictures import PerPicture, check_instances, check_labels, check_pictures
+from metrics.pictures import PerPicture
 
 #: Detections of a picture that count, the most certain ones, and the least score; 100 is COCO's number.
 MOST_DETECTIONS = 100
@@ -40,6 +41,25 @@ SYNONYMS = {"pedestrian": "person", "bicyclist": "bicycle"}
 #: instance-level evaluation.
 _CROWD_SHARE = 0.5
 _PROTOCOLS = ("gt", "judge", "original")
+SHARES = ("AP50", "recall")
+
+
+def _name(score: str, protocol: str, of: str = "") -> str:
+    """`AP50`, `AP50[car]`, `AP50[judge]`, `AP50[judge:car]`."""
+    inside = ":".join(part for part in ("" if protocol == "gt" else protocol, of) if part)
+    return f"{score}[{inside}]" if inside else score
+
+
+def _declared(score: str, protocol: str, of: str = "") -> ScoreInfo:
+    name, of_originals = _name(score, protocol, of), protocol == "original"
+    whole = not of and not of_originals
+    return ScoreInfo(
+        name, True, "objects", 0.0, 1.0,
+        scenes=_name(score, protocol, "scene") if whole and score == "recall" else None,
+        originals=_name(score, "original", of) if protocol == "gt" and of != "scene" else None,
+        of_originals=of_originals, shown="family" if whole else "name",
+        beside=_name(score, protocol) if score == "AP50" and of and not of_originals else "",
+    )  # fmt: skip
 
 
 class Objects(Metric):
@@ -49,7 +69,10 @@ class Objects(Metric):
     """
 
     name = "objects"
-    higher_is_better = True
+    scores = (
+        *(_declared(s, p, of) for p in ("judge", "gt", "original") for of in ("", *SINGLED_OUT) for s in SHARES),
+        *(_declared("recall", protocol, "scene") for protocol in ("judge", "gt")),
+    )
     evaluator_schemes = (OWN,)
 
     def __init__(self, context: MetricContext) -> None:
@@ -92,9 +115,6 @@ class Objects(Metric):
         `average_precision.match` gives them, IGNORED in the padding; `*_objects` and `*_found` (B, 4 + C) int32, the
         objects there were and those that were found. Columns 0 to 3 are the classes of `SINGLED_OUT`.
         """
-        check_pictures(comparison)
-        check_labels(comparison)
-        check_instances(comparison)
         generated = self._detections(comparison.generated)
         original = self._detections.remembered(comparison.original)
         labels = self._as_answered(comparison.labels.cpu().numpy())
@@ -113,7 +133,7 @@ class Objects(Metric):
             raise MetricError("objects of no scenes is not defined")
         found = []
         for protocol in _PROTOCOLS:
-            spreads = {_name("recall", protocol): _spread(_scene_recall(measured, protocol))}
+            spreads = {_name("recall", protocol): spread(_scene_recall(measured, protocol))}
             values = _scores(measured, protocol, np.ones((1, scenes)))
             found += [Score(name, float(value[0]), spreads.get(name), scenes) for name, value in values.items()]
         return found
@@ -221,12 +241,6 @@ def _columns(classes: Sequence[int], names: Sequence[str]) -> dict[int, int]:
     return columns
 
 
-def _name(score: str, protocol: str, of: str = "") -> str:
-    """`AP50`, `AP50[car]`, `AP50[judge]`, `AP50[judge:car]`."""
-    inside = ":".join(part for part in ("" if protocol == "gt" else protocol, of) if part)
-    return f"{score}[{inside}]" if inside else score
-
-
 def _scores(measured: Mapping[str, np.ndarray], protocol: str, counts: np.ndarray) -> dict[str, np.ndarray]:
     """All scores under a protocol over draws of scenes: name -> (R,) float64; `counts` as in `Metric.resampled`."""
     side = "original" if protocol == "original" else "generated"
@@ -236,7 +250,7 @@ def _scores(measured: Mapping[str, np.ndarray], protocol: str, counts: np.ndarra
     occurring = np.flatnonzero(objects.any(axis=0))
     if not len(occurring):
         nothing = np.full(len(counts), np.nan)
-        return {_name(score, protocol): nothing for score in ("AP50", "recall")} if protocol == "judge" else {}
+        return {_name(score, protocol): nothing for score in SHARES} if protocol == "judge" else {}
     precision = {
         column: average_precision(scores, np.where(classes == column, outcomes, IGNORED), objects[:, column], counts)
         for column in occurring.tolist()
@@ -260,9 +274,3 @@ def _scene_recall(measured: Mapping[str, np.ndarray], protocol: str) -> np.ndarr
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """part / whole in float64, NaN where the whole is 0."""
     return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
-
-
-def _spread(values: np.ndarray) -> float | None:
-    """Standard deviation of the defined values; None for fewer than two."""
-    values = values[np.isfinite(values)]
-    return float(values.std(ddof=1)) if len(values) > 1 else None

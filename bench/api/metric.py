@@ -7,6 +7,7 @@ over other scenes, another estimator or a new table costs no second pass over th
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ from torch import Tensor
 
 from bench.api.errors import MetricError as MetricError
 from bench.api.errors import MetricFault as MetricFault
+from bench.api.scores import ScoreInfo
+
+#: Rounding of pictures that is let through on either side of [0, 1].
+_SLACK = 1e-4
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,9 @@ class Comparison:
 
     `generated`, `original`: (B, 3, H, W) float32 in [0, 1]; `labels` (B, H, W) int64; `instances` (B, H, W) int32;
     `depth` (B, H, W) float32 metres or None.
+
+    Raises:
+        MetricError: there is no scene, shapes or types are others, or pictures are not finite and within [0, 1].
     """
 
     generated: Tensor
@@ -52,6 +60,43 @@ class Comparison:
     labels: Tensor
     instances: Tensor
     depth: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Check everything once, for every metric."""
+        generated, original = tuple(self.generated.shape), tuple(self.original.shape)
+        if len(generated) != 4 or generated[1] != 3:
+            raise MetricError(f"generated pictures must be (scenes, 3, height, width), not {generated}")
+        if generated != original:
+            raise MetricError(
+                f"generated pictures are {generated} and the originals {original}: the method has to return one "
+                "picture a scene, of the scene's size"
+            )
+        if not generated[0]:
+            raise MetricError("there is no scene to measure: the batch is empty")
+        _check_pictures(self.generated, "generated")
+        _check_pictures(self.original, "original")
+        expected = (generated[0], *generated[2:])
+        for name, values in (("labels", self.labels), ("instances", self.instances), ("depth", self.depth)):
+            if values is None:
+                continue
+            if tuple(values.shape) != expected:
+                raise MetricError(f"{name} of shape {tuple(values.shape)}: the pictures need {expected}")
+            if name != "depth" and values.is_floating_point():
+                raise MetricError(f"{name} must be integers, not {values.dtype}")
+
+
+def _check_pictures(pictures: Tensor, which: str) -> None:
+    if str(pictures.dtype) != "torch.float32":
+        raise MetricError(f"{which} pictures must be float32 in [0, 1], not {pictures.dtype}")
+    flat = pictures.flatten(1)
+    broken = (~flat.isfinite()).any(dim=1)
+    if broken.any():
+        raise MetricError(f"{which} picture {int(broken.nonzero()[0])} of the batch holds NaN or infinity")
+    outside = ((flat < -_SLACK) | (flat > 1 + _SLACK)).any(dim=1)
+    if outside.any():
+        number = int(outside.nonzero()[0])
+        low, high = flat[number].min().item(), flat[number].max().item()
+        raise MetricError(f"{which} picture {number} of the batch has values in [{low:.3g}, {high:.3g}], not in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -65,17 +110,32 @@ class Score:
     std: float | None
     scenes: int
 
+    @classmethod
+    def mean(cls, metric: str, values: np.ndarray) -> Score:
+        """The mean of the defined ones of the scenes' own values (B,), NaN where none is; MetricError for no scenes."""
+        if not len(values):
+            raise MetricError(f"{metric} of no scenes is not defined")
+        defined = values[np.isfinite(values)]
+        return cls(metric, float(defined.mean()) if len(defined) else math.nan, spread(values), len(values))
+
+
+def spread(values: np.ndarray) -> float | None:
+    """Standard deviation (ddof 1) of the defined ones of values (B,); None for fewer than two."""
+    values = values[np.isfinite(values)]
+    return float(values.std(ddof=1)) if len(values) > 1 else None
+
 
 class Metric(ABC):
     """One measurement. Subclasses are found through the entry-point group `bench.metrics`.
 
     `name` is what people type and tables print (`mIoU`, `LPIPS`, `FID[lite0]`); `protocol` says how the number is
-    made in a few words (evaluator, classes, resize rule, features) and is stored with every value.
+    made in a few words (evaluator, classes, resize rule, features) and is stored with every value. Importing the module
+    should import nothing heavy (torch): readers of results look up `scores`.
     """
 
     name: ClassVar[str]
-    #: Of the metric's scores; where they differ, `higher_is_better_for` says it of each.
-    higher_is_better: ClassVar[bool]
+    #: Every score that `summarise` and `per_scene` give; the first that fits a name counts.
+    scores: ClassVar[tuple[ScoreInfo, ...]]
     #: What evaluators may begin with that are named by where they lie (`hf:FOLDER`), beside those of `evaluators`.
     evaluator_schemes: ClassVar[tuple[str, ...]] = ()
     #: Bumped whenever `measure` gives other arrays. Part of the cache's key: everything is measured again.
@@ -93,11 +153,6 @@ class Metric(ABC):
         """Names of the networks (and how pictures reach them) that `context.evaluator` chooses from on a data set, the
         default first; empty for a metric without that choice."""
         return ()
-
-    @classmethod
-    def higher_is_better_for(cls, score: str) -> bool:
-        """Whether more is better of one of the metric's scores, set-level or per scene, by its name."""
-        return cls.higher_is_better
 
     @property
     @abstractmethod

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bench.api.errors import UsageError, nearest
+from bench.api.scores import named_by_alias
 
-#: Other names of metrics, in lower case. LPIPS had the name alone, on AlexNet, before it had a sibling on VGG16.
-ALIASES = {"lpips[alex]": "LPIPS"}
 #: Stands for every method, data set, metric, PSNR or figure.
 ALL = "all"
 #: Stands where a method's name stands in the plan, the cache and the results, for the reference of pure-noise pictures
 #: (bench/run/reference.py). It is no method: nobody can ask for it, and no table shows it as a row.
 PURE_NOISE = "pure_noise"
-#: Rows of the results that say what a cell costs; every other one is about the quality of its pictures.
-COSTS = ("bits", "channel_uses", "seconds", "memory")
 
 
 def resolve_metrics(typed: str, known: Iterable[str]) -> list[str]:
@@ -31,7 +28,11 @@ def metric_variants(typed: str, known: Iterable[str]) -> list[str]:
     """All full names that what was typed may stand for: the very name, else every one with a bracket after it (`FID`:
     `FID[inception]` and `FID[lite0]`), in order; empty where there is none."""
     names = sorted(known)
-    wanted = ALIASES.get(typed.lower(), typed).lower()
+    return _variants(typed, names) or _variants(named_by_alias(typed), names)
+
+
+def _variants(typed: str, names: Sequence[str]) -> list[str]:
+    wanted = typed.lower()
     return [n for n in names if n.lower() == wanted] or [n for n in names if n.lower().startswith(f"{wanted}[")]
 
 

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from bench.run.plan import Plan
     from bench.run.runner import RunReport
 
-#: Metrics whose tables end a run, where they were computed.
-SUMMARY = ("mIoU", "LPIPS", "FID")
-
 
 def run(
     methods: Annotated[str | None, typer.Option(help="Specs, comma-separated, or all but variants.")] = None,
@@ -170,6 +167,7 @@ def _beside(everything: Any, own: Any) -> Any:
 
 def _summary(plan: Plan, report: RunReport, frame: Any, facts: dict[str, Any], out: Path, wall: float) -> None:
     from bench.api.names import metric_variants
+    from bench.api.scores import shown_always
     from bench.figures import draw_figure, save
     from bench.tables import metric_tables, render
     from bench.tables.measured import of_methods
@@ -181,7 +179,7 @@ def _summary(plan: Plan, report: RunReport, frame: Any, facts: dict[str, Any], o
         typer.echo(f"note: {note}", err=True)
     shown = []
     computed = set(of_methods(frame)["metric"])
-    for metric in [name for kind in SUMMARY for name in metric_variants(kind, computed)]:
+    for metric in [name for kind in shown_always(computed) for name in metric_variants(kind, computed)]:
         typer.echo("\n" + render(metric_tables(frame, metric)), nl=False)
         shown.append(metric)
     folder = out / "plots"

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError
-from bench.api.names import COSTS, PURE_NOISE
+from bench.api.names import PURE_NOISE
+from bench.api.scores import COSTS
 from bench.leaderboard.ranking import Score, score
 from bench.leaderboard.submission import Submission
 from bench.results.files import read_results

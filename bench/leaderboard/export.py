@@ -12,10 +12,10 @@ import numpy as np
 
 from bench.api.errors import UsageError, known_name
 from bench.api.files import write_atomically
+from bench.api.scores import find_score
 from bench.leaderboard.board import Run, fingerprint_of, read_runs
 from bench.leaderboard.methods import about_result
 from bench.leaderboard.submission import VERSION, as_file, check_data, printable
-from bench.results.bounds import bounds_of
 from bench.results.rows import CONTRIBUTIONS, WHOLE_SET
 from bench.tables.measured import OF_ORIGINALS, of_methods
 
@@ -36,7 +36,7 @@ def export_submission(
     paper: str | None, code: str | None,
 ) -> list[str]:  # fmt: skip
     """Write the numbers of `method` in the results as the submission `out`, whose stem is its name on the leaderboard.
-    Metrics of third parties are left out, and their names returned: nobody could check their values.
+    Scores that no metric installed here declares are left out, and their names returned: nobody could check them.
     UsageError for a method that the results lack; SubmissionError where the file would not be a valid submission,
     for example without a commit or with a name that it cannot have; nothing is written then."""
     (run,) = read_runs([results])
@@ -62,7 +62,7 @@ def export_submission(
     rows = run.frame[run.frame["method"] == method]
     # a submission is about one list of scenes of a data set: the longest
     rows = rows[rows["scene_count"] == rows.groupby("dataset")["scene_count"].transform("max")]
-    foreign = [str(m) for m in rows["metric"].unique() if bounds_of(str(m)) is None]
+    foreign = [str(m) for m in rows["metric"].unique() if find_score(str(m)) is None]
     data = {
         "schema": "gesco-bench-submission",
         "schema_version": VERSION,

@@ -22,9 +22,9 @@ import numpy as np
 
 from bench.api.errors import BenchError, UsageError, nearest
 from bench.api.names import PURE_NOISE
+from bench.api.scores import find_score, score_info
 from bench.api.seeding import digest
 from bench.channels.registry import read_channel
-from bench.results.bounds import bounds_of
 from bench.results.merge import NO_CELL
 from bench.results.rows import COLUMNS, CONTRIBUTIONS, WHOLE_SET
 from metrics.stats.significance import standard_error
@@ -251,15 +251,15 @@ def _channel_problem(label: str, psnr: float) -> str | None:
 
 
 def _value_problems(row: dict[str, Any]) -> Iterator[str]:
-    bounds = bounds_of(row["metric"])
-    if bounds is None:
-        yield f"metric: this benchmark has no metric '{printable(row['metric'])}'"
+    info = find_score(row["metric"])
+    if info is None:
+        yield f"metric: this benchmark has no metric '{printable(row['metric'])}', nor has a package that is installed"
         return
     values = {"value": [row["value"]], "per_scene": [v for v in row.get("per_scene", {}).values() if v is not None]}
     for name, numbers in values.items():
-        outside = next((v for v in numbers if not bounds.hold(v)), None)
+        outside = next((v for v in numbers if not info.holds(v)), None)
         if outside is not None:
-            yield f"{name}: {outside:g} is impossible for {printable(row['metric'])}, which is {bounds}"
+            yield f"{name}: {outside:g} is impossible for {printable(row['metric'])}, which is {info.range}"
     scenes = len(row.get("per_scene", {}))
     if scenes and scenes != row["scenes"]:
         yield f"per_scene: {scenes} values for {row['scenes']} scenes"
@@ -274,7 +274,7 @@ def _value_problems(row: dict[str, Any]) -> Iterator[str]:
 
 def _rows(name: str, result: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One result as rows: the set-level one, and one for each per-scene value."""
-    channel, bounds = read_channel(result["channel"], result["psnr"]), bounds_of(result["metric"])
+    channel = read_channel(result["channel"], result["psnr"])
     copied = ("dataset", "split", "size", "scale", "channel", "seed", "metric", "protocol")
     base = {
         **{key: result[key] for key in copied},
@@ -283,7 +283,7 @@ def _rows(name: str, result: dict[str, Any]) -> Iterator[dict[str, Any]]:
         "sigma": channel.sigma,
         "peak_snr_db": channel.peak_snr_db,
         "mean_snr_db": float(result.get("mean_snr_db", math.inf if channel.sigma == 0 else math.nan)),
-        "higher_is_better": bounds is not None and bounds.higher_is_better,
+        "higher_is_better": score_info(result["metric"]).higher_is_better,
     }
     nan = float("nan")
     kept = np.array(result["contributions"], dtype=np.float64) if "contributions" in result else None

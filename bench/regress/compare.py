@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.api.errors import UsageError
-from bench.api.names import COSTS
+from bench.api.scores import COSTS
 from bench.regress.model import Basis, CellName, Comparison, Verdict
 from bench.regress.numbers import Key, Numbers, numbers
 from bench.regress.thresholds import Thresholds

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.api.names import COSTS
+from bench.api.scores import COSTS
 from bench.regress.model import CellName, Cost
 from bench.regress.numbers import numbers
 from bench.regress.thresholds import Thresholds

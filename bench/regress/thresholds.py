@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.api.errors import UsageError, nearest
-from bench.api.names import COSTS
+from bench.api.scores import COSTS
 from bench.config import RegressSection
 
 FLOORS = {"mIoU": 0.01, "LPIPS": 0.01, "KID": 0.01}

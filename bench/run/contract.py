@@ -12,7 +12,9 @@ from torch import Tensor
 from bench.api.channel import PEAK_TOLERANCE
 from bench.api.errors import BenchError
 from bench.api.method import Scene, Transmission
-from bench.api.metric import Score
+from bench.api.metric import Metric, Score
+from bench.api.scores import ScoreInfo
+from metrics.stats.significance import is_mean
 
 #: A picture may leave [0, 1] by rounding only.
 RANGE_TOLERANCE = 1e-4
@@ -126,6 +128,26 @@ def sound_values(values: Any, count: int, name: str) -> dict[str, np.ndarray]:
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf" or array.shape != (count,):
             raise BenchError(f"{name} gave {key} = {_shown(array)} for {count} scenes; it has to be one number a scene")
     return {key: array.astype(np.float64) for key, array in values.items()}
+
+
+def declared(metric: Metric, scores: Sequence[Score], values: Mapping[str, np.ndarray]) -> dict[str, ScoreInfo]:
+    """What a metric declares of each of its scores and of the names of single scenes' values.
+
+    BenchError where it says nothing of one, and where a score is not the mean that it is said to be.
+    """
+    found: dict[str, ScoreInfo] = {}
+    for name in [*(score.metric for score in scores), *values]:
+        info = next((info for info in metric.scores if info.fits(name)), None)
+        if info is None:
+            raise BenchError(f"{metric.name} gave {name}, which is not among the `scores` that its class declares")
+        found[name] = info
+    for score in scores:
+        name = score.metric
+        if found[name].scenes == name and name in values and not is_mean(score.value, values[name]):
+            raise BenchError(
+                f"{metric.name} gave {name} = {score.value:g}, which is not the mean of its scenes' values"
+            )
+    return found
 
 
 def sound_resamples(found: Any, count: int, name: str) -> dict[str, np.ndarray]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from bench.api.device import cores
 from bench.api.errors import Failure, StorageError, UsageError, nearest
 from bench.api.files import Entry, clean_stale, write_atomically
-from bench.api.names import COSTS
 from bench.api.provenance import code_provenance
+from bench.api.scores import COSTS
 from bench.run.cell import find_cell, find_metric
 from bench.run.estimate import History
 from bench.run.execute import Outcome, Task, execute

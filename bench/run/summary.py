@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metrics.stats.significance import contributions_of_mean, standard_error
+from metrics.stats.significance import contributions_of_mean, is_mean, standard_error
 
 if TYPE_CHECKING:
     from bench.api.files import Entry
@@ -36,7 +36,11 @@ def summary_version(metric: Metric) -> str:
 def summarised(metric: Metric, measured: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The facts of a measurement's manifest that follow from its arrays, JSON-serialisable, and the contributions
     (n,) float64 by score, of those that are no mean of per-scene values."""
-    from bench.run.contract import sound_scores, sound_values  # these import torch, which readers of results need not
+    from bench.run.contract import (  # these import torch, which readers of results need not
+        declared,
+        sound_scores,
+        sound_values,
+    )
     from bench.run.guard import house_rules
 
     scenes = len(next(iter(measured.values())))
@@ -47,13 +51,13 @@ def summarised(metric: Metric, measured: Mapping[str, np.ndarray]) -> tuple[dict
     with house_rules():
         values = metric.per_scene(measured)
     values = sound_values(values, scenes, metric.name)
+    known = declared(metric, scores, values)
     kept = left_out(metric, measured, scenes)
     errors = {s.metric: _error(s.value, kept.get(s.metric), values.get(s.metric)) for s in scores}
-    names = [*(s.metric for s in scores), *values]
     facts = {
         "summary": summary_version(metric),
-        "protocol": {name: str(metric.protocol_for(name)) for name in names},
-        "higher_is_better": {name: bool(metric.higher_is_better_for(name)) for name in names},
+        "protocol": {name: str(metric.protocol_for(name)) for name in known},
+        "higher_is_better": {name: info.higher_is_better for name, info in known.items()},
         "scores": [
             {
                 "metric": s.metric, "value": number(s.value), "std": number(s.std), "stderr": number(errors[s.metric]),
@@ -89,14 +93,6 @@ def _error(value: float, contributions: np.ndarray | None, scenes: np.ndarray | 
     if contributions is None and scenes is not None and is_mean(value, scenes):
         contributions = contributions_of_mean(scenes)
     return None if contributions is None else standard_error(contributions)
-
-
-def is_mean(value: float, scenes: np.ndarray) -> bool:
-    """Whether a score is the mean of the defined ones of per-scene values (or undefined as they are)."""
-    defined = scenes[np.isfinite(scenes)]
-    if not len(defined):
-        return math.isnan(value)
-    return math.isclose(float(defined.mean()), value, rel_tol=1e-5, abs_tol=1e-9)
 
 
 def number(value: float | None) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.api.errors import UsageError
 from bench.api.names import PURE_NOISE
-from bench.results.bounds import bounds_of
+from bench.api.scores import score_info
 from bench.results.ranking import Sampled
 from bench.results.rows import CONTRIBUTIONS, WHOLE_SET
 from bench.run.summary import is_mean
@@ -58,8 +58,8 @@ class Measured:
 
     def interval(self, key: Key) -> tuple[float, float] | None:
         """A cell's 95 % interval, within the metric's bounds; None where nothing tells it."""
-        bounds = bounds_of(self.metric)
-        return self.samples[key].interval(*((bounds.low, bounds.high) if bounds else ()))
+        info = score_info(self.metric)
+        return self.samples[key].interval(info.low, info.high)
 
 
 def of_methods(frame: pd.DataFrame) -> pd.DataFrame:

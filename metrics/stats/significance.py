@@ -53,6 +53,17 @@ def contributions_of_mean(values: np.ndarray) -> np.ndarray | None:
     return np.where(defined, share * (values - values[defined].mean()), 0.0)
 
 
+def is_mean(value: float, scenes: np.ndarray) -> bool:
+    """Whether a score is the mean of the defined ones of per-scene values (n,), or undefined as they are.
+
+    Readers ask the numbers instead of the metric: results come from anywhere, and sign flips of what is no mean lie.
+    """
+    defined = scenes[np.isfinite(scenes)]
+    if not len(defined):
+        return math.isnan(value)
+    return math.isclose(float(defined.mean()), value, rel_tol=1e-5, abs_tol=1e-9)
+
+
 def standard_error(contributions: np.ndarray) -> float:
     """Standard error of a score over n >= 2 scenes from their contributions (n,)."""
     return float(contributions.std(ddof=1) / math.sqrt(len(contributions)))

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from bench.api.method import Method, MethodContext, Received, Scene, Transmission
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from bench.api.scores import ScoreInfo
 from methods.common.semantic.frontend import SemanticMethod
 
 
@@ -161,7 +162,7 @@ class FakeMse(Metric):
     """Mean squared error; its ± is the spread over scenes."""
 
     name = "FakeMSE"
-    higher_is_better = False
+    scores = (ScoreInfo("FakeMSE", False, scenes="FakeMSE"),)
 
     @property
     def protocol(self) -> str:
@@ -182,13 +183,14 @@ class FakeVariant(FakeMse):
     """A distance with its features in its name, like FID[lite0]."""
 
     name = "FakeFID[tiny]"
+    scores = (ScoreInfo("FakeFID[tiny]", False, scenes="FakeFID[tiny]"),)
 
 
 class FakeRatio(Metric):
     """Squared error over squared brightness, both summed over all scenes: no mean of per-scene values, like mIoU."""
 
     name = "FakeRatio"
-    higher_is_better = False
+    scores = (ScoreInfo("FakeRatio", False),)
 
     @property
     def protocol(self) -> str:
@@ -214,10 +216,7 @@ class FakeBothWays(FakeMse):
     """Of one of its scores less is better, of the other one more."""
 
     name = "FakeBothWays"
-
-    @classmethod
-    def higher_is_better_for(cls, score: str) -> bool:
-        return score == "FakePSNR"
+    scores = (ScoreInfo("FakeError", False), ScoreInfo("FakePSNR", True))
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
         return [Score(name, float(v.mean()), None, len(v)) for name, v in self.per_scene(measured).items()]
@@ -249,6 +248,7 @@ class FakeHostileMse(FakeMse):
     """Comes to grief where BENCH_FAKE_METRIC says, `place:deed`."""
 
     name = "FakeHostile"
+    scores = (ScoreInfo("FakeHostile", False),)
 
     def _reach(self, place: str) -> None:
         where, _, deed = os.environ.get("BENCH_FAKE_METRIC", "").partition(":")

@@ -57,6 +57,7 @@ def fake_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fakes(fake_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The fakes installed, here and in processes started from here; a working folder of its own with a bench.toml."""
     import bench.api.registry
+    import bench.api.scores
 
     monkeypatch.syspath_prepend(str(fake_package))
     paths = [str(fake_package), str(Path(__file__).parent), str(ROOT)]
@@ -68,8 +69,10 @@ def fakes(fake_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (folder / "bench.toml").write_text(TOML)
     monkeypatch.chdir(folder)
     bench.api.registry._points.cache_clear()
+    bench.api.scores.find_score.cache_clear()
     yield folder
     bench.api.registry._points.cache_clear()
+    bench.api.scores.find_score.cache_clear()
 
 
 @pytest.fixture

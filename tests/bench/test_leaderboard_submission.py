@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from bench.api.errors import BenchError, UsageError
+from bench.api.scores import find_score
 from bench.leaderboard.export import export_submission
 from bench.leaderboard.store import Shelf
 from bench.leaderboard.submission import MAX_BYTES, MAX_ROWS, SubmissionError, read_submission, schema_text
-from bench.results.bounds import bounds_of
 from bench.results.files import read_results, write_results
 
 COMMITTED = Path(__file__).parents[2] / "results"
@@ -277,13 +277,13 @@ def test_export_refuses_unknown_methods_and_names_that_no_submission_can_have(re
     assert list(tmp_path.glob("*.json")) == []
 
 
-def test_every_metric_of_the_committed_results_has_bounds_that_hold() -> None:
+def test_every_score_of_the_committed_results_is_declared_and_within_its_bounds() -> None:
     frame, _ = read_results(COMMITTED, full=True)
     for (metric, better), rows in frame.groupby(["metric", "higher_is_better"]):
-        bounds = bounds_of(str(metric))
-        assert bounds is not None, f"bench/results/bounds.py lacks {metric}"
-        assert bounds.higher_is_better == better
-        assert all(bounds.hold(v) for v in rows["value"].dropna()), metric
+        info = find_score(str(metric))
+        assert info is not None, f"nobody declares {metric}"
+        assert info.higher_is_better == better
+        assert all(info.holds(v) for v in rows["value"].dropna()), metric
 
 
 def test_committed_submissions_are_valid() -> None:

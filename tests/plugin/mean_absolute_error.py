@@ -8,13 +8,19 @@ from typing import ClassVar
 import numpy as np
 
 from bench.api.metric import Comparison, Metric, Score
+from bench.api.scores import ScoreInfo
 
 
 class MeanAbsoluteError(Metric):
     """Mean of |generated - original| over a picture's pixels and colours, which are in [0, 1]."""
 
     name: ClassVar[str] = "MAE"
-    higher_is_better: ClassVar[bool] = False
+    scores = (
+        ScoreInfo(
+            "MAE", higher_is_better=False, family="perception", low=0.0, high=1.0, floor=0.005, relative=False,
+            scenes="MAE", shown="always",
+        ),
+    )  # fmt: skip
 
     @property
     def protocol(self) -> str:
@@ -27,8 +33,7 @@ class MeanAbsoluteError(Metric):
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
         """The mean over scenes."""
-        error = measured["error"]
-        return [Score(self.name, float(error.mean()), float(error.std(ddof=1)) if len(error) > 1 else None, len(error))]
+        return [Score.mean(self.name, measured["error"])]
 
     def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The error of each scene."""
