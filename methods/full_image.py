@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bench.api.method import Method, MethodContext, MethodError, Received, Scene, Transmission
+from bench.api.method import Method, MethodContext, MethodError, Received, Transmission
+from bench.api.scenes import Scene
 
 #: name -> Pillow's format and options. The analogue symbols are the pixels that the codec decodes to.
 CODECS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -18,50 +18,10 @@ from torch import Tensor, nn
 from bench.api.errors import ImpossibleError as ImpossibleError
 from bench.api.errors import MethodError
 from bench.api.errors import MethodFault as MethodFault
+from bench.api.scenes import LabelSpace, Scene
 
 if TYPE_CHECKING:
     from bench.api.training.task import TrainingTask
-
-
-@dataclass(frozen=True)
-class LabelSpace:
-    """The meaning of label ids in one data set.
-
-    `names[i]` is the name of label id `i`; `palette[i]` its RGB colour, 0..255. `evaluated` are the ids that enter
-    mIoU, `things` the ids that have instances. `unknown` is the id of unlabelled pixels, if there is one.
-    """
-
-    name: str
-    names: tuple[str, ...]
-    palette: tuple[tuple[int, int, int], ...]
-    evaluated: tuple[int, ...]
-    things: tuple[int, ...] = ()
-    unknown: int | None = None
-
-    @property
-    def size(self) -> int:
-        """Number of label ids, that is, of one-hot channels."""
-        return len(self.names)
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A batch of scenes, as the sender sees them.
-
-    `image` (B, 3, H, W) float32 in [0, 1]; `labels` (B, H, W) int64, ids of `label_space`;
-    `instances` (B, H, W) int32, 0 where there is none; `depth` (B, H, W) float32 in metres, or None;
-    `ids` B strings, unique within the data set.
-    """
-
-    image: Tensor
-    labels: Tensor
-    instances: Tensor
-    depth: Tensor | None
-    ids: tuple[str, ...]
-    label_space: LabelSpace
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,55 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 
 from bench.api.errors import DataError
-from bench.api.method import LabelSpace, Scene
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """The meaning of label ids in one data set.
+
+    `names[i]` is the name of label id `i`; `palette[i]` its RGB colour, 0..255. `evaluated` are the ids that enter
+    mIoU, `things` the ids that have instances. `unknown` is the id of unlabelled pixels, if there is one.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    evaluated: tuple[int, ...]
+    things: tuple[int, ...] = ()
+    unknown: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of label ids, that is, of one-hot channels."""
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A batch of scenes, as the sender sees them.
+
+    `image` (B, 3, H, W) float32 in [0, 1]; `labels` (B, H, W) int64, ids of `label_space`;
+    `instances` (B, H, W) int32, 0 where there is none; `depth` (B, H, W) float32 in metres, or None;
+    `ids` B strings, unique within the data set.
+    """
+
+    image: Tensor
+    labels: Tensor
+    instances: Tensor
+    depth: Tensor | None
+    ids: tuple[str, ...]
+    label_space: LabelSpace
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -64,7 +106,9 @@ class SceneSource(ABC):
 
 
 def stack(scenes: Sequence[SceneArrays], label_space: LabelSpace) -> Scene:
-    """Batch scenes of equal size into tensors (see `bench.api.method.Scene`)."""
+    """Batch scenes of equal size into tensors (see `Scene`)."""
+    import torch
+
     depths = [s.depth for s in scenes]
     return Scene(
         image=torch.from_numpy(np.stack([s.image for s in scenes])).permute(0, 3, 1, 2).float().div_(255),

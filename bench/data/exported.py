@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.api.method import LabelSpace
+from bench.api.scenes import LabelSpace
 from bench.data.folder import file_digest
 from bench.data.labels import LABEL_SPACES
 from bench.data.listing import Listing, SceneFiles

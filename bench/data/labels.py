@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import colorsys
 
-from bench.api.method import LabelSpace
+from bench.api.scenes import LabelSpace
 
 _CITYSCAPES: tuple[tuple[str, tuple[int, int, int]], ...] = (
     ("unlabeled", (0, 0, 0)),

@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.api.method import LabelSpace, Scene
-from bench.api.scenes import DataError, SceneSource
+from bench.api.scenes import DataError, LabelSpace, Scene, SceneSource
 
 #: Bumped when the layout of a folder changes.
 _FORMAT = 1
@@ -30,7 +29,7 @@ _INDEX = "scenes.json"
 
 
 class MaterialisedScenes:
-    """`count` scenes of one split as arrays mapped from disk; `batch` makes a `bench.api.method.Scene` of some of them.
+    """`count` scenes of one split as arrays mapped from disk; `batch` makes a `bench.api.scenes.Scene` of some of them.
 
     `images` (N, H, W, 3) uint8, `labels` (N, H, W) uint8, `instances` (N, H, W) int32, `depths` (N, H, W) float32
     metres or None; `ids` N scene ids.

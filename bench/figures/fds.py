@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.api.errors import UsageError
-from bench.api.method import LabelSpace
+from bench.api.scenes import LabelSpace
 from bench.figures.grid import Panel, Row, draw_grid
 from bench.figures.style import Drawing
 from bench.pictures.album import Album

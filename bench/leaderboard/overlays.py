@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from bench.api.method import LabelSpace
 from bench.api.metric import MetricError
+from bench.api.scenes import LabelSpace
 from metrics.evaluators.depth_estimators import load_estimator
 from metrics.evaluators.detectors import choose_detector
 

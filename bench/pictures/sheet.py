@@ -16,8 +16,8 @@ from torch import Tensor
 from bench.api.channel import Channel
 from bench.api.errors import BenchError, UsageError
 from bench.api.files import Entry, open_entry, safe_name, write_atomically
-from bench.api.method import LabelSpace, MethodContext, MethodError, Scene
-from bench.api.scenes import SceneSource, stack
+from bench.api.method import MethodContext, MethodError
+from bench.api.scenes import LabelSpace, Scene, SceneSource, stack
 from bench.api.seeding import channel_stream
 from bench.api.specs import build_method, parse_spec
 from bench.channels.registry import read_channel

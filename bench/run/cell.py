@@ -20,9 +20,10 @@ from PIL import Image
 
 from bench.api.channel import Channel
 from bench.api.files import Draft, Entry, open_entry, safe_name
-from bench.api.method import Received, Scene, Transmission
+from bench.api.method import Received, Transmission
 from bench.api.metric import Comparison, Metric
 from bench.api.names import PURE_NOISE
+from bench.api.scenes import Scene
 from bench.api.seeding import channel_stream, digest, receiver_stream
 from bench.run.contract import accepted, as_bytes, check_redrawn, joined
 from bench.run.guard import house_rules

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from bench.api.channel import PEAK_TOLERANCE
 from bench.api.errors import BenchError
-from bench.api.method import Scene, Transmission
+from bench.api.method import Transmission
 from bench.api.metric import Metric, Score
+from bench.api.scenes import Scene
 from bench.api.scores import ScoreInfo
 from metrics.stats.significance import is_mean
 

@@ -14,8 +14,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.api.method import Method, Received, Scene, Transmission
+from bench.api.method import Method, Received, Transmission
 from bench.api.names import PURE_NOISE
+from bench.api.scenes import Scene
 
 
 class PureNoise(Method):

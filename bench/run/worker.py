@@ -20,12 +20,12 @@ import torch
 
 from bench.api.device import Devices
 from bench.api.errors import BenchError
-from bench.api.method import Method, Scene
+from bench.api.method import Method
 from bench.api.metric import Metric
 from bench.api.names import PURE_NOISE
 from bench.api.provenance import code_provenance
 from bench.api.registry import METRICS
-from bench.api.scenes import SceneArrays, SceneSource, stack
+from bench.api.scenes import Scene, SceneArrays, SceneSource, stack
 from bench.api.seeding import canonical, digest
 from bench.api.specs import build_method, parse_spec
 from bench.run.guard import house_rules

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.api.method import LabelSpace, MethodContext, Scene
+from bench.api.method import MethodContext
+from bench.api.scenes import LabelSpace, Scene
 from bench.speed.published import in_published_arithmetic
 from bench.speed.sizes import CHANNELS, Size
 from bench.speed.timing import interleaved, peak_memory

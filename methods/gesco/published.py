@@ -19,7 +19,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from bench.api.method import MethodContext, Scene
+from bench.api.method import MethodContext
+from bench.api.scenes import Scene
 from bench.api.training.task import TrainingTask
 from methods.common.diffusion.profile import DiffusionProfile
 from methods.common.diffusion.task import DiffusionTask, configured

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.api.method import LabelSpace, MethodContext
+from bench.api.method import MethodContext
+from bench.api.scenes import LabelSpace
 from methods.common.gan.profile import AdversarialProfile, check_context
 from methods.oasis.discriminator import DiscriminatorConfig, embedded_discriminator, paper_discriminator
 from methods.oasis.network import OasisConfig, embedded_config, paper_config

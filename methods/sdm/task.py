@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.api.method import Scene
+from bench.api.scenes import Scene
 from methods.common.diffusion.task import DiffusionTask
 from methods.common.semantic.maps import scene_maps
 

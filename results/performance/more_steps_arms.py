@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.api.method import MethodContext, Received, Scene
+from bench.api.method import MethodContext, Received
 from bench.api.metric import Comparison
 from bench.api.registry import METRICS
-from bench.api.scenes import stack
+from bench.api.scenes import Scene, stack
 from bench.channels.registry import build_channel
 from bench.data.registry import open_dataset
 from bench.run.plan import metric_context

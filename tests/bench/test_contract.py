@@ -19,8 +19,9 @@ from torch import Tensor, nn
 import bench.run.cell
 from bench.api.errors import BenchError
 from bench.api.files import Entry
-from bench.api.method import MethodContext, Received, Scene, Transmission
+from bench.api.method import MethodContext, Received, Transmission
 from bench.api.metric import Score
+from bench.api.scenes import Scene
 from bench.config import load_config
 from bench.run.cell import compute_cell, find_cell, find_metric, measure_cell, metric_path, read_picture
 from bench.run.guard import house_rules

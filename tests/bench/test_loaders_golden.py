@@ -14,8 +14,7 @@ import pytest
 import torch
 from scene_roots import save
 
-from bench.api.method import LabelSpace
-from bench.api.scenes import SceneArrays, stack
+from bench.api.scenes import LabelSpace, SceneArrays, stack
 from bench.config import DataSection
 from bench.data.folder import FolderSource
 from bench.data.registry import open_dataset

@@ -19,7 +19,8 @@ import torch
 from conftest import Answer, manifests, pictures
 from PIL import Image
 
-from bench.api.method import Received, Scene, Transmission
+from bench.api.method import Received, Transmission
+from bench.api.scenes import Scene
 
 Cli = Callable[..., Answer]
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from bench.api.method import LabelSpace, Method, Received, Scene
+from bench.api.method import Method, Received
+from bench.api.scenes import LabelSpace, Scene
 from bench.api.training.task import TrainingTask
 from bench.train.checkpoint import load_checkpoint, save_checkpoint
 from methods.common.gan.task import AdversarialTask

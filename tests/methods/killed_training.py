@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from bench.api.method import Scene
+from bench.api.scenes import Scene
 from bench.train.trainer import train
 from methods.gesco.task import GescoTask
 from tests.methods.tiny_training import TinyScenes, run_in, tiny_gesco

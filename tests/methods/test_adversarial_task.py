@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.api.method import LabelSpace, MethodContext, Scene
+from bench.api.method import MethodContext
+from bench.api.scenes import LabelSpace, Scene
 from bench.train.checkpoint import load_checkpoint, save_checkpoint
 from methods.common.gan.patch import DiscriminatorConfig, MultiScaleDiscriminator
 from methods.common.gan.profile import AdversarialProfile

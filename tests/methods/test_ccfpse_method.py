@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.api.method import LabelSpace, MethodContext, MethodError
+from bench.api.method import MethodContext, MethodError
+from bench.api.scenes import LabelSpace
 from bench.api.weights import weights_name, write_weights
 from methods.ccfpse import CcFpse
 from tests.methods.gan_checks import check_pictures_do_not_depend_on_the_batch, random_labels, seeds

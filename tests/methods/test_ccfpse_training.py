@@ -9,7 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bench.api.method import LabelSpace, MethodContext, MethodError, Scene
+from bench.api.method import MethodContext, MethodError
+from bench.api.scenes import LabelSpace, Scene
 from methods.ccfpse.discriminator import (
     CcFpseDiscriminator,
     DiscriminatorConfig,

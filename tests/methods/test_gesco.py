@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.api.method import MethodContext, MethodError, Received, Scene
-from bench.api.scenes import stack
+from bench.api.method import MethodContext, MethodError, Received
+from bench.api.scenes import Scene, stack
 from bench.api.specs import build_method, parse_spec
 from bench.api.weights import weights_name, write_weights
 from bench.data.registry import open_dataset

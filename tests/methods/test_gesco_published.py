@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.api.method import LabelSpace, Method, MethodContext, MethodError, Received, Scene
-from bench.api.scenes import stack
+from bench.api.method import Method, MethodContext, MethodError, Received
+from bench.api.scenes import LabelSpace, Scene, stack
 from bench.api.weights import weights_name, write_weights
 from bench.data.labels import CITYSCAPES, COCO_STUFF
 from bench.data.registry import open_dataset

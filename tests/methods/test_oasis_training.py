@@ -10,7 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bench.api.method import LabelSpace, MethodContext, MethodError, Scene
+from bench.api.method import MethodContext, MethodError
+from bench.api.scenes import LabelSpace, Scene
 from methods.common.semantic.maps import one_hot, semantic_maps
 from methods.oasis.discriminator import DiscriminatorConfig
 from methods.oasis.losses import class_weights, fake_loss, label_mix_loss, mix, mixing_mask, real_loss

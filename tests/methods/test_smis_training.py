@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.api.method import LabelSpace, MethodContext, MethodError, Scene
+from bench.api.method import MethodContext, MethodError
+from bench.api.scenes import LabelSpace, Scene
 from methods.smis.network import BlockConfig, SmisConfig
 from methods.smis.profiles import SmisProfile, profile_for
 from methods.smis.task import SmisTask

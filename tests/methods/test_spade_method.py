@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.api.method import LabelSpace, MethodContext, MethodError, Received, Scene
+from bench.api.method import MethodContext, MethodError, Received
 from bench.api.registry import METHODS
+from bench.api.scenes import LabelSpace, Scene
 from bench.api.weights import weights_name, write_weights
 from methods.spade import Spade
 from methods.spade.profiles import profile_for

@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from bench.api.method import Scene
+from bench.api.scenes import Scene
 from bench.api.training.batches import AHEAD, batches, rank_order, scene_order
 from bench.api.training.distributed import step_generator
 from tests.methods.tiny_training import TinyScenes

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.api.method import LabelSpace, MethodContext, Scene
+from bench.api.method import MethodContext
+from bench.api.scenes import LabelSpace, Scene
 from bench.api.training.task import TrainingTask
 from bench.train.trainer import TrainingRun
 from methods.common.diffusion.profile import DiffusionProfile

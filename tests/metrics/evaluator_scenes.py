@@ -7,8 +7,7 @@ from types import SimpleNamespace
 
 import torch
 
-from bench.api.method import Scene
-from bench.api.scenes import stack
+from bench.api.scenes import Scene, stack
 from bench.data.streets_source import Streets
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api.method import Scene
+from bench.api.scenes import Scene
 from bench.api.training.task import TrainingScenes
 
 #: Threads that make batches, and batches that are made ahead.

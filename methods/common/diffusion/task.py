@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from bench.api.method import MethodContext, MethodError, Scene
+from bench.api.method import MethodContext, MethodError
+from bench.api.scenes import Scene
 from bench.api.training.batches import moved
 from bench.api.training.ema import ema_update
 from bench.api.training.options import apply_options

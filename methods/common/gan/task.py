@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api.method import MethodContext, Scene
+from bench.api.method import MethodContext
+from bench.api.scenes import Scene
 from bench.api.training.ema import ema_update
 from bench.api.training.precision import Precision
 from bench.api.training.rates import linear_fall

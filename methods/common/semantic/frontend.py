@@ -13,7 +13,8 @@ from typing import Any, ClassVar, get_args
 import torch
 from torch import Tensor
 
-from bench.api.method import Method, MethodContext, MethodError, Received, Scene, Transmission
+from bench.api.method import Method, MethodContext, MethodError, Received, Transmission
+from bench.api.scenes import Scene
 from methods.common.semantic.codec import CODECS
 from methods.common.semantic.fds import POOLS, fast_denoise
 from methods.common.semantic.maps import (

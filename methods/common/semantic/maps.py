@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api.method import Scene
+from bench.api.scenes import Scene
 
 #: Which picture of ids the edges are taken from. "clipped" is that of SDM's and GESCO's loaders, which read the
 #: instance picture as 8 bit: every id above 255 becomes 255, so borders between neighbouring things vanish.
