@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.api.files import file_digest
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
-from bench.api.network_files import sha256_of
 from bench.api.scores import ScoreInfo
 from metrics.inception import Inception, load_inception
 from metrics.pictures import PerPicture
@@ -136,7 +136,7 @@ class FrechetInception(FeatureDistance):
     @classmethod
     def _load(cls, context: MetricContext) -> tuple[nn.Module, str]:
         path = INCEPTION.find(context.weights_dir)
-        return load_inception(path).to(context.device), sha256_of(path)
+        return load_inception(path).to(context.device), file_digest(path)
 
     @property
     def protocol(self) -> str:
@@ -159,7 +159,7 @@ class FrechetLite0(FeatureDistance):
     def _load(cls, context: MetricContext) -> tuple[nn.Module, str]:
         path = _lite0_path()
         network = _load_lite0(path).to(context.device).to(memory_format=torch.channels_last)
-        return network, sha256_of(path)
+        return network, file_digest(path)
 
     @property
     def protocol(self) -> str:

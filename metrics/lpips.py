@@ -20,9 +20,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from bench.api.files import file_digest
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
-from bench.api.network_files import find_weights, sha256_of
 from bench.api.scores import ScoreInfo
+from bench.api.weights import find_file
 from metrics.pictures import PerPicture
 from metrics.standard import VGG16, load_exactly, read_state
 
@@ -42,7 +43,7 @@ class LpipsMetric(Metric):
         path = self._find(context.weights_dir)
         self._network, heads = _build(self.net, self._read(path), path)
         self._network.to(context.device)
-        self._digest = hashlib.sha256(f"{sha256_of(path)} {sha256_of(heads)}".encode()).hexdigest()
+        self._digest = hashlib.sha256(f"{file_digest(path)} {file_digest(heads)}".encode()).hexdigest()
         self._distances = PerPicture(self._distance, context.device)
 
     @classmethod
@@ -105,7 +106,7 @@ class Lpips(LpipsMetric):
 
     @classmethod
     def _find(cls, weights_dir: Path | None) -> Path:
-        return find_weights(WEIGHTS_FILE, weights_dir, "Make it with metrics.import_alexnet, or reinstall.")
+        return find_file(WEIGHTS_FILE, weights_dir, "Make it with metrics.import_alexnet, or reinstall.")
 
     @classmethod
     def _read(cls, path: Path) -> list[tuple[Tensor, Tensor]]:

@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from bench.api.files import file_digest
 from bench.api.metric import MetricError
-from bench.api.network_files import find_weights, sha256_of, user_weights_dir
+from bench.api.weights import find_file, user_weights_dir
 from metrics.evaluators import detr, dpt, hf_segmenter
 from metrics.evaluators.pretrained import FILES, WEIGHTS, Checkpoint
 
@@ -40,12 +41,12 @@ class StandardFile:
         """
         cached = _torch_cache() / self.file
         try:
-            path = find_weights(self.file, weights_dir, f"{self.remedy}.")
+            path = find_file(self.file, weights_dir, f"{self.remedy}.")
         except MetricError:
             if not cached.is_file():
                 raise
             path = cached
-        if (found := sha256_of(path)) != self.sha256:
+        if (found := file_digest(path)) != self.sha256:
             raise MetricError(
                 f"{path} is not the published file: its SHA-256 begins with {found[:12]}, not with {self.sha256[:12]}. "
                 f"Download {self.url} again"

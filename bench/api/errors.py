@@ -60,6 +60,10 @@ class MetricFault(MetricError):
     """A metric's own code broke, with an exception that it does not mean for people: it fails, others are measured."""
 
 
+class WeightsError(MethodError, MetricError):
+    """Weights are missing, cannot be read or do not fit, of a method or of a metric's network: the error of either."""
+
+
 class DataError(Exception):
     """A message for people: a data set cannot be read; names the file and the remedy."""
 

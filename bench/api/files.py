@@ -1,5 +1,6 @@
-"""Sealed folders: a set of files with a manifest that holds the SHA-256 of each, written at once or not at all.
+"""Files on disk: digests, files and sealed folders written at once or not at all, and places that can be written to.
 
+A sealed folder is a set of files with a manifest that holds the SHA-256 of each.
 Cells and metric measurements are both kept this way. A folder is filled under OUT/tmp and renamed into place, so a kill
 at any moment leaves nothing half-written, and two runs at once cannot mix their files: the second finds the folder
 there and discards its own. Reading verifies every byte; what does not match is reported and computed again.
@@ -16,13 +17,14 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bench.api.errors import BenchError, StorageError, storage_message
+from bench.api.errors import BenchError, StorageError, UsageError, storage_message
 from bench.api.seeding import canonical, digest
 
 MANIFEST = "manifest.json"
@@ -32,6 +34,18 @@ SCHEMA = 1
 STALE_SECONDS = 24 * 3600
 
 log = logging.getLogger("bench")
+
+
+@lru_cache(maxsize=4096)
+def _file_digest(path: Path, *_state: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, remembered while it is the same file with the same time stamps and size."""
+    stat = path.stat()
+    return _file_digest(path, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size)
 
 
 def safe_name(text: str) -> str:
@@ -210,15 +224,71 @@ def _alive(pid: int) -> bool:
         return True
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a single file under a temporary name beside it, then rename; StorageError names it on a full disk."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` to write to, which takes its place when the block ends, and goes where it fails;
+    StorageError names the file on a full disk."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
+        raise _unwritable(error, path) from error
+    finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        message = storage_message(error, path)
-        raise (StorageError(message) if message else error) from error
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a single file, whole or not at all; StorageError names it on a full disk."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def check_folder(path: Path, option: str) -> Path:
+    """The folder `path`, there or to be made; nothing is made. UsageError, in the name of the option that chose it, for
+    a file, a device, a place below one, a link that leads nowhere, and where nothing may be written."""
+    if _exists(path, option) and not path.is_dir():
+        raise UsageError(f"{option} takes a folder; {path} is {_kind(path)}")
+    return _writable(path, option)
+
+
+def check_file(path: Path, option: str) -> Path:
+    """The file `path`, there or to be made; UsageError as `check_folder` raises it, and for a folder."""
+    if _exists(path, option) and not path.is_file():
+        raise UsageError(f"{option} takes a file; {path} is {_kind(path)}")
+    return _writable(path.parent, option)
+
+
+def _exists(path: Path, option: str) -> bool:
+    """Whether something is there; UsageError for a link to nothing, and for a path that the system does not take."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            raise UsageError(f"{option}: {path} is a link to {os.readlink(path)}, which does not exist") from None
+        return False
+    except OSError as error:  # a loop of links, a name that is too long, a folder that may not be looked into
+        raise UsageError(f"{option}: {path} cannot be used ({error.strerror})") from None
+    return True
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "a folder"
+    return "a file" if path.is_file() else "a device or a pipe"
+
+
+def _writable(path: Path, option: str) -> Path:
+    """`path` where it, or else the nearest folder above it, can be written to."""
+    there = path
+    while not _exists(there, option):
+        there = there.parent
+    if not there.is_dir():
+        raise UsageError(f"{option}: {path} would lie below {there}, which is {_kind(there)}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{option}: nothing may be written into {there}; check its permissions or choose another folder"
+        )
+    return path

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from bench.api.errors import some
+from bench.api.files import check_folder, file_digest
 from bench.api.method import MethodError
-from bench.api.places import check_folder
-from bench.api.weights import MANIFEST, file_digest, is_finite, write_weights
+from bench.api.tensors import is_finite, write_weights
+from bench.api.weights import MANIFEST
 from bench.checkpoints.catalogue import Catalogue, Published, Rows, WeightsError
 from bench.checkpoints.reading import open_checkpoint
 from bench.checkpoints.rows import Comparison, compare, explain, prefix_of, recognise, without_prefix

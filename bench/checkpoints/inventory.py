@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-import bench.api.network_files
 import bench.api.weights
 from bench.api.errors import UsageError, nearest, some
+from bench.api.files import file_digest
 from bench.api.method import MethodContext, MethodError
 from bench.api.registry import METHODS
-from bench.api.weights import DIGEST_KEY, MANIFEST, content_digest, is_finite, weights_name
+from bench.api.tensors import content_digest, is_finite
+from bench.api.weights import DIGEST_KEY, MANIFEST, weights_name
 from bench.checkpoints.catalogue import PROFILE, Catalogue, Rows
 from bench.checkpoints.importing import is_negative_variance, remarks
 from bench.checkpoints.rows import COUNTER, compare
@@ -126,7 +127,7 @@ def _standard(weights_dir: Path | None) -> Iterator[Item]:
                 command=one.command, note=one.note,
             )  # fmt: skip
         else:
-            digest = bench.api.network_files.sha256_of(path)
+            digest = file_digest(path)
             yield Item(one.name, dataset, None, "installed", one.file, str(path), digest, source=one.page)
 
 
@@ -210,7 +211,7 @@ def _folders(weights_dir: Path | None) -> list[tuple[Path, str]]:
     """Folders of weights in the order in which they are searched, and the state of what lies there."""
     user = bench.api.weights.user_weights_dir()
     folders = [(weights_dir, "installed")] if weights_dir else []
-    folders += [(place, "packaged") for place in (bench.api.weights.PACKAGED, bench.api.network_files.PACKAGED)]
+    folders += [(place, "packaged") for place in bench.api.weights.PACKAGED]
     folders += [(user, "installed")]
     named = [place for place in (weights_dir, user) if place is not None and place.is_dir()]
     return [*folders, *((folder, "own") for place in named for folder in sorted(place.iterdir()) if folder.is_dir())]

@@ -36,7 +36,7 @@ def ablate(
     """
     from rich.console import Console
 
-    from bench.api.places import check_folder
+    from bench.api.files import check_folder
     from bench.results.compute import compute
     from bench.results.files import earlier_results
     from bench.results.merge import view

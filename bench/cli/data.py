@@ -92,7 +92,7 @@ def export(
 
     For example: bench data export streets /tmp/streets --split val --limit 100 --size 256x512
     """
-    from bench.api.places import check_folder
+    from bench.api.files import check_folder
     from bench.data.export import export as write_export
 
     check_folder(destination, "DEST")

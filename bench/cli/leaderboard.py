@@ -44,7 +44,7 @@ def build(
 
     For example: bench leaderboard build --results results --out site/
     """
-    from bench.api.places import check_folder
+    from bench.api.files import check_folder
     from bench.config import load_config
     from bench.leaderboard.site import build_site
     from bench.results.folder import results_folder
@@ -67,7 +67,7 @@ def samples(
 
     For example: bench leaderboard samples --results results/local --out results/samples
     """
-    from bench.api.places import check_folder
+    from bench.api.files import check_folder
     from bench.config import load_config
     from bench.leaderboard.samples import write_samples
     from bench.results.files import read_results
@@ -127,7 +127,7 @@ def export(
 
     For example: bench leaderboard export label_paint --out label-paint.json --author "A. Nonymous" --licence MIT
     """
-    from bench.api.places import check_file
+    from bench.api.files import check_file
     from bench.config import load_config
     from bench.leaderboard.export import export_submission
     from bench.results.folder import results_folder

@@ -19,7 +19,7 @@ def merge(
 
     Example: bench merge gpu/results cpu/results --out results/all
     """
-    from bench.api.places import check_folder
+    from bench.api.files import check_folder
     from bench.results.files import add_results, whole_results
 
     check_folder(out, "--out")

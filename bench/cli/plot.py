@@ -34,7 +34,7 @@ def plot(
 
     Example: bench plot psnr --methods gesco,smis --format pdf
     """
-    from bench.api.places import check_folder
+    from bench.api.files import check_folder
     from bench.config import load_config
     from bench.figures import check_formats, draw_figure, find_figures, read_request, save
     from bench.results.folder import results_folder

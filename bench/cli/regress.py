@@ -47,7 +47,7 @@ def regress(
 
     Example: bench regress --baseline results --methods spade,gesco --psnr 10,1 --scenes 50
     """
-    from bench.api.places import check_folder
+    from bench.api.files import check_folder
 
     try:
         settings = configured(config, {"out": check_folder(out or OUT, "--out")})

@@ -77,7 +77,7 @@ def run(
         channel,
         {"calibration": calibration, "power": power},
     )
-    from bench.api.places import check_folder
+    from bench.api.files import check_folder
     from bench.results.files import earlier_results
     from bench.run.plan import make_plan
 

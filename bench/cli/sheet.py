@@ -21,7 +21,7 @@ def sheet(
 
     Example: bench sheet --scenes 3 --psnr 100,10,1
     """
-    from bench.api.places import check_folder
+    from bench.api.files import check_folder
     from bench.config import load_config
     from bench.results.files import read_results
     from bench.results.folder import results_folder

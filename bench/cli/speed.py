@@ -78,7 +78,7 @@ def _measure(
     import torch
 
     from bench.api.device import cores, torch_device
-    from bench.api.places import check_folder
+    from bench.api.files import check_folder
     from bench.speed.report import as_markdown, provenance, write_report
 
     check_folder(out, "--out")
@@ -119,7 +119,7 @@ def quality(
 
     Example: bench speed quality --samplers ddim,dpmpp --steps 5,10,25 --scenes 50
     """
-    from bench.api.places import check_folder
+    from bench.api.files import check_folder
     from bench.speed.quality import QualityRequest, measure_quality
 
     check_folder(out, "--out")

@@ -76,7 +76,7 @@ def train(
     import torch
 
     from bench.api.device import cores, torch_device
-    from bench.api.places import check_folder
+    from bench.api.files import check_folder
     from bench.api.training.distributed import process_group, rank_device, ranks
     from bench.config import DataSection, TrainSection, load_config
     from bench.data.registry import DATASETS, open_dataset

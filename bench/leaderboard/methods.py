@@ -18,11 +18,12 @@ from typing import Any
 
 from safetensors import safe_open
 
+from bench.api.files import file_digest
 from bench.api.method import MethodError
 from bench.api.names import own_weights
 from bench.api.registry import METHODS
 from bench.api.specs import method_defaults, parse_spec
-from bench.api.weights import MANIFEST, PACKAGED, file_digest, read_card, user_weights_dir
+from bench.api.weights import CARD, MANIFEST, METHOD_WEIGHTS, read_record, user_weights_dir
 from bench.leaderboard.board import Board, Run
 from bench.leaderboard.submission import Submission
 from bench.results.merge import identity_of
@@ -176,12 +177,12 @@ def _weights_file(spec: str, dataset: str, digest: str) -> Weights:
     """Facts in the weights file of that digest, where it is on this machine."""
     name, user = base_name(spec), user_weights_dir()
     own = own_weights(spec)
-    for folder in (user / own,) if own else (PACKAGED, user):
+    for folder in (user / own,) if own else (METHOD_WEIGHTS, user):
         for path in folder.glob(f"{name}-{dataset}-*.safetensors"):
             if file_digest(path) == digest:
                 with safe_open(path, framework="pt") as file:
                     manifest = json.loads((file.metadata() or {}).get(MANIFEST, "{}"))
-                card = read_card(path)
+                card = read_record(path, CARD)
                 source = manifest.get("source") or (f"bench train, {card.get('date')}" if card else None)
                 return Weights(dataset, digest, manifest.get("licence") or card.get("licence"), source, _trained(card))
     return Weights(dataset, digest, None, None, ())

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import bench.api.network_files
 import bench.api.weights
-from bench.api.errors import UsageError
-from bench.api.method import MethodError
-from bench.api.places import check_folder
+from bench.api.errors import UsageError, WeightsError
+from bench.api.files import check_folder
 from bench.api.specs import WEIGHTS_NAME
 
 #: What weights of one's own are called where nobody gives them a name.
@@ -57,14 +55,13 @@ def destination(name: str | None, weights_dir: Path | None) -> Destination:
 def check_replaceable(path: Path, known: Mapping[str, Any], record: str = "card") -> None:
     """UsageError where `path` is one of the package's weights, or of another training than this one, of which `known`
     is known before it; `record` is where the file keeps it."""
-    shipped = (bench.api.weights.PACKAGED, bench.api.network_files.PACKAGED)
     if not path.exists():
         return
-    if path.parent.resolve() in [folder.resolve() for folder in shipped]:
+    if path.parent.resolve() in [folder.resolve() for folder in bench.api.weights.PACKAGED]:
         raise UsageError(f"{path} comes with the benchmark and is not replaced; name another folder, and compare")
     try:
         there = bench.api.weights.read_record(path, record)
-    except MethodError as error:
+    except WeightsError as error:
         raise UsageError(f"{error}; remove it, or give these weights another --name") from None
     wanted = json.loads(json.dumps(known))
     changed = [

@@ -18,10 +18,11 @@ from bench.api.provenance import code_provenance
 from bench.api.registry import METHODS
 from bench.api.scenes import DataError, SceneSource
 from bench.api.seeding import digest
+from bench.api.tensors import write_weights
 from bench.api.training.distributed import local_first, ranks
 from bench.api.training.precision import Precision
 from bench.api.training.task import TrainingTask
-from bench.api.weights import weights_name, write_weights
+from bench.api.weights import weights_name
 from bench.data.folder import FolderSource
 from bench.data.materialise import MaterialisedScenes, materialise
 from bench.train.destination import Destination, check_replaceable

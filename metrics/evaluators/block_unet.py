@@ -19,8 +19,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from bench.api.files import file_digest
 from bench.api.metric import MetricError
-from bench.api.network_files import find_weights, own_weights, sha256_of
+from bench.api.weights import find_file, find_named
 
 #: What the name of a judge begins with whose weights are the user's own training.
 OWN = "own:"
@@ -53,7 +54,7 @@ class EvaluatorSpec:
 
     def find(self, weights_dir: Path | None) -> Path:
         """Its weights from `weights_dir` if it holds them, else the package's, else the user's; else MetricError."""
-        return find_weights(self.weights_file, weights_dir, f"Train it with: {self.command}")
+        return find_file(self.weights_file, weights_dir, f"Train it with: {self.command}")
 
 
 def to_blocks(pixels: Tensor) -> Tensor:
@@ -176,9 +177,9 @@ class EmbeddedEvaluator(Generic[S, N]):
         """Load a file that `metrics.evaluators.training.export` wrote; MetricError if it is not one of this kind."""
         self.spec = spec
         self.device = device
-        self.sha256 = sha256_of(weights)
+        self.sha256 = file_digest(weights)
         self._network: N = load_network(self.network(spec), spec, weights, device)
-        if sha256_of(weights) != self.sha256:
+        if file_digest(weights) != self.sha256:
             raise MetricError(f"{weights} was replaced while it was read; start again")
 
     @property
@@ -200,7 +201,7 @@ class EmbeddedEvaluator(Generic[S, N]):
         spec = cls.specs.get(dataset)
         if spec is None:
             raise MetricError(f"no network of this kind is trained for it; there are some for {', '.join(cls.specs)}")
-        path = own_weights(named.removeprefix(OWN), weights_dir, spec.weights_file)
+        path = find_named(named.removeprefix(OWN), weights_dir, spec.weights_file)
         evaluator = cls(spec, path, device)
         evaluator.own = path.parent.name
         return evaluator

@@ -16,8 +16,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.api.files import file_digest
 from bench.api.metric import MetricError
-from bench.api.network_files import find_weights, sha256_of
+from bench.api.weights import find_file
 from metrics.evaluators.classes import EVALUATED_IDS
 
 STRIDE = 8  # pixels a side that one position of the logits stands for
@@ -204,7 +205,7 @@ class DrnJudge:
     def __init__(self, name: str, resize: str, weights: Path, device: torch.device) -> None:
         """Load a file written by `bench weights import`; MetricError if it does not hold the network `name`."""
         self.device = device
-        self.sha256 = sha256_of(weights)
+        self.sha256 = file_digest(weights)
         self._resize = resize
         self._title = VARIANTS[name].title
         network = build_drn(name)
@@ -224,7 +225,7 @@ class DrnJudge:
     @classmethod
     def load(cls, name: str, resize: str, weights_dir: Path | None, device: torch.device) -> DrnJudge:
         """The judge from `weights_dir`, else the user's weights folder; MetricError says what to download and type."""
-        return cls(name, resize, find_weights(weights_file(name), weights_dir, how_to_get(name)), device)
+        return cls(name, resize, find_file(weights_file(name), weights_dir, how_to_get(name)), device)
 
     @property
     def protocol(self) -> str:

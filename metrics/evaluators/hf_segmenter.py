@@ -22,8 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.api.files import file_digest
 from bench.api.metric import MetricContext, MetricError
-from bench.api.network_files import find_place, sha256_of
+from bench.api.weights import find_named
 from metrics.evaluators.naming import answers, map_file, read_label_map
 from metrics.evaluators.pretrained import Checkpoint, load_folder, picture_bytes
 
@@ -75,7 +76,7 @@ class HfSegmenter:
         self._label_ids = torch.from_numpy(found.labels).to(device)
         self._by_masks = self._network.config.model_type in _MASK_NETWORKS
         self.evaluated = found.evaluated
-        digests = [sha256_of(file) for file in files] + [label_map.digest or ""]
+        digests = [file_digest(file) for file in files] + [label_map.digest or ""]
         self.sha256 = hashlib.sha256(" ".join(digests).encode()).hexdigest()
         left_out = f", without {', '.join(found.left_out)}" if found.left_out else ""
         self.protocol = f"{kind} {folder.name}@{_size(self._processor)}{left_out}"
@@ -83,7 +84,7 @@ class HfSegmenter:
     @classmethod
     def load(cls, path: str, context: MetricContext) -> HfSegmenter:
         """The judge `hf:PATH`: a folder, or its name among the weights of the context or the user."""
-        return cls(find_place(path, context.weights_dir), context)
+        return cls(find_named(path, context.weights_dir), context)
 
     @classmethod
     def maskformer(cls, context: MetricContext) -> HfSegmenter:

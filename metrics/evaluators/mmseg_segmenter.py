@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.api.files import file_digest
 from bench.api.metric import MetricContext, MetricError
-from bench.api.network_files import find_place, sha256_of
+from bench.api.weights import find_named
 from metrics.evaluators.naming import answers, map_file, read_label_map
 
 _CONFIGS = (".py", ".json", ".yaml", ".yml")
@@ -56,7 +57,7 @@ class MmsegSegmenter:
         )
         self._label_ids = torch.from_numpy(found.labels).to(context.device)
         self.evaluated = found.evaluated
-        text = f"{config.pretty_text} {sha256_of(checkpoint)} {label_map.digest or ''}"
+        text = f"{config.pretty_text} {file_digest(checkpoint)} {label_map.digest or ''}"
         self.sha256 = hashlib.sha256(text.encode()).hexdigest()
         left_out = f", without {', '.join(found.left_out)}" if found.left_out else ""
         self.protocol = f"mmseg {config_file.stem}@{_size(config.test_pipeline)}{left_out}"
@@ -64,7 +65,7 @@ class MmsegSegmenter:
     @classmethod
     def load(cls, path: str, context: MetricContext) -> MmsegSegmenter:
         """The judge `mmseg:PATH`: a config or a folder, as named or among the weights of the context or the user."""
-        return cls(_config_file(find_place(path, context.weights_dir)), context)
+        return cls(_config_file(find_named(path, context.weights_dir)), context)
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:

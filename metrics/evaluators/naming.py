@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from bench.api.errors import nearest, some
+from bench.api.files import file_digest
 from bench.api.metric import MetricError
-from bench.api.network_files import sha256_of
 from metrics.evaluators.classes import NEVER_LABELLED, NO_LABEL
 
 
@@ -39,7 +39,7 @@ class LabelMap:
     @property
     def digest(self) -> str | None:
         """SHA-256 of the file, None without one."""
-        return sha256_of(self.file) if self.file else None
+        return file_digest(self.file) if self.file else None
 
 
 @dataclass(frozen=True)

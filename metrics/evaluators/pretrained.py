@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 
+from bench.api.files import file_digest
 from bench.api.metric import MetricError
-from bench.api.network_files import find_weights, sha256_of, user_weights_dir
+from bench.api.weights import find_file, user_weights_dir
 
 WEIGHTS = "model.safetensors"
 FILES = ("config.json", WEIGHTS, "preprocessor_config.json")
@@ -45,7 +46,7 @@ class Checkpoint:
 
     def find(self, weights_dir: Path | None) -> Path:
         """Its folder: in `weights_dir`, else among the user's weights; MetricError says which files are missing."""
-        folder = find_weights(f"{self.folder}/{WEIGHTS}", weights_dir, f"{self.remedy}.").parent
+        folder = find_file(f"{self.folder}/{WEIGHTS}", weights_dir, f"{self.remedy}.").parent
         missing = [file for file in FILES if not (folder / file).is_file()]
         if missing:
             raise MetricError(f"{folder} lacks {' and '.join(missing)}. {self.remedy}.")
@@ -53,7 +54,7 @@ class Checkpoint:
 
     def digest(self, folder: Path) -> str:
         """SHA-256 over the digests of the folder's files: all three determine what the network answers."""
-        return hashlib.sha256(" ".join(sha256_of(folder / file) for file in FILES).encode()).hexdigest()
+        return hashlib.sha256(" ".join(file_digest(folder / file) for file in FILES).encode()).hexdigest()
 
     def load(self, folder: Path, model: str, processor: str, device: torch.device) -> tuple[Any, Any]:
         """`load_folder` of this network."""

@@ -12,9 +12,11 @@ import pytest
 from conftest import Answer
 
 from bench.api.errors import UsageError
+from bench.api.files import file_digest
 from bench.api.method import MethodContext, MethodError
 from bench.api.specs import parse_spec
-from bench.api.weights import MANIFEST, PACKAGED, file_digest, find_weights, read_card, read_weights, write_weights
+from bench.api.tensors import read_weights, write_weights
+from bench.api.weights import CARD, MANIFEST, METHOD_WEIGHTS, find_weights, read_record
 from bench.config import Config
 from bench.data.labels import CITYSCAPES
 from bench.run.plan import Cell, make_plan
@@ -23,7 +25,7 @@ from methods.gesco.method import Gesco
 
 Cli = Callable[..., Answer]
 FILE = "gesco-streets-64x128.safetensors"
-SHIPPED = file_digest(PACKAGED / FILE)
+SHIPPED = file_digest(METHOD_WEIGHTS / FILE)
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +37,8 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def trained(path: Path, record: str = "card", **card: Any) -> Path:
     """Weights of the shipped network with another card (or record of an import)."""
-    tensors, _ = read_weights(PACKAGED / FILE)
-    write_weights(path, tensors, {record: {**read_card(PACKAGED / FILE), "steps": 40, **card}})
+    tensors, _ = read_weights(METHOD_WEIGHTS / FILE)
+    write_weights(path, tensors, {record: {**read_record(METHOD_WEIGHTS / FILE, CARD), "steps": 40, **card}})
     return path
 
 
@@ -80,7 +82,7 @@ def test_auto_is_the_profile_of_the_weights_that_are_found(user: Path) -> None:
 
 
 def test_how_a_network_is_sampled_comes_from_its_card(user: Path) -> None:
-    recipe = {**read_card(PACKAGED / FILE)["recipe"], "kl_weight": 0}
+    recipe = {**read_record(METHOD_WEIGHTS / FILE, CARD)["recipe"], "kl_weight": 0}
     sampling = {"sampler": "ddim", "sampling_steps": 7}
     trained(user / "mine" / FILE, recipe={**recipe, "edges": "clipped"}, sampling=sampling)
     method = Gesco(MethodContext("streets", CITYSCAPES, 64, 128, weights="mine"))
@@ -109,7 +111,7 @@ def test_a_trial_training_changes_no_later_run(
     shipped, own = cells({"methods": ("gesco", "gesco:weights=own")})
     assert (shipped.method.spec, shipped.method.identity["weights_sha256"]) == ("gesco", SHIPPED)
     assert own.method.identity["weights_sha256"] == file_digest(user / "own" / FILE)
-    assert set(read_card(user / "own" / FILE)["sampling"]) >= {"prediction", "variance", "edges", "sampler"}
+    assert set(read_record(user / "own" / FILE, CARD)["sampling"]) >= {"prediction", "variance", "edges", "sampler"}
     again = cli(*trial, "--seed", "1", "--out", str(tmp_path / "other"), *common)
     assert again.code == 2
     assert "holds the weights of another training (seed was 0, now 1); give these another --name" in again.err
@@ -119,7 +121,7 @@ def test_a_trial_training_changes_no_later_run(
 @pytest.mark.parametrize("record", ["card", MANIFEST])
 def test_a_file_among_the_users_weights_never_stands_in_for_a_shipped_one(user: Path, record: str) -> None:
     trained(user / FILE, record)
-    assert find_weights("gesco", MethodContext("streets", CITYSCAPES, 64, 128)) == PACKAGED / FILE
+    assert find_weights("gesco", MethodContext("streets", CITYSCAPES, 64, 128)) == METHOD_WEIGHTS / FILE
 
 
 def test_where_nothing_ships_an_import_is_found_and_a_training_has_to_be_named(user: Path) -> None:
@@ -194,10 +196,10 @@ def test_a_training_does_not_replace_what_ships(cli: Cli, tmp_path: Path, monkey
     (tmp_path / "defaults.toml").touch()
     arguments = ("--steps", "1", "--scenes", "8", "--threads", "1", "--out", str(tmp_path / "run"))
     config = ("--config", str(tmp_path / "defaults.toml"))
-    answer = cli("train", "gesco", *arguments, *config, "--device", "cpu", "--weights-dir", str(PACKAGED))
+    answer = cli("train", "gesco", *arguments, *config, "--device", "cpu", "--weights-dir", str(METHOD_WEIGHTS))
     assert answer.code == 2
-    assert f"{PACKAGED / FILE} comes with the benchmark and is not replaced" in answer.err
-    assert file_digest(PACKAGED / FILE) == SHIPPED
+    assert f"{METHOD_WEIGHTS / FILE} comes with the benchmark and is not replaced" in answer.err
+    assert file_digest(METHOD_WEIGHTS / FILE) == SHIPPED
 
 
 def test_a_training_that_could_not_be_written_down_is_refused_before_it(cli: Cli, tmp_path: Path) -> None:
@@ -213,7 +215,7 @@ def test_own_weights_are_listed_with_the_spec_that_uses_them(cli: Cli, user: Pat
     trained(user / FILE)
     items = json.loads(cli("weights", "list", "--format", "json").out)
     states = {item["path"]: (item["state"], item["note"]) for item in items if item["file"] == FILE}
-    assert states[str(PACKAGED / FILE)][0] == "packaged"
+    assert states[str(METHOD_WEIGHTS / FILE)][0] == "packaged"
     assert states[str(user / "mine" / FILE)] == ("own", "use it as gesco:weights=mine")
     assert states[str(user / FILE)][0] == "unused"
     answer = cli("weights", "list", "--weights-dir", str(user / "absent"))

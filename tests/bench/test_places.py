@@ -13,7 +13,7 @@ import pytest
 from conftest import Answer
 
 from bench.api.errors import UsageError
-from bench.api.places import check_file, check_folder
+from bench.api.files import check_file, check_folder
 
 Cli = Callable[..., Answer]
 

@@ -14,7 +14,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from weights_fakes import CATALOGUE, save, state
 
-from bench.checkpoints import inventory as inventory_module
 from bench.checkpoints.importing import import_weights
 from bench.checkpoints.inventory import inventory, verify_file
 
@@ -65,7 +64,7 @@ def test_a_named_folder_comes_before_the_users(installed: Path, tmp_path: Path) 
 def test_embedded_weights_that_are_lacking_are_listed_with_their_training(
     installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.api.weights.PACKAGED", tmp_path / "no package")
+    monkeypatch.setattr("bench.api.weights.PACKAGED", (tmp_path / "no package",))
     lacking = next(item for item in inventory(CATALOGUE) if (item.name, item.dataset) == ("smis", "streets"))
     assert (lacking.state, lacking.command) == ("missing", "bench train smis --dataset streets")
 
@@ -130,7 +129,7 @@ def test_changed_metadata_and_a_cut_file_are_found(installed: Path) -> None:
 
 def test_verify_at_the_command_line(cli: Cli, installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.checkpoints.catalogue.load_catalogue", lambda: CATALOGUE)
-    monkeypatch.setattr(inventory_module.bench.api.weights, "PACKAGED", installed.parent / "none")
+    monkeypatch.setattr("bench.api.weights.PACKAGED", ())
     answer = cli("weights", "verify", "fake")
     assert (answer.code, answer.err) == (0, "")
     assert answer.out == f"ok   {installed}\n1 file, 0 with problems\n"

@@ -14,7 +14,8 @@ import torch
 from bench.api.method import MethodContext, MethodError, Received
 from bench.api.scenes import Scene, stack
 from bench.api.specs import build_method, parse_spec
-from bench.api.weights import weights_name, write_weights
+from bench.api.tensors import write_weights
+from bench.api.weights import weights_name
 from bench.data.registry import open_dataset
 from methods.common.diffusion.unet import SemanticUNet, UNetConfig
 from methods.common.semantic.fds import fast_denoise

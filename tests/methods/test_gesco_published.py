@@ -14,7 +14,8 @@ import torch
 
 from bench.api.method import Method, MethodContext, MethodError, Received
 from bench.api.scenes import LabelSpace, Scene, stack
-from bench.api.weights import weights_name, write_weights
+from bench.api.tensors import write_weights
+from bench.api.weights import weights_name
 from bench.data.labels import CITYSCAPES, COCO_STUFF
 from bench.data.registry import open_dataset
 from methods.common.diffusion.profile import embedded_profile

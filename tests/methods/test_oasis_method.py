@@ -10,7 +10,8 @@ import torch
 
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import LabelSpace
-from bench.api.weights import weights_name, write_weights
+from bench.api.tensors import write_weights
+from bench.api.weights import weights_name
 from methods.oasis import Oasis
 from tests.methods.gan_checks import check_pictures_do_not_depend_on_the_batch, random_labels, seeds
 

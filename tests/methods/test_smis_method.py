@@ -10,7 +10,8 @@ import torch
 
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import LabelSpace
-from bench.api.weights import weights_name, write_weights
+from bench.api.tensors import write_weights
+from bench.api.weights import weights_name
 from methods.smis import Smis
 from methods.smis.network import SmisGenerator
 from methods.smis.profiles import profile_for

@@ -11,7 +11,8 @@ import torch
 from bench.api.method import MethodContext, MethodError, Received
 from bench.api.registry import METHODS
 from bench.api.scenes import LabelSpace, Scene
-from bench.api.weights import weights_name, write_weights
+from bench.api.tensors import write_weights
+from bench.api.weights import weights_name
 from methods.spade import Spade
 from methods.spade.profiles import profile_for
 from methods.spade.task import SpadeTask

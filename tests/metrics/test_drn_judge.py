@@ -12,8 +12,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-import bench.api.network_files
 import metrics.evaluators.drn as drn
+from bench.api.files import file_digest
 from bench.api.metric import MetricContext, MetricError
 from metrics.evaluators.classes import EVALUATED_IDS, IGNORED, train_ids
 from metrics.evaluators.drn import DrnJudge
@@ -115,17 +115,10 @@ def test_imported_weights_are_found_where_the_import_puts_them(
 ) -> None:
     from bench.api.weights import user_weights_dir
 
-    assert bench.api.network_files.user_weights_dir() == user_weights_dir() == user_weights
+    assert user_weights_dir() == user_weights
     (user_weights / weights.name).symlink_to(weights)
     metric = MeanIoU(replace(context, dataset="cityscapes", evaluator="drn_d_22@generated"))
-    assert metric.weights_digest() == bench.api.network_files.sha256_of(weights)
-
-
-def test_without_the_variable_methods_and_metrics_look_in_the_same_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.api.weights import user_weights_dir
-
-    monkeypatch.delenv("GESCO_BENCH_WEIGHTS")
-    assert bench.api.network_files.user_weights_dir() == user_weights_dir()
+    assert metric.weights_digest() == file_digest(weights)
 
 
 def test_judges_by_data_set_and_name() -> None:

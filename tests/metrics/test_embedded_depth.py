@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench.api.metric import MetricError
-from bench.api.network_files import PACKAGED
+from bench.api.weights import METRIC_WEIGHTS
 from metrics.evaluators import training
 from metrics.evaluators.block_unet import to_blocks
 from metrics.evaluators.depth_estimation import FARTHEST, valid_depth
@@ -112,16 +112,16 @@ def test_training_learns_the_ground(tmp_path):
 
 @pytest.fixture(scope="module")
 def shipped() -> EmbeddedDepth:
-    return EmbeddedDepth(STREETS, PACKAGED / STREETS.weights_file, CPU)
+    return EmbeddedDepth(STREETS, METRIC_WEIGHTS / STREETS.weights_file, CPU)
 
 
 def test_the_shipped_network_knows_how_far_things_are(shipped):
     errors = evaluate(shipped, Rendered(40))
     assert errors["delta1, aligned"] >= 0.9
     assert errors["AbsRel, aligned"] <= 0.12
-    card = (PACKAGED / STREETS.weights_file).with_suffix(".md").read_text()
+    card = (METRIC_WEIGHTS / STREETS.weights_file).with_suffix(".md").read_text()
     assert "500 test scenes" in card
-    assert (PACKAGED / STREETS.weights_file).stat().st_size <= 1.5e6
+    assert (METRIC_WEIGHTS / STREETS.weights_file).stat().st_size <= 1.5e6
 
 
 def test_answers_are_inverse_depths_in_metres(shipped):

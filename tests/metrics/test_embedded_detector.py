@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.api.network_files import PACKAGED
+from bench.api.weights import METRIC_WEIGHTS
 from metrics.evaluators import training
 from metrics.evaluators.detection import MIN_AREA, boxes_from_instances
 from metrics.evaluators.embedded_detector import (
@@ -190,16 +190,16 @@ def test_training_finds_bright_blocks(tmp_path):
 
 @pytest.fixture(scope="module")
 def shipped() -> EmbeddedDetector:
-    return EmbeddedDetector(STREETS, PACKAGED / STREETS.weights_file, CPU)
+    return EmbeddedDetector(STREETS, METRIC_WEIGHTS / STREETS.weights_file, CPU)
 
 
 def test_the_shipped_detector_finds_cars(shipped):
     precision = dict(zip(STREETS.classes, evaluate(shipped, Rendered(40)), strict=True))
     assert precision[CAR] >= 0.5
     assert np.nanmean(list(precision.values())) >= 0.5
-    card = (PACKAGED / STREETS.weights_file).with_suffix(".md").read_text()
+    card = (METRIC_WEIGHTS / STREETS.weights_file).with_suffix(".md").read_text()
     assert "500 test scenes" in card
-    assert (PACKAGED / STREETS.weights_file).stat().st_size <= 1.5e6
+    assert (METRIC_WEIGHTS / STREETS.weights_file).stat().st_size <= 1.5e6
 
 
 def test_a_pictures_detections_are_its_own(shipped):

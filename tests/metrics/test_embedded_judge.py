@@ -125,6 +125,6 @@ def test_a_broken_file_is_named(tmp_path, content):
 
 
 def test_a_missing_file_says_where_it_was_looked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.api.network_files.PACKAGED", tmp_path / "package")
+    monkeypatch.setattr("bench.api.weights.PACKAGED", (tmp_path / "package",))
     with pytest.raises(MetricError, match=r"missing.*mine.*package.*bench train judge --dataset streets"):
         EmbeddedJudge.load("streets", tmp_path / "mine", CPU)

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from bench.api.network_files import PACKAGED
+from bench.api.weights import METRIC_WEIGHTS
 from metrics import import_alexnet
 from metrics.lpips import WEIGHTS_FILE
 
@@ -65,5 +65,5 @@ def test_the_command_writes_the_trunk_and_the_digest_of_its_source(tmp_path, mon
 
 
 def test_the_shipped_file_says_where_it_comes_from():
-    with safe_open(PACKAGED / WEIGHTS_FILE, "np") as file:
+    with safe_open(METRIC_WEIGHTS / WEIGHTS_FILE, "np") as file:
         assert file.metadata()["source_sha256"] == "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from bench.api.files import file_digest
 from bench.api.metric import MetricContext, MetricError
-from bench.api.network_files import sha256_of
 from metrics import fid
 from metrics.fid import FrechetInception, SmallSampleWarning
 from metrics.inception import fid_network, load_inception
@@ -35,7 +35,7 @@ def weights(tmp_path_factory) -> Path:
 @pytest.fixture
 def context(weights, monkeypatch) -> MetricContext:
     """Where the random file passes for the published one."""
-    monkeypatch.setattr(fid, "INCEPTION", replace(INCEPTION, sha256=sha256_of(weights)))
+    monkeypatch.setattr(fid, "INCEPTION", replace(INCEPTION, sha256=file_digest(weights)))
     return MetricContext("camvid", 12, (), (), weights_dir=weights.parent)
 
 
@@ -61,7 +61,7 @@ def test_the_metric_gives_both_distances_under_the_networks_name(context, make_c
         scores = metric.summarise(measured)
     assert [score.metric for score in scores] == ["FID[inception]", "KID[inception]"]
     assert np.isfinite(scores[0].value)
-    assert metric.weights_digest() == sha256_of(context.weights_dir / INCEPTION.file)
+    assert metric.weights_digest() == file_digest(context.weights_dir / INCEPTION.file)
 
 
 def test_without_the_file_the_message_says_which_from_where_and_put_where(user_weights):

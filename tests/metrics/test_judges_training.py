@@ -149,7 +149,7 @@ def test_files_that_are_damaged_or_of_something_else_are_refused(kind, tmp_path)
 
 @every_kind
 def test_a_missing_file_says_where_it_was_looked_for(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.api.network_files.PACKAGED", tmp_path / "package")
+    monkeypatch.setattr("bench.api.weights.PACKAGED", (tmp_path / "package",))
     with pytest.raises(MetricError, match=rf"missing.*mine.*package.*bench train {kind} --dataset streets"):
         READERS[kind].load("streets", tmp_path / "mine", CPU)
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from bench.api.files import file_digest
 from bench.api.metric import Comparison, MetricContext, MetricError
-from bench.api.network_files import sha256_of
 from metrics import lpips as module
 from metrics.lpips import WEIGHTS_FILE, Lpips, LpipsVgg
 from metrics.standard import VGG16
@@ -120,7 +120,7 @@ def vgg_folder(tmp_path_factory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("vgg")
     torch.save(vgg_state(), folder / VGG16.file, _use_new_zipfile_serialization=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "VGG16", replace(VGG16, sha256=sha256_of(folder / VGG16.file)))
+        patch.setattr(module, "VGG16", replace(VGG16, sha256=file_digest(folder / VGG16.file)))
         yield folder
 
 
@@ -152,7 +152,7 @@ def test_vgg_equals_the_lpips_package_on_the_same_weights(vgg_folder):
     assert metric.protocol == "lpips=0.1|net=vgg"
     (score,) = metric.summarise({"distance": distance})
     assert (score.metric, list(metric.per_scene({"distance": distance}))) == ("LPIPS[vgg]", ["LPIPS[vgg]"])
-    digests = f"{sha256_of(vgg_folder / VGG16.file)} {sha256_of(heads)}"
+    digests = f"{file_digest(vgg_folder / VGG16.file)} {file_digest(heads)}"
     assert metric.weights_digest() == hashlib.sha256(digests.encode()).hexdigest()
 
 
@@ -184,6 +184,6 @@ def test_a_file_without_vggs_convolutions_is_refused(tmp_path, monkeypatch, cont
     state = vgg_state()
     change(state)
     torch.save(state, tmp_path / VGG16.file)
-    monkeypatch.setattr(module, "VGG16", replace(VGG16, sha256=sha256_of(tmp_path / VGG16.file)))
+    monkeypatch.setattr(module, "VGG16", replace(VGG16, sha256=file_digest(tmp_path / VGG16.file)))
     with pytest.raises(MetricError, match=message):
         LpipsVgg(replace(context, weights_dir=tmp_path))

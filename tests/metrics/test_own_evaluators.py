@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.api.metric import Metric, MetricContext, MetricError
-from bench.api.network_files import PACKAGED
+from bench.api.weights import METRIC_WEIGHTS
 from metrics.depth import Depth
 from metrics.evaluators.classes import EVALUATED_IDS
 from metrics.miou import MeanIoU
@@ -36,7 +36,7 @@ def test_a_trained_evaluator_among_the_users_weights_is_not_asked_unnamed(kind: 
 
 @pytest.mark.parametrize("kind", FILES)
 def test_a_named_evaluator_is_asked_and_its_protocol_says_so(kind: type[Metric], user: Path) -> None:
-    shutil.copy(PACKAGED / f"{FILES[kind]}.safetensors", user / "mine")
+    shutil.copy(METRIC_WEIGHTS / f"{FILES[kind]}.safetensors", user / "mine")
     for named in ("own:mine", f"own:{user / 'mine'}"):
         metric = kind(MetricContext("streets", 35, EVALUATED_IDS, NAMES, evaluator=named))
         assert "streets-v1(weights mine)@64x128" in metric.protocol or "(weights mine)@64x128" in metric.protocol

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from bench.api.method import MethodContext, MethodError
-from bench.api.weights import load_network, weights_in_use
+from bench.api.tensors import load_network
+from bench.api.weights import weights_in_use
 from methods.common.diffusion.compiled import CompiledNetwork, at_fixed_batch, filled
 from methods.common.diffusion.guidance import Variance, guided_denoiser, with_variance
 from methods.common.diffusion.memory import Batches, planned_batch

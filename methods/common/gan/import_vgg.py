@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.api.weights import write_weights
+from bench.api.tensors import write_weights
 from methods.common.gan.vgg import VGG_FEATURES
 
 CONVOLUTIONS = 5

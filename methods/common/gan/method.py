@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from bench.api.method import MethodContext
+from bench.api.tensors import load_for_inference
 from bench.api.training.options import apply_options
 from bench.api.training.task import TrainingTask
-from bench.api.weights import load_for_inference
 from methods.common.gan.profile import AdversarialProfile
 from methods.common.gan.task import AdversarialTask
 from methods.common.semantic.frontend import SemanticMethod

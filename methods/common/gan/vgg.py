@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api.method import MethodError
-from bench.api.weights import PACKAGED, load_into, read_weights
+from bench.api.tensors import load_into, read_weights
+from bench.api.weights import METHOD_WEIGHTS
 
-VGG_FEATURES = PACKAGED / "vgg16_features.safetensors"
+VGG_FEATURES = METHOD_WEIGHTS / "vgg16_features.safetensors"
 
 
 class VggFeatures(nn.Module):
