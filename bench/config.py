@@ -108,7 +108,7 @@ class MetricSection(_Section):
 
 
 class RegressSection(_Section):
-    """[regress]: what `bench regress` takes for a change that matters (see bench/regress/thresholds.py).
+    """[regress]: what `bench regress` takes for a change that matters (see bench/regress/model.py).
 
     `alpha` is the chance of any false alarm in a report. `floors` (in the metric's unit) and `relative_floors` (shares
     of the baseline's value) are the smallest changes worth a verdict, by metric with or without its bracket; `warn` has

@@ -43,7 +43,7 @@ def ablate(
     from bench.run.ablations import find_ablation, plan_ablation
     from bench.run.progress import RunProgress
     from bench.tables import check_format, render
-    from bench.tables.ablations import ablation_tables
+    from bench.tables.named import ablation_tables
 
     ablation = find_ablation(what)
     check_format(style)

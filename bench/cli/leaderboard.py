@@ -129,7 +129,7 @@ def export(
     """
     from bench.api.files import check_file
     from bench.config import load_config
-    from bench.leaderboard.export import export_submission
+    from bench.leaderboard.store import export_submission
     from bench.results.folder import results_folder
 
     check_file(out, "--out")

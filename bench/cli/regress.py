@@ -103,8 +103,7 @@ def _write(finished: Finished, out: Path, summary: Path | None) -> None:
     from rich.console import Console
 
     from bench.api.files import write_atomically
-    from bench.regress.reports import as_json, as_junit, as_markdown
-    from bench.regress.terminal import print_report
+    from bench.regress.reports import as_json, as_junit, as_markdown, print_report
     from bench.regress.worst import write_worst_scenes
 
     report, text = finished.report, as_markdown(finished.report)

@@ -169,9 +169,9 @@ def _summary(plan: Plan, report: RunReport, frame: Any, facts: dict[str, Any], o
     from bench.api.names import metric_variants
     from bench.api.scores import shown_always
     from bench.figures import draw_figure, save
+    from bench.results.request import Request
+    from bench.results.scores import of_methods
     from bench.tables import metric_tables, render
-    from bench.tables.measured import of_methods
-    from bench.tables.request import Request
 
     for name, reason in report.skipped.items():
         typer.echo(f"left out: {name}: {reason}", err=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.api.errors import UsageError
-from bench.figures.grid import Panel, Row, draw_grid
+from bench.figures.grid import Panel, PanelRow, draw_grid
 from bench.figures.intervals import axis_label, measured_metrics, point
 from bench.figures.style import Drawing
 from bench.pictures.album import Album
 from bench.pictures.sheet import paint_labels
+from bench.results.request import PSNR, Part, Request, chosen_psnrs, parts, select
+from bench.results.scores import Measured
 from bench.run.ablations import ABLATIONS
-from bench.tables.ablations import read_ablation
-from bench.tables.measured import Measured
 from bench.tables.model import decimals_for
-from bench.tables.request import PSNR, Part, Request, chosen_psnrs, parts, select
+from bench.tables.named import read_ablation
 
 SCENES = 2
 METRICS = ("mIoU", "LPIPS")
@@ -54,10 +54,10 @@ def _number(part: Part, data: Measured, method: str, psnr: float) -> str:
     here = point(data, (part.channel, method, psnr))
     if here is None:
         return f"{data.metric} -"
-    if data.entries[part.channel, method, psnr].noise:
+    if here.noise:
         return f"{data.metric} noise"
     decimals = decimals_for([here.value])
-    bounds = f" [{here.low:.{decimals}f}, {here.high:.{decimals}f}]" if here.bounded else ""
+    bounds = f" [{', '.join(f'{end:.{decimals}f}' for end in here.interval)}]" if here.interval else ""
     return f"{data.metric} {here.value:.{decimals}f}{bounds}"
 
 
@@ -69,7 +69,7 @@ def _figure(album: Album, psnr: float) -> Drawing:
     for scene in album.ids:
         truth = [Panel(album[scene].image), Panel(paint_labels(album[scene].labels, album.space))]
         pictures = [Panel(album.picture(arm.method, psnr, scene)) for arm in arms]
-        rows.append(Row("", (*truth, *pictures)))
+        rows.append(PanelRow("", (*truth, *pictures)))
     numbers = [tuple(_number(part, data, arm.method, psnr) for data in found) for arm in arms]
     last = rows[-1]
     below = [replace(p, caption=n) if p else None for p, n in zip(last.panels[2:], numbers, strict=True)]

@@ -1,5 +1,5 @@
-"""The figures by name. Each is a module of that name in this package with `draw(request) -> list[Drawing]`; it is
-imported when it is drawn, so that figures of numbers do not wait for torch."""
+"""The figures by name. Each is a function `(request) -> list[Drawing]` of a module of this package, which is imported
+when it is drawn, so that figures of numbers do not wait for torch. One more is its function and a line of `_ALL`."""
 
 from __future__ import annotations
 
@@ -12,27 +12,33 @@ from bench.api.errors import UsageError, known_name
 from bench.api.files import safe_name, write_atomically
 from bench.api.names import ALL
 from bench.figures.style import FORMATS, Drawing, as_bytes, settled, theme
-from bench.tables.request import Request
+from bench.results.request import Request
 
 
 @dataclass(frozen=True)
 class FigureKind:
-    """One figure: what it shows, and whether it needs pictures or numbers only."""
+    """One figure: what it shows, the function that draws it (`module:function`), whether it needs pictures."""
 
     name: str
     about: str
+    place: str
     pictures: bool
 
 
 _ALL = (
-    FigureKind("psnr", "metrics against PSNR, with intervals and the paper's curves", False),
-    FigureKind("bits", "quality against bits and against channel uses", False),
-    FigureKind("seconds", "quality against seconds a picture", False),
-    FigureKind("comparison", "the methods at one PSNR with detections and depth (Figures 1 and 4)", True),
-    FigureKind("strip", "one scene over all PSNRs (Figures 3 and 9)", True),
-    FigureKind("ablation", "FDS and noisy training (Figure 5)", True),
-    FigureKind("compression", "image and maps under compression (Figure 7)", True),
-    FigureKind("fds", "received maps before and after FDS", True),
+    FigureKind("psnr", "metrics against PSNR, with intervals and the paper's curves", "psnr:draw", False),
+    FigureKind("bits", "quality against bits and against channel uses", "tradeoff:draw_bits", False),
+    FigureKind("seconds", "quality against seconds a picture", "tradeoff:draw_seconds", False),
+    FigureKind(
+        "comparison",
+        "the methods at one PSNR with detections and depth (Figures 1 and 4)",
+        "methods:draw_comparison",
+        True,
+    ),
+    FigureKind("strip", "one scene over all PSNRs (Figures 3 and 9)", "methods:draw_strip", True),
+    FigureKind("ablation", "FDS and noisy training (Figure 5)", "ablation:draw", True),
+    FigureKind("compression", "image and maps under compression (Figure 7)", "maps:draw_compression", True),
+    FigureKind("fds", "received maps before and after FDS", "maps:draw_fds", True),
 )
 FIGURES: dict[str, FigureKind] = {kind.name: kind for kind in _ALL}
 
@@ -60,9 +66,10 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
 def draw_figure(name: str, request: Request) -> list[Drawing]:
     """The figure for each set of scenes and channel convention in the results; UsageError where they lack what it
     needs, with the command that computes it."""
-    module = importlib.import_module(f"bench.figures.{FIGURES[name].name}")
+    module, _, function = FIGURES[name].place.partition(":")
+    draw = getattr(importlib.import_module(f"bench.figures.{module}"), function)
     with theme():
-        return [settled(drawing) for drawing in module.draw(request)]
+        return [settled(drawing) for drawing in draw(request)]
 
 
 def save(drawings: Sequence[Drawing], folder: Path, formats: Sequence[str]) -> list[Path]:

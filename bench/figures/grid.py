@@ -41,7 +41,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Row:
+class PanelRow:
     """Panels from left to right, None where there is none; `starts_block` leaves a gap above."""
 
     label: str
@@ -49,7 +49,7 @@ class Row:
     starts_block: bool = False
 
 
-def draw_grid(title: str, headings: Sequence[str], rows: Sequence[Row], notes: Sequence[str]) -> Figure:
+def draw_grid(title: str, headings: Sequence[str], rows: Sequence[PanelRow], notes: Sequence[str]) -> Figure:
     """A figure of `rows`, each with as many panels as there are `headings` (whose lines are separated by newlines).
     Boxes are named in a legend."""
     named = {box.name: box.colour for row in rows for panel in row.panels if panel for box in panel.boxes}

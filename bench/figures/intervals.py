@@ -4,43 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from bench.api.errors import UsageError
 from bench.api.names import metric_variants
-from bench.tables.build import choose_metrics, computed_by
-from bench.tables.measured import Key, Measured, measured
+from bench.results.request import Part, Request, choose_metrics, computed_by
+from bench.results.scores import Key, Measured, Score, measured
 from bench.tables.model import arrow
-from bench.tables.request import Part, Request
 from metrics.stats.significance import LEVEL
 
 
-@dataclass(frozen=True)
-class Point:
-    """A value and its interval; `low` and `high` are NaN where the results give none."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def bounded(self) -> bool:
-        """Whether there is an interval."""
-        return math.isfinite(self.low) and math.isfinite(self.high)
-
-
-def point(data: Measured, key: Key) -> Point | None:
-    """The cell's value with its interval, None where it was not run or is undefined."""
-    entry = data.entries.get(key)
-    if entry is None or not math.isfinite(entry.value):
-        return None
-    return Point(entry.value, *(data.interval(key) or (math.nan, math.nan)))
+def point(data: Measured, key: Key) -> Score | None:
+    """The cell's score, None where it was not run or is undefined."""
+    score = data.scores.get(key)
+    return score if score is not None and math.isfinite(score.value) else None
 
 
 def interval_notes(found: Sequence[Measured]) -> list[str]:
     """What the intervals of the metrics are, and which metrics have none."""
-    known = [d.metric for d in found if any(s.testable for s in d.samples.values())]
+    known = [d.metric for d in found if any(s.testable for s in d.scores.values())]
     lacking = [d.metric for d in found if d.metric not in known]
     told = {
         f"{LEVEL:.0%} intervals over scenes, Student's t with the standard error": known,
@@ -53,7 +35,7 @@ def undrawn_notes(part: Part, found: Sequence[Measured]) -> list[str]:
     """Which metrics have values that are undefined or infinite, and so are not drawn; empty where all are numbers."""
     words = []
     for data in found:
-        values = [e.value for (channel, _, _), e in data.entries.items() if channel == part.channel]
+        values = [e.value for (channel, _, _), e in data.scores.items() if channel == part.channel]
         lacking = sum(not math.isfinite(value) for value in values)
         if lacking:
             words.append(f"{data.metric} ({'all' if lacking == len(values) else f'{lacking} of {len(values)} values'})")

@@ -12,13 +12,12 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
-from bench.api.errors import BenchError
 from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
 from bench.figures.style import PAPER_LINE, Drawing, Framed, Look, families, framed, looks, paper_handle
+from bench.results.published import COUNTERPARTS, PAPER_NAMES, paper_values, same_metric
+from bench.results.request import Part, Request, chosen_psnrs, parts
+from bench.results.scores import Measured
 from bench.tables.build import PAPER_TABLES
-from bench.tables.measured import Measured
-from bench.tables.published import COUNTERPARTS, PAPER_NAMES, paper_values, same_metric
-from bench.tables.request import Part, Request, chosen_psnrs, parts
 
 METRICS = ("mIoU", "LPIPS", "FID")
 #: Most methods that share a panel.
@@ -47,14 +46,10 @@ def draw(request: Request) -> list[Drawing]:
     return made
 
 
-def _published(request: Request, part: Part, data: Measured) -> tuple[Published, str]:
+def _published(part: Part, data: Measured) -> tuple[Published, str]:
     """The paper's values that may stand beside ours, and a sentence on what they are (or why they are lacking)."""
     dataset = str(part.first("dataset"))
-    try:
-        values = paper_values(dataset, data.metric, PAPER_TABLES)
-    except BenchError as error:
-        request.say(f"without the paper's curves: {error}")
-        return {}, "Without the paper's curves: its values are not here."
+    values = paper_values(dataset, data.metric, PAPER_TABLES)
     numbers = {place: v.value for place, v in values.items() if v.value is not None and place[0] in part.methods}
     if not numbers:
         return {}, ""
@@ -93,14 +88,12 @@ def _curve(axis: Any, part: Part, data: Measured, psnrs: Sequence[float], method
         [k for k, _ in points], [p.value for _, p in points], label=method, **look.curve(),
         gid=f"curve {method}", zorder=3,
     )  # fmt: skip
-    axis.vlines(
-        [k for k, p in points if p.bounded], [p.low for _, p in points if p.bounded],
-        [p.high for _, p in points if p.bounded], color=look.colour, linewidth=1.0, gid=f"bar {method}",
-    )  # fmt: skip
-    if any(p.bounded for _, p in points):
+    ends = [(k, *(p.interval or (math.nan, math.nan))) for k, p in points]
+    bars = [end for end in ends if math.isfinite(end[1])]
+    axis.vlines(*([end[n] for end in bars] for n in range(3)), color=look.colour, linewidth=1.0, gid=f"bar {method}")
+    if bars:
         axis.fill_between(
-            [k for k, _ in points], [p.low for _, p in points], [p.high for _, p in points], color=look.colour,
-            alpha=0.22, linewidth=0, gid=f"band {method}",
+            *zip(*ends, strict=True), color=look.colour, alpha=0.22, linewidth=0, gid=f"band {method}"
         )  # fmt: skip
 
 
@@ -132,7 +125,7 @@ def _finish(axis: Any, data: Measured, psnrs: Sequence[float]) -> None:
 def _together(
     request: Request, part: Part, found: Sequence[Measured], psnrs: Sequence[float], look: Mapping[str, Look], stem: str
 ) -> Drawing:
-    published = [_published(request, part, data) for data in found]
+    published = [_published(part, data) for data in found]
     notes = _notes(request, part, found, [sentence for _, sentence in published])
     handles = [Line2D([], [], label=m, **look[m].curve()) for m in part.methods]
     if any(values for values, _ in published):
@@ -159,7 +152,7 @@ def _by_family(
     request: Request, part: Part, data: Measured, psnrs: Sequence[float], look: Mapping[str, Look], stem: str
 ) -> Drawing:
     grouped = families(part.methods)
-    values, sentence = _published(request, part, data)
+    values, sentence = _published(part, data)
     notes = _notes(request, part, [data], [sentence, "Grey: the other methods."])
     columns = min(ACROSS, len(grouped))
     rows = -(-len(grouped) // columns)

@@ -1,4 +1,4 @@
-"""Quality against what it costs: one point a method, with 95 % intervals. `bits` and `seconds` are such figures."""
+"""Quality against what it costs, one point a method with its 95 % interval: the figures `bits` and `seconds`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,32 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from bench.api.errors import UsageError
 from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
 from bench.figures.style import Drawing, Look, framed, looks
-from bench.tables.measured import Measured, measured
-from bench.tables.request import PSNR, Part, Request, chosen_psnrs, parts
+from bench.results.request import PSNR, Part, Request, chosen_psnrs, parts
+from bench.results.scores import Measured, measured
 
 METRICS = ("mIoU",)
+SENT = {"bits": "bits a scene (digital payload)", "channel_uses": "channel uses a scene (real symbols)"}
 PANEL_INCHES = (3.5, 2.7)
 
 
-def tradeoff(request: Request, name: str, costs: dict[str, str], title: str, more: Sequence[str] = ()) -> list[Drawing]:
+def draw_bits(request: Request) -> list[Drawing]:
+    """Against bits of the digital payload and against analogue channel uses (the claim of section 4.2): two panels."""
+    return _tradeoff(request, "bits", SENT, "Quality against what is sent", "Costs are means over scenes.")
+
+
+def draw_seconds(request: Request) -> list[Drawing]:
+    """Against seconds a picture, one panel; the notes name the machine, since seconds belong to it."""
+    facts = request.facts
+    devices = ", ".join(str(d) for d in facts.get("devices") or ["unknown device"])
+    machine = f"{devices} ({facts['cpu']})" if facts.get("cpu") and devices == "cpu" else devices
+    jobs = f", {facts['jobs']} worker(s) at once" if facts.get("jobs") else ""
+    costs = {"seconds": "seconds a picture, on one worker"}
+    return _tradeoff(request, "seconds", costs, "Quality against time", f"Time measured on {machine}{jobs}.")
+
+
+def _tradeoff(request: Request, name: str, costs: dict[str, str], title: str, note: str) -> list[Drawing]:
     """Panels: a column for each of `costs` (metric -> axis label), a row for each metric and PSNR chosen (without a
-    choice mIoU at PSNR 10). `more` are notes on the costs. UsageError where the results have none of them."""
+    choice mIoU at PSNR 10). `note` is about the costs. UsageError where the results have none of them."""
     made = []
     for part in parts(request):
         there = set(part.rows["metric"])
@@ -31,7 +47,7 @@ def tradeoff(request: Request, name: str, costs: dict[str, str], title: str, mor
         found = measured_metrics(request, part, METRICS)
         spent = {cost: measured(part.frame, cost) for cost in costs}
         psnrs = chosen_psnrs(request, part, (PSNR,))
-        made.append(_figure(request, part, name, title, found, spent, costs, psnrs, more))
+        made.append(_figure(request, part, name, title, found, spent, costs, psnrs, note))
     return made
 
 
@@ -44,14 +60,14 @@ def _figure(
     spent: dict[str, Measured],
     labels: dict[str, str],
     psnrs: Sequence[float],
-    more: Sequence[str],
+    note: str,
 ) -> Drawing:
     look = looks(part.methods)
     notes = (
         request.provenance(part.rows),
         *interval_notes(found),
         *undrawn_notes(part, [*found, *spent.values()]),
-        *more,
+        note,
         f"Protocols: {'; '.join(f'{d.metric}: {d.protocol}' for d in (*found, *spent.values()))}.",
     )
     handles = [Line2D([], [], label=m, **look[m].mark(), markersize=6) for m in part.methods]
@@ -83,9 +99,9 @@ def _figure(
 
 def _point(axis: Any, part: Part, data: Measured, spent: Measured, method: str, psnr: float, look: Look) -> None:
     key = (part.channel, method, psnr)
-    here, cost = point(data, key), spent.entries.get(key)
+    here, cost = point(data, key), spent.scores.get(key)
     if here is None or cost is None or not 0 < cost.value < math.inf:
         return
-    if here.bounded:
-        axis.plot([cost.value] * 2, [here.low, here.high], color=look.colour, linewidth=1.1, gid=f"bar {method}")
+    if here.interval:
+        axis.plot([cost.value] * 2, here.interval, color=look.colour, linewidth=1.1, gid=f"bar {method}")
     axis.plot([cost.value], [here.value], **look.mark(), markersize=6, gid=f"point {method}", zorder=3)

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError
 from bench.api.names import PURE_NOISE
 from bench.api.scores import COSTS
-from bench.leaderboard.ranking import Score, score
 from bench.leaderboard.submission import Submission
 from bench.results.files import read_results
 from bench.results.merge import about_scenes
 from bench.results.ranking import explained, rank
+from bench.results.request import mean_levels
 from bench.results.rows import NO_CHANNEL
-from bench.tables.levels import mean_levels
-from bench.tables.measured import OF_ORIGINALS, SCENE_SET, measured, of_methods
+from bench.results.scores import OF_ORIGINALS, SCENE_SET, Score, measured, of_methods
 from bench.tables.model import decimals_for
 
 if TYPE_CHECKING:
@@ -71,14 +70,6 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Placed:
-    """One number with its rank."""
-
-    score: Score
-    rank: int | None
-
-
-@dataclass(frozen=True)
 class View:
     """One metric under one protocol, on one track and channel convention: a column of `rows[method]` for each of
     `psnrs` (best channel first), None where there is no number. `reference` is the metric's value of pure noise,
@@ -91,7 +82,7 @@ class View:
     higher_is_better: bool
     decimals: int
     psnrs: tuple[float, ...]
-    rows: Mapping[str, tuple[Placed | None, ...]]
+    rows: Mapping[str, tuple[Score | None, ...]]
     note: str
     reference: float | None
     ceiling: float | None
@@ -231,7 +222,7 @@ def _view(
         ceiling = _ceiling(rows, metric)
         if _has(rows, channel, metric):
             data = measured(rows, metric)
-            scores = {(m, p): score(data, (c, m, p), data.entries[c, m, p].noise) for c, m, p in data.entries}
+            scores = {(m, p): one for (_, m, p), one in data.scores.items()}
     found = [data] if data else []
     for name, frame in others.items():
         rows = frame[frame["channel"] == channel]
@@ -239,19 +230,18 @@ def _view(
             continue
         theirs = measured(rows, metric)
         judge = data or theirs
-        for key in theirs.entries:
-            scores[name, key[2]] = score(theirs, key, judge.beyond(theirs.entries[key].value))
+        for (_, _, psnr), one in theirs.scores.items():
+            scores[name, psnr] = replace(one, noise=judge.beyond(one.value))
         found.append(theirs)
     psnrs = tuple(sorted({psnr for _, psnr in scores}, reverse=True))
     decimals = decimals_for([s.value for s in scores.values() if not s.noise])
     methods = list(dict.fromkeys(method for method, _ in scores))
     columns = [[scores.get((method, psnr)) for method in methods] for psnr in psnrs]
     higher = found[0].higher_is_better
-    shown = [[] if metric in OF_MACHINES else [None if s is None else s.ranked for s in column] for column in columns]
-    ranking = rank(shown, [higher] * len(shown))
+    ranking = rank([[] if metric in OF_MACHINES else column for column in columns], [higher] * len(columns))
     placed = {
         method: tuple(
-            None if (one := column[k]) is None else Placed(one, places[k] if places else None)
+            (here := column[k]) and replace(here, rank=places[k] if places else None)
             for column, places in zip(columns, ranking.ranks, strict=True)
         )
         for k, method in enumerate(methods)

@@ -11,8 +11,9 @@ from bench.api.files import safe_name
 from bench.api.provenance import commit_in_words
 from bench.api.scores import COSTS
 from bench.channels.registry import channel_words
-from bench.leaderboard.board import Board, Placed, Run, View
+from bench.leaderboard.board import Board, Run, View
 from bench.leaderboard.methods import About, base_name
+from bench.results.scores import Score
 from bench.tables.model import arrow
 
 #: How many of each chart.js has.
@@ -62,12 +63,12 @@ def _rounded(value: float | None) -> float | None:
     return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
 
 
-def _cell(placed: Placed | None) -> dict[str, Any] | None:
-    if placed is None:
+def _cell(one: Score | None) -> dict[str, Any] | None:
+    if one is None:
         return None
-    one = placed.score
-    numbers = {"value": _rounded(one.value), "low": _rounded(one.low), "high": _rounded(one.high)}
-    return {**numbers, "rank": placed.rank, "noise": one.noise}
+    low, high = one.interval or (None, None)
+    numbers = {"value": _rounded(one.value), "low": _rounded(low), "high": _rounded(high)}
+    return {**numbers, "rank": one.rank, "noise": one.noise}
 
 
 def _label(about: About, titles: Sequence[str]) -> str:
@@ -102,7 +103,7 @@ def board_data(board: Board, about: Mapping[str, About]) -> dict[str, Any]:
                 "track": view.track, "channel": view.channel, "metric": view.metric, "protocol": view.protocol,
                 "higher": view.higher_is_better, "decimals": view.decimals, "psnrs": list(view.psnrs),
                 "note": view.note, "reference": _rounded(view.reference), "ceiling": _rounded(view.ceiling),
-                "rows": {name: [_cell(placed) for placed in row] for name, row in view.rows.items()},
+                "rows": {name: [_cell(one) for one in row] for name, row in view.rows.items()},
             }
             for view in board.views
         ],
@@ -160,21 +161,20 @@ def method_tables(board: Board, method: str) -> list[dict[str, Any]]:
 
 
 def _printed(view: View, method: str, psnr: float) -> dict[str, Any] | None:
-    placed = view.rows[method][view.psnrs.index(psnr)] if psnr in view.psnrs else None
-    if placed is None:
+    one = view.rows[method][view.psnrs.index(psnr)] if psnr in view.psnrs else None
+    if one is None:
         return None
-    column = [row[view.psnrs.index(psnr)] for row in view.rows.values()]
-    one, ranks = placed.score, [other.rank for other in column if other]
+    ranks = [other.rank for row in view.rows.values() if (other := row[view.psnrs.index(psnr)])]
 
     def number(value: float) -> str:
         return f"{value:,.{view.decimals}f}" if math.isfinite(value) else "undefined"
 
-    tied = "=" if ranks.count(placed.rank) > 1 else ""
+    tied = "=" if ranks.count(one.rank) > 1 else ""
     return {
         "value": "noise" if one.noise else number(one.value),
-        "interval": f"[{number(one.low)}, {number(one.high)}]" if one.low is not None and one.high is not None else "",
-        "rank": f"rank {placed.rank}{tied} of {len(ranks)}" if placed.rank else "",
-        "best": placed.rank == 1,
+        "interval": f"[{', '.join(map(number, one.interval))}]" if one.interval else "",
+        "rank": f"rank {one.rank}{tied} of {len(ranks)}" if one.rank else "",
+        "best": one.rank == 1,
     }
 
 

@@ -129,13 +129,13 @@ HEADER = (
 def _rows(board: Board, about: Mapping[str, About]) -> Iterator[tuple[object, ...]]:
     for view in board.views:
         for name, row in view.rows.items():
-            for psnr, placed in zip(view.psnrs, row, strict=True):
-                if placed is not None:
-                    one, who = placed.score, ", ".join(about[name].authors)
+            for psnr, one in zip(view.psnrs, row, strict=True):
+                if one is not None:
+                    (low, high), who = one.interval or (None, None), ", ".join(about[name].authors)
                     yield (
                         view.track, view.channel, psnr, view.metric, view.protocol, view.higher_is_better, name,
-                        about[name].title, who, one.value, one.low, one.high, one.std, one.stderr,
-                        placed.rank, one.noise,
+                        about[name].title, who, one.value, low, high, one.std, one.stderr,
+                        one.rank, one.noise,
                     )  # fmt: skip
 
 

@@ -1,20 +1,46 @@
-"""Submissions in a folder of results: RESULTS/submissions/NAME.json, one file a method."""
+"""Submissions in a folder of results (RESULTS/submissions/NAME.json, one file a method), and making one of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from bench.api.errors import UsageError
+import numpy as np
+
+from bench.api.errors import UsageError, known_name
 from bench.api.files import write_atomically
 from bench.api.registry import METHODS
-from bench.leaderboard.board import Run, read_runs, track_of, tracks_of
-from bench.leaderboard.submission import Submission, SubmissionError, as_file, read_submission
+from bench.api.scores import find_score
+from bench.leaderboard.board import Run, fingerprint_of, read_runs, track_of, tracks_of
+from bench.leaderboard.methods import about_result
+from bench.leaderboard.submission import (
+    VERSION,
+    Submission,
+    SubmissionError,
+    as_file,
+    check_data,
+    printable,
+    read_submission,
+)
 from bench.results.files import RESULTS
-from bench.tables.measured import OF_ORIGINALS, of_methods
+from bench.results.rows import CONTRIBUTIONS, WHOLE_SET
+from bench.results.scores import OF_ORIGINALS, of_methods
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = "submissions"
+KEYS = ("dataset", "split", "size", "scale", "channel", "psnr", "seed", "metric", "protocol")
+#: What a submission keeps of a run's provenance.
+COPIED = ("commit", "dirty", "date", "command", "devices", "packages", "python", "platform")
+#: Characters of an option's value and of a command that `schema.json` allows.
+LONGEST_OPTION, LONGEST_COMMAND = 120, 600
+#: Significant digits of contributions, which results keep as float32.
+DIGITS = 7
 
 
 class Shelf:
@@ -109,3 +135,91 @@ def _gaps(submission: Submission, run: Run) -> Iterator[str]:
         for metric, protocol in dict.fromkeys(zip(cells["metric"], cells["protocol"], strict=True)):
             if not ((mine["metric"] == metric) & (mine["protocol"] == protocol)).any():
                 yield f"{where}: {metric} under the protocol '{protocol}' has nothing to compare with"
+
+
+def export_submission(
+    results: Path, method: str, out: Path, *, authors: Sequence[str], licence: str, title: str | None,
+    paper: str | None, code: str | None,
+) -> list[str]:  # fmt: skip
+    """Write the numbers of `method` in the results as the submission `out`, whose stem is its name on the leaderboard.
+    Scores that no metric installed here declares are left out, and their names returned: nobody could check them.
+    UsageError for a method that the results lack; SubmissionError where the file would not be a valid submission,
+    for example without a commit or with a name that it cannot have; nothing is written then."""
+    (run,) = read_runs([results])
+    known = [str(m) for m in of_methods(run.frame)["method"].drop_duplicates()]
+    method = known_name(method, known, "method", f" of the results in {results}")
+    if not run.facts.get("commit"):
+        raise UsageError(
+            f"the results in {results} do not say at which commit of gesco-bench they were measured: run it from a "
+            "clone of its repository (`pip install -e .` there) and measure again"
+        )
+    about = about_result(method, [run])
+    options = run.facts.get("methods", {}).get(method, {}).get("options")
+    facts: dict[str, Any] = {
+        "name": out.stem,
+        "title": title or about.title,
+        "authors": list(authors),
+        "description": about.summary or None,
+        "paper": paper,
+        "code": code,
+        "licence": licence,
+        "options": options and {key: _plain(value) for key, value in options.items()},
+    }
+    rows = run.frame[run.frame["method"] == method]
+    # a submission is about one list of scenes of a data set: the longest
+    rows = rows[rows["scene_count"] == rows.groupby("dataset")["scene_count"].transform("max")]
+    foreign = [str(m) for m in rows["metric"].unique() if find_score(str(m)) is None]
+    data = {
+        "schema": "gesco-bench-submission",
+        "schema_version": VERSION,
+        "method": {
+            **{key: value for key, value in facts.items() if value is not None},
+            "weights_sha256": run.facts.get("weights_sha256", {}).get(method),
+        },
+        "provenance": _provenance(run, rows),
+        "results": _results(rows[~rows["metric"].isin(foreign)]),
+    }
+    check_data(data, out)
+    write_atomically(out, as_file(data))
+    return foreign
+
+
+def _plain(value: Any) -> Any:
+    """An option's value as a submission may have it: lists and the like as text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return printable(value if isinstance(value, str) else json.dumps(value), LONGEST_OPTION)
+
+
+def _provenance(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
+    """Where the rows come from: the newest run that has any of their cells."""
+    cells = set(rows["cell"])
+    facts = next((one for one in reversed(run.facts["runs"]) if cells & set(one["cell_ids"])), run.facts)
+    copied = {key: facts[key] for key in COPIED if facts.get(key) is not None}
+    if "command" in copied:
+        copied["command"] = printable(str(copied["command"]), LONGEST_COMMAND)
+    lists = rows[["dataset", "scene_count"]].drop_duplicates().itertuples(index=False)
+    fingerprints = {str(name): fingerprint_of(run, str(name), int(count)) for name, count in lists}
+    return {**copied, "fingerprints": {name: digest for name, digest in fingerprints.items() if digest is not None}}
+
+
+def _results(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    whole = rows[(rows["scene"] == WHOLE_SET) & ~rows["metric"].str.contains(OF_ORIGINALS, regex=False)]
+    scenes = {key: group for key, group in rows[rows["scene"] != WHOLE_SET].groupby(list(KEYS))}
+    found = []
+    for row in whole.to_dict("records"):
+        if not math.isfinite(row["value"]):  # a number that is undefined is no result
+            continue
+        own = scenes.get(tuple(row[key] for key in KEYS))
+        result = {**{key: row[key] for key in KEYS}, "value": row["value"], "scenes": int(row["scenes"])}
+        for key in ("mean_snr_db", "std", "stderr"):
+            if math.isfinite(row[key]):
+                result[key] = row[key]
+        kept = row[CONTRIBUTIONS]
+        if isinstance(kept, np.ndarray) and len(kept) == row["scenes"] and np.isfinite(kept).all():
+            result["contributions"] = [float(f"{c:.{DIGITS}g}") for c in kept]
+        if own is not None:
+            pairs = zip(own["scene"], own["value"], strict=True)
+            result["per_scene"] = {str(scene): float(v) if math.isfinite(v) else None for scene, v in pairs}
+        found.append(result)
+    return found

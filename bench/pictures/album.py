@@ -29,12 +29,12 @@ from bench.channels.registry import parse_channel, read_channel
 from bench.config import ChannelSection, DataSection
 from bench.data import registry as scene_registry
 from bench.results.merge import about_scenes
+from bench.results.request import Part, Request
 from bench.results.rows import WHOLE_SET
 from bench.run.cell import cell_path, read_picture
 from bench.run.plan import Cell, Plan, make_plan
 from bench.run.setting import method_setting, without_weights
 from bench.run.worker import one_thread
-from bench.tables.request import Part, Request
 from methods.common.semantic.frontend import SemanticMethod
 
 #: (spec, PSNR)

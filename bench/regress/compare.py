@@ -10,18 +10,17 @@ takes both: told apart at `alpha` after correction, and a change of at least the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.api.errors import UsageError
 from bench.api.scores import COSTS
-from bench.regress.model import Basis, CellName, Comparison, Verdict
-from bench.regress.numbers import Key, Numbers, numbers
-from bench.regress.thresholds import Thresholds
-from bench.tables.measured import OF_ORIGINALS
+from bench.regress.model import Basis, CellName, Comparison, Cost, Thresholds, Verdict
+from bench.results.rows import WHOLE_SET
+from bench.results.scores import OF_ORIGINALS, Measured, Score, read_metric
 from metrics.stats.significance import (
     contributions_of_mean,
     fewest_scenes,
@@ -35,6 +34,50 @@ from metrics.stats.significance import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+CELL = ["dataset", "channel", "method", "psnr"]
+Key = tuple[CellName, str]
+#: Costs that depend on the machine, and what of the provenance has to be equal for them to compare.
+MACHINE = {"seconds": ("cpu", "devices", "jobs", "batch_size"), "memory": ("devices", "batch_size")}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One metric of one cell of a run: its `score` over all of the run's scenes (None where only scenes have values),
+    and the values (n,) of the scenes compared, None where the score is no mean of such values."""
+
+    data: Measured
+    score: Score | None
+    by_scene: np.ndarray | None
+
+    def value(self, scenes: int) -> float | None:
+        """The score over the scenes compared (so many), None where it is not known for just these."""
+        if self.by_scene is not None:
+            return float(np.nanmean(self.by_scene)) if np.isfinite(self.by_scene).any() else math.nan
+        return self.score.value if self.score is not None and self.score.scenes == scenes else None
+
+
+def read_side(frame: pd.DataFrame, ids: Mapping[str, tuple[str, ...]]) -> dict[Key, Side]:
+    """Every metric of every cell of a frame, over the scenes `ids` by data set; other data sets are left out. Scores of
+    the whole set come first, then per-scene values without one, such as mIoU[scene]."""
+    frame = frame[frame["dataset"].isin(list(ids))]
+    data = {
+        (str(dataset), str(metric)): read_metric(rows, str(metric))
+        for (dataset, metric), rows in frame.groupby(["dataset", "metric"], sort=False)
+    }
+    whole = frame["scene"] == WHOLE_SET
+    found: dict[Key, Side] = {}
+    for rows in (frame[whole], frame[~whole]):
+        for dataset, channel, method, psnr, metric in rows[[*CELL, "metric"]].drop_duplicates().dropna().values:
+            cell, one = CellName(dataset, channel, method, float(psnr)), data[dataset, metric]
+            key = (channel, method, float(psnr))
+            values, score = one.by_scene.get(key), one.scores.get(key)
+            by_scene = None
+            if values is not None and set(ids[dataset]) <= set(values.index):
+                by_scene = values.reindex(list(ids[dataset])).to_numpy(dtype=np.float64)
+            found.setdefault((cell, metric), Side(one, score, by_scene))
+    return found
 
 
 @dataclass(frozen=True)
@@ -59,14 +102,14 @@ def compare(sides: Sides, limits: Thresholds) -> tuple[list[Comparison], int]:
 
     UsageError where so few scenes could not show any change, however large.
     """
-    old, new = (_quality(numbers(frame, sides.ids)) for frame in (sides.baseline, sides.rerun))
+    old, new = (_quality(read_side(frame, sides.ids)) for frame in (sides.baseline, sides.rerun))
     made = {metric for _, metric in new}
     found = []
     for (cell, metric), rerun in new.items():
         baseline, scenes = old.get((cell, metric)), sides.scenes(cell)
         if baseline is None:
             value = rerun.value(scenes)
-            found.append(Comparison(cell, metric, rerun.higher_is_better, None, value, Verdict.NEW))
+            found.append(Comparison(cell, metric, rerun.data.higher_is_better, None, value, Verdict.NEW))
         else:
             found.append(_paired(cell, metric, baseline, rerun, scenes, limits))
     for (cell, metric), baseline in old.items():
@@ -76,12 +119,12 @@ def compare(sides: Sides, limits: Thresholds) -> tuple[list[Comparison], int]:
     return _decided(found, sides, limits)
 
 
-def _quality(found: dict[Key, Numbers]) -> dict[Key, Numbers]:
+def _quality(found: dict[Key, Side]) -> dict[Key, Side]:
     """Without costs, and without scores about the original pictures."""
     return {(c, m): n for (c, m), n in found.items() if m not in COSTS and OF_ORIGINALS not in m}
 
 
-def _missing(cell: CellName, metric: str, baseline: Numbers, sides: Sides, made: bool) -> Comparison:
+def _missing(cell: CellName, metric: str, baseline: Side, sides: Sides, made: bool) -> Comparison:
     """A number of the baseline without one in the rerun. It failed where the cell ran and others have it."""
     if cell in sides.missing:
         note, failed = sides.missing[cell], False
@@ -89,31 +132,37 @@ def _missing(cell: CellName, metric: str, baseline: Numbers, sides: Sides, made:
         failed = made
         note = "it could not be computed" if made else "no metric that can be used here computes it"
     value = baseline.value(sides.scenes(cell))
-    return Comparison(cell, metric, baseline.higher_is_better, value, None, Verdict.MISSING, note=note, failed=failed)
+    return Comparison(
+        cell, metric, baseline.data.higher_is_better, value, None, Verdict.MISSING, note=note, failed=failed
+    )
 
 
-def _paired(cell: CellName, metric: str, old: Numbers, new: Numbers, scenes: int, limits: Thresholds) -> Comparison:
+def _paired(cell: CellName, metric: str, old: Side, new: Side, scenes: int, limits: Thresholds) -> Comparison:
     """The two sides of a comparison with the uncorrected p, not decided yet (`UNTESTED` also stands for that)."""
     before, after = old.value(scenes), new.value(scenes)
-    pair = Comparison(cell, metric, new.higher_is_better, before, after, Verdict.UNTESTED)
-    if old.protocol != new.protocol:
+    pair = Comparison(cell, metric, new.data.higher_is_better, before, after, Verdict.UNTESTED)
+    if old.data.protocol != new.data.protocol:
         return replace(pair, note="the baseline's was measured under another protocol")
-    if old.higher_is_better != new.higher_is_better:
+    if old.data.higher_is_better != new.data.higher_is_better:
         return replace(pair, note="the two disagree on whether higher is better")
     if before is None or after is None:
-        told = f"the baseline has it over {old.count} scenes as a whole, not over these {scenes}"
-        return replace(pair, note=told if before is None else f"the rerun has it over {new.count} scenes")
+        counts = [scenes if one.score is None else one.score.scenes for one in (old, new)]
+        told = f"the baseline has it over {counts[0]} scenes as a whole, not over these {scenes}"
+        return replace(pair, note=told if before is None else f"the rerun has it over {counts[1]} scenes")
     if not math.isfinite(after) and math.isfinite(before):
         return replace(pair, verdict=Verdict.MISSING, note="it is undefined in the rerun", failed=True)
     if not math.isfinite(before):
         return replace(pair, note="it is undefined in the baseline")
     pair = replace(pair, floor=limits.floor(metric, before))
-    if old.scenes is not None and new.scenes is not None:
-        return _by_scenes(pair, old.scenes, new.scenes)
-    if scenes >= 2 and old.contributions is not None and new.contributions is not None:
-        return _by_error(pair, Basis.CONTRIBUTIONS, standard_error(new.contributions - old.contributions), scenes)
-    if scenes >= 2 and old.stderr is not None and new.stderr is not None:
-        return _by_error(pair, Basis.ERRORS, math.hypot(old.stderr, new.stderr), scenes)
+    if old.by_scene is not None and new.by_scene is not None:
+        return _by_scenes(pair, old.by_scene, new.by_scene)
+    was, now = old.score, new.score
+    if scenes >= 2 and was is not None and now is not None:
+        if was.contributions is not None and now.contributions is not None and was.order == now.order:
+            error = standard_error(now.contributions - was.contributions)
+            return _by_error(pair, Basis.CONTRIBUTIONS, error, scenes)
+        if was.stderr is not None and now.stderr is not None:
+            return _by_error(pair, Basis.ERRORS, math.hypot(was.stderr, now.stderr), scenes)
     return replace(pair, note="nothing that tells chance from change: no per-scene values, no standard error")
 
 
@@ -183,3 +232,46 @@ def _verdict(made: Comparison, alpha: float) -> Comparison:
         return replace(made, verdict=Verdict.SAME)
     improved = (change > 0) == made.higher_is_better
     return replace(made, verdict=Verdict.BETTER if improved else Verdict.WORSE)
+
+
+def compare_costs(
+    baseline: pd.DataFrame, rerun: pd.DataFrame, ids: Mapping[str, tuple[str, ...]], limits: Thresholds,
+    facts: Sequence[Mapping[str, Any]],
+) -> list[Cost]:  # fmt: skip
+    """Costs of the cells that both have, by cell; `facts` are the provenance of both. A cost of another machine is
+    reported and not warned about."""
+    old, new = (read_side(frame[frame["metric"].isin(COSTS)], ids) for frame in (baseline, rerun))
+    found = []
+    for (cell, what), after in new.items():
+        before = old.get((cell, what))
+        if before is None:
+            continue
+        was, now = (_cost(side, len(ids[cell.dataset])) for side in (before, after))
+        if was is None or now is None or not (math.isfinite(was) and math.isfinite(now)):
+            continue
+        made = Cost(cell, what, was, now, False)
+        warned = made.factor >= limits.warn[what] and not other_machine(what, facts)
+        found.append(Cost(cell, what, was, now, warned))
+    return found
+
+
+def _cost(side: Side, scenes: int) -> float | None:
+    if side.by_scene is not None or side.score is None:
+        return side.value(scenes)
+    return side.score.value
+
+
+def other_machine(what: str, facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What of the machines differs that a cost depends on; empty for a cost that depends on none."""
+    baseline, rerun = facts
+    return [key for key in MACHINE.get(what, ()) if baseline.get(key) != rerun.get(key)]
+
+
+def by_method(costs: Sequence[Cost]) -> list[tuple[Cost, int]]:
+    """The largest warned factor of each method and cost, with how many of its cells are warned about."""
+    groups: dict[tuple[str, str, str, str], list[Cost]] = {}
+    for cost in costs:
+        if cost.warned:
+            cell: CellName = cost.cell
+            groups.setdefault((cell.dataset, cell.channel, cell.method, cost.what), []).append(cost)
+    return [(max(group, key=lambda c: c.factor), len(group)) for group in groups.values()]

@@ -1,4 +1,4 @@
-"""The report for a job summary (Markdown), for CI systems (JUnit XML) and for programs (JSON)."""
+"""The report for a terminal, for a job summary (Markdown), for CI systems (JUnit XML) and for programs (JSON)."""
 
 from __future__ import annotations
 
@@ -8,41 +8,78 @@ from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from bench.regress.costs import by_method
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.api.terminal import visible
+from bench.regress import words
+from bench.regress.compare import by_method
 from bench.regress.model import Comparison, Report, Verdict
-from bench.regress.text import markdown
-from bench.regress.words import (
-    arrow,
-    chance,
-    change_line,
-    cost_line,
-    headline,
-    how_to_read,
-    interval,
-    number,
-    shown,
-    signed,
-    untested,
-)
+from bench.regress.words import arrow, chance, interval, markdown, number, shown, signed
 
 #: Version of the JSON's layout.
 SCHEMA = 1
 #: Rows of what stayed the same in the Markdown: GitHub takes 1 MiB of summary, and a row is about 150 bytes.
 MOST_SAME_ROWS = 2000
 HEADINGS = ("", "data set", "channel", "method", "PSNR", "metric", "baseline", "rerun", "change", "95 %", "p", "floor")
+STYLES = {Verdict.WORSE: "bold red", Verdict.MISSING: "yellow", Verdict.BETTER: "green", Verdict.NEW: "cyan"}
+#: Rows of a verdict that fit on a screen; the files have all of them.
+MOST_ROWS = 40
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Headline, what did not stay the same, costs that rose, and what else differs. Texts are no markup."""
+    made = shown(report)
+    if made:
+        console.print(_screen_table(made[:MOST_ROWS]))
+    if len(made) > MOST_ROWS:
+        console.print(_text(f"and {len(made) - MOST_ROWS} more in the report"))
+    for what, message in report.failures:
+        console.print(_text(f"failed: {what}: {message}", "bold red"))
+    for cost, cells in by_method(report.costs):
+        console.print(_text(f"warning: {words.cost_line(cost, cells)}", "yellow"))
+    for line in (*words.untested(report), *(f"note: {note}" for note in report.notes)):
+        console.print(_text(line))
+    if report.changes:
+        console.print(_text("also different: " + "; ".join(words.change_line(change) for change in report.changes)))
+    for line in words.how_to_read(report):
+        console.print(_text(line, "dim"))
+    sound = not (report.regressed or report.tested_nothing)
+    console.print(_text(words.headline(report), "bold green" if sound else "bold red"))
+
+
+def _text(content: str, style: str = "") -> Text:
+    """Text that came out of files: no markup, and nothing that the terminal would obey."""
+    return Text(visible(content), style)
+
+
+def _screen_table(made: list[Comparison]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "method", "PSNR", "metric"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("baseline", "rerun", "change", "95 %", "p", "floor"):
+        table.add_column(heading, justify="right", overflow="fold")
+    for one in made:
+        cells = (
+            one.verdict, one.cell.method, f"{one.cell.psnr:g}", arrow(one), number(one.baseline), number(one.rerun),
+            signed(one.change), interval(one), chance(one), number(one.floor),
+        )  # fmt: skip
+        table.add_row(*(_text(str(cell)) for cell in cells), style=STYLES.get(one.verdict))
+    return table
 
 
 def as_markdown(report: Report) -> str:
     """For people on GitHub: what changed first, what stayed folded away. Texts from outside are escaped."""
-    parts = [f"## bench regress: {markdown(headline(report))}", *_section(_table(shown(report)))]
+    parts = [f"## bench regress: {markdown(words.headline(report))}", *_section(_table(shown(report)))]
     if report.failures:
         parts += ["**Failures**", "\n".join(f"- {markdown(w)}: {markdown(m, 500)}" for w, m in report.failures)]
-    warned = [f"- {markdown(cost_line(cost, cells))}" for cost, cells in by_method(report.costs)]
+    warned = [f"- {markdown(words.cost_line(cost, cells))}" for cost, cells in by_method(report.costs)]
     if warned:
         parts += ["**Costs that rose** (a warning, no regression)", "\n".join(warned)]
     if report.changes:
-        parts += ["**Also different**", "\n".join(f"- {markdown(change_line(c), 300)}" for c in report.changes)]
-    notes = [*untested(report), *report.notes]
+        parts += ["**Also different**", "\n".join(f"- {markdown(words.change_line(c), 300)}" for c in report.changes)]
+    notes = [*words.untested(report), *report.notes]
     if notes:
         parts += ["**Notes**", "\n".join(f"- {markdown(note, 500)}" for note in notes)]
     same = report.of(Verdict.SAME)
@@ -51,7 +88,7 @@ def as_markdown(report: Report) -> str:
         more = [f"and {left} more in report.json"] if left > 0 else []
         table = _section(_table(same[:MOST_SAME_ROWS]))
         parts += [f"<details><summary>{len(same)} the same</summary>", *table, *more, "</details>"]
-    parts += [markdown(line, 1000) for line in how_to_read(report)]
+    parts += [markdown(line, 1000) for line in words.how_to_read(report)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -15,7 +15,7 @@ from bench.channels.registry import parse_channel
 from bench.config import ChannelSection
 from bench.regress.baseline import Baseline
 from bench.regress.model import CellName
-from bench.regress.text import plain
+from bench.regress.words import plain
 from bench.run.plan import Cell, MetricPlan, Plan, SceneSet, make_plan
 from bench.run.setting import without_weights
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.regress.baseline import Baseline, read_baseline
-from bench.regress.changes import list_changes
-from bench.regress.code import code_digest
-from bench.regress.compare import Sides, compare
-from bench.regress.costs import MACHINE, compare_costs, other_machine
-from bench.regress.model import CellName, Report
+from bench.api.provenance import code_provenance
+from bench.regress.baseline import Baseline, list_changes, read_baseline
+from bench.regress.compare import MACHINE, Sides, compare, compare_costs, other_machine
+from bench.regress.model import CellName, Report, thresholds
 from bench.regress.rerun import Asked, Rerun, cell_name, plan_rerun
-from bench.regress.text import plain
-from bench.regress.thresholds import thresholds
+from bench.regress.words import plain
 from bench.results.files import add_results, provenance
 from bench.results.rows import tidy_rows
 from bench.run.runner import RunReport, run_plan, worker_count, write_failures
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from bench.config import Config
     from bench.run.execute import Outcome, Task
 
+#: Packages of this project.
+OWN = ("bench", "methods", "metrics")
 Progress = Callable[[list["Task"], Iterator["Outcome"]], Iterator["Outcome"]]
 
 
@@ -120,3 +121,28 @@ def _about(
         }
 
     return {"baseline": side(folder, baseline.facts, common), "rerun": side(out, facts, frame)}
+
+
+def _files(package: str) -> Iterator[tuple[str, Path]]:
+    """Every Python file of an imported top-level package or module, with a name that does not depend on its place."""
+    module = importlib.import_module(package)
+    if hasattr(module, "__path__"):
+        for folder in module.__path__:
+            for file in sorted(Path(folder).rglob("*.py")):
+                yield f"{package}/{file.relative_to(folder).as_posix()}", file
+    elif module.__file__ is not None:
+        yield f"{package}.py", Path(module.__file__)
+
+
+def code_digest(modules: Iterable[str] = ()) -> str:
+    """SHA-256 over the source of this project and of the packages that hold `modules` (dotted names; third parties'
+    methods and metrics), and over the versions of the packages that pictures and numbers depend on.
+
+    The reruns of one state of the code must never answer for another: a cell's key names a method's declared version,
+    and whoever edits a method and forgets it would be told by the cache that nothing has changed.
+    """
+    whole = hashlib.sha256(repr(sorted(code_provenance()["packages"].items())).encode())
+    for package in sorted({*OWN, *(module.partition(".")[0] for module in modules)}):
+        for name, file in _files(package):
+            whole.update(f"\n{name} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
+    return whole.hexdigest()

@@ -10,37 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metrics.stats.significance import ALPHA, ROUNDING, fewest_scenes, half_width, holm, smallest_p, t_p
+from metrics.stats.significance import ALPHA, ROUNDING, fewest_scenes, holm, smallest_p, t_p
 
-
-@dataclass(frozen=True)
-class Sampled:
-    """A score over a sample of scenes: its standard error, where there is one, and the contributions (n,) behind it.
-
-    `order` says whose contributions may be paired by position: equal ones are of the same scenes in the same order.
-    """
-
-    value: float
-    stderr: float | None = None
-    scenes: int = 0
-    contributions: np.ndarray | None = field(default=None, repr=False, compare=False)
-    order: object = field(default=None, repr=False, compare=False)
-
-    @property
-    def testable(self) -> bool:
-        """Whether anything tells its differences from chance."""
-        return math.isfinite(self.value) and self.stderr is not None and self.scenes >= 2
-
-    def interval(self, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, float] | None:
-        """The 95 % interval within the limits that values have, None without a standard error."""
-        if not self.testable or self.stderr is None:
-            return None
-        half = half_width(self.stderr, self.scenes)
-        return max(lowest, self.value - half), min(highest, self.value + half)
+if TYPE_CHECKING:
+    from bench.results.scores import Score
 
 
 @dataclass(frozen=True)
@@ -71,7 +49,7 @@ class _Pairs:
     by_scene: np.ndarray
 
 
-def rank(columns: Sequence[Sequence[Sampled | None]], higher_is_better: Sequence[bool]) -> Ranking:
+def rank(columns: Sequence[Sequence[Score | None]], higher_is_better: Sequence[bool]) -> Ranking:
     """Ranks in all columns, as one family; None in a column stands for what takes no part."""
     tests = [_tested(column) for column in columns]
     p = np.concatenate([np.zeros(0), *(t.p for t in tests)])
@@ -88,7 +66,7 @@ def rank(columns: Sequence[Sequence[Sampled | None]], higher_is_better: Sequence
 
 
 def _ranks(
-    column: Sequence[Sampled | None], test: _Pairs, shown: np.ndarray, enough: np.ndarray, higher: bool
+    column: Sequence[Score | None], test: _Pairs, shown: np.ndarray, enough: np.ndarray, higher: bool
 ) -> tuple[int | None, ...]:
     values = np.array([math.nan if one is None else one.value for one in column])
     worse = np.zeros(len(column), dtype=int)
@@ -100,11 +78,11 @@ def _ranks(
     return tuple(1 + int(n) if k else None for n, k in zip(worse, known, strict=True))
 
 
-def _tested(column: Sequence[Sampled | None]) -> _Pairs:
+def _tested(column: Sequence[Score | None]) -> _Pairs:
     """All pairs of a column of which both have a standard error."""
-    some = [(k, one) for k, one in enumerate(column) if one is not None and one.testable]
+    some = [(k, one) for k, one in enumerate(column) if one is not None and one.testable and not one.noise]
     found: dict[tuple[int, int], tuple[float, int, bool]] = {}
-    groups: dict[tuple[object, int], list[tuple[int, Sampled]]] = {}
+    groups: dict[tuple[object, int], list[tuple[int, Score]]] = {}
     for k, one in some:
         if one.contributions is not None:
             groups.setdefault((one.order, len(one.contributions)), []).append((k, one))

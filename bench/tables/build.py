@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError
-from bench.api.names import metric_variants, resolve_metrics
-from bench.api.registry import METRICS
-from bench.channels.registry import channel_words
+from bench.api.names import metric_variants
+from bench.results.request import choose_metrics, computed_by, listed, mean_levels, peak_levels, scene_set_title
+from bench.results.scores import SCENE_SET, Key, Measured, Score, measured, of_methods, of_scenes, ranked
 from bench.run.ablations import Arm
-from bench.tables.levels import mean_levels, peak_levels
-from bench.tables.measured import SCENE_SET, Key, Measured, measured, of_methods, of_scenes
-from bench.tables.model import Column, Entry, Row, SceneSetName, Table, arrow, decimals_for
-from bench.tables.ranks import ranked
+from bench.tables.model import Column, Row, SceneSetName, Table, arrow, decimals_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,17 +18,8 @@ if TYPE_CHECKING:
 ERROR_NOTE = "± is the standard error over scenes."
 
 
-def listed(rows: pd.DataFrame, column: str) -> str:
-    """The different values of a column, in their order, as words."""
-    return ", ".join(str(v) for v in rows[column].drop_duplicates())
-
-
-def scene_set_title(rows: pd.DataFrame) -> str:
-    channels = " and ".join(channel_words(str(c)) for c in rows["channel"].drop_duplicates())
-    return (
-        f"{listed(rows, 'dataset')} {listed(rows, 'split')} at {listed(rows, 'size')} (scale: "
-        f"{listed(rows, 'scale')}), {listed(rows, 'scenes')} scenes, seeds {listed(rows, 'seed')}; {channels}"
-    )
+def scene_set_name(rows: pd.DataFrame) -> SceneSetName:
+    return SceneSetName(*(listed(rows, column) for column in ("dataset", "split", "size", "scale")))
 
 
 def seed_notes(rows: pd.DataFrame) -> list[str]:
@@ -46,13 +34,9 @@ def seed_notes(rows: pd.DataFrame) -> list[str]:
     return [f"Not over all of these seeds: {told}."] if told else []
 
 
-def scene_set_name(rows: pd.DataFrame) -> SceneSetName:
-    return SceneSetName(*(listed(rows, column) for column in ("dataset", "split", "size", "scale")))
-
-
-def noise_notes(columns: Sequence[Measured], entries: Sequence[Entry | None]) -> list[str]:
+def noise_notes(columns: Sequence[Measured], scores: Sequence[Score | None]) -> list[str]:
     """What `noise` means, where a table prints it."""
-    if not any(e.noise for e in entries if e):
+    if not any(e.noise for e in scores if e):
         return []
     values = ", ".join(f"{d.metric} {d.reference:.3f}" for d in columns if d.reference is not None)
     return [f"noise: at least as far from the real scenes as pictures of pure noise are ({values})."]
@@ -79,25 +63,6 @@ def protocol_notes(columns: Sequence[Measured]) -> str:
     return f"Protocols: {'; '.join(texts)}."
 
 
-def choose_metrics(rows: pd.DataFrame, typed: str) -> list[str]:
-    """The metrics of the set-level `rows` that are meant; UsageError says how to compute one that they lack."""
-    known = sorted(rows["metric"].unique())
-    try:
-        return resolve_metrics(typed, known)
-    except UsageError as error:
-        raise UsageError(f"{error}{computed_by(typed)}") from None
-
-
-def computed_by(typed: str) -> str:
-    """`; ... computes it` for a metric that exists but is not in the results, else nothing."""
-
-    try:
-        names = ",".join(resolve_metrics(typed, METRICS.names()))
-    except UsageError:
-        return ""
-    return f"; `bench run --metrics {names}` computes {names}, which these results lack"
-
-
 #: Which of the paper's tables hold a metric's values against PSNR.
 PAPER_TABLES = ("1", "2", "3", "4")
 
@@ -122,7 +87,7 @@ def _tables_of(frame: pd.DataFrame, whole: pd.DataFrame, metric: str) -> list[Ta
 def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str, ceiling: Sequence[str]) -> Table:
     psnrs = tuple(sorted((float(p) for p in rows["psnr"].unique()), reverse=True))
     methods = [str(m) for m in rows["method"].drop_duplicates()]
-    decimals = decimals_for([e.value for (c, _, _), e in data.entries.items() if c == channel])
+    decimals = decimals_for([e.value for (c, _, _), e in data.scores.items() if c == channel])
     columns = tuple(Column(f"{p:g}", data.metric, data.higher_is_better, p, decimals) for p in psnrs)
     by_column, rank_note = ranked([(data, [(channel, m, p) for m in methods]) for p in psnrs])
     table_rows = tuple(
@@ -196,7 +161,7 @@ def _arms_table(
 ) -> Table:
     columns = []
     for data in found:
-        decimals = decimals_for([e.value for key in keys if (e := data.entries.get(key))])
+        decimals = decimals_for([e.value for key in keys if (e := data.scores.get(key))])
         heading = f"{data.metric} {arrow(data.higher_is_better)}"
         columns.append(Column(heading, data.metric, data.higher_is_better, keys[0][2], decimals))
     by_column, rank_note = ranked([(data, keys) for data in found])

@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
+from html import escape
 
 from bench.api.errors import known_name
-from bench.tables.html import as_html
-from bench.tables.latex import as_latex
-from bench.tables.model import Cell, Sheet, Table, sheet
+from bench.tables.model import Printed, Sheet, Table, sheet
 from bench.tables.published import with_values
 
 
-def _texts(cells: Sequence[Cell], before: str, after: str) -> list[str]:
+def _texts(cells: Sequence[Printed], before: str, after: str) -> list[str]:
     return [f"{before}{c.text}{after}{c.rest}" if c.best else f"{c.text}{c.rest}" for c in cells]
 
 
@@ -49,6 +48,86 @@ def as_csv(made: Sheet) -> str:
     for record in made.records:
         writer.writerow(["" if x is None else repr(x) if isinstance(x, float) else x for x in record])
     return f"# {made.grid.headings[0]}; {made.grid.caption}\n{text.getvalue()}"
+
+
+#: Characters and what prints them; applied to each character once, so that no replacement is replaced again.
+_ESCAPES = {
+    "\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "#": r"\#", "&": r"\&", "$": r"\$", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "`": r"\textasciigrave{}", "±": r"$\pm$", "∞": r"$\infty$", "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$", "Δ": r"$\Delta$", "\u00d7": r"$\times$", "✓": r"\checkmark", "✗": r"$\times$",
+    "≥": r"$\geq$", "≤": r"$\leq$", "é": r"\'e",
+}  # fmt: skip
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX prints it."""
+    return "".join(_ESCAPES.get(character, character) for character in text)
+
+
+def _latex_number(text: str) -> str:
+    """A cell: a minus sign in front of a digit is a minus sign, a lone dash an en dash."""
+    if text == "-":
+        return "--"
+    return f"$-${escaped(text[1:])}" if text[:1] == "-" else escaped(text)
+
+
+def _tex(cell: Printed, label: bool) -> str:
+    text = escaped(cell.text) if label else _latex_number(cell.text)
+    return (rf"\textbf{{{text}}}" if cell.best else text) + escaped(cell.rest)
+
+
+def as_latex(made: Sheet) -> str:
+    """A floating table for LaTeX with the packages booktabs and amssymb, the best of a column in bold."""
+    grid = made.grid
+    alignment = "l" * grid.labels + "r" * (len(grid.headings) - grid.labels)
+    body = [" & ".join(_tex(cell, k < grid.labels) for k, cell in enumerate(row)) + r" \\" for row in grid.rows]
+    lines = [
+        r"% \usepackage{booktabs,amssymb}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escaped(_caption(made, 'Bold'))}}}",
+        rf"\begin{{tabular}}{{{alignment}}}",
+        r"\toprule",
+        " & ".join(escaped(heading) for heading in grid.headings) + r" \\",
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_TABLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
+_CAPTION = "caption-side:bottom;text-align:left;font-size:smaller;padding-top:.5em"
+_NAME = "text-align:left;padding:.2em .6em"
+_NUMBER = "text-align:right;padding:.2em .6em"
+
+
+def _td(cell: Printed, label: bool) -> str:
+    text = escape(cell.text)
+    text = (f"<strong>{text}</strong>" if cell.best else text) + escape(cell.rest)
+    return f'<th scope="row" style="{_NAME}">{text}</th>' if label else f'<td style="{_NUMBER}">{text}</td>'
+
+
+def as_html(made: Sheet) -> str:
+    """A `<table>` that stands alone (no style sheet, no script), the best of a column in `<strong>`."""
+    grid = made.grid
+    heads = [
+        f'<th scope="col" style="{_NAME if k < grid.labels else _NUMBER};border-bottom:1px solid">{escape(text)}</th>'
+        for k, text in enumerate(grid.headings)
+    ]
+    lines = [
+        f'<table style="{_TABLE}">',
+        f'<caption style="{_CAPTION}">{escape(_caption(made, "Bold"))}</caption>',
+        f"<thead><tr>{''.join(heads)}</tr></thead>",
+        "<tbody>",
+        *("<tr>" + "".join(_td(cell, k < grid.labels) for k, cell in enumerate(row)) + "</tr>" for row in grid.rows),
+        "</tbody>",
+        "</table>",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 FORMATS: dict[str, Callable[[Sheet], str]] = {

@@ -6,24 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bench.results.scores import Score
+
 #: What the paper prints where a value is beyond measure, and where there is none.
 NOISE, NOT_RUN = "noise", "-"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One number: its spread over scenes, its standard error (bench/results/rows.py), whether it is beyond measure
-    (bench/run/reference.py), and its rank in the column.
-
-    `value` is NaN where it is undefined. `rank` is 1 more than the number of methods that are shown to be better, None
-    where there is nothing to compare with.
-    """
-
-    value: float
-    std: float | None = None
-    stderr: float | None = None
-    noise: bool = False
-    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -40,18 +26,18 @@ class Column:
         """A value as printed."""
         return f"{value:,.{self.decimals}f}" if math.isfinite(value) else "undefined"
 
-    def text(self, entry: Entry) -> str:
-        """An entry's value as printed, or the word that stands for it."""
-        return NOISE if entry.noise else self.number(entry.value)
+    def text(self, score: Score) -> str:
+        """A score's value as printed, or the word that stands for it."""
+        return NOISE if score.noise else self.number(score.value)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method (or arm of an ablation): what stands on the left, and one entry a column, None where not run."""
+    """One method (or arm of an ablation): what stands on the left, and one score a column, None where not run."""
 
     method: str
     labels: tuple[str, ...]
-    entries: tuple[Entry | None, ...]
+    scores: tuple[Score | None, ...]
 
 
 @dataclass(frozen=True)
@@ -87,13 +73,13 @@ class Table:
         return " ".join([*self.notes, *([self.rank_note] if self.rank_note else [])])
 
     def marked(self, row: Row, position: int) -> bool:
-        """Whether an entry is among the best of its column."""
-        entry = row.entries[position]
-        return entry is not None and entry.rank == 1 and not entry.noise
+        """Whether a score is among the best of its column."""
+        score = row.scores[position]
+        return score is not None and score.rank == 1 and not score.noise
 
 
 @dataclass(frozen=True)
-class Cell:
+class Printed:
     """One printed cell: what a mark for the best goes around, and what follows it."""
 
     text: str
@@ -108,7 +94,7 @@ class Grid:
 
     labels: int
     headings: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[Printed, ...], ...]
     caption: str
     mark: str | None = None
 
@@ -133,18 +119,18 @@ def arrow(higher_is_better: bool) -> str:
     return "↑" if higher_is_better else "↓"
 
 
-def _cell(table: Table, row: Row, position: int) -> Cell:
-    entry, column = row.entries[position], table.columns[position]
-    if entry is None:
-        return Cell(NOT_RUN)
-    if entry.noise:
-        return Cell(NOISE)
-    rest = "" if entry.stderr is None else f" ± {column.number(entry.stderr)}"
-    rank = "" if entry.rank is None else f" ({entry.rank})"
-    return Cell(column.number(entry.value), rest + rank, table.marked(row, position))
+def _printed(table: Table, row: Row, position: int) -> Printed:
+    score, column = row.scores[position], table.columns[position]
+    if score is None:
+        return Printed(NOT_RUN)
+    if score.noise:
+        return Printed(NOISE)
+    rest = "" if score.stderr is None else f" ± {column.number(score.stderr)}"
+    rank = "" if score.rank is None else f" ({score.rank})"
+    return Printed(column.number(score.value), rest + rank, table.marked(row, position))
 
 
-#: What csv has of each entry, as endings of the column's name.
+#: What csv has of each score, as endings of the column's name.
 _NUMBERS = ("", "_std", "_stderr", "_rank", "_noise")
 
 
@@ -152,7 +138,7 @@ def sheet(table: Table) -> Sheet:
     """A table as it is, one row a row."""
     positions = range(len(table.columns))
     rows = tuple(
-        (*(Cell(label) for label in row.labels), *(_cell(table, row, k) for k in positions)) for row in table.rows
+        (*(Printed(label) for label in row.labels), *(_printed(table, row, k) for k in positions)) for row in table.rows
     )
     marked = any(cell.best for row in rows for cell in row)
     grid = Grid(
@@ -166,7 +152,7 @@ def sheet(table: Table) -> Sheet:
     header = ["method", *extra_labels(table), *(f"{n}{end}" for n in names for end in _NUMBERS)]
     records = []
     for row in table.rows:
-        numbers = [x for e in row.entries for x in ((e.value, e.std, e.stderr, e.rank, e.noise) if e else (None,) * 5)]
+        numbers = [x for s in row.scores for x in ((s.value, s.std, s.stderr, s.rank, s.noise) if s else (None,) * 5)]
         records.append([row.method, *(row.labels if extra_labels(table) else ()), *numbers])
     return Sheet(grid, tuple(header), records)
 

@@ -1,4 +1,4 @@
-"""The tables that `bench table` knows by a word: the paper's Tables 4 and 5, and the claims of its text."""
+"""The tables that `bench table` knows by a word: the paper's Tables 4 and 5, the claims of its text, ablations."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError
-from bench.tables.build import ERROR_NOTE, arms_tables, metric_tables, scene_set_name, scene_set_title
-from bench.tables.measured import SCENE_SET, measured, of_methods, of_scenes
-from bench.tables.model import Column, Entry, Row, Table, decimals_for
-from bench.tables.ranks import ranked
+from bench.api.names import own_weights, shipped_spec
+from bench.results.files import read_results
+from bench.results.request import scene_set_title
+from bench.results.scores import SCENE_SET, Score, measured, of_methods, of_scenes, ranked
+from bench.run import ablations
+from bench.run.ablations import Ablation, Arm, find_ablation
+from bench.tables.build import ERROR_NOTE, arms_tables, metric_tables, scene_set_name
+from bench.tables.model import Column, Row, Table, decimals_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,13 +59,44 @@ def coco(frame: pd.DataFrame, psnr: float) -> list[Table]:
     return [replace(t, paper_tables=("4",)) for t in arms_tables(rows, ("method",), None, COCO_METRICS, psnr)]
 
 
+def _arms(frame: pd.DataFrame, ablation: Ablation) -> tuple[Arm, ...]:
+    """The ablation's arms as the rows call them: an arm that was run with weights of the user's own says so."""
+    there = set(frame["method"])
+    own = {shipped_spec(spec): spec for spec in there if own_weights(spec)}
+
+    def named(arm: Arm) -> Arm:
+        spec = own.get(arm.method)
+        if arm.method in there or spec is None:
+            return arm
+        return replace(arm, labels=(*arm.labels[:-1], f"{arm.labels[-1]} (weights {own_weights(spec)})"), method=spec)
+
+    return tuple(named(arm) for arm in ablation.arms)
+
+
+def ablation_tables(frame: pd.DataFrame, ablation: Ablation, psnr: float) -> list[Table]:
+    """The ablation's table for each set of scenes; UsageError where the results have none of it."""
+    question = f"{ablation.question[0].upper()}{ablation.question[1:]}."
+    said = (question, ablation.remark) if ablation.remark else (question,)
+    return [
+        replace(table, notes=(*said, *table.notes), paper_tables=ablation.paper_tables)
+        for table in arms_tables(frame, ablation.headings, _arms(frame, ablation), ablation.metrics, psnr)
+    ]
+
+
+def read_ablation(folder: Path, name: str, psnr: float) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows and the provenance that an ablation is to be shown from: those on the scenes that `bench ablate` ran it
+    on, or where it did not at that PSNR, those of the folder's sweeps. Raises as `read_results` does."""
+    frame, facts = read_results(folder, full=True, ablation=name)
+    arms = {arm.method for arm in _arms(frame, find_ablation(name))}
+    if (frame["method"].isin(arms) & frame["psnr"].eq(psnr)).any():
+        return frame, facts
+    return read_results(folder, full=True)
+
+
 def _ablation(name: str) -> Callable[[pd.DataFrame, float], list[Table]]:
     """The table of one of `bench ablate`'s questions; `fds` is Table 5: FDS and noisy training at PSNR 10."""
 
     def table(frame: pd.DataFrame, psnr: float) -> list[Table]:
-        from bench.run.ablations import find_ablation
-        from bench.tables.ablations import ablation_tables
-
         try:
             return ablation_tables(frame, find_ablation(name), psnr)
         except UsageError as error:
@@ -86,20 +121,20 @@ def _bits_table(frame: pd.DataFrame, rows: pd.DataFrame) -> Table:
     found = [measured(frame, name) for name in ("bits", "channel_uses")]
     height, width = (int(x) for x in str(rows["size"].iloc[0]).split("x"))
     columns: list[Column] = []
-    by_column: list[list[Entry | None]] = []
+    by_column: list[list[Score | None]] = []
 
-    def add(heading: str, metric: str, values: list[Entry | None]) -> None:
+    def add(heading: str, metric: str, values: list[Score | None]) -> None:
         decimals = decimals_for([e.value for e in values if e])
         columns.append(Column(heading, metric, False, None, decimals))
         by_column.append(values)
 
     ranks, rank_note = ranked([(data, keys) for data in found])
-    for data, heading, entries in zip(found, ("bits ↓", "channel uses ↓"), ranks, strict=True):
-        add(heading, data.metric, entries)
+    for data, heading, scores in zip(found, ("bits ↓", "channel uses ↓"), ranks, strict=True):
+        add(heading, data.metric, scores)
         if data.metric == "bits":
-            add("bits/pixel", "bits_per_pixel", [e and Entry(e.value / (height * width)) for e in entries])
-        if BASELINE in methods and (base := entries[methods.index(BASELINE)]):
-            change = [e and Entry(100 * (e.value / base.value - 1) if base.value else math.nan) for e in entries]
+            add("bits/pixel", "bits_per_pixel", [e and Score(e.value / (height * width)) for e in scores])
+        if BASELINE in methods and (base := scores[methods.index(BASELINE)]):
+            change = [e and Score(100 * (e.value / base.value - 1) if base.value else math.nan) for e in scores]
             add("vs full image, %", f"{data.metric}_change_percent", change)
     notes = (
         f"What a scene costs on {scene_set_title(rows)}. {ERROR_NOTE}",
@@ -145,10 +180,8 @@ NAMED: dict[str, Callable[[pd.DataFrame, float], list[Table]]] = {
 def named_tables(frame: pd.DataFrame, what: str, psnr: float) -> list[Table]:
     """The tables behind a word of `NAMED`, or the name of an ablation or a metric; UsageError where the results hold
     nothing of it."""
-    from bench.run.ablations import ABLATIONS
-
     word = what.lower()
-    if word in ABLATIONS:
+    if word in ablations.ABLATIONS:
         return _ablation(word)(frame, psnr)
     return NAMED[word](frame, psnr) if word in NAMED else metric_tables(frame, what)
 
@@ -156,11 +189,7 @@ def named_tables(frame: pd.DataFrame, what: str, psnr: float) -> list[Table]:
 def read_for_table(folder: Path, what: str, psnr: float) -> list[Table]:
     """`named_tables` of the results in `folder`; those of an ablation on the scenes that it was run on. Raises as
     `read_results` and `named_tables` do."""
-    from bench.results.files import read_results
-    from bench.run.ablations import ABLATIONS
-    from bench.tables.ablations import read_ablation
-
     word = what.lower()
     name = "fds" if word == "ablation" else word
-    frame, _ = read_ablation(folder, name, psnr) if name in ABLATIONS else read_results(folder, full=True)
+    frame, _ = read_ablation(folder, name, psnr) if name in ablations.ABLATIONS else read_results(folder, full=True)
     return named_tables(frame, what, psnr)

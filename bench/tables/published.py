@@ -2,90 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-import bench
-from bench.api.errors import BenchError, UsageError
-from bench.tables.model import Cell, Column, Entry, Grid, Row, SceneSetName, Sheet, Table, decimals_for, extra_labels
+from bench.api.errors import UsageError
+from bench.results.published import COUNTERPARTS, PAPER_NAMES, PaperValue, Place, paper_values, same_metric
+from bench.results.scores import Score
+from bench.tables.model import Column, Grid, Printed, Row, SceneSetName, Sheet, Table, decimals_for, extra_labels
 
-#: Data set -> the paper's data set that it stands for.
-COUNTERPARTS = {"cityscapes": "cityscapes", "streets": "cityscapes", "coco_stuff": "coco_stuff", "stuff": "coco_stuff"}
-PAPER_NAMES = {"cityscapes": "Cityscapes", "coco_stuff": "COCO-Stuff"}
-#: The paper prints FID divided by ten (its heading says ten times FID).
-SCALED = {"FID/10": ("FID", 10.0)}
 DIFFERENT = "n/a"
-
-#: (method, PSNR), PSNR None for what does not depend on the channel.
-Place = tuple[str, float | None]
-
-
-@dataclass(frozen=True)
-class PaperValue:
-    """One cell of the paper: what it prints (a number in the metric's own unit, or `noise`, or `-`)."""
-
-    text: str
-    value: float | None
-    std: float | None
-
-
-def _folder() -> Path:
-    """results/published of the checkout that this code is part of, else of the working folder."""
-    places = [Path(bench.__file__).resolve().parents[1] / "results" / "published", Path("results/published")]
-    for place in places:
-        if place.is_dir():
-            return place
-    raise BenchError(
-        f"the paper's values are not here: neither {places[0]} nor ./{places[1]} exists. They come with the "
-        "repository, not with an installed package: run this in a checkout"
-    )
-
-
-def _number(text: str, file: Path, line: int) -> float | None:
-    try:
-        return float(text) if text not in ("", "-", "noise") else None
-    except ValueError:
-        raise BenchError(f"{file}, line {line}: '{text}' is neither a number nor 'noise' nor '-'") from None
-
-
-def _read(file: Path) -> Iterator[tuple[str, str, str, Place, PaperValue]]:
-    with file.open(encoding="utf-8", newline="") as opened:
-        reader = csv.DictReader(opened)
-        for row in reader:
-            metric, factor = SCALED.get(row["metric"], (row["metric"], 1.0))
-            value = _number(row["value"], file, reader.line_num)
-            std = _number(row["std"], file, reader.line_num)
-            paper = PaperValue(row["value"], value and value * factor, std and std * factor)
-            place = (row["method"], _number(row["psnr"], file, reader.line_num))
-            yield row["table"], row["dataset"], metric, place, paper
-
-
-@lru_cache(maxsize=1)
-def _everything(folder: Path) -> tuple[tuple[str, str, str, Place, PaperValue], ...]:
-    return tuple(found for file in sorted(folder.glob("*.csv")) for found in _read(file))
-
-
-def paper_values(dataset: str, metric: str, tables: Collection[str]) -> dict[Place, PaperValue]:
-    """What the paper has of a metric, under its own name or with ours in brackets (`mIoU[judge]`), in some of its
-    tables ("1" to "5", "text 4.2"), for the data set that `dataset` stands for."""
-    counterpart = COUNTERPARTS.get(dataset)
-    base = metric.split("[", 1)[0]
-    if metric.endswith(("[original]", "[scene]")):
-        return {}
-    return {
-        place: value
-        for table, of, name, place, value in _everything(_folder())
-        if of == counterpart and name == base and table in tables
-    }
-
-
-def same_metric(metric: str) -> bool:
-    """Whether a difference to the paper's metric of that name means anything: a distance on other features is another
-    distance. mIoU and LPIPS pass in every variant, because the paper does not say which it used."""
-    return not metric.startswith("FID[") or metric == "FID[inception]"
 
 
 def _apart(scenes: SceneSetName) -> str | None:
@@ -126,7 +51,7 @@ def _plus_paper_rows(table: Table, values: Mapping[str, Mapping[Place, PaperValu
     return rows
 
 
-def _printed(paper: PaperValue | None, column: Column) -> str:
+def _paper_text(paper: PaperValue | None, column: Column) -> str:
     if paper is None:
         return ""
     if paper.value is None:
@@ -135,11 +60,11 @@ def _printed(paper: PaperValue | None, column: Column) -> str:
     return f"{column.number(paper.value)}{spread}"
 
 
-def _delta(entry: Entry | None, paper: PaperValue | None, metric: str) -> float | str | None:
+def _delta(score: Score | None, paper: PaperValue | None, metric: str) -> float | str | None:
     """Ours minus theirs, `n/a` where the metrics differ, None where there is nothing to subtract."""
-    if entry is None or paper is None or paper.value is None or entry.noise:
+    if score is None or paper is None or paper.value is None or score.noise:
         return None
-    return entry.value - paper.value if same_metric(metric) else DIFFERENT
+    return score.value - paper.value if same_metric(metric) else DIFFERENT
 
 
 def compared(table: Table) -> Sheet:
@@ -152,23 +77,23 @@ def compared(table: Table) -> Sheet:
         )
     lines, records = [], []
     for row in _plus_paper_rows(table, values):
-        for column, entry in zip(table.columns, row.entries, strict=True):
+        for column, score in zip(table.columns, row.scores, strict=True):
             paper = values[column.metric].get((row.method, column.psnr))
-            if entry is None and paper is None:
+            if score is None and paper is None:
                 continue
-            numbers = [e.value for e in (entry, paper) if e is not None and e.value is not None]
+            numbers = [e.value for e in (score, paper) if e is not None and e.value is not None]
             shown = replace(column, decimals=min(column.decimals, decimals_for(numbers)))
-            delta = _delta(entry, paper, column.metric)
-            error = "" if entry is None or entry.stderr is None or entry.noise else f" ± {shown.number(entry.stderr)}"
+            delta = _delta(score, paper, column.metric)
+            error = "" if score is None or score.stderr is None or score.noise else f" ± {shown.number(score.stderr)}"
             texts = [
                 *row.labels,
                 column.heading,
-                "" if entry is None else shown.text(entry) + error,
-                _printed(paper, shown),
+                "" if score is None else shown.text(score) + error,
+                _paper_text(paper, shown),
                 "" if delta is None else delta if isinstance(delta, str) else f"{delta:+,.{shown.decimals}f}",
             ]
-            lines.append(tuple(Cell(text) for text in texts))
-            ours = (None,) * 4 if entry is None else (entry.value, entry.std, entry.stderr, entry.noise)
+            lines.append(tuple(Printed(text) for text in texts))
+            ours = (None,) * 4 if score is None else (score.value, score.std, score.stderr, score.noise)
             theirs = ("", None) if paper is None else (paper.text if paper.value is None else paper.value, paper.std)
             records.append([row.method, *(row.labels if extra_labels(table) else ()), column.metric, column.psnr,
                             *ours, *theirs, delta])  # fmt: skip

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.results.files import read_results
 from bench.results.merge import identity_of
+from bench.results.scores import Score
 from bench.run.ablations import ABLATIONS, PSNR
 from bench.tables import named_tables, render
-from bench.tables.ablations import read_ablation
-from bench.tables.model import Entry, Table
+from bench.tables.model import Table
+from bench.tables.named import read_ablation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,16 +70,16 @@ def markdown(what: str, dataset: str = "streets") -> str:
     return render([table(what, dataset)], "md").strip()
 
 
-def _entry(one: Table, method: str, fits: Callable[[Any], bool], asked: str) -> Entry:
+def _entry(one: Table, method: str, fits: Callable[[Any], bool], asked: str) -> Score:
     rows = [row for row in one.rows if row.method == method]
     columns = [k for k, column in enumerate(one.columns) if fits(column)]
-    entry = rows[0].entries[columns[0]] if rows and columns else None
+    entry = rows[0].scores[columns[0]] if rows and columns else None
     if entry is None:
         raise Untrue(f"the committed results have no {asked}")
     return entry
 
 
-def entry(metric: str, method: str, psnr: float = 10, dataset: str = "streets") -> Entry:
+def entry(metric: str, method: str, psnr: float = 10, dataset: str = "streets") -> Score:
     """A method's score at a PSNR, with its rank."""
     return _entry(table(metric, dataset), method, lambda c: c.psnr == psnr, f"{metric} of {method} at {psnr:g} dB")
 
@@ -94,7 +95,7 @@ def rank(metric: str, method: str, psnr: float = 10, dataset: str = "streets") -
     return 0 if found is None else found
 
 
-def arm(ablation: str, method: str, metric: str, dataset: str = "streets") -> Entry:
+def arm(ablation: str, method: str, metric: str, dataset: str = "streets") -> Score:
     """An arm's score in an ablation's table, with its rank."""
     return _entry(
         table(ablation, dataset),

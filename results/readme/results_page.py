@@ -132,7 +132,7 @@ def after_calibration() -> str:
     rows = {row.labels: row for row in table("calibration").rows}
     for place in range(len(table("calibration").columns)):
         for calibration in ("paper", "eq1"):
-            image, ours = (rows[calibration, method].entries[place] for method in ("full_image", "gesco"))
+            image, ours = (rows[calibration, method].scores[place] for method in ("full_image", "gesco"))
             claim(
                 image is not None and ours is not None and (ours.rank or 0) < (image.rank or 0),
                 "gesco is before full_image",

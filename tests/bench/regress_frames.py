@@ -10,8 +10,7 @@ import pandas as pd
 from table_frames import BASE
 
 from bench.regress.compare import Sides, compare
-from bench.regress.model import CellName, Comparison
-from bench.regress.thresholds import Thresholds
+from bench.regress.model import CellName, Comparison, Thresholds
 from bench.results.rows import COLUMNS, CONTRIBUTIONS
 
 CHANNEL = "awgn-paper-peak"

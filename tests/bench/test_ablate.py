@@ -14,7 +14,7 @@ import bench.run.ablations
 from bench.api.registry import METHODS
 from bench.api.specs import parse_spec
 from bench.run.ablations import ABLATIONS, EQUAL_GUIDANCE, Ablation, Arm
-from bench.tables.ablations import ablation_tables
+from bench.tables.named import ablation_tables
 
 Cli = Callable[..., Answer]
 GAINS = Ablation(

@@ -23,7 +23,8 @@ from table_frames import frame, noise, per_scene, with_contributions
 from bench.api.errors import UsageError
 from bench.figures import FIGURES, Request, check_formats, draw_figure, find_figures, read_request, save
 from bench.figures.style import PAPER_LINE, Drawing, as_bytes, families, looks, text_width, theme, wrapped
-from bench.tables.request import select
+from bench.results.published import FOLDER
+from bench.results.request import select
 
 ROOT = Path(__file__).parents[2]
 FACTS = {"cells_computed_at": ["0123456789abcdef+changes"], "devices": ["cpu"], "cpu": "Abacus 3", "jobs": 2}
@@ -104,7 +105,7 @@ def test_every_curve_of_the_committed_results_is_their_numbers_within_its_band(
 def test_the_papers_curves_are_those_of_its_tables_and_dashed(drawn: dict[str, list[Drawing]]) -> None:
     by_metric = {d.stem.rpartition("-")[2]: d.figure for d in drawn["psnr"]}
     for metric, table in (("mIoU", "table1"), ("LPIPS", "table2")):
-        with (ROOT / f"results/published/{table}.csv").open() as file:
+        with (FOLDER / f"{table}.csv").open() as file:
             rows = [r for r in csv.DictReader(file) if r["value"] not in ("-", "noise")]
         expected = {(r["method"], r["psnr"]): float(r["value"]) for r in rows if r["metric"] == metric}
         shown = {}

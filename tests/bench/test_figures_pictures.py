@@ -24,13 +24,13 @@ from bench.api.metric import MetricError
 from bench.config import load_config
 from bench.data.labels import CITYSCAPES
 from bench.data.registry import open_dataset
-from bench.figures import Request, ablation, compression, draw_figure, evaluators, fds, read_request
-from bench.figures.grid import Panel, Row, draw_grid
+from bench.figures import Request, ablation, draw_figure, evaluators, maps, read_request
+from bench.figures.grid import Panel, PanelRow, draw_grid
 from bench.figures.style import theme
 from bench.pictures.album import Album, main_methods
 from bench.pictures.sheet import paint_labels
+from bench.results.request import parts
 from bench.run.ablations import Ablation, Arm
-from bench.tables.request import parts
 from metrics.evaluators.detection import Detections
 
 Cli = Callable[..., Answer]
@@ -281,14 +281,14 @@ def test_compression_gives_bits_of_real_files_and_what_is_left_of_the_content(ra
     label = CITYSCAPES.names.index(one.split("`")[1])
     assert np.array_equal(shown[f"{one} | lossless"][..., 0] == 255, truth.labels == label)
     texts = [text.get_text() for text in drawing.figure.texts]
-    for quality in compression.QUALITIES:
+    for quality in maps.QUALITIES:
         buffer = io.BytesIO()
         Image.fromarray(truth.image).save(buffer, "JPEG", quality=quality)
         assert f"{8 * len(buffer.getvalue()) / truth.labels.size:.2f} bit/pixel" in texts
         with Image.open(buffer) as decoded:
             pixels = np.array(decoded.convert("RGB"))
         assert np.array_equal(shown[f"image, JPEG | quality {quality}"], pixels)
-        assert f"{compression.peak_snr(pixels, truth.image):.1f} dB" in texts
+        assert f"{maps.peak_snr(pixels, truth.image):.1f} dB" in texts
     with theme():
         check_layout(drawing.figure)
 
@@ -297,12 +297,12 @@ def test_maps_survive_what_the_image_does_not() -> None:
     squares = np.zeros((2, 32, 32), dtype=np.float32)
     squares[0, 8:24, 8:24] = 1
     squares[1] = 1 - squares[0]
-    sizes = [compression.coded_maps(squares, quality).bits for quality in (90, 25, 5)]
+    sizes = [maps.coded_maps(squares, quality).bits for quality in (90, 25, 5)]
     assert sizes == sorted(sizes, reverse=True)
-    assert np.array_equal(compression.coded_maps(squares, 25).decoded > 0.5, squares > 0.5)
-    lossless = compression.coded_maps(squares, None)
+    assert np.array_equal(maps.coded_maps(squares, 25).decoded > 0.5, squares > 0.5)
+    lossless = maps.coded_maps(squares, None)
     assert np.array_equal(lossless.decoded, squares)
-    assert compression.peak_snr(np.full((2, 2), 10), np.full((2, 2), 20)) == pytest.approx(10 * np.log10(255**2 / 100))
+    assert maps.peak_snr(np.full((2, 2), 10), np.full((2, 2), 20)) == pytest.approx(10 * np.log10(255**2 / 100))
 
 
 def test_fds_shows_maps_before_and_behind_the_block_with_the_share_that_is_right(ran: Path) -> None:
@@ -328,8 +328,8 @@ def test_fds_without_a_method_that_has_the_block_names_the_command(ran: Path) ->
 
 def test_the_class_shown_is_a_thing_where_there_is_one() -> None:
     road, car, sky = 7, 26, 23
-    assert fds.shown_class(np.array([[road, road, road, car]]), CITYSCAPES) == car
-    assert fds.shown_class(np.array([[road, road, sky]]), CITYSCAPES) == road
+    assert maps.shown_class(np.array([[road, road, road, car]]), CITYSCAPES) == car
+    assert maps.shown_class(np.array([[road, road, sky]]), CITYSCAPES) == road
 
 
 def test_rows_of_pictures_have_the_methods_that_are_no_variants(ran: Path) -> None:
@@ -344,5 +344,7 @@ def test_a_grid_makes_room_for_its_words() -> None:
     panel = Panel(np.zeros((8, 8, 3), dtype=np.uint8), (wide,))
     with theme():
         check_layout(
-            draw_grid("t", ["one", "two\nlines"], [Row("a label", (panel, None)), Row("b", (panel, panel))], [])
+            draw_grid(
+                "t", ["one", "two\nlines"], [PanelRow("a label", (panel, None)), PanelRow("b", (panel, panel))], []
+            )
         )

@@ -17,8 +17,8 @@ from bench.leaderboard.methods import about_methods
 from bench.leaderboard.pages import board_data
 from bench.leaderboard.submission import Submission
 from bench.results.files import read_results
+from bench.results.scores import measured
 from bench.tables import metric_tables
-from bench.tables.measured import measured
 
 COMMITTED = Path(__file__).parents[2] / "results"
 
@@ -37,7 +37,7 @@ def view(board: Board, metric: str, **other: object) -> View:
 def at(view: View, method: str, psnr: float = 10.0) -> tuple[float, float | None, float | None, int | None]:
     placed = view.rows[method][view.psnrs.index(psnr)]
     assert placed is not None
-    return placed.score.value, placed.score.low, placed.score.high, placed.rank
+    return placed.value, *(placed.interval or (None, None)), placed.rank
 
 
 def test_ranks_of_the_committed_results_are_those_of_the_tables() -> None:
@@ -48,9 +48,9 @@ def test_ranks_of_the_committed_results_are_those_of_the_tables() -> None:
         tables = {f"{t.scenes.dataset}-{t.scenes.split}-{t.scenes.size}": t for t in metric_tables(whole, one.metric)}
         table = tables[one.track.rpartition("-")[0]]
         for row in table.rows:
-            assert [p and p.rank for p in one.rows[row.method]] == [e and e.rank for e in row.entries], one.metric
-            assert [p and p.score.value for p in one.rows[row.method]] == [e and e.value for e in row.entries]
-            assert [p and p.score.noise for p in one.rows[row.method]] == [e and e.noise for e in row.entries]
+            assert [p and p.rank for p in one.rows[row.method]] == [e and e.rank for e in row.scores], one.metric
+            assert [p and p.value for p in one.rows[row.method]] == [e and e.value for e in row.scores]
+            assert [p and p.noise for p in one.rows[row.method]] == [e and e.noise for e in row.scores]
 
 
 def test_intervals_are_students_with_the_standard_error() -> None:
@@ -89,9 +89,9 @@ def test_costs_of_the_machine_have_no_rank_and_noise_has_none() -> None:
     assert at(view(board, "seconds"), "spade")[3] is None
     lpips = view(board, "LPIPS")
     assert lpips.reference == 0.6
-    noise = [p for row in lpips.rows.values() for p in row if p and p.score.value >= 0.6]
+    noise = [p for row in lpips.rows.values() for p in row if p and p.value >= 0.6]
     assert noise
-    assert all(p.score.noise and p.rank is None for p in noise)
+    assert all(p.noise and p.rank is None for p in noise)
 
 
 def test_a_submission_with_contributions_is_paired_with_the_results() -> None:
@@ -185,6 +185,6 @@ def test_committed_results_have_the_standard_errors_that_ranks_rest_on() -> None
     frame, _ = read_results(COMMITTED, full=True)
     for metric in ("mIoU", "FID[lite0]"):
         found = measured(frame, metric)
-        errors = np.array([entry.stderr for entry in found.entries.values()], dtype=float)
+        errors = np.array([entry.stderr for entry in found.scores.values()], dtype=float)
         assert np.isfinite(errors).all()
-        assert 0 < np.median(errors) < 0.05 * np.median([entry.value for entry in found.entries.values()])
+        assert 0 < np.median(errors) < 0.05 * np.median([entry.value for entry in found.scores.values()])

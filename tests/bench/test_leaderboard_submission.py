@@ -16,8 +16,7 @@ import pytest
 
 from bench.api.errors import BenchError, UsageError
 from bench.api.scores import find_score
-from bench.leaderboard.export import export_submission
-from bench.leaderboard.store import Shelf
+from bench.leaderboard.store import Shelf, export_submission
 from bench.leaderboard.submission import MAX_BYTES, MAX_ROWS, SubmissionError, read_submission, schema_text
 from bench.results.files import read_results, write_results
 

@@ -23,18 +23,16 @@ from bench.api.errors import UsageError
 from bench.config import Config, load_config
 from bench.figures import FIGURES, Request, ablation, draw_figure, read_request, save
 from bench.leaderboard import site
-from bench.regress.compare import Sides, compare
-from bench.regress.costs import compare_costs
+from bench.regress.compare import Sides, compare, compare_costs
 from bench.regress.model import CellName, Report
-from bench.regress.reports import as_json, as_junit, as_markdown
-from bench.regress.terminal import print_report
+from bench.regress.reports import as_json, as_junit, as_markdown, print_report
 from bench.results.files import write_results
+from bench.results.request import select
 from bench.run.ablations import Ablation, Arm
 from bench.speed.quality import PLOTTED, plot_quality
 from bench.tables import render
 from bench.tables.formats import FORMATS
 from bench.tables.named import NAMED, named_tables
-from bench.tables.request import select
 
 pytestmark = pytest.mark.filterwarnings("error")
 FACTS = {"cells_computed_at": ["0123456789abcdef"], "devices": ["cpu"], "cpu": "Abacus 3", "jobs": 2}

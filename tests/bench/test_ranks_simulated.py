@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bench.results.ranking import Sampled, rank
+from bench.results.ranking import rank
+from bench.results.scores import Score
 from metrics.stats.significance import t_p
 
 #: Tries by number of scenes: as many as make an error rate of 5 % known to half a percent or so, in seconds.
@@ -66,7 +67,7 @@ def rate_of_tables(draw: Draw, scenes: int, tries: int, methods: int = 14, colum
         for _ in range(columns):
             values, kept = draw(rng, methods, scenes)
             errors = kept.std(axis=1, ddof=1) / np.sqrt(scenes)
-            table.append([Sampled(v, e, scenes, k) for v, e, k in zip(values, errors, kept, strict=True)])
+            table.append([Score(v, None, e, scenes, k) for v, e, k in zip(values, errors, kept, strict=True)])
         wrong += any(set(ranks) - {1, None} for ranks in rank(table, [True] * columns).ranks)
     return wrong / tries
 
@@ -119,7 +120,7 @@ def test_small_samples_get_intervals_around_the_value_that_hold_the_truth() -> N
         some = counts[rng.integers(0, many, 24)]
         found = MeanIoU.resampled({"gt": some}, weights)["mIoU"]
         kept = 23 * (found[0] - found[1:])
-        low, high = Sampled(found[0], kept.std(ddof=1) / np.sqrt(24), 24).interval() or (0.0, 0.0)
+        low, high = Score(found[0], None, kept.std(ddof=1) / np.sqrt(24), 24).interval or (0.0, 0.0)
         assert found[0] - low == pytest.approx(high - found[0])
         held += low <= truth <= high
     assert held >= 360

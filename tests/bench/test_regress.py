@@ -17,7 +17,7 @@ from PIL import Image
 from regress_frames import workflow
 
 from bench.cli.regress import regress
-from bench.regress.code import code_digest
+from bench.regress.run import code_digest
 from bench.results.files import read_results, write_results
 
 Cli = Callable[..., Answer]

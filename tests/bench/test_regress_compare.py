@@ -11,8 +11,7 @@ from scipy import stats
 from bench.api.errors import UsageError
 from bench.config import RegressSection
 from bench.regress.compare import Sides, compare
-from bench.regress.model import Basis
-from bench.regress.thresholds import thresholds
+from bench.regress.model import Basis, thresholds
 from metrics.stats.significance import flips_for, holm, sign_flip_p, smallest_p, standard_error, t_p
 
 SCENES = 24

@@ -20,14 +20,11 @@ from rich.console import Console
 from table_frames import BASE
 
 from bench.api.errors import UsageError
-from bench.regress.baseline import read_baseline
-from bench.regress.changes import list_changes
-from bench.regress.compare import compare
-from bench.regress.costs import by_method, compare_costs
+from bench.regress.baseline import list_changes, read_baseline
+from bench.regress.compare import by_method, compare, compare_costs
 from bench.regress.model import CellName, Change, Report
-from bench.regress.reports import as_json, as_junit, as_markdown
-from bench.regress.terminal import print_report
-from bench.regress.text import markdown, plain
+from bench.regress.reports import as_json, as_junit, as_markdown, print_report
+from bench.regress.words import markdown, plain
 from bench.results.files import write_results
 from bench.results.parquet import FACTS_KEY
 from bench.results.rows import COLUMNS

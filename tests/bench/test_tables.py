@@ -9,6 +9,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,10 @@ from bench.api.errors import BenchError, UsageError
 from bench.api.files import sha256
 from bench.results.files import read_results, write_results
 from bench.results.rows import COLUMNS, CONTRIBUTIONS
+from bench.results.scores import Score
 from bench.tables import Table, metric_tables
 from bench.tables import render as render_tables
-from bench.tables.latex import escaped
-from bench.tables.model import Entry
+from bench.tables.formats import escaped
 
 Cli = Callable[..., Answer]
 
@@ -33,9 +34,9 @@ def render(rows: pd.DataFrame, metric: str, style: str = "text") -> str:
     return render_tables(metric_tables(rows, metric), style)
 
 
-def entry(table: Table, method: str, column: int = 0) -> Entry:
+def entry(table: Table, method: str, column: int = 0) -> Score:
     """An entry by its row and column."""
-    found = next(row.entries[column] for row in table.rows if row.method == method)
+    found = next(row.scores[column] for row in table.rows if row.method == method)
     assert found is not None
     return found
 
@@ -137,9 +138,9 @@ def test_for_a_distance_the_lowest_is_best() -> None:
 
 def test_seeds_are_averaged_and_their_spread_is_not_taken_for_that_of_scenes() -> None:
     (table,) = metric_tables(frame({("a", 10.0, 0): (1.0, None), ("a", 10.0, 1): (3.0, None)}), "mIoU")
-    assert entry(table, "a") == Entry(2.0)
+    assert replace(entry(table, "a"), scenes=0) == Score(2.0)
     (table,) = metric_tables(frame({("a", 10.0, 0): (1.0, 0.5), ("a", 10.0, 1): (3.0, 0.25)}), "mIoU")
-    assert entry(table, "a") == Entry(2.0, None, 0.375)  # seeds share their scenes: nothing is gained for sure
+    assert replace(entry(table, "a"), scenes=0) == Score(2.0, None, 0.375)  # seeds share scenes
 
 
 def test_an_undefined_value_is_said_and_has_no_rank() -> None:

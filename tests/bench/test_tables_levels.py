@@ -13,9 +13,9 @@ from conftest import Answer
 from table_frames import at10, frame
 
 from bench.results.files import read_results
+from bench.results.request import mean_levels, peak_levels
 from bench.results.rows import COLUMNS, upgraded
 from bench.tables import metric_tables
-from bench.tables.levels import mean_levels, peak_levels
 
 Cli = Callable[..., Answer]
 

@@ -28,7 +28,7 @@ def test_at_least_as_bad_as_pure_noise_is_noise(higher: bool, reference: float, 
     values = {"good": 0.5, "same": 0.25, "worse": 0.1}
     rows = pd.concat([at10(values, higher_is_better=higher), noise(reference, higher_is_better=higher)])
     (table,) = metric_tables(rows, "mIoU")
-    found = {row.method: row.entries[0].noise for row in table.rows if row.entries[0]}
+    found = {row.method: row.scores[0].noise for row in table.rows if row.scores[0]}
     assert found == {"worse": False, **expected}
 
 

@@ -10,7 +10,9 @@ import pytest
 from table_frames import at10, frame, noise
 
 from bench.api.errors import BenchError, UsageError
-from bench.tables import metric_tables, named_tables, published, render
+from bench.results import published
+from bench.results.published import FOLDER
+from bench.tables import metric_tables, named_tables, render
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +44,7 @@ def test_every_typed_value_is_found_again() -> None:
         rows = frame({(m, p, 0): (0.5, None) for m in methods for p in psnrs}, metric=metric)
         text = render(metric_tables(rows, metric), "csv", published=True)
         made = list(csv.DictReader(line for line in text.splitlines() if line[0] != "#"))
-        with (ROOT / "results" / "published" / f"table{number}.csv").open() as file:
+        with (FOLDER / f"table{number}.csv").open() as file:
             typed = list(csv.DictReader(file))
         assert len(made) == len(typed) == 49
         factor = 10 if metric == "FID" else 1
@@ -134,6 +136,6 @@ def test_a_mistyped_value_names_file_and_line(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "table1.csv").write_text(
         "table,dataset,method,psnr,metric,value,std\n1,cityscapes,gesco,10,mIoU,o.9,\n"
     )
-    monkeypatch.setattr(published, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(published, "FOLDER", tmp_path)
     with pytest.raises(BenchError, match=r"table1\.csv, line 2: 'o\.9' is neither a number nor"):
         beside(at10({"gesco": 0.7}), "mIoU")

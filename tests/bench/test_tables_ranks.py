@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 from table_frames import at10, frame, noise, per_scene, with_contributions
 
-from bench.results.ranking import Sampled, explained, rank
+from bench.results.ranking import explained, rank
+from bench.results.scores import Score, measured
 from bench.tables import metric_tables
 from bench.tables.build import arms_tables
-from bench.tables.measured import measured
 from metrics.stats.significance import (
     contributions_of_mean,
     fewest_scenes,
@@ -29,17 +29,17 @@ JITTER = RNG.normal(0, 0.002, (8, 40))
 
 def ranks(rows: pd.DataFrame, metric: str = "mIoU") -> dict[str, int | None]:
     (table,) = metric_tables(rows, metric)
-    return {row.method: e.rank for row in table.rows if (e := row.entries[0])}
+    return {row.method: e.rank for row in table.rows if (e := row.scores[0])}
 
 
 def caption(rows: pd.DataFrame, metric: str = "mIoU") -> str:
     return metric_tables(rows, metric)[0].caption
 
 
-def mean_of(values: np.ndarray, order: object = None) -> Sampled:
+def mean_of(values: np.ndarray, order: object = None) -> Score:
     kept = contributions_of_mean(values)
     assert kept is not None
-    return Sampled(float(np.nanmean(values)), standard_error(kept), len(values), kept, order)
+    return Score(float(np.nanmean(values)), None, standard_error(kept), len(values), kept, order)
 
 
 # --- the statistics by themselves
@@ -78,12 +78,12 @@ def test_no_p_is_smaller_than_that_of_all_scenes_agreeing() -> None:
 
 
 def test_a_pair_of_two_kinds_of_scores_is_compared_as_if_independent() -> None:
-    a, b = mean_of(SCENES), Sampled(0.3, 0.03, 40)
+    a, b = mean_of(SCENES), Score(0.3, None, 0.03, 40)
     (places,) = rank([[a, b]], [True]).ranks
     assert places == (1, 2)
     found = rank([[a, b]], [True])
     assert (found.paired, found.independent) == (False, True)
-    assert rank([[a, Sampled(0.45, 0.03, 40)]], [True]).ranks == ((1, 1),)
+    assert rank([[a, Score(0.45, None, 0.03, 40)]], [True]).ranks == ((1, 1),)
     apart = mean_of(SCENES + 0.01, order=("other", "scenes"))
     assert rank([[mean_of(SCENES), apart]], [True]).ranks == ((1, 1),)  # paired, the shift would be shown
     assert rank([[mean_of(SCENES), mean_of(SCENES + 0.01)]], [True]).ranks == ((2, 1),)
@@ -132,7 +132,7 @@ def test_the_family_is_every_pair_of_the_table() -> None:
     others = {f"m{k}": SCENES + rng.normal(0, 0.2, 40) for k in range(3)}
     many = [per_scene({"a": better, "b": SCENES, **others}, metric="X").assign(psnr=float(p)) for p in range(6)]
     table = pd.concat(many)
-    assert {e.rank for row in metric_tables(table, "X")[0].rows for e in row.entries if e} == {1}
+    assert {e.rank for row in metric_tables(table, "X")[0].rows for e in row.scores if e} == {1}
     assert "for all 60 pairs together (Holm)" in caption(table, "X")
 
 
@@ -149,7 +149,7 @@ def test_seeds_are_averaged_scene_by_scene() -> None:
     assert ranks(pd.concat([a[0], b[0]]), "X") == {"a": 1, "b": 1}
     both = pd.concat([*a, *b])
     assert ranks(both, "X") == {"a": 1, "b": 2}
-    entry = measured(both, "X").entries["awgn-paper-peak", "a", 10.0]
+    entry = measured(both, "X").scores["awgn-paper-peak", "a", 10.0]
     assert entry.std == pytest.approx(SCENES.std(ddof=1))
     assert entry.stderr == pytest.approx(stats.sem(SCENES))
 
@@ -162,7 +162,7 @@ def test_kept_contributions_decide_where_a_score_is_no_mean() -> None:
     assert "paired differences over scenes" in caption(clear)
     blurred = with_contributions(rows, {"a": base + RNG.normal(0, 0.1, 40), "b": base, "c": base})
     assert ranks(blurred) == {"a": 1, "b": 1, "c": 3}
-    entry = measured(clear, "mIoU").entries["awgn-paper-peak", "b", 10.0]
+    entry = measured(clear, "mIoU").scores["awgn-paper-peak", "b", 10.0]
     assert entry.stderr == pytest.approx(standard_error(base + JITTER[1]))
 
 
@@ -225,20 +225,20 @@ def test_noise_and_undefined_values_take_no_part() -> None:
     rows = pd.concat([per_scene(values, metric="X"), noise(0.1, metric="X")])
     assert ranks(rows, "X") == {"a": 1, "b": 2, "lost": None}
     assert "for all 1 pair together" in caption(rows, "X")
-    found = rank([[mean_of(SCENES), None, Sampled(float("nan"), 0.1, 40), mean_of(SCENES - 0.1)]], [True])
+    found = rank([[mean_of(SCENES), None, Score(float("nan"), None, 0.1, 40), mean_of(SCENES - 0.1)]], [True])
     assert found.ranks == ((1, None, None, 2),)
 
 
 def test_rounding_is_no_difference() -> None:
     same = mean_of(SCENES)
-    again = Sampled(same.value * (1 + 1e-13), same.stderr, 40, same.contributions)
+    again = Score(same.value * (1 + 1e-13), None, same.stderr, 40, same.contributions)
     assert rank([[same, again]], [True]).ranks == ((1, 1),)
 
 
 def test_columns_are_ranked_each_on_their_own() -> None:
     rows = frame({("a", 10.0, 0): (0.5, 0.01), ("b", 10.0, 0): (0.1, 0.01), ("a", 5.0, 0): (0.2, 0.01)})
     (table,) = metric_tables(rows, "mIoU")
-    assert [[e and e.rank for e in row.entries] for row in table.rows] == [[1, None], [2, None]]
+    assert [[e and e.rank for e in row.scores] for row in table.rows] == [[1, None], [2, None]]
 
 
 def test_all_pairs_at_once_are_tested_as_one_pair_is() -> None:

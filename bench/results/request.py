@@ -1,18 +1,22 @@
-"""What a figure is drawn from: a run's results, and what the user chose of them."""
+"""What tables, figures and pages are made of: a run's results, what the user chose of them, and captions for it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bench.api.errors import UsageError, known_name
-from bench.api.names import PURE_NOISE, metric_variants
+from bench.api.names import PURE_NOISE, metric_variants, resolve_metrics
+from bench.api.registry import METRICS
+from bench.channels.registry import channel_words
 from bench.config import Config
 from bench.results.files import read_results
-from bench.tables.build import choose_metrics, scene_set_title
-from bench.tables.measured import SCENE_SET, of_methods, of_scenes
+from bench.results.scores import SCENE_SET, of_methods, of_scenes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,3 +148,80 @@ def chosen_psnrs(request: Request, part: Part, default: Sequence[float]) -> list
     """Those of the PSNRs asked for, else of `default`, that were run here, else the middle one; best channel first."""
     wanted = [p for p in request.psnrs or default if p in part.psnrs]
     return sorted(wanted, reverse=True) or [part.psnrs[len(part.psnrs) // 2]]
+
+
+def choose_metrics(rows: pd.DataFrame, typed: str) -> list[str]:
+    """The metrics of the set-level `rows` that are meant; UsageError says how to compute one that they lack."""
+    known = sorted(rows["metric"].unique())
+    try:
+        return resolve_metrics(typed, known)
+    except UsageError as error:
+        raise UsageError(f"{error}{computed_by(typed)}") from None
+
+
+def computed_by(typed: str) -> str:
+    """`; ... computes it` for a metric that exists but is not in the results, else nothing."""
+    try:
+        names = ",".join(resolve_metrics(typed, METRICS.names()))
+    except UsageError:
+        return ""
+    return f"; `bench run --metrics {names}` computes {names}, which these results lack"
+
+
+def listed(rows: pd.DataFrame, column: str) -> str:
+    """The different values of a column, in their order, as words."""
+    return ", ".join(str(v) for v in rows[column].drop_duplicates())
+
+
+def scene_set_title(rows: pd.DataFrame) -> str:
+    channels = " and ".join(channel_words(str(c)) for c in rows["channel"].drop_duplicates())
+    return (
+        f"{listed(rows, 'dataset')} {listed(rows, 'split')} at {listed(rows, 'size')} (scale: "
+        f"{listed(rows, 'scale')}), {listed(rows, 'scenes')} scenes, seeds {listed(rows, 'seed')}; {channels}"
+    )
+
+
+def db(level: float) -> str:
+    """A ratio in dB as printed."""
+    return "∞" if level == math.inf else f"{level:.1f}"
+
+
+def peak_levels(rows: pd.DataFrame, psnrs: Sequence[float]) -> str:
+    """`peak SNR 8.9, 4.4 dB`: behind each label, in the order of `psnrs`."""
+
+    def words(psnr: float) -> str:
+        levels = rows[rows["psnr"] == psnr]["peak_snr_db"].drop_duplicates()
+        return " or ".join(db(float(level)) for level in levels)
+
+    return f"peak SNR {', '.join(words(psnr) for psnr in psnrs)} dB"
+
+
+def mean_levels(rows: pd.DataFrame) -> str:
+    """A sentence on the mean SNR of the methods in set-level rows: how far it is below the peak SNR.
+
+    The peak SNR belongs to the channel, the mean SNR is what a method made of it: 0/1 maps and images have a mean power
+    far below their peak power of 1, so under the peak convention it is lower, by what a method sends.
+    """
+    by_distance: dict[str, list[str]] = {}
+    for method, own in rows.groupby("method", sort=False):
+        by_distance.setdefault(_distance(own), []).append(str(method))
+    parts = list(by_distance)
+    if len(parts) > 1:
+        parts = [f"{distance} ({', '.join(names)})" for distance, names in by_distance.items()]
+    return f"Mean SNR, of what a method sends: {'; '.join(parts)}."
+
+
+def _distance(rows: pd.DataFrame) -> str:
+    """How far the mean SNR of one method's rows is below the peak SNR, in words."""
+    peak, mean = (rows[name].to_numpy(dtype=np.float64) for name in ("peak_snr_db", "mean_snr_db"))
+    known = np.isfinite(peak) & ~np.isnan(mean)
+    below = np.unique((peak[known] - mean[known]).round(1))
+    if not len(below):
+        noisy = np.isfinite(peak).any()
+        return "unknown" if noisy or not (mean == math.inf).any() else "∞, without noise"
+    if np.isinf(below).all():
+        return "none, nothing but zeros is sent"
+    low, high = below.min(), below.max()
+    if high == 0:
+        return "the peak SNR"
+    return f"{low:.1f} dB lower" if low == high else f"{low:.1f} to {high:.1f} dB lower"

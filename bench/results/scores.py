@@ -1,4 +1,7 @@
-"""The measured numbers of one metric on one set of scenes: value, spread and standard error of every cell."""
+"""Scores: the measured numbers of one metric on one set of scenes, averaged over seeds.
+
+The one place for what the tables, figures, leaderboard and reports of regressions show of a number.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,10 @@ import numpy as np
 from bench.api.errors import UsageError
 from bench.api.names import PURE_NOISE
 from bench.api.scores import score_info
-from bench.results.ranking import Sampled
+from bench.results.ranking import explained, rank
 from bench.results.rows import CONTRIBUTIONS, WHOLE_SET
 from bench.run.summary import is_mean
-from bench.tables.model import Entry
-from metrics.stats.significance import contributions_of_mean, standard_error
+from metrics.stats.significance import contributions_of_mean, half_width, standard_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,16 +34,52 @@ Key = tuple[str, str, float]
 
 
 @dataclass(frozen=True)
+class Score:
+    """One number over a sample of scenes, averaged over seeds.
+
+    `value` is NaN where it is undefined. `std` is its spread over scenes and `stderr` its standard error
+    (bench/results/rows.py), None where nothing tells them. It rests on `scenes` scenes, of which each adds one of the
+    `contributions` (n,); `order` says whose may be paired by position: equal ones are of the same scenes in the same
+    order. `limits` are those of the metric's values. `noise`: it is at least as bad as pure noise
+    (bench/run/reference.py). `rank` is 1 more than the number of methods that are shown to be better, None where there
+    is nothing to compare with (bench/results/ranking.py).
+    """
+
+    value: float
+    std: float | None = None
+    stderr: float | None = None
+    scenes: int = 0
+    contributions: np.ndarray | None = field(default=None, repr=False, compare=False)
+    order: object = field(default=None, repr=False, compare=False)
+    limits: tuple[float, float] = field(default=(-math.inf, math.inf), repr=False, compare=False)
+    noise: bool = False
+    rank: int | None = None
+
+    @property
+    def testable(self) -> bool:
+        """Whether anything tells its differences from chance."""
+        return math.isfinite(self.value) and self.stderr is not None and self.scenes >= 2
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval within `limits`, None where nothing tells it."""
+        if self.stderr is None or not self.testable:
+            return None
+        half = half_width(self.stderr, self.scenes)
+        return max(self.limits[0], self.value - half), min(self.limits[1], self.value + half)
+
+
+@dataclass(frozen=True)
 class Measured:
     """One metric on one set of scenes. `reference` is what it says of pure noise, None where that was not measured.
-    `samples` are the values with what tells their differences from chance, for ranks and intervals."""
+    `by_scene` are the scenes' own values, averaged over seeds, where a score is their mean or there is no score."""
 
     metric: str
     higher_is_better: bool
     protocol: str
     reference: float | None
-    entries: Mapping[Key, Entry]
-    samples: Mapping[Key, Sampled] = field(repr=False)
+    scores: Mapping[Key, Score]
+    by_scene: Mapping[Key, pd.Series] = field(repr=False)
 
     def beyond(self, value: float) -> bool:
         """Whether a value is at least as bad as pure noise."""
@@ -49,17 +87,18 @@ class Measured:
             return False
         return value <= self.reference if self.higher_is_better else value >= self.reference
 
-    def ranked(self, key: Key | None) -> Sampled | None:
-        """What takes part in a ranking: nothing where there is no cell, or one that is undefined or beyond measure."""
-        entry = None if key is None else self.entries.get(key)
-        if key is None or entry is None or entry.noise or not math.isfinite(entry.value):
-            return None
-        return self.samples[key]
 
-    def interval(self, key: Key) -> tuple[float, float] | None:
-        """A cell's 95 % interval, within the metric's bounds; None where nothing tells it."""
-        info = score_info(self.metric)
-        return self.samples[key].interval(info.low, info.high)
+def ranked(columns: Sequence[tuple[Measured, Sequence[Key | None]]]) -> tuple[list[list[Score | None]], str]:
+    """The scores behind the keys of each column of a table with their ranks, and the sentence on what these rest on
+    (empty for a table of one method): all pairs of a table are one family."""
+    scores = [[None if key is None else data.scores.get(key) for key in keys] for data, keys in columns]
+    found = rank(scores, [data.higher_is_better for data, _ in columns])
+    placed = [
+        [one and replace(one, rank=place) for one, place in zip(column, places, strict=True)]
+        for column, places in zip(scores, found.ranks, strict=True)
+    ]
+    several = any(len({key for key in keys if key in data.scores}) > 1 for data, keys in columns)
+    return placed, explained(found) if several else ""
 
 
 def of_methods(frame: pd.DataFrame) -> pd.DataFrame:
@@ -76,26 +115,30 @@ def of_scenes(frame: pd.DataFrame, scenes: Sequence[object]) -> pd.DataFrame:
 
 def measured(frame: pd.DataFrame, metric: str) -> Measured:
     """`metric` in the rows of one set of scenes; UsageError where they have no set-level row of it."""
+    if of_methods(frame[frame["metric"] == metric]).empty:
+        raise UsageError(f"these results have no {metric}; `bench run` writes it for every cell")
+    return read_metric(frame, metric)
+
+
+def read_metric(frame: pd.DataFrame, metric: str) -> Measured:
+    """`metric` in the rows of one set of scenes, which hold at least one row of it, be it of a single scene."""
     rows = frame[frame["metric"] == metric]
     whole = of_methods(rows)
-    if whole.empty:
-        raise UsageError(f"these results have no {metric}; `bench run` writes it for every cell")
     reference = rows[(rows["scene"] == WHOLE_SET) & (rows["method"] == PURE_NOISE)]["value"].dropna()
-    scenes = _by_scene(rows)
+    info, scenes = score_info(metric), _by_scene(rows)
+    limits = (info.low, info.high)
     spreads = _by_scene(frame[frame["metric"] == _of_a_scene(metric)]) if not scenes else {}
-    entries, samples = {}, {}
-    for cell, group in whole.groupby(CELL, sort=False):
-        key = _key(cell)
-        entries[key], samples[key] = _cell(group, scenes.get(key), spreads.get(key))
+    groups = {_key(cell): group for cell, group in whole.groupby(CELL, sort=False)}
+    scores = {key: _score(group, scenes.get(key), spreads.get(key), limits) for key, group in groups.items()}
     found = Measured(
         metric,
-        bool(whole["higher_is_better"].iloc[0]),
-        ", ".join(str(p) for p in whole["protocol"].drop_duplicates()),
+        bool(rows["higher_is_better"].iloc[0]),
+        ", ".join(str(p) for p in (rows if whole.empty else whole)["protocol"].drop_duplicates()),
         float(reference.iloc[0]) if len(reference) else None,
-        entries,
-        samples,
+        scores,
+        {key: v for key, v in scenes.items() if key not in scores or is_mean(scores[key].value, v.to_numpy())},
     )
-    return replace(found, entries={key: replace(e, noise=found.beyond(e.value)) for key, e in entries.items()})
+    return replace(found, scores={key: replace(s, noise=found.beyond(s.value)) for key, s in scores.items()})
 
 
 def _key(cell: object) -> Key:
@@ -109,7 +152,7 @@ def _of_a_scene(metric: str) -> str:
     return f"{base}[{inside}:scene]" if inside else f"{base}[scene]"
 
 
-def _cell(rows: pd.DataFrame, own: pd.Series | None, spread: pd.Series | None) -> tuple[Entry, Sampled]:
+def _score(rows: pd.DataFrame, own: pd.Series | None, spread: pd.Series | None, limits: tuple[float, float]) -> Score:
     """One cell of its set-level rows, one a seed, and the scenes' own values averaged over seeds: those of which the
     score is the mean (`own`), or others (`spread`).
 
@@ -127,8 +170,7 @@ def _cell(rows: pd.DataFrame, own: pd.Series | None, spread: pd.Series | None) -
         stderr = standard_error(contributions)
     std = float(rows["std"].iloc[0]) if one else _deviation(own if own is not None else spread)
     scenes = scenes if contributions is None else len(contributions)
-    sample = Sampled(value, stderr, scenes, contributions, order)
-    return Entry(value, std if math.isfinite(std) else None, stderr), sample
+    return Score(value, std if math.isfinite(std) else None, stderr, scenes, contributions, order, limits)
 
 
 def _deviation(values: pd.Series | None) -> float:

@@ -1,0 +1,71 @@
+"""The paper's values as data: the CSV files beside this module, one a table, one number a row (README.md there)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from bench.api.errors import BenchError
+
+FOLDER = Path(__file__).parent
+#: Data set -> the paper's data set that it stands for.
+COUNTERPARTS = {"cityscapes": "cityscapes", "streets": "cityscapes", "coco_stuff": "coco_stuff", "stuff": "coco_stuff"}
+PAPER_NAMES = {"cityscapes": "Cityscapes", "coco_stuff": "COCO-Stuff"}
+#: The paper prints FID divided by ten (its heading says ten times FID).
+SCALED = {"FID/10": ("FID", 10.0)}
+
+#: (method, PSNR), PSNR None for what does not depend on the channel.
+Place = tuple[str, float | None]
+
+
+@dataclass(frozen=True)
+class PaperValue:
+    """One cell of the paper: what it prints (a number in the metric's own unit, or `noise`, or `-`)."""
+
+    text: str
+    value: float | None
+    std: float | None
+
+
+def _number(text: str, file: Path, line: int) -> float | None:
+    try:
+        return float(text) if text not in ("", "-", "noise") else None
+    except ValueError:
+        raise BenchError(f"{file}, line {line}: '{text}' is neither a number nor 'noise' nor '-'") from None
+
+
+def _read(file: Path) -> Iterator[tuple[str, str, str, Place, PaperValue]]:
+    reader = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    for row in reader:
+        metric, factor = SCALED.get(row["metric"], (row["metric"], 1.0))
+        value, std, psnr = (_number(row[column], file, reader.line_num) for column in ("value", "std", "psnr"))
+        paper = PaperValue(row["value"], value and value * factor, std and std * factor)
+        yield row["table"], row["dataset"], metric, (row["method"], psnr), paper
+
+
+@lru_cache(maxsize=1)
+def _everything(folder: Path) -> tuple[tuple[str, str, str, Place, PaperValue], ...]:
+    return tuple(found for file in sorted(folder.glob("*.csv")) for found in _read(file))
+
+
+def paper_values(dataset: str, metric: str, tables: Collection[str]) -> dict[Place, PaperValue]:
+    """What the paper has of a metric, under its own name or with ours in brackets (`mIoU[judge]`), in some of its
+    tables ("1" to "5", "text 4.2"), for the data set that `dataset` stands for."""
+    counterpart = COUNTERPARTS.get(dataset)
+    base = metric.split("[", 1)[0]
+    if metric.endswith(("[original]", "[scene]")):
+        return {}
+    return {
+        place: value
+        for table, of, name, place, value in _everything(FOLDER)
+        if of == counterpart and name == base and table in tables
+    }
+
+
+def same_metric(metric: str) -> bool:
+    """Whether a difference to the paper's metric of that name means anything: a distance on other features is another
+    distance. mIoU and LPIPS pass in every variant, because the paper does not say which it used."""
+    return not metric.startswith("FID[") or metric == "FID[inception]"
