@@ -1,6 +1,6 @@
 """Depth: is everything as far away in the regenerated picture as it was in the original?
 
-A depth network (`metrics/evaluators/depth_estimators.py`) looks at both pictures. Under three protocols, named as
+A depth network (`metrics/evaluators/registry.py`) looks at both pictures. Under three protocols, named as
 those of mIoU are:
 
 - `gt`: its estimate of the regenerated picture against the scene's true depth; printed without a bracket (`AbsRel`).
@@ -35,9 +35,9 @@ import numpy as np
 
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
 from bench.api.scores import ScoreInfo
-from metrics.evaluators.block_unet import OWN
-from metrics.evaluators.depth_estimation import FARTHEST, valid_depth
-from metrics.evaluators.depth_estimators import estimator_names, load_estimator
+from metrics.evaluators.depth import FARTHEST, valid_depth
+from metrics.evaluators.embedded import OWN
+from metrics.evaluators.registry import DEPTH, load_estimator, names
 from metrics.pictures import PerPicture
 
 #: Metres that fitted depths are not allowed to fall below.
@@ -123,7 +123,7 @@ class Depth(Metric):
 
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:
-        return estimator_names(dataset)
+        return names(DEPTH, dataset)
 
     @property
     def protocol(self) -> str:

@@ -24,8 +24,8 @@ import numpy as np
 
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score, spread
 from bench.api.scores import ScoreInfo
-from metrics.evaluators.classes import IGNORED, NO_LABEL, train_ids
-from metrics.evaluators.registry import SCHEMES, judge_names, load_judge
+from metrics.evaluators.labels import IGNORED, NO_LABEL, train_ids
+from metrics.evaluators.registry import SCHEMES, SEGMENTERS, load_segmenter, names
 from metrics.pictures import PerPicture
 
 
@@ -100,7 +100,7 @@ class MeanIoU(Metric):
         """MetricError for a data set without a judge, for one that does not fit it, and where weights are missing."""
         super().__init__(context)
         try:
-            self._judge = load_judge(context)
+            self._judge = load_segmenter(context)
         except MetricError as error:
             raise MetricError(f"mIoU is skipped on `{context.dataset}`: {error}") from error
         self._evaluated = self._judge.evaluated
@@ -109,7 +109,7 @@ class MeanIoU(Metric):
 
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:
-        return judge_names(dataset)
+        return names(SEGMENTERS, dataset)
 
     @property
     def protocol(self) -> str:

@@ -1,6 +1,6 @@
 """Objects: can a detector still find what the original showed, in the regenerated picture?
 
-A detector (`metrics/evaluators/detectors.py`) looks at both pictures. Under three protocols, named as those of mIoU
+A detector (`metrics/evaluators/registry.py`) looks at both pictures. Under three protocols, named as those of mIoU
 are:
 
 - `gt`: its detections in the regenerated picture against the true boxes, those around the visible pixels of the scene's
@@ -26,9 +26,9 @@ from torch import Tensor
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score, spread
 from bench.api.scores import ScoreInfo
 from metrics.average_precision import FALSE, HIT, IGNORED, average_precision, match
-from metrics.evaluators.block_unet import OWN
-from metrics.evaluators.detection import FIRST_INSTANCE, MIN_AREA, Detections, boxes_from_instances
-from metrics.evaluators.detectors import choose_detector, detector_names
+from metrics.evaluators.detectors import FIRST_INSTANCE, MIN_AREA, Detections, boxes_from_instances
+from metrics.evaluators.embedded import OWN
+from metrics.evaluators.registry import DETECTORS, choose_detector, names
 from metrics.pictures import PerPicture
 
 #: Detections of a picture that count, the most certain ones, and the least score; 100 is COCO's number.
@@ -91,7 +91,7 @@ class Objects(Metric):
 
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:
-        return detector_names(dataset)
+        return names(DETECTORS, dataset)
 
     @property
     def protocol(self) -> str:

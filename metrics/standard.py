@@ -1,7 +1,7 @@
 """Published weights that metrics ask for and that the project does not ship: file, source, and what is skipped without.
 
 Two kinds: single files of PyTorch, read without executing anything in them (`StandardFile`), and folders of the
-`transformers` library (`metrics/evaluators/pretrained.py`). `LISTED` has all of both, for `bench weights list`.
+`transformers` library (`metrics/evaluators/published.py`). `LISTED` has all of both, for `bench weights list`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from torch import Tensor
 from bench.api.files import file_digest
 from bench.api.metric import MetricError
 from bench.api.weights import find_file, user_weights_dir
-from metrics.evaluators import detr, dpt, hf_segmenter
-from metrics.evaluators.pretrained import FILES, WEIGHTS, Checkpoint
+from metrics.evaluators.published import DETR, DPT, FILES, MASKFORMER, WEIGHTS, Checkpoint
 
 
 @dataclass(frozen=True)
@@ -117,9 +116,9 @@ def _folder(name: str, published: Checkpoint, skipped: str, *datasets: str) -> L
 LISTED = (
     Listed("inception", INCEPTION.file, INCEPTION.url, "FID[inception]"),
     Listed("vgg16", VGG16.file, VGG16.url, "LPIPS[vgg]"),
-    _folder("maskformer", hf_segmenter.MASKFORMER, "mIoU", "coco_stuff"),
-    _folder("detr_resnet_50", detr.RESNET_50, "objects", "cityscapes", "coco_stuff", "camvid"),
-    _folder("dpt_large", dpt.LARGE, "depth", "cityscapes", "coco_stuff", "camvid"),
+    _folder("maskformer", MASKFORMER, "mIoU", "coco_stuff"),
+    _folder("detr_resnet_50", DETR, "objects", "cityscapes", "coco_stuff", "camvid"),
+    _folder("dpt_large", DPT, "depth", "cityscapes", "coco_stuff", "camvid"),
 )
 """All of them, for `bench weights list` and `bench doctor`."""
 

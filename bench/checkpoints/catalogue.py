@@ -16,7 +16,7 @@ from bench.api.method import MethodContext
 from bench.api.registry import METHODS
 from bench.api.weights import weights_name
 from bench.data.registry import DATASETS
-from metrics.evaluators.drn import build_drn, weights_file
+from metrics.evaluators.segmenters.drn import build_drn, weights_file
 
 FILE = Path(__file__).parent / "catalogue.toml"
 PROFILE = "paper"

@@ -12,8 +12,8 @@ from bench.api.registry import METHODS
 from bench.cli.options import ConfigOption
 
 WHAT = (
-    "A method, or a network that metrics ask: judge (for streets, stuff), detector or depth (for streets). Those of "
-    "other data sets are published: see `bench weights list`."
+    "A method, or a network that metrics ask: segmenter (for streets, stuff), detector or depth (for streets). Those "
+    "of other data sets are published: see `bench weights list`."
 )
 
 
@@ -82,10 +82,12 @@ def train(
     from bench.data.registry import DATASETS, open_dataset
     from bench.train.destination import destination
     from bench.train.request import TrainingRequest, train_target
-    from metrics.evaluators.trainers import TRAINERS
+    from metrics.evaluators.embedded import SPECS
 
     dataset = known_name(dataset, DATASETS, "data set")
-    method = known_name(method, [*METHODS.names(), *TRAINERS], "method")
+    if method.casefold() == "judge":
+        raise UsageError(f"the judge is called segmenter now: bench train segmenter --dataset {dataset}")
+    method = known_name(method, [*METHODS.names(), *SPECS], "method")
     where = check_folder(out or Path("runs/train") / "-".join(filter(None, (method, dataset, name))), "--out")
     settings = load_config(config)
     data = settings.data.get(dataset, DataSection())
@@ -122,8 +124,8 @@ def train(
         print(f"not finished; run the same command again to continue from {request.out / 'checkpoint.pt'}")
         return
     print(f"wrote {path}")
-    if (trainer := TRAINERS.get(method)) is not None:
-        print(f"to use it, in bench.toml: {request.to.to_evaluate(trainer.metric, request.source.name)}")
+    if method in SPECS:
+        print(f"to use it, in bench.toml: {request.to.to_evaluate(SPECS[method][dataset].metric, dataset)}")
     else:
         print(f"to use it: {request.to.to_use(method, request.source.name)}")
 
@@ -141,6 +143,6 @@ def _options(texts: list[str]) -> dict[str, Any]:
 
 def _precision(text: str) -> Any:
     """`text` where it names a precision; UsageError otherwise."""
-    from bench.api.training.precision import PRECISIONS
+    from bench.api.training.update import PRECISIONS
 
     return known_name(text, PRECISIONS, "precision")

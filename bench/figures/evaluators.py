@@ -13,10 +13,9 @@ from bench.figures.grid import Box
 from bench.figures.style import palette
 from bench.pictures.album import Album
 from bench.run.worker import one_thread
-from metrics.evaluators.depth_estimation import DepthEstimator
-from metrics.evaluators.depth_estimators import load_estimator
-from metrics.evaluators.detection import Detector
-from metrics.evaluators.detectors import choose_detector
+from metrics.evaluators.depth import DepthEstimator
+from metrics.evaluators.detectors import Detector
+from metrics.evaluators.registry import choose_detector, load_estimator
 
 CPU = torch.device("cpu")
 #: By label id: the label colours of some things are too much alike. On Cityscapes these all differ, and the commonest

@@ -12,12 +12,11 @@ import torch
 
 from bench.api.metric import MetricError
 from bench.api.scenes import LabelSpace
-from metrics.evaluators.depth_estimators import load_estimator
-from metrics.evaluators.detectors import choose_detector
+from metrics.evaluators.registry import choose_detector, load_estimator
 
 if TYPE_CHECKING:
-    from metrics.evaluators.depth_estimation import DepthEstimator
-    from metrics.evaluators.detection import Detections, Detector
+    from metrics.evaluators.depth import DepthEstimator
+    from metrics.evaluators.detectors import Detections, Detector
 
 #: Quantiles of the original's depth that the colours span.
 SPAN = (0.02, 0.98)

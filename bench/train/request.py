@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import platformdirs
 import torch
@@ -14,24 +14,24 @@ import torch
 from bench.api.device import cpu_name
 from bench.api.errors import UsageError, nearest
 from bench.api.method import MethodContext, MethodError
+from bench.api.metric import MetricError
 from bench.api.provenance import code_provenance
 from bench.api.registry import METHODS
 from bench.api.scenes import DataError, SceneSource
 from bench.api.seeding import digest
 from bench.api.tensors import write_weights
 from bench.api.training.distributed import local_first, ranks
-from bench.api.training.precision import Precision
 from bench.api.training.task import TrainingTask
+from bench.api.training.update import Precision
 from bench.api.weights import weights_name
 from bench.data.folder import FolderSource
 from bench.data.materialise import MaterialisedScenes, materialise
 from bench.train.destination import Destination, check_replaceable
 from bench.train.trainer import TrainingRun, train
+from metrics.evaluators.embedded import SPECS
+from metrics.evaluators.registry import training_task
 
-if TYPE_CHECKING:
-    from metrics.evaluators.trainers import Trainer
-
-#: Scenes of the splits `val` and `test` that an embedded evaluator (judge, detector, depth) is measured on.
+#: Scenes of the splits `val` and `test` that an embedded evaluator (segmenter, detector, depth) is measured on.
 EVALUATOR_SCENES = 500
 #: Scenes that are used of a data set without end.
 RENDERED_SCENES = 6000
@@ -80,13 +80,13 @@ class TrainingRequest:
     options: Mapping[str, Any]
 
 
-def _scenes(request: TrainingRequest, split: str, count: int | None, with_depth: bool = False) -> MaterialisedScenes:
+def _scenes(request: TrainingRequest, split: str, count: int | None, with_depth: bool) -> MaterialisedScenes:
     """The first `count` scenes of a split, in the cache; None: all, or `RENDERED_SCENES`."""
     source = request.source
     if count is None:
         count = len(source.ids(split)) if isinstance(source, FolderSource) else RENDERED_SCENES
     cache = platformdirs.user_cache_path("gesco-bench") / "scenes"
-    return local_first(lambda: materialise(source, split, count, cache, jobs=request.jobs, with_depth=with_depth))
+    return materialise(source, split, count, cache, jobs=request.jobs, with_depth=with_depth)
 
 
 def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Path | None:
@@ -94,12 +94,8 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
 
     Where torchrun started several processes, all call this, and the first one writes.
     """
-    from metrics.evaluators.trainers import TRAINERS
-
-    if request.target in TRAINERS:
-        return _train_evaluator(request, TRAINERS[request.target], report)
-    if request.target not in METHODS.names():
-        raise UsageError(f"unknown method '{request.target}'{nearest(request.target, [*METHODS.names(), *TRAINERS])}")
+    if request.target not in (names := [*METHODS.names(), *SPECS]):
+        raise UsageError(f"unknown method '{request.target}'{nearest(request.target, names)}")
     source = request.source
     context = MethodContext(
         source.name, source.label_space, source.height, source.width, request.profile, request.device
@@ -109,7 +105,7 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
     steps = task.steps = request.steps or task.steps  # a task's learning rates may depend on it
     pace = PACES.get(request.profile, PACES["embedded"])
     validation, validate_every = _validation(request, task, pace, report)
-    scenes = _scenes(request, "train", request.scenes)
+    scenes = local_first(lambda: _scenes(request, "train", request.scenes, task.with_depth))
     run = TrainingRun(
         request.out,
         steps,
@@ -135,8 +131,8 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
         "options": dict(request.options),
         "recipe": task.recipe(),
     }
-    path = request.to.folder / weights_name(request.target, context)
-    check_replaceable(path, {**data, **known, "steps": steps})
+    path = request.to.folder / (task.weights_file or weights_name(request.target, context))
+    check_replaceable(path, {**data, **known, "steps": steps}, task.record)
     summary = train(task, scenes, run, data, report, validation)
     if not summary["finished"] or not ranks().first:
         return None
@@ -144,24 +140,29 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
         **data,
         **summary,
         **known,
-        **({"sampling": sampling} if (sampling := task.sampling()) else {}),
+        **task.facts(),
         "device": torch.cuda.get_device_name(request.device) if request.device.type == "cuda" else cpu_name(),
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "code": code,
         "licence": f"that of {source.name}" if isinstance(source, FolderSource) else "Apache-2.0",
     }
-    write_weights(path, task.export(), {"card": card})
-    path.with_suffix(".md").write_text(_model_card(card), encoding="utf-8")
+    write_weights(path, task.export(), {task.record: card})
+    measured = task.measure(path, lambda split: _scenes(request, split, EVALUATOR_SCENES, task.with_depth))
+    if measured:
+        report(measured)
+    path.with_suffix(".md").write_text(_model_card(card) + measured, encoding="utf-8")
     return path
 
 
 def _task(request: TrainingRequest, context: MethodContext) -> TrainingTask:
-    """The method's task with the options set; UsageError for what cannot be asked for."""
+    """The task of the method or evaluator with the options set; UsageError for what cannot be asked for."""
     torch.manual_seed(request.seed)  # the networks' initial weights
     try:
+        if request.target in SPECS:
+            return training_task(request.target, context, request.options)
         method = METHODS.load(request.target)
         return method.training_task(context, request.options) if request.options else method.training_task(context)
-    except MethodError as error:  # an unknown method, profile or option, or a method without training
+    except (MethodError, MetricError) as error:  # an unknown name, profile or option, or nothing that is trained
         raise UsageError(str(error)) from None
 
 
@@ -180,47 +181,13 @@ def _validation(
         return None, 0
     try:
         count = len(source.ids("val", VALIDATION_SCENES))
-        return _scenes(request, "val", count), every
+        return local_first(lambda: _scenes(request, "val", count, task.with_depth)), every
     except DataError as error:
         if asked:
             raise
         if ranks().first:
             report(f"no validation loss: {error}")
         return None, 0
-
-
-def _train_evaluator(request: TrainingRequest, trainer: Trainer, report: Callable[[str], None]) -> Path:
-    """Train a network that metrics ask; it is no method, and has no profiles, options or time limit."""
-    from metrics.evaluators.training import Course
-
-    what, source = trainer.title, request.source
-    if ranks().world > 1:
-        raise UsageError(f"the {what} trains in one process; start it without torchrun")
-    if request.options:
-        raise UsageError(f"the {what} has no options; there are --steps, --scenes and --seed")
-    if request.time_limit:
-        raise UsageError(f"the {what} knows no --time-limit; interrupt it, and the same command continues it")
-    spec = trainer.specs.get(source.name)
-    if spec is None:
-        raise UsageError(f"there is no embedded {what} for {source.name}; known: {', '.join(trainer.specs)}")
-    if (source.height, source.width) != spec.size:
-        size = "{}x{}".format(*spec.size)
-        raise UsageError(f"the {spec.dataset} {what} works at {size}: take the size out of [data.{spec.dataset}]")
-    path = request.to.folder / spec.weights_file
-    course = Course(
-        request.steps or trainer.steps, trainer.batch_size, request.seed, request.device, request.out, report
-    )
-    train_scenes = _scenes(request, "train", request.scenes, trainer.depth)
-    settings = {
-        "steps": course.steps,
-        "batch_size": course.batch_size,
-        "seed": course.seed,
-        "scenes": len(train_scenes),
-    }
-    check_replaceable(path, settings, spec.kind)
-    held_out = {split: _scenes(request, split, EVALUATOR_SCENES, trainer.depth) for split in ("val", "test")}
-    trainer.train(spec, train_scenes, held_out, path, course)
-    return path
 
 
 def _model_card(card: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The trainer that all methods share: the loop, its log, checkpoints that resume exactly, and stopping in time."""
+"""The trainer of methods and evaluators: the loop, its log, checkpoints that resume exactly, and stopping in time."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from bench.api.training.distributed import (
     step_generator,
     wait_for_all,
 )
-from bench.api.training.precision import Precision, resolve
 from bench.api.training.task import TrainingScenes, TrainingTask
+from bench.api.training.update import Precision, resolve
 from bench.train.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from bench.train.divergence import DivergenceMonitor
 from bench.train.record import Record
@@ -79,6 +79,7 @@ def train(
         )
     run.out.mkdir(parents=True, exist_ok=True)
     task.prepare(run.precision, run.checkpoint_gradients, run.compiled)
+    task.begin(scenes)
     rng = torch.Generator().manual_seed(run.seed)
     recipe = {**task.recipe(), **provenance, "seed": run.seed, **_conditions(task, here)}
     found = find_checkpoint(path)
@@ -95,7 +96,7 @@ def train(
     if log:
         monitor.restore(log["monitor"])
     window: dict[str, list[float]] = dict(log.get("window", {}))
-    last: dict[str, float] = {}
+    last: dict[str, float] = dict(log.get("last", {}))
     began = time.monotonic()
     step = start
 
@@ -105,7 +106,7 @@ def train(
     def checkpoint() -> None:
         if here.first:
             record.flush()
-            state = {"window": window, "monitor": monitor.state()}
+            state = {"window": window, "last": last, "monitor": monitor.state()}
             save_checkpoint(path, task, recipe, step, spent + time.monotonic() - began, rng, state)
 
     supply = batches(scenes, order, range(start, run.steps), task.device)

@@ -1,1 +1,1 @@
-"""Judges: the networks that metrics ask what a picture shows."""
+"""The networks that metrics ask, one file a network: segmenters, detectors and depth networks."""

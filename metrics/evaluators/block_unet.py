@@ -1,4 +1,4 @@
-"""What the embedded evaluators (judge, detector, depth network) share: their U-Net, and reading their weights.
+"""What the networks of the embedded evaluators share: their U-Net, and reading their weights.
 
 The U-Net works on 2x2 blocks of pixels: the picture enters as 12 channels at half resolution and a head makes of every
 block what it has to say of its four pixels, so thin poles and signs keep their own pixels while no convolution runs at
@@ -7,54 +7,18 @@ full resolution.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Self, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from bench.api.files import file_digest
-from bench.api.metric import MetricError
-from bench.api.weights import find_file, find_named
+from metrics.evaluators.embedded import EvaluatorSpec
 
-#: What the name of a judge begins with whose weights are the user's own training.
-OWN = "own:"
 BLOCK = 2  # side of the pixel block that is one position of the network
-
-
-@dataclass(frozen=True)
-class EvaluatorSpec:
-    """What one embedded evaluator is: its data set and version, the (height, width) of the pictures that it is trained
-    on and works at, and the channels of its levels. `kind` is its name for `bench train`, `title` that for people,
-    `metric` what asks it."""
-
-    kind: ClassVar[str]
-    title: ClassVar[str]
-    metric: ClassVar[str]
-
-    dataset: str
-    version: str
-    size: tuple[int, int]
-    widths: tuple[int, ...]
-
-    @property
-    def weights_file(self) -> str:
-        return f"{self.dataset}_{self.kind}.safetensors"
-
-    @property
-    def command(self) -> str:
-        """What trains it again."""
-        return f"bench train {self.kind} --dataset {self.dataset}"
-
-    def find(self, weights_dir: Path | None) -> Path:
-        """Its weights from `weights_dir` if it holds them, else the package's, else the user's; else MetricError."""
-        return find_file(self.weights_file, weights_dir, f"Train it with: {self.command}")
 
 
 def to_blocks(pixels: Tensor) -> Tensor:
@@ -138,77 +102,25 @@ class BlockUNet(nn.Module):
         return self.eval()
 
 
-S = TypeVar("S", bound=EvaluatorSpec)
 N = TypeVar("N", bound=BlockUNet)
 
 
 def load_network(network: N, spec: EvaluatorSpec, weights: Path, device: torch.device) -> N:
-    """Fill a network from a file that `metrics.evaluators.training.export` wrote for the same kind and version; it is
-    ready for evaluation. MetricError, with what to do, for a file that is damaged, holds something else, or has
-    weights that are no numbers.
-    """
+    """Fill a network from a weights file whose identity is known; it is ready for evaluation. MetricError where the
+    file does not fit it."""
     try:
         with safe_open(weights, framework="pt") as file:
-            card = json.loads((file.metadata() or {}).get(spec.kind, "{}"))
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        if card.get("model") != spec.version:
-            raise ValueError(f"it says that it is {card.get('model', 'something else')}")
-        if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
-            raise ValueError("some weights are no numbers")
         network.fuse().load_state_dict(tensors)
-    except (SafetensorError, RuntimeError, OSError, ValueError, AttributeError, RecursionError) as error:
-        raise MetricError(
-            f"{weights} does not hold the {spec.dataset} {spec.title}, {spec.version} ({str(error).splitlines()[0]}); "
-            f"reinstall the package, or train it again: {spec.command}"
-        ) from error
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise spec.refuse(weights, error) from error
     return network.to(device).to(memory_format=torch.channels_last)
 
 
-class EmbeddedEvaluator(Generic[S, N]):
-    """A trained evaluator: a network with the weights of its file, at the size that it knows."""
-
-    gpu_batch = 64
-    #: the evaluators of this kind by data set, and what builds the network of one
-    specs: ClassVar[Mapping[str, Any]]
-    network: ClassVar[type[Any]]
-    own: str | None = None
-
-    def __init__(self, spec: S, weights: Path, device: torch.device) -> None:
-        """Load a file that `metrics.evaluators.training.export` wrote; MetricError if it is not one of this kind."""
-        self.spec = spec
-        self.device = device
-        self.sha256 = file_digest(weights)
-        self._network: N = load_network(self.network(spec), spec, weights, device)
-        if file_digest(weights) != self.sha256:
-            raise MetricError(f"{weights} was replaced while it was read; start again")
-
-    @property
-    def protocol(self) -> str:
-        """Its version, the name of its weights where they are the user's own, and the size that it sees pictures at."""
-        own = f"(weights {self.own})" if self.own else ""
-        return "{}{}@{}x{}".format(self.spec.version, own, *self.spec.size)
-
-    @classmethod
-    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device) -> Self:
-        """A data set's evaluator from `weights_dir` if it holds one, else the package's."""
-        spec = cls.specs[dataset]
-        return cls(spec, spec.find(weights_dir), device)
-
-    @classmethod
-    def load_own(cls, named: str, dataset: str, weights_dir: Path | None, device: torch.device) -> Self:
-        """The user's own training of a data set's evaluator, named by its folder: `own:NAME`, among the user's weights,
-        or `own:PATH`. MetricError where there is none."""
-        spec = cls.specs.get(dataset)
-        if spec is None:
-            raise MetricError(f"no network of this kind is trained for it; there are some for {', '.join(cls.specs)}")
-        path = find_named(named.removeprefix(OWN), weights_dir, spec.weights_file)
-        evaluator = cls(spec, path, device)
-        evaluator.own = path.parent.name
-        return evaluator
-
-    def _at_own_size(self, images: Tensor) -> Tensor:
-        """Pictures on its device, those of another size brought to its own with an antialiased bilinear filter."""
-        images = images.to(self.device)
-        if tuple(images.shape[-2:]) == self.spec.size:
-            return images
-        return nn.functional.interpolate(images, self.spec.size, mode="bilinear", antialias=True)
+def at_size(images: Tensor, size: tuple[int, int], device: torch.device) -> Tensor:
+    """Pictures (B, 3, H, W) on `device`, those of another size brought to `size` with an antialiased bilinear filter:
+    a network knows its objects at the size that it was trained at only."""
+    images = images.to(device)
+    if tuple(images.shape[-2:]) == size:
+        return images
+    return nn.functional.interpolate(images, size, mode="bilinear", antialias=True)

@@ -1,94 +1,197 @@
-"""The embedded judges: small segmentation networks for the scenes that the project renders.
+"""The embedded evaluators: small networks that the project trains on the scenes that it renders.
 
-The U-Net of `metrics.evaluators.block_unet`, whose every block of 2x2 pixels leaves with 4 logits a class (about 4 ms a
-picture of 64x128 on one CPU core).
+Here is what is known of them without their networks, and without PyTorch: which there are, and what identifies one
+(version, weights, size). The networks are made at the first picture, of `metrics.evaluators.block_unet`.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from safetensors import SafetensorError, safe_open
 
-from metrics.evaluators.block_unet import BLOCK, BlockUNet, EmbeddedEvaluator, EvaluatorSpec, from_blocks
-from metrics.evaluators.classes import EVALUATED_IDS, STUFF_IDS
+from bench.api.files import file_digest
+from bench.api.metric import MetricError
+from bench.api.weights import find_file, find_named
+from metrics.evaluators.labels import EVALUATED_IDS, STUFF_IDS
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from metrics.evaluators.detectors import Detections
+
+#: What the name of an evaluator begins with whose weights are the user's own training.
+OWN = "own:"
 
 
 @dataclass(frozen=True)
-class JudgeSpec(EvaluatorSpec):
-    """A judge; `evaluated` are the label ids that it answers with. Under `sparse` every training step looks at one
-    pixel of each 2x2 block, drawn anew: of many classes the logits cost more than the rest."""
+class EvaluatorSpec:
+    """What one embedded evaluator is.
 
-    kind: ClassVar[str] = "judge"
-    title: ClassVar[str] = "judge"
-    metric: ClassVar[str] = "mIoU"
-
-    evaluated: tuple[int, ...]
-    sparse: bool
-
-
-SPECS: dict[str, JudgeSpec] = {
-    spec.dataset: spec
-    for spec in (
-        JudgeSpec("streets", "streets-v1", (64, 128), (32, 64, 96, 128), EVALUATED_IDS, False),
-        JudgeSpec("stuff", "stuff-v1", (64, 64), (48, 64, 96, 128), STUFF_IDS, True),
-    )
-}
-"""The embedded judges by data set."""
-
-
-class JudgeNet(BlockUNet):
-    """A judge's network: pictures (B, 3, H, W) in [0, 1] -> logits in blocks (B, H/2, W/2, 4, C).
-
-    H and W must be multiples of 16. `from_blocks` turns the logits into (B, C, H, W). With `corner`, 0..3, only the
-    logits of that pixel of each block are made: (B, H/2, W/2, 1, C).
+    `name` is what `bench train` calls it, `title` what people do, `metric` what asks it. `record` is its kind in the
+    name and the metadata of its weights file. It works on pictures of `size` (height, width), the one that it is
+    trained on; `widths` are the channels of its levels, `classes` the label ids that it answers with.
     """
 
-    def __init__(self, spec: JudgeSpec) -> None:
-        super().__init__(spec.widths)
-        self.classes = len(spec.evaluated)
-        self.head = nn.Conv2d(spec.widths[0], self.classes * BLOCK**2, 1)
+    name: str
+    title: str
+    metric: str
+    record: str
+    dataset: str
+    version: str
+    size: tuple[int, int]
+    widths: tuple[int, ...]
+    classes: tuple[int, ...] = ()
 
-    def forward(self, images: Tensor, corner: int | None = None) -> Tensor:
-        x = self.features(images)
-        if corner is None:
-            logits = self.head(x)
-        else:
-            rows = slice(corner * self.classes, (corner + 1) * self.classes)
-            logits = nn.functional.conv2d(x, self.head.weight[rows], self.head.get_parameter("bias")[rows])
-        return logits.permute(0, 2, 3, 1).unflatten(3, (-1, self.classes))
+    @property
+    def weights_file(self) -> str:
+        """Name of the weights file, for example `streets_depth.safetensors`."""
+        return f"{self.dataset}_{self.record}.safetensors"
+
+    @property
+    def command(self) -> str:
+        """What trains it again."""
+        return f"bench train {self.name} --dataset {self.dataset}"
+
+    def find(self, weights_dir: Path | None) -> Path:
+        """Its weights from `weights_dir` if it holds them, else the package's, else the user's; else MetricError."""
+        return find_file(self.weights_file, weights_dir, f"Train it with: {self.command}")
+
+    def refuse(self, weights: Path, why: object) -> MetricError:
+        """The error for a file that does not hold this evaluator, with what to do."""
+        return MetricError(
+            f"{weights} does not hold the {self.dataset} {self.title}, {self.version} ({str(why).splitlines()[0]}); "
+            f"reinstall the package, or train it again: {self.command}"
+        )
 
 
-class EmbeddedJudge(EmbeddedEvaluator[JudgeSpec, JudgeNet]):
-    """A trained judge. `predict` gives label ids of the data set, restricted to the evaluated ones."""
+_SEGMENTER, _DETECTOR, _DEPTH = (
+    ("segmenter", "segmenter", "mIoU", "judge"),
+    ("detector", "detector", "objects", "detector"),
+    ("depth", "depth network", "depth", "depth"),
+)
+#: person, rider, car, truck, bus, train (the renderer's trams), motorcycle, bicycle
+_THINGS = (24, 25, 26, 27, 28, 31, 32, 33)
+_LISTED = (
+    EvaluatorSpec(*_SEGMENTER, "streets", "streets-v1", (64, 128), (32, 64, 96, 128), EVALUATED_IDS),
+    EvaluatorSpec(*_SEGMENTER, "stuff", "stuff-v1", (64, 64), (48, 64, 96, 128), STUFF_IDS),
+    EvaluatorSpec(*_DETECTOR, "streets", "streets-detector-v1", (64, 128), (24, 48, 80, 96), _THINGS),
+    EvaluatorSpec(*_DEPTH, "streets", "streets-depth-v1", (64, 128), (24, 48, 80, 96)),
+)
+#: All of them, by what `bench train` calls them and by data set.
+SPECS: dict[str, dict[str, EvaluatorSpec]] = {
+    name: {spec.dataset: spec for spec in _LISTED if spec.name == name} for name in ("segmenter", "detector", "depth")
+}
 
-    specs = SPECS
-    network = JudgeNet
 
-    def __init__(self, spec: JudgeSpec, weights: Path, device: torch.device) -> None:
-        super().__init__(spec, weights, device)
-        self._label_ids = torch.tensor(spec.evaluated, dtype=torch.uint8, device=device)
+class EmbeddedEvaluator:
+    """A trained evaluator: its identity at once, its network from the first picture on."""
+
+    gpu_batch = 64
+    #: its key in SPECS, and the module of its network
+    name: ClassVar[str]
+    module: ClassVar[str]
+
+    def __init__(self, spec: EvaluatorSpec, weights: Path, device: torch.device, own: str | None = None) -> None:
+        """Look at a weights file; MetricError where it is damaged, or of another evaluator or version.
+
+        `own` is the name of weights of the user's own. A file of another layout is found out with the network.
+        """
+        self.spec, self.weights, self.device, self.own = spec, weights, device, own
+        self.sha256 = file_digest(weights)
+        try:
+            with safe_open(weights, framework="np") as file:
+                card = json.loads((file.metadata() or {}).get(spec.record, "{}"))
+                if card.get("model") != spec.version:
+                    raise ValueError(f"it says that it is {card.get('model', 'something else')}")
+                if not all(np.isfinite(file.get_tensor(key)).all() for key in file.keys()):  # noqa: SIM118
+                    raise ValueError("some weights are no numbers")
+        except (SafetensorError, OSError, ValueError, AttributeError, RecursionError) as error:
+            raise spec.refuse(weights, error) from error
+
+    @property
+    def protocol(self) -> str:
+        """Its version, the name of its weights where they are the user's own, and the size that it sees pictures at."""
+        own = f"(weights {self.own})" if self.own else ""
+        return "{}{}@{}x{}".format(self.spec.version, own, *self.spec.size)
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The label ids that it answers with."""
+        return self.spec.classes
+
+    @classmethod
+    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device) -> Self:
+        """A data set's evaluator from `weights_dir` if it holds one, else the package's."""
+        spec = SPECS[cls.name][dataset]
+        return cls(spec, spec.find(weights_dir), device)
+
+    @classmethod
+    def load_own(cls, named: str, dataset: str, weights_dir: Path | None, device: torch.device) -> Self:
+        """The user's own training of a data set's evaluator, named by its folder: `own:NAME` among the user's weights,
+        or `own:PATH`. MetricError where there is none."""
+        specs = SPECS[cls.name]
+        if dataset not in specs:
+            raise MetricError(f"no network of this kind is trained for it; there are some for {', '.join(specs)}")
+        path = find_named(named.removeprefix(OWN), weights_dir, specs[dataset].weights_file)
+        return cls(specs[dataset], path, device, path.parent.name)
+
+    @cached_property
+    def answer(self) -> Any:
+        """The network's function of pictures; MetricError where the file does not fit it, or is another by now."""
+        answer = import_module(self.module).load(self.spec, self.weights, self.device)
+        if file_digest(self.weights) != self.sha256:
+            raise MetricError(f"{self.weights} was replaced while it was read; start again")
+        return answer
+
+
+class EmbeddedSegmenter(EmbeddedEvaluator):
+    """A segmenter of `metrics.evaluators.segmenters.embedded`; it answers with evaluated labels only."""
+
+    name, module = "segmenter", "metrics.evaluators.segmenters.embedded"
 
     @property
     def evaluated(self) -> tuple[int, ...]:
         """The label ids that it answers with."""
-        return self.spec.evaluated
+        return self.spec.classes
 
-    @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, on the judge's device.
+        """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, on its device."""
+        maps: Tensor = self.answer(images)
+        return maps
 
-        Pictures of another size than the judge's are brought to it with an antialiased bilinear filter, and the logits
-        back to the pictures' size, because the network knows its objects at that size only.
-        """
-        size = tuple(images.shape[-2:])
-        images = self._at_own_size(images)
-        if size == self.spec.size:
-            # argmax before unpacking: as many times less to move as there are classes
-            blocks = self._network(images).argmax(dim=-1, keepdim=True)
-            return self._label_ids[from_blocks(blocks).squeeze(1)]
-        logits = from_blocks(self._network(images))
-        return self._label_ids[nn.functional.interpolate(logits, size, mode="bilinear").argmax(dim=1)]
+
+class EmbeddedDetector(EmbeddedEvaluator):
+    """A detector of `metrics.evaluators.detectors.embedded`."""
+
+    name, module = "detector", "metrics.evaluators.detectors.embedded"
+
+    def detect(self, images: Tensor) -> list[Detections]:
+        """Pictures (B, 3, H, W) float32 in [0, 1] -> the detections of each, in its pixels."""
+        found: list[Detections] = self.answer(images)
+        return found
+
+
+class EmbeddedDepth(EmbeddedEvaluator):
+    """A depth network of `metrics.evaluators.depth.embedded`; it answers with inverse depth, as MiDaS and DPT do."""
+
+    name, module = "depth", "metrics.evaluators.depth.embedded"
+    inverse = True
+
+    def estimate(self, images: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) float32 in [0, 1] -> inverse depth (B, H, W) float32 in 1/metres, on its device."""
+        depth: Tensor = self.answer(images)
+        return depth
+
+
+#: What loads the embedded evaluators of each kind.
+EVALUATORS: dict[str, type[EmbeddedEvaluator]] = {
+    kind.name: kind for kind in (EmbeddedSegmenter, EmbeddedDetector, EmbeddedDepth)
+}

@@ -1,30 +1,41 @@
-"""The segmentation judges of mIoU by data set and name; the first of a data set is its default.
+"""All evaluators by data set and name; the first of a data set is its default. No network is imported before it is due.
 
-A judge's name says how pictures reach it where that is a choice (`drn_d_105@generated`, `drn_d_105@full`): values under
-different rules must never be compared. Any other published segmenter is named by where it lies: `hf:FOLDER` for one of
-`transformers`, `mmseg:CONFIG` for one of `mmsegmentation`; it can judge data sets whose evaluated labels it answers.
-`own:NAME` is the embedded judge of a data set with weights of the user's own (`bench train judge`).
+A segmenter's name says how pictures reach it where that is a choice (`drn_d_105@generated`, `drn_d_105@full`): values
+under different rules must never be compared. Any other published segmenter is named by where it lies: `hf:FOLDER` for
+one of `transformers`, `mmseg:CONFIG` for one of `mmsegmentation`; it can evaluate data sets whose labels it answers.
+`own:NAME` is the embedded evaluator of a data set with weights of the user's own (`bench train segmenter`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from torch import Tensor
-
+from bench.api.errors import nearest
 from bench.api.metric import MetricContext, MetricError
-from metrics.evaluators.block_unet import OWN
-from metrics.evaluators.choice import chosen
-from metrics.evaluators.drn import RESIZE_RULES, DrnJudge
-from metrics.evaluators.embedded import SPECS, EmbeddedJudge
+from metrics.evaluators.depth import DepthEstimator
+from metrics.evaluators.detectors import Detector
+from metrics.evaluators.embedded import EVALUATORS, OWN, SPECS, EmbeddedDepth, EmbeddedDetector, EmbeddedSegmenter
+from metrics.evaluators.labels import ANSWERED_AS, LABELS
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from bench.api.method import MethodContext
+    from bench.api.training.task import TrainingTask
+
+T = TypeVar("T")
 
 
-class Judge(Protocol):
-    """A segmentation network that names the class of every pixel.
+class Segmenter(Protocol):
+    """A network that names the class of every pixel.
 
-    `protocol`: the judge and how pictures reach it; `sha256`: of its weights file, or over all files that determine its
-    answers; `evaluated`: the evaluated label ids that it answers with; `gpu_batch`: pictures a GPU takes at once;
+    `protocol`: the segmenter and how pictures reach it; `sha256`: of its weights file, or over all files that determine
+    its answers; `evaluated`: the evaluated label ids that it answers with; `gpu_batch`: pictures a GPU takes at once;
     `predict`: pictures (B, 3, H, W) float32 in [0, 1] -> label ids of the data set (B, H, W) uint8, `NO_LABEL` where it
     sees something that the data set has no label for.
     """
@@ -40,72 +51,179 @@ class Judge(Protocol):
     def predict(self, images: Tensor) -> Tensor: ...
 
 
-#: Builds a judge for a data set (the context's), on the context's device.
-JudgeLoader = Callable[[MetricContext], Judge]
+@dataclass(frozen=True)
+class DetectorChoice:
+    """One detector on one data set.
+
+    `load` builds it from the folder of weights that is looked at first, or None, and the device. Scores from
+    `threshold` on count as "there is an object". `answered_as` has true labels that it answers by another one.
+    """
+
+    load: Callable[[Path | None, torch.device], Detector]
+    threshold: float
+    answered_as: Mapping[int, int] = field(default_factory=dict)
 
 
-def _embedded(context: MetricContext) -> Judge:
-    return EmbeddedJudge.load(context.dataset, context.weights_dir, context.device)
+#: Builds a segmenter for the context's data set, on the context's device.
+SegmenterLoader = Callable[[MetricContext], Segmenter]
+#: Builds a depth network from the folder of weights that is looked at first, or None, and the device.
+DepthLoader = Callable[[Path | None, "torch.device"], DepthEstimator]
 
 
-def _own(named: str, context: MetricContext) -> Judge:
-    return EmbeddedJudge.load_own(named, context.dataset, context.weights_dir, context.device)
+def _embedded_segmenter(context: MetricContext) -> Segmenter:
+    return EmbeddedSegmenter.load(context.dataset, context.weights_dir, context.device)
 
 
-def _drn(name: str, resize: str) -> JudgeLoader:
-    return lambda context: DrnJudge.load(name, resize, context.weights_dir, context.device)
+def _own_segmenter(named: str, context: MetricContext) -> Segmenter:
+    return EmbeddedSegmenter.load_own(named, context.dataset, context.weights_dir, context.device)
 
 
-def _maskformer(context: MetricContext) -> Judge:
-    from metrics.evaluators.hf_segmenter import HfSegmenter
+def _drn(name: str, resize: str) -> SegmenterLoader:
+    def load(context: MetricContext) -> Segmenter:
+        from metrics.evaluators.segmenters.drn import DrnSegmenter
+
+        return DrnSegmenter.load(name, resize, context.weights_dir, context.device)
+
+    return load
+
+
+def _maskformer(context: MetricContext) -> Segmenter:
+    from metrics.evaluators.segmenters.huggingface import HfSegmenter
 
     return HfSegmenter.maskformer(context)
 
 
-def _hf(path: str, context: MetricContext) -> Judge:
-    from metrics.evaluators.hf_segmenter import HfSegmenter
+def _hf(path: str, context: MetricContext) -> Segmenter:
+    from metrics.evaluators.segmenters.huggingface import HfSegmenter
 
     return HfSegmenter.load(path, context)
 
 
-def _mmseg(path: str, context: MetricContext) -> Judge:
-    from metrics.evaluators.mmseg_segmenter import MmsegSegmenter
+def _mmseg(path: str, context: MetricContext) -> Segmenter:
+    from metrics.evaluators.segmenters.mmseg import MmsegSegmenter
 
     return MmsegSegmenter.load(path, context)
 
 
-JUDGES: dict[str, dict[str, JudgeLoader]] = {
-    **{dataset: {dataset: _embedded} for dataset in SPECS},
-    "cityscapes": {f"{n}@{r}": _drn(n, r) for n in ("drn_d_105", "drn_d_22") for r in RESIZE_RULES},
+def _embedded_detector(dataset: str) -> DetectorChoice:
+    # where precision and recall are in balance: of thresholds in steps of 0.05, 0.35 has the best F1 (0.86) against the
+    # true boxes of 200 validation scenes of `streets`
+    return DetectorChoice(lambda weights_dir, device: EmbeddedDetector.load(dataset, weights_dir, device), 0.35)
+
+
+def _detr(dataset: str) -> DetectorChoice:
+    def load(weights_dir: Path | None, device: torch.device) -> Detector:
+        from metrics.evaluators.detectors.detr import DetrDetector
+
+        return DetrDetector.load(dataset, weights_dir, device)
+
+    # 0.7 is what the authors' own demonstration keeps (github.com/facebookresearch/detr, detr_demo.ipynb)
+    return DetectorChoice(load, 0.7, ANSWERED_AS.get(dataset, {}))
+
+
+def _embedded_depth(dataset: str) -> DepthLoader:
+    return lambda weights_dir, device: EmbeddedDepth.load(dataset, weights_dir, device)
+
+
+def _dpt(weights_dir: Path | None, device: torch.device) -> DepthEstimator:
+    from metrics.evaluators.depth.dpt import DptEstimator
+
+    return DptEstimator.load(weights_dir, device)
+
+
+SEGMENTERS: dict[str, dict[str, SegmenterLoader]] = {
+    **{dataset: {dataset: _embedded_segmenter} for dataset in SPECS["segmenter"]},
+    "cityscapes": {f"{n}@{r}": _drn(n, r) for n in ("drn_d_105", "drn_d_22") for r in ("generated", "full")},
     "coco_stuff": {"maskformer": _maskformer},
 }
-#: What a judge's name begins with that says where it lies.
-SCHEMES: dict[str, Callable[[str, MetricContext], Judge]] = {"hf:": _hf, "mmseg:": _mmseg, OWN: _own}
+DETECTORS: dict[str, dict[str, DetectorChoice]] = {
+    **{dataset: {dataset: _embedded_detector(dataset)} for dataset in SPECS["detector"]},
+    **{dataset: {"detr_resnet_50": _detr(dataset)} for dataset in LABELS},
+}
+DEPTH: dict[str, dict[str, DepthLoader]] = {
+    **{dataset: {dataset: _embedded_depth(dataset)} for dataset in SPECS["depth"]},
+    **{dataset: {"dpt_large": _dpt} for dataset in LABELS},
+}
+#: What a segmenter's name begins with that says where it lies.
+SCHEMES: dict[str, Callable[[str, MetricContext], Segmenter]] = {"hf:": _hf, "mmseg:": _mmseg, OWN: _own_segmenter}
 
 
-def judge_names(dataset: str) -> tuple[str, ...]:
-    """Names of a data set's judges, the default first; empty where there is none."""
-    return tuple(JUDGES.get(dataset, ()))
+def names(known: Mapping[str, Mapping[str, object]], dataset: str) -> tuple[str, ...]:
+    """Names of a data set's evaluators among `known` (`SEGMENTERS`, ...), the default first; empty without any."""
+    return tuple(known.get(dataset, ()))
 
 
-def load_judge(context: MetricContext) -> Judge:
-    """The judge of the context's name, or its data set's default for None.
+def _chosen(known: Mapping[str, Mapping[str, T]], dataset: str, name: str | None, what: str) -> T:
+    """The evaluator of that name, the data set's first for None; MetricError with the nearest name where there is
+    none. `what` is what is chosen, for the message."""
+    entries = known.get(dataset)
+    if not entries:
+        raise MetricError(f"no {what} is known for it; there are some for {', '.join(known)}")
+    wanted = name or next(iter(entries))
+    if wanted not in entries:
+        raise MetricError(f"there is no {what} '{wanted}' for it{nearest(wanted, entries)}")
+    return entries[wanted]
 
-    MetricError for a data set without a judge (a judge never judges another data set's classes), for an unknown name,
-    where weights are missing or damaged, and where the judge does not answer the labels that the data set evaluates.
+
+def load_segmenter(context: MetricContext) -> Segmenter:
+    """The segmenter of the context's name, or its data set's default for None.
+
+    MetricError for a data set without one (none ever evaluates another data set's classes), for an unknown name,
+    where weights are missing or damaged, and where it does not answer the labels that the data set evaluates.
     """
     for scheme, load in SCHEMES.items():
         if context.evaluator is not None and context.evaluator.startswith(scheme):
             return load(context.evaluator.removeprefix(scheme), context)
-    if context.evaluator is None and not judge_names(context.dataset):
+    if context.evaluator is None and not names(SEGMENTERS, context.dataset):
         raise MetricError(
-            f"no judge of its {len(context.evaluated)} classes comes with the project. Name one in bench.toml: "
+            f"no segmenter of its {len(context.evaluated)} classes comes with the project. Name one in bench.toml: "
             f'[metrics.mIoU.evaluators], {context.dataset} = "hf:FOLDER" (transformers) or "mmseg:CONFIG" '
             "(mmsegmentation)"
         )
-    judge = chosen(JUDGES, context.dataset, context.evaluator, "judge")(context)
-    if judge.evaluated != tuple(context.evaluated):
+    segmenter = _chosen(SEGMENTERS, context.dataset, context.evaluator, "segmenter")(context)
+    if segmenter.evaluated != tuple(context.evaluated):
         raise MetricError(
-            f"its judge knows the label ids {judge.evaluated}, the data set evaluates {tuple(context.evaluated)}"
+            f"its segmenter knows the label ids {segmenter.evaluated}, the data set evaluates "
+            f"{tuple(context.evaluated)}"
         )
-    return judge
+    return segmenter
+
+
+def choose_detector(dataset: str, name: str | None) -> DetectorChoice:
+    """The detector of that name, the data set's default for None, `own:NAME` with weights of the user's own;
+    MetricError where there is none."""
+    if name is not None and name.startswith(OWN):
+        return replace(
+            _embedded_detector(dataset),
+            load=lambda weights_dir, device: EmbeddedDetector.load_own(name, dataset, weights_dir, device),
+        )
+    return _chosen(DETECTORS, dataset, name, "detector")
+
+
+def load_estimator(dataset: str, name: str | None, weights_dir: Path | None, device: torch.device) -> DepthEstimator:
+    """The depth network of that name, the data set's default for None, `own:NAME` with weights of the user's own.
+
+    MetricError for a data set without one, for an unknown name, and where weights are missing or damaged.
+    """
+    if name is not None and name.startswith(OWN):
+        return EmbeddedDepth.load_own(name, dataset, weights_dir, device)
+    return _chosen(DEPTH, dataset, name, "depth network")(weights_dir, device)
+
+
+def training_task(name: str, context: MethodContext, options: Mapping[str, Any]) -> TrainingTask:
+    """How `bench train` trains the embedded evaluator `name` ("segmenter", ...) of the context's data set.
+
+    MetricError for a data set, size or profile that it does not have, MethodError for an option that it does not have.
+    """
+    specs = SPECS[name]
+    title = next(iter(specs.values())).title
+    spec = specs.get(context.dataset)
+    if spec is None:
+        raise MetricError(f"there is no embedded {title} for {context.dataset}; known: {', '.join(specs)}")
+    if context.profile != "embedded":
+        raise MetricError(f"the {title} has no profile '{context.profile}'; leave --profile away")
+    if (context.height, context.width) != spec.size:
+        size = "{}x{}".format(*spec.size)
+        raise MetricError(f"the {spec.dataset} {title} works at {size}: take the size out of [data.{spec.dataset}]")
+    task: TrainingTask = import_module(EVALUATORS[name].module).Task(spec, context, options)
+    return task

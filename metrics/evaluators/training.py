@@ -1,148 +1,193 @@
-"""What the trainings of all embedded evaluators share: the loop, its checkpoints, the pictures' changes, the export.
+"""What the trainings of all embedded evaluators share: their recipe, one step, the pictures' changes, and the card.
 
 Evaluators are plain ones: pictures as they are rendered, mirrored, with mild changes of light and a little noise, so
 that they are not thrown by the small artefacts of a generator; they are no denoisers and never see generated pictures.
-Everything random is a function of (seed, step), so training that was interrupted and resumed from a checkpoint takes
-the same path as training that was not.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import math
-import os
-import pickle
-import platform
-import time
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bench.api.metric import MetricError
-from metrics.evaluators.block_unet import BlockUNet, EvaluatorSpec
+from bench.api.method import MethodContext, MethodError
+from bench.api.scenes import Scene
+from bench.api.training.options import apply_options
+from bench.api.training.task import TrainingScenes, TrainingTask
+from bench.api.training.update import Precision, ema_update
+from metrics.evaluators.block_unet import BlockUNet
+from metrics.evaluators.embedded import EvaluatorSpec
 
-PEAK_RATE = 3e-3
-WEIGHT_DECAY = 1e-2
-WARMUP_STEPS = 100
-EMA_DECAY = 0.998
-CLIP_NORM = 1.0
-CHECKPOINT_EVERY = 200
+#: Held-out scenes that are looked at together when a trained evaluator is measured.
+MEASURED_AT_ONCE = 50
 
-
-class Batch(Protocol):
-    """`image` (B, 3, H, W) float32 in [0, 1]; `labels` (B, H, W) int64 label ids of the data set; `instances` (B, H, W)
-    int32; `depth` (B, H, W) float32 metres, or None."""
-
-    @property
-    def image(self) -> Tensor: ...
-    @property
-    def labels(self) -> Tensor: ...
-    @property
-    def instances(self) -> Tensor: ...
-    @property
-    def depth(self) -> Tensor | None: ...
-
-
-class Scenes(Protocol):
-    """Scenes by number; `bench.data` has implementations."""
-
-    def __len__(self) -> int: ...
-
-    def batch(self, indices: Sequence[int]) -> Batch: ...
+N = TypeVar("N", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Course:
-    """How long and where a training runs: optimiser steps, scenes a step, the seed of everything random, the device,
-    the folder of checkpoints, and who is told of its progress."""
+class Recipe:
+    """How an evaluator is trained; the fields are its training options, but for `steps`.
+
+    AdamW with `learning_rate` at its peak, behind a linear warm-up of `warmup_steps` (a tenth of the steps, if that is
+    less) and before half a cosine; `weight_decay` for kernels alone. Under `sparse` a step of a segmenter looks at one
+    pixel of each 2x2 block, drawn anew: of many classes the logits cost more than the rest.
+    """
 
     steps: int
     batch_size: int
-    seed: int
-    device: torch.device
-    checkpoint_dir: Path
-    log: Callable[[str], None] = print
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    warmup_steps: int = 100
+    ema_decay: float = 0.998
+    gradient_clip: float = 1.0
+    sparse: bool = False
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training leaves: its settings, for the weights' metadata and the card, and the seconds it took."""
+class EvaluatorTask(TrainingTask, Generic[N]):
+    """One evaluator's training; the moving average of its weights ships, normalisation folded in.
 
-    settings: dict[str, int]
-    seconds: float
-    device: torch.device
-
-
-N = TypeVar("N", bound=nn.Module)
-#: The loss (a scalar) of a network on a batch; all that is random in it comes from the generator.
-LossOf = Callable[[N, Batch, torch.Generator], Tensor]
-
-
-def train_network(
-    make: Callable[[], N], loss_of: LossOf[N], spec: EvaluatorSpec, scenes: Scenes, course: Course
-) -> tuple[N, Trained]:
-    """Train the network that `make` builds; returns the moving average of its weights, normalisation not yet folded.
-
-    AdamW with a warm-up and half a cosine. A checkpoint is written every 200 steps; a checkpoint of the same settings
-    found there is continued, one of other settings, or a damaged one, raises MetricError.
+    With several processes each clips the gradients of its own share of the batch.
     """
-    steps, batch_size, seed = course.steps, course.batch_size, course.seed
-    settings = {"steps": steps, "batch_size": batch_size, "seed": seed, "scenes": len(scenes)}
-    torch.manual_seed(seed)
-    network = make().to(course.device)
-    average = copy.deepcopy(network).requires_grad_(False)
-    optimiser = torch.optim.AdamW(_parameter_groups(network), lr=PEAK_RATE)
 
-    checkpoint = course.checkpoint_dir / f"{spec.dataset}_{spec.kind}.pt"
-    first, seconds = _resume(checkpoint, settings, network, average, optimiser)
-    if first:
-        course.log(f"continuing at step {first} of {steps}")
-    started = time.perf_counter() - seconds
-    for step in range(first, steps):
-        network.train()
-        for group in optimiser.param_groups:
-            group["lr"] = PEAK_RATE * _rate(step, steps)
-        batch = scenes.batch(scene_indices(seed, len(scenes), step * batch_size, batch_size))
-        loss = loss_of(network, batch, torch.Generator().manual_seed(seed * 1_000_003 + step))
-        optimiser.zero_grad(set_to_none=True)
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32", "bfloat16")
+    #: the loss, for the card
+    objective: ClassVar[str]
+
+    def __init__(
+        self, spec: EvaluatorSpec, context: MethodContext, network: N, recipe: Recipe, options: Mapping[str, Any]
+    ) -> None:
+        """Train `network`, fresh from PyTorch's global generator, by `recipe` with `options` set.
+
+        MethodError for an option that there is not, or a value that it cannot have.
+        """
+        [self.settings] = apply_options(options, f"the {spec.title}", [recipe], ("steps",))
+        if self.settings.batch_size < 1:
+            raise MethodError(f"the batch size has to be at least 1, not {self.settings.batch_size}")
+        self.spec, self.space = spec, context.label_space
+        self.batch_size, self.steps = self.settings.batch_size, self.settings.steps
+        self.record, self.weights_file = spec.record, spec.weights_file
+        self.network = network.to(context.device)
+        self.average = copy.deepcopy(network).requires_grad_(False).eval()
+        self.networks = {"network": self.network}
+        self.emas = {"network": self.average}
+        parameters = list(network.parameters())
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.settings.weight_decay},
+            {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+        ]
+        self.optimizers = {"network": torch.optim.AdamW(groups, lr=self.settings.learning_rate)}
+        self.prepare("auto", False)
+
+    @abstractmethod
+    def loss(self, network: N, scene: Scene, generator: torch.Generator) -> Tensor:
+        """The loss (a scalar) of a network on a batch; all that is random in it comes from the CPU generator."""
+
+    @abstractmethod
+    def picture(self, images: Tensor) -> Tensor:
+        """What the averaged network says of pictures (B, 3, H, W), drawn: (B, 1 or 3, H, W) in [0, 1]."""
+
+    @abstractmethod
+    def evaluate(self, weights: Path, scenes: TrainingScenes) -> dict[str, float]:
+        """Scores of the written evaluator on the original pictures of held-out scenes, by name."""
+
+    def shipped(self, network: N) -> BlockUNet:
+        """The part of a trained network that ships; all of it, where nothing else is said."""
+        assert isinstance(network, BlockUNet)
+        return network
+
+    def rate(self, step: int) -> float:
+        """The learning rate: linear warm-up, then half a cosine down to zero."""
+        warmup = min(self.settings.warmup_steps, self.steps // 10)
+        if step < warmup:
+            return self.settings.learning_rate * ((step + 1) / (warmup + 1))
+        return self.settings.learning_rate * (
+            0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.steps - warmup)))
+        )
+
+    def recipe(self) -> dict[str, Any]:
+        return {
+            "model": self.spec.version,
+            "widths": list(self.spec.widths),
+            **asdict(self.settings),
+            "steps": self.steps,
+            "loss": self.objective,
+            "augmentation": "mirroring, mild changes of light, noise of sigma up to 0.03",
+        }
+
+    def facts(self) -> dict[str, Any]:
+        return {"model": self.spec.version, "labels": list(self.spec.classes)}
+
+    def step(self, scene: Scene, generator: torch.Generator, step: int) -> dict[str, float]:
+        optimizer = self.optimizers["network"]
+        for group in optimizer.param_groups:
+            group["lr"] = self.rate(step)
+        loss = self.loss(self.network, scene, generator)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
-        optimiser.step()
-        _update_average(average, network, step)
-        done, seconds = step + 1, time.perf_counter() - started
-        if done % 50 == 0 or done == steps:
-            rate = done * batch_size / seconds
-            course.log(f"step {done}/{steps}  loss {loss.item():.4f}  {rate:.0f} images/s  {seconds:.0f} s")
-        if done % CHECKPOINT_EVERY == 0 or done == steps:
-            _save(checkpoint, settings, network, average, optimiser, done, seconds)
-    return average, Trained(settings, seconds, course.device)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
+        optimizer.step()
+        ema_update(self.average, self.network, self.settings.ema_decay, step)
+        return {"loss": float(loss.detach()), "gradient_norm": float(norm)}
+
+    @torch.inference_mode()
+    def validation(self, scene: Scene, generator: torch.Generator) -> dict[str, float]:
+        return {"loss": float(self.loss(self.average, scene, generator))}
+
+    @torch.inference_mode()
+    def sample(self, scene: Scene, generator: torch.Generator) -> Tensor:
+        drawn = self.picture(scene.image.to(self.device)).cpu().float()
+        return drawn.expand(-1, 3, -1, -1).clamp(0, 1)
+
+    def export(self) -> dict[str, Tensor]:
+        return self.shipped(copy.deepcopy(self.average)).cpu().fuse().state_dict()
+
+    def measure(self, weights: Path, held_out: Callable[[str], TrainingScenes]) -> str:
+        columns = {}
+        for split in ("val", "test"):
+            scenes = held_out(split)
+            columns[f"{len(scenes)} {split} scenes"] = self.evaluate(weights, scenes)
+        spec = self.spec
+        return f"""
+It is the {spec.title} that `{spec.metric}` asks on `{spec.dataset}`. It knows rendered scenes only and says nothing
+about photographs. Measured on the original pictures, from the written file; again, as the scores that end in
+`[original]`: `bench run --datasets {spec.dataset} --metrics {spec.metric} --methods full_image --psnr 100 --scenes 500`
+
+{table(columns)}"""
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 on a GPU; on the CPU nothing changes."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+def batches_of(scenes: TrainingScenes) -> list[list[int]]:
+    """The numbers of all scenes, `MEASURED_AT_ONCE` together."""
+    return [
+        list(range(start, min(start + MEASURED_AT_ONCE, len(scenes))))
+        for start in range(0, len(scenes), MEASURED_AT_ONCE)
+    ]
 
 
-def scene_indices(seed: int, scenes: int, first: int, count: int) -> list[int]:
-    """Scenes number first..first+count of an endless walk that shuffles all scenes anew in every epoch."""
-    indices: list[int] = []
-    while len(indices) < count:
-        epoch, offset = divmod(first + len(indices), scenes)
-        order = torch.randperm(scenes, generator=torch.Generator().manual_seed(seed * 7_919 + epoch))
-        indices += order[offset : offset + count - len(indices)].tolist()
-    return indices
+def table(columns: Mapping[str, Mapping[str, float]]) -> str:
+    """A Markdown table of scores by name, one column a set of scenes; without those that are defined in none."""
+    header = f"| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}\n"
+    rows = {name: [values.get(name, math.nan) for values in columns.values()] for name in next(iter(columns.values()))}
+    return header + "".join(
+        f"| {name} | {' | '.join(f'{value:.4f}' for value in values)} |\n"
+        for name, values in rows.items()
+        if not np.isnan(values).all()
+    )
 
 
 def augment(images: Tensor, maps: Sequence[Tensor], generator: torch.Generator) -> tuple[Tensor, list[Tensor]]:
-    """Mirror half the pictures, and their `maps` (B, H, W) with them; vary brightness, contrast and saturation by up to
-    20 %; add noise of sigma <= 0.03."""
+    """Change training pictures a little: mirror half of them, vary the light, add noise.
+
+    `images` (B, 3, H, W) in [0, 1] and their `maps`, (B, H, W) each, are mirrored together. Brightness, contrast and
+    saturation vary by up to 20 %, the noise has sigma <= 0.03. All randomness is the CPU generator's.
+    """
     batch = len(images)
     mirrored = torch.rand(batch, generator=generator) < 0.5
     images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
@@ -156,125 +201,3 @@ def augment(images: Tensor, maps: Sequence[Tensor], generator: torch.Generator) 
     sigma = 0.03 * torch.rand(batch, 1, 1, 1, generator=generator)
     noise = torch.randn(images.shape, generator=generator)
     return (images + sigma * noise).clamp_(0, 1), maps
-
-
-def _rate(step: int, steps: int) -> float:
-    """Share of the peak learning rate: linear warm-up, then half a cosine down to zero."""
-    warmup = min(WARMUP_STEPS, steps // 10)
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-
-
-def _parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """Weight decay for convolution kernels, none for biases and normalisation."""
-    parameters = list(network.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
-        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
-    ]
-
-
-@torch.no_grad()
-def _update_average(average: nn.Module, network: nn.Module, step: int) -> None:
-    """Exponential moving average of weights and running statistics; the decay grows into `EMA_DECAY`."""
-    decay = min(EMA_DECAY, (1 + step) / (10 + step))
-    mine = average.state_dict()
-    for key, value in network.state_dict().items():
-        if value.is_floating_point():
-            mine[key].lerp_(value, 1 - decay)
-
-
-def _save(
-    path: Path,
-    settings: dict[str, int],
-    network: nn.Module,
-    average: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    step: int,
-    seconds: float,
-) -> None:
-    state = {
-        "settings": settings,
-        "step": step,
-        "seconds": seconds,
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    torch.save(state, part)
-    os.replace(part, path)
-
-
-def _resume(
-    path: Path, settings: dict[str, int], network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
-) -> tuple[int, float]:
-    """Load a checkpoint, if there is one; returns the steps done and the seconds they took."""
-    if not path.exists():
-        return 0, 0.0
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["settings"] == settings:
-            network.load_state_dict(state["network"])
-            average.load_state_dict(state["average"])
-            optimiser.load_state_dict(state["optimiser"])
-            return state["step"], state["seconds"]
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
-        raise MetricError(
-            f"the checkpoint {path} cannot be continued ({str(error).splitlines()[0]}): remove it to start anew"
-        ) from error
-    raise MetricError(
-        f"{path} is of other settings ({state['settings']}, not {settings}): remove it or name another folder"
-    )
-
-
-def export(spec: EvaluatorSpec, average: BlockUNet, path: Path, facts: Mapping[str, Any]) -> None:
-    """Write the averaged network, normalisation folded in, as float16 safetensors with `facts` in its metadata."""
-    network = copy.deepcopy(average).cpu().fuse()
-    tensors = {key: value.half().contiguous() for key, value in network.state_dict().items()}
-    # one entry, because safetensors writes several in an order that changes from run to run
-    metadata = {spec.kind: json.dumps({"model": spec.version, **facts})}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    save_file(tensors, part, metadata)
-    part.chmod(0o644)  # safetensors makes it private; other users of an installed package may read it
-    os.replace(part, path)
-
-
-def write_card(spec: EvaluatorSpec, path: Path, trained: Trained, what: str, loss: str, result: str) -> None:
-    """Write the model card: `what` the network is, its `loss`, and the measured `result`, all in Markdown."""
-    settings, device = trained.settings, trained.device
-    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    card = f"""# The {spec.dataset} {spec.title} ({spec.version})
-
-`{spec.weights_file}`: {what}
-
-It is what `{spec.metric}` asks. It knows rendered scenes only and says nothing about photographs.
-
-- Data: {settings["scenes"]} rendered training scenes, and others to measure on. No real images.
-- Training: {settings["steps"]} steps of {settings["batch_size"]} scenes, AdamW, cosine rate, {loss},
-  moving average of weights; mirroring, mild changes of light, noise of sigma up to 0.03.
-- Seed {settings["seed"]}; {trained.seconds:.0f} s on {device.type} ({machine}), PyTorch {torch.__version__}.
-- Train it again: `{spec.command} --scenes {settings["scenes"]} --steps {settings["steps"]} --seed {settings["seed"]}`
-- Measure it again, on 500 test scenes, as the scores that end in `[original]`:
-  `bench run --datasets {spec.dataset} --metrics {spec.metric} --methods full_image --psnr 100 --scenes 500`
-- Licence: Apache-2.0, as the project.
-
-{result}"""
-    path.write_text(card, encoding="utf-8")
-
-
-def table(columns: Mapping[str, np.ndarray], label_ids: Sequence[int], mean: str) -> str:
-    """A Markdown table of values per class (C,) under their headings, without classes that occur nowhere; the last row
-    is their mean, named `mean`."""
-    header = f"| label id | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}\n"
-    values = np.stack(list(columns.values()), axis=1)
-    rows = [
-        f"| {label} | {' | '.join(f'{value:.3f}' for value in row)} |\n"
-        for label, row in zip(label_ids, values, strict=True)
-        if not np.isnan(row).all()
-    ]
-    means = " | ".join(f"**{value:.4f}**" for value in np.nanmean(values, axis=0))
-    return header + "".join(rows) + f"| {mean} | {means} |\n"

@@ -31,7 +31,7 @@ from bench.pictures.album import Album, main_methods
 from bench.pictures.sheet import paint_labels
 from bench.results.request import parts
 from bench.run.ablations import Ablation, Arm
-from metrics.evaluators.detection import Detections
+from metrics.evaluators.detectors import Detections
 
 Cli = Callable[..., Answer]
 SIZE = (32, 64)

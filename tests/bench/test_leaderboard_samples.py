@@ -25,7 +25,7 @@ from bench.leaderboard.overlays import Seers, boxes_svg, near, paint_depth
 from bench.leaderboard.samples import BLANK, read_index, write_samples
 from bench.results.files import read_results
 from bench.run.cell import read_picture
-from metrics.evaluators.detection import Detections
+from metrics.evaluators.detectors import Detections
 
 SPACE = DATASETS["streets"].label_space
 CAR = SPACE.names.index("car")

@@ -22,7 +22,7 @@ from bench.run.ablations import find_ablation
 from bench.run.plan import make_plan
 from bench.speed.sizes import named_size
 from bench.tables import render
-from metrics.evaluators.trainers import TRAINERS
+from metrics.evaluators.embedded import SPECS
 
 Cli = Callable[..., Answer]
 
@@ -89,6 +89,6 @@ def test_fid_is_the_one_that_can_be_computed_and_the_plan_says_so(
 
 
 def test_the_help_of_train_says_for_which_data_sets_networks_of_metrics_are_trained(cli: Cli) -> None:
-    for name, trainer in TRAINERS.items():
-        assert f"{name} (for {', '.join(trainer.specs)})" in WHAT.replace("detector or", "detector (for streets) or")
-    assert "judge (for streets, stuff)" in " ".join(cli("train", "judge", "--help").out.split())
+    for name, specs in SPECS.items():
+        assert f"{name} (for {', '.join(specs)})" in WHAT.replace("detector or", "detector (for streets) or")
+    assert "segmenter (for streets, stuff)" in " ".join(cli("train", "segmenter", "--help").out.split())

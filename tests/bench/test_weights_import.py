@@ -217,14 +217,14 @@ def test_gescos_files_hold_views_of_one_vector_and_unused_norms(tmp_path: Path) 
 
 
 def test_a_published_judge_is_imported_at_its_real_size(tmp_path: Path) -> None:
-    from metrics.evaluators.drn import DrnJudge, build_drn
+    from metrics.evaluators.segmenters.drn import DrnSegmenter, build_drn
 
     torch.manual_seed(0)
     network = build_drn("drn_d_22")
     source = save(tmp_path / "drn_d_22_cityscapes.pth", network.state_dict(), stream=True)
     path = import_weights(source, "drn_d_22", "cityscapes", tmp_path / "out", load_catalogue())
     assert path.name == "drn_d_22-cityscapes.safetensors"
-    judge = DrnJudge.load("drn_d_22", "generated", tmp_path / "out", torch.device("cpu"))
+    judge = DrnSegmenter.load("drn_d_22", "generated", tmp_path / "out", torch.device("cpu"))
     assert judge.predict(torch.rand(1, 3, 16, 16)).shape == (1, 16, 16)
 
 

@@ -28,7 +28,7 @@ from bench.data.registry import DATASETS
 from methods.common.diffusion.guidance import guided_denoiser
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.semantic.frontend import SemanticMethod
-from metrics.evaluators.registry import judge_names, load_judge
+from metrics.evaluators.registry import SEGMENTERS, load_segmenter, names
 from tests.methods.diffusion_golden import DATA, layout
 from tests.methods.reference_fill import filled_state
 
@@ -58,14 +58,12 @@ def import_filled(entry: Published, folder: Path) -> dict[str, Any]:
 def forward(entry: Published, folder: Path) -> dict[str, Any]:
     """One evaluation at the paper's resolution: a picture, one guided step of a diffusion model, or a label map."""
     generator = torch.Generator().manual_seed(0)
-    if entry.size is None:  # a judge
-        name = next(name for name in judge_names(entry.dataset) if name.startswith(entry.name))
+    if entry.size is None:  # a segmenter
+        name = next(name for name in names(SEGMENTERS, entry.dataset) if name.startswith(entry.name))
         space = DATASETS[entry.dataset].label_space
-        here = MetricContext(
-            entry.dataset, space.size, space.evaluated, space.names, weights_dir=folder, evaluator=name
-        )
-        judge = load_judge(here)
-        return _described(judge.predict(torch.rand(1, 3, 256, 512, generator=generator)))
+        known = (entry.dataset, space.size, space.evaluated, space.names)
+        segmenter = load_segmenter(MetricContext(*known, weights_dir=folder, evaluator=name))
+        return _described(segmenter.predict(torch.rand(1, 3, 256, 512, generator=generator)))
     space = DATASETS[entry.dataset].label_space
     context = MethodContext(entry.dataset, space, *entry.size, profile="paper", weights_dir=folder)
     method = build_method(parse_spec(entry.name), context)

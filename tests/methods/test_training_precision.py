@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bench.api.method import MethodError
-from bench.api.training.precision import resolve
+from bench.api.training.update import resolve
 from bench.train.trainer import train
 from tests.methods.tiny_training import TinyScenes, TinyTask, randomise, run_in, state_of, tiny_gesco
 

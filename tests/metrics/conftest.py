@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bench.api.metric import Comparison, MetricContext
-from metrics.evaluators.classes import EVALUATED_IDS
+from metrics.evaluators.labels import EVALUATED_IDS
 
 
 @pytest.fixture(autouse=True)

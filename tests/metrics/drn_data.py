@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from metrics.evaluators.drn import weights_file
+from metrics.evaluators.segmenters.drn import weights_file
 from tests.methods.reference_fill import filled_state
 
 DATA = Path(__file__).parent / "data"

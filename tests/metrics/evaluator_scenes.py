@@ -1,14 +1,22 @@
-"""Scenes that the tests of the embedded evaluators train and measure on."""
+"""Scenes that the tests of the embedded evaluators train and measure on, and trainings on them."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from types import SimpleNamespace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import torch
 
+from bench.api.method import MethodContext
 from bench.api.scenes import Scene, stack
+from bench.api.tensors import write_weights
+from bench.data.labels import CITYSCAPES
 from bench.data.streets_source import Streets
+from bench.train.trainer import TrainingRun, train
+from metrics.evaluators.embedded import EVALUATORS, EvaluatorSpec
+from metrics.evaluators.training import EvaluatorTask
 
 
 class Blocks:
@@ -38,8 +46,8 @@ class Blocks:
 
     def batch(self, indices):
         rows = list(indices)
-        names = ("image", "labels", "instances", "depth")
-        return SimpleNamespace(**{name: getattr(self, name)[rows] for name in names})
+        arrays = (self.image[rows], self.labels[rows], self.instances[rows], self.depth[rows])
+        return Scene(*arrays, tuple(map(str, rows)), CITYSCAPES)
 
 
 class Rendered:
@@ -58,3 +66,23 @@ class Rendered:
 @lru_cache(maxsize=64)
 def _rendered(index: int):
     return Streets().load("test", f"test-{index:06d}")
+
+
+def task_of(spec: EvaluatorSpec, options: dict[str, Any] | None = None) -> EvaluatorTask:
+    """An evaluator's training, its network from PyTorch's global generator."""
+    context = MethodContext(spec.dataset, CITYSCAPES, *spec.size)
+    return import_module(EVALUATORS[spec.name].module).Task(spec, context, options or {})
+
+
+def trained(
+    spec: EvaluatorSpec, folder: Path, steps: int, scenes: Any, seed: int = 1, batch_size: int = 4, sparse: bool = False
+) -> Path:
+    """The weights file of a training by the trainer, from a checkpoint where there is one, written every 5 steps."""
+    torch.manual_seed(seed)
+    task = task_of(spec, {"batch_size": batch_size, "sparse": sparse})
+    task.steps = steps
+    run = TrainingRun(folder / "run", steps, seed, checkpoint_every=5)
+    train(task, scenes, run, {}, lambda line: None)
+    path = folder / spec.weights_file
+    write_weights(path, task.export(), {task.record: task.facts()})
+    return path

@@ -13,7 +13,7 @@ from torch import Tensor
 from bench.api.metric import Comparison, MetricContext, MetricError
 from bench.api.scores import score_info
 from metrics.depth import SCORES, Depth, depth_errors, fit, inverse_errors
-from metrics.evaluators.depth_estimators import ESTIMATORS, estimator_names
+from metrics.evaluators.registry import DEPTH, names
 
 HEIGHT, WIDTH = 8, 12
 
@@ -57,7 +57,7 @@ def street(seed: int = 0) -> np.ndarray:
 @pytest.fixture
 def make(context: MetricContext, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Depth]:
     def make(answers: Mapping[int, np.ndarray], inverse: bool) -> Depth:
-        monkeypatch.setitem(ESTIMATORS, "streets", {"fake": lambda *_: FakeEstimator(answers, inverse)})
+        monkeypatch.setitem(DEPTH, "streets", {"fake": lambda *_: FakeEstimator(answers, inverse)})
         return Depth(context)
 
     return make
@@ -243,7 +243,7 @@ def test_what_is_missing_is_said(context: MetricContext) -> None:
         Depth(replace(context, dataset="coco_stuff"))
     with pytest.raises(MetricError, match=r"there is no depth network 'dpt_larg' for it; did you mean 'dpt_large'"):
         Depth(replace(context, dataset="cityscapes", evaluator="dpt_larg"))
-    assert estimator_names("cityscapes") == ("dpt_large",)
+    assert names(DEPTH, "cityscapes") == ("dpt_large",)
 
 
 def test_the_protocol_says_in_which_space(make) -> None:

@@ -21,9 +21,9 @@ from torch.nn import functional as F
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError
 from bench.data.labels import CAMVID, CITYSCAPES, COCO_STUFF
 from metrics.depth import Depth
-from metrics.evaluators.coco import ANSWERED_AS, CATEGORIES, LABELS
-from metrics.evaluators.detr import DetrDetector
-from metrics.evaluators.dpt import DptEstimator
+from metrics.evaluators.depth.dpt import DptEstimator
+from metrics.evaluators.detectors.detr import DetrDetector
+from metrics.evaluators.labels import ANSWERED_AS, CATEGORIES, LABELS
 from metrics.objects import Objects
 from tests.metrics.tiny_transformers import write_detr, write_dpt
 

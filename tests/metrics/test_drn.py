@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from metrics.evaluators.drn import MEAN, STD, VARIANTS, build_drn
+from metrics.evaluators.segmenters.drn import MEAN, STD, VARIANTS, build_drn
 from tests.methods.golden_helper import check
 from tests.methods.reference_fill import checksum
 from tests.metrics.drn_data import LAYOUTS, filled, golden

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,15 +11,14 @@ import torch
 
 from bench.api.metric import MetricError
 from bench.api.weights import METRIC_WEIGHTS
-from metrics.evaluators import training
 from metrics.evaluators.block_unet import to_blocks
-from metrics.evaluators.depth_estimation import FARTHEST, valid_depth
-from metrics.evaluators.embedded_depth import BINS, SPECS, DepthNet, EmbeddedDepth, decode, depth_at, place_of
-from metrics.evaluators.train_depth import bin_loss, depth_loss, evaluate, train_depth
-from tests.metrics.evaluator_scenes import Blocks, Rendered
+from metrics.evaluators.depth import FARTHEST, valid_depth
+from metrics.evaluators.depth.embedded import BINS, DepthNet, bin_loss, decode, depth_at, place_of
+from metrics.evaluators.embedded import SPECS, EmbeddedDepth
+from tests.metrics.evaluator_scenes import Blocks, Rendered, task_of, trained
 
 CPU = torch.device("cpu")
-STREETS = SPECS["streets"]
+STREETS = SPECS["depth"]["streets"]
 
 
 def test_depths_that_are_no_depths_or_too_far_are_not_asked_for():
@@ -76,7 +74,8 @@ def test_the_loss_is_least_where_the_answer_is_right():
 def test_pictures_depths_and_classes_are_mirrored_together():
     """A network that names each pixel's class and depth from its colour alone is right on mirrored pictures too."""
     scenes = Blocks(8, 0).batch(range(8))
-    scenes.depth = torch.where(scenes.labels == 7, 40.0, torch.where(scenes.labels == 26, 10.0, 4.0))
+    depth = torch.where(scenes.labels == 7, 40.0, torch.where(scenes.labels == 26, 10.0, 4.0))
+    there, mirrored = replace(scenes, depth=depth), replace(scenes, depth=depth.flip(-1))
 
     class Seeing(torch.nn.Module):
         def forward(self, images):
@@ -87,27 +86,21 @@ def test_pictures_depths_and_classes_are_mirrored_together():
             logits = (1 - (place[..., None] - torch.arange(BINS)).abs()).clamp(min=1e-9).log()
             return logits, 30.0 * torch.nn.functional.one_hot(kind, 19)
 
-    right = depth_loss(Seeing(), scenes, torch.Generator().manual_seed(3), CPU)
-    scenes.depth = scenes.depth.flip(-1)
-    assert right < 0.2 * depth_loss(Seeing(), scenes, torch.Generator().manual_seed(3), CPU)
+    task = task_of(STREETS)
+    right = task.loss(Seeing(), there, torch.Generator().manual_seed(3))
+    assert right < 0.2 * task.loss(Seeing(), mirrored, torch.Generator().manual_seed(3))
 
 
-def test_scenes_without_depth_are_refused(tmp_path):
-    class Flat(Blocks):
-        def batch(self, indices):
-            return SimpleNamespace(**{**vars(super().batch(indices)), "depth": None})
-
-    spec = replace(STREETS, size=Blocks.size, widths=(8, 8, 8, 8))
+def test_scenes_without_depth_are_refused():
+    scene = replace(Blocks(4, 0).batch(range(4)), depth=None)
     with pytest.raises(MetricError, match="no depth"):
-        train_depth(spec, Flat(8, 0), {}, tmp_path / "d.safetensors", training.Course(1, 4, 0, CPU, tmp_path, print))
-    assert list(tmp_path.iterdir()) == []
+        task_of(STREETS).step(scene, torch.Generator(), 0)
 
 
 def test_training_learns_the_ground(tmp_path):
     spec = replace(STREETS, size=Blocks.size, widths=(12, 16, 16, 16))
-    course = training.Course(80, 8, 1, CPU, tmp_path, lambda line: None)
-    errors = train_depth(spec, Blocks(64, 1), {"val": Blocks(16, 2)}, tmp_path / "d.safetensors", course)["val"]
-    assert errors["delta1"] > 0.9
+    path = trained(spec, tmp_path, 80, Blocks(64, 1), batch_size=8)
+    assert task_of(spec).evaluate(path, Blocks(16, 2))["delta1"] > 0.9
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +109,7 @@ def shipped() -> EmbeddedDepth:
 
 
 def test_the_shipped_network_knows_how_far_things_are(shipped):
-    errors = evaluate(shipped, Rendered(40))
+    errors = task_of(STREETS).evaluate(shipped.weights, Rendered(40))
     assert errors["delta1, aligned"] >= 0.9
     assert errors["AbsRel, aligned"] <= 0.12
     card = (METRIC_WEIGHTS / STREETS.weights_file).with_suffix(".md").read_text()

@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bench.api.metric import MetricContext, MetricError
-from metrics.evaluators.classes import EVALUATED_IDS, NEVER_LABELLED, NO_LABEL
-from metrics.evaluators.hf_segmenter import MASKFORMER, HfSegmenter
-from metrics.evaluators.registry import load_judge
+from metrics.evaluators.labels import EVALUATED_IDS, NEVER_LABELLED, NO_LABEL
+from metrics.evaluators.published import MASKFORMER
+from metrics.evaluators.registry import load_segmenter
+from metrics.evaluators.segmenters.huggingface import HfSegmenter
 from metrics.miou import MeanIoU
 
 transformers = pytest.importorskip("transformers")
@@ -96,7 +97,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def test_answers_are_those_of_transformers_own_postprocessing(folder):
-    judge = load_judge(cityscapes(f"hf:{folder}"))
+    judge = load_segmenter(cityscapes(f"hf:{folder}"))
     images = pictures()
     maps = judge.predict(images)
     processor = transformers.AutoImageProcessor.from_pretrained(folder)
@@ -113,7 +114,7 @@ def test_answers_are_those_of_transformers_own_postprocessing(folder):
 
 
 def test_a_picture_is_judged_alike_in_any_batch(folder):
-    judge = load_judge(cityscapes(f"hf:{folder}"))
+    judge = load_segmenter(cityscapes(f"hf:{folder}"))
     images = pictures(3)
     torch.testing.assert_close(judge.predict(images)[1:2], judge.predict(images[1:2]))
 
@@ -131,7 +132,7 @@ def test_on_cityscapes_one_score_leaves_no_label_and_no_pixel_out(folder, make_c
     measured = metric.measure(comparison)
     scores = {s.metric: s for s in metric.summarise(measured)}
     assert list(scores) == ["mIoU", "mIoU[judge]", "mIoU[original]", "mIoU[35]"]
-    named = load_judge(cityscapes(f"hf:{folder}")).predict(comparison.generated).numpy()
+    named = load_segmenter(cityscapes(f"hf:{folder}")).predict(comparison.generated).numpy()
     truth = comparison.labels.numpy()
     unions = {label: ((named == label) | (truth == label)).sum() for label in range(35)}
     iou = {n: ((named == n) & (truth == n)).sum() / union for n, union in unions.items() if union}
@@ -150,7 +151,7 @@ def weights_folder(user_weights) -> Path:
 def test_the_papers_judge_of_coco_stuff_is_found_by_default(weights_folder):
     """171 classes answer 182 labels: eleven were removed from COCO-Stuff before it was labelled."""
     maskformer(weights_folder / MASKFORMER.folder, coco_classes())
-    judge = load_judge(coco_stuff())
+    judge = load_segmenter(coco_stuff())
     maps = judge.predict(pictures(1, 64, 64))
     assert maps.shape == (1, 64, 64)
     assert set(np.unique(maps)) <= set(coco_stuff().evaluated)
@@ -260,9 +261,9 @@ def test_mistakes_in_that_file_are_named(folder, tmp_path, text, message):
 
 def test_a_folder_is_found_among_the_users_weights(weights_folder):
     segformer(weights_folder / "mine")
-    assert "mine@" in load_judge(cityscapes("hf:mine")).protocol
-    with pytest.raises(MetricError, match=rf"there is no 'others'; looked for .*{weights_folder.name}"):
-        load_judge(cityscapes("hf:others"))
+    assert "mine@" in load_segmenter(cityscapes("hf:mine")).protocol
+    with pytest.raises(MetricError, match=rf"there are no weights 'others'; looked for .*{weights_folder.name}"):
+        load_segmenter(cityscapes("hf:others"))
 
 
 def test_the_digest_is_over_everything_that_answers(folder, tmp_path):

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.api.metric import MetricError
-from metrics.evaluators.classes import EVALUATED_IDS, IGNORED, train_ids
-from metrics.evaluators.embedded import SPECS, EmbeddedJudge, JudgeNet
-from metrics.evaluators.train_embedded import export
+from bench.api.tensors import write_weights
+from metrics.evaluators.embedded import SPECS, EmbeddedSegmenter
+from metrics.evaluators.labels import EVALUATED_IDS, IGNORED, train_ids
+from metrics.evaluators.segmenters.embedded import SegmenterNet
 from metrics.miou import MeanIoU, class_counts, iou_from_counts, mean_iou
 
 
@@ -42,11 +43,12 @@ def slow_iou(predicted, truth, classes, ignore):
 def judged(tmp_path, in_folder):
     """A metric whose judge is an untrained network, and that judge."""
     torch.manual_seed(3)
-    network = JudgeNet(SPECS["streets"])
+    spec = SPECS["segmenter"]["streets"]
+    network = SegmenterNet(spec)
     network.head.weight.data.mul_(50)  # spreads the predictions over several classes
-    path = tmp_path / SPECS["streets"].weights_file
-    export(SPECS["streets"], network, path, {})
-    return MeanIoU(in_folder(tmp_path)), EmbeddedJudge(SPECS["streets"], path, torch.device("cpu"))
+    path = tmp_path / spec.weights_file
+    write_weights(path, network.fuse().state_dict(), {spec.record: {"model": spec.version}})
+    return MeanIoU(in_folder(tmp_path)), EmbeddedSegmenter(spec, path, torch.device("cpu"))
 
 
 @given(st.integers(0, 2**31), st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.integers(2, 6))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metrics.evaluators.classes import IGNORED
+from metrics.evaluators.labels import IGNORED
 from metrics.miou import class_counts, iou_from_counts, mean_iou
 from tests.metrics.mmseg_golden import ABSENT, CLASSES, FILE, maps, mmseg_says
 

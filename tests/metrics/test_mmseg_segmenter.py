@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from bench.api.metric import MetricContext, MetricError
-from metrics.evaluators.classes import EVALUATED_IDS
-from metrics.evaluators.registry import load_judge
+from metrics.evaluators.labels import EVALUATED_IDS
+from metrics.evaluators.registry import load_segmenter
 from metrics.miou import MeanIoU
 
 CLASSES = (
@@ -97,7 +97,7 @@ def pictures(count: int = 2) -> torch.Tensor:
 def test_answers_are_those_of_mmsegs_own_inference_on_files(mmseg, place, tmp_path):
     from PIL import Image
 
-    judge = load_judge(context(f"mmseg:{place}"))
+    judge = load_segmenter(context(f"mmseg:{place}"))
     images = pictures()
     maps = judge.predict(images).numpy()
     model = mmseg.apis.init_model(
@@ -122,12 +122,12 @@ def test_miou_runs_on_it(place, make_comparison):
 def test_classes_come_from_the_data_set_where_the_checkpoint_has_none(place):
     checkpoint = next(place.glob("*.pth"))
     torch.save(torch.load(checkpoint, weights_only=True)["state_dict"], checkpoint)
-    assert load_judge(context(f"mmseg:{place}")).evaluated == EVALUATED_IDS
+    assert load_segmenter(context(f"mmseg:{place}")).evaluated == EVALUATED_IDS
 
 
 def test_what_would_give_a_wrong_number_is_refused(place):
     def judge():
-        return load_judge(context(f"mmseg:{place}"))
+        return load_segmenter(context(f"mmseg:{place}"))
 
     checkpoint = next(place.glob("*.pth"))
     whole = torch.load(checkpoint, weights_only=True)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from bench.api.metric import Comparison, MetricContext, MetricError
-from metrics.evaluators.detection import Detections
-from metrics.evaluators.detectors import DETECTORS, DetectorChoice, detector_names
+from metrics.evaluators.detectors import Detections
+from metrics.evaluators.registry import DETECTORS, DetectorChoice, names
 from metrics.objects import MOST_DETECTIONS, Objects
 
 PERSON, RIDER, CAR, TRUCK, BICYCLE = 24, 25, 26, 27, 33
@@ -304,8 +304,8 @@ def test_what_is_missing_is_said(context: MetricContext, make) -> None:
         Objects(replace(context, evaluator="fakes"))
     with pytest.raises(MetricError, match=r"objects is skipped on `cityscapes`: .*facebook/detr-resnet-50"):
         Objects(replace(context, dataset="cityscapes"))
-    assert detector_names("camvid") == ("detr_resnet_50",)
-    assert detector_names("stuff") == ()
+    assert names(DETECTORS, "camvid") == ("detr_resnet_50",)
+    assert names(DETECTORS, "stuff") == ()
 
 
 def test_protocol_and_identity_name_detector_and_thresholds(make) -> None:

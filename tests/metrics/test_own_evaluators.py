@@ -10,7 +10,7 @@ import pytest
 from bench.api.metric import Metric, MetricContext, MetricError
 from bench.api.weights import METRIC_WEIGHTS
 from metrics.depth import Depth
-from metrics.evaluators.classes import EVALUATED_IDS
+from metrics.evaluators.labels import EVALUATED_IDS
 from metrics.miou import MeanIoU
 from metrics.objects import Objects
 

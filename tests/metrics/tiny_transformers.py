@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from metrics.evaluators.coco import CATEGORIES
+from metrics.evaluators.labels import CATEGORIES
 
 NAMES = {number: name for name, number in CATEGORIES.items()}
 

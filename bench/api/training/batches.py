@@ -59,11 +59,11 @@ def batches(
 
 
 def moved(scene: Scene, move: Callable[[Tensor], Tensor]) -> Scene:
-    """`scene` with `move` applied to its tensors (depth, which no training uses, is left out)."""
+    """`scene` with `move` applied to its tensors."""
     return replace(
         scene,
         image=move(scene.image),
         labels=move(scene.labels),
         instances=move(scene.instances),
-        depth=None,
+        depth=None if scene.depth is None else move(scene.depth),
     )

@@ -1,10 +1,11 @@
-"""What the shared trainer needs to know of a method: its networks, its optimisers and one training step."""
+"""What the trainer needs to know of what it trains, a method or an evaluator: networks, optimisers, one step."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from bench.api.method import MethodError
 from bench.api.scenes import Scene
 from bench.api.training.distributed import average, average_before_step, broadcast
-from bench.api.training.precision import Precision, autocast, resolve
+from bench.api.training.update import Precision, autocast, resolve
 
 
 class TrainingScenes(Protocol):
@@ -27,7 +28,7 @@ class TrainingScenes(Protocol):
 
 
 class TrainingTask(ABC):
-    """One method's training. The trainer owns data order, checkpoints, logging and the random generator.
+    """One method's or evaluator's training. The trainer owns data order, checkpoints, logging and the random generator.
 
     `networks`, `emas` and `optimizers` (and `scaler`, where there is one) hold everything that a checkpoint has to
     restore. Learning rates have to be a function of the step alone, so that a resumed training equals an uninterrupted
@@ -48,15 +49,25 @@ class TrainingTask(ABC):
     scaler: torch.amp.GradScaler | None = None
     #: The scalars of `step` whose explosion means that the training diverges: positive, of a steady order of magnitude.
     watched: ClassVar[tuple[str, ...]] = ("loss", "gradient_norm")
+    #: whether its scenes need true depth
+    with_depth: ClassVar[bool] = False
+    #: The file of the weights, where it is not named after the method, the data set and the size; and the entry of its
+    #: metadata that holds the card.
+    weights_file: str | None = None
+    record: str = "card"
+
+    def begin(self, scenes: TrainingScenes) -> None:
+        """Look at the training scenes before the first step, of a resumed training too."""
+        return
 
     @abstractmethod
     def recipe(self) -> dict[str, Any]:
         """Everything that determines the training beside data, seed and steps, as JSON-serialisable data. A
         checkpoint is only continued by an equal recipe."""
 
-    def sampling(self) -> dict[str, Any]:
-        """How the trained network has to be used, as far as the method leaves that open: for the weights' card, as
-        JSON-serialisable data."""
+    def facts(self) -> dict[str, Any]:
+        """What the weights' card says beside the training, as JSON-serialisable data: under `sampling` how the trained
+        network has to be used, as far as the method leaves that open."""
         return {}
 
     @abstractmethod
@@ -78,6 +89,13 @@ class TrainingTask(ABC):
         """Losses of the averaged network, mean over held-out scenes; all randomness from `generator`, which is the same
         for these scenes every time. Empty for a method whose losses say nothing there (the adversarial ones)."""
         return {}
+
+    def measure(self, weights: Path, held_out: Callable[[str], TrainingScenes]) -> str:
+        """What the network in a written weights file is worth on held-out scenes of a split, in Markdown for its card.
+
+        Nothing for a method, which metrics measure behind its channel.
+        """
+        return ""
 
     @property
     def device(self) -> torch.device:

@@ -15,11 +15,9 @@ from torch import Tensor, nn
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import Scene
 from bench.api.training.batches import moved
-from bench.api.training.ema import ema_update
 from bench.api.training.options import apply_options
-from bench.api.training.precision import Precision
-from bench.api.training.rates import linear_fall
 from bench.api.training.task import TrainingTask
+from bench.api.training.update import Precision, ema_update, linear_fall
 from methods.common.diffusion.compiled import compiled_pass
 from methods.common.diffusion.guidance import guided_denoiser
 from methods.common.diffusion.loss import KL_WEIGHT, HybridLoss, hybrid_loss
@@ -127,8 +125,8 @@ class DiffusionTask(TrainingTask):
             recipe |= {"drop_from": profile.drop_from, "finetune_rate": profile.finetune_rate}
         return recipe
 
-    def sampling(self) -> dict[str, Any]:
-        return self.profile.sampling
+    def facts(self) -> dict[str, Any]:
+        return {"sampling": self.profile.sampling} if self.profile.sampling else {}
 
     def prepare(self, precision: Precision, checkpoint_gradients: bool, compiled: bool | None = None) -> None:
         super().prepare(precision, False)

@@ -13,10 +13,8 @@ from torch import Tensor, nn
 
 from bench.api.method import MethodContext
 from bench.api.scenes import Scene
-from bench.api.training.ema import ema_update
-from bench.api.training.precision import Precision
-from bench.api.training.rates import linear_fall
 from bench.api.training.task import TrainingTask
+from bench.api.training.update import Precision, ema_update, linear_fall
 from methods.common.gan.losses import discriminator_hinge, feature_matching, generator_hinge, perceptual
 from methods.common.gan.profile import AdversarialProfile
 from methods.common.gan.vgg import VggFeatures

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from bench.api.files import file_digest
 from bench.api.metric import MetricError
 from bench.api.weights import find_file
-from metrics.evaluators.classes import EVALUATED_IDS
+from metrics.evaluators.labels import EVALUATED_IDS
 
 STRIDE = 8  # pixels a side that one position of the logits stands for
 #: Mean and standard deviation of Cityscapes's RGB values in [0, 1], with which the published networks were trained.
@@ -126,7 +126,7 @@ class _Bottleneck(_Block):
         return self.bn3(self.conv3(x))
 
 
-class DrnSegmenter(nn.Module):
+class DrnNet(nn.Module):
     """DRN-D for segmentation: nine stages, a 1x1 classifier at stride 8, and bilinear enlargement.
 
     Input (B, 3, H, W) float32, (RGB in [0, 1] - `MEAN`) / `STD`, H and W multiples of 8. Output: log-softmax
@@ -166,11 +166,11 @@ def _bilinear_kernel() -> Tensor:
     return torch.outer(weights, weights)
 
 
-def build_drn(name: str) -> DrnSegmenter:
+def build_drn(name: str) -> DrnNet:
     """`drn_d_22` (15.9 M parameters) or `drn_d_105` (54.3 M) for the 19 classes, randomly initialised."""
     if name not in VARIANTS:
         raise ValueError(f"unknown DRN '{name}'; known: {', '.join(VARIANTS)}")
-    return DrnSegmenter(VARIANTS[name])
+    return DrnNet(VARIANTS[name])
 
 
 def weights_file(name: str) -> str:
@@ -188,7 +188,7 @@ def how_to_get(name: str) -> str:
     )
 
 
-class DrnJudge:
+class DrnSegmenter:
     """A published DRN as judge of pictures of Cityscapes.
 
     Resize rules, by name because mIoU depends on them by many points:
@@ -223,7 +223,7 @@ class DrnJudge:
         self._label_ids = torch.tensor(EVALUATED_IDS, dtype=torch.uint8, device=device)
 
     @classmethod
-    def load(cls, name: str, resize: str, weights_dir: Path | None, device: torch.device) -> DrnJudge:
+    def load(cls, name: str, resize: str, weights_dir: Path | None, device: torch.device) -> DrnSegmenter:
         """The judge from `weights_dir`, else the user's weights folder; MetricError says what to download and type."""
         return cls(name, resize, find_file(weights_file(name), weights_dir, how_to_get(name)), device)
 

@@ -25,18 +25,11 @@ from torch import Tensor, nn
 from bench.api.files import file_digest
 from bench.api.metric import MetricContext, MetricError
 from bench.api.weights import find_named
-from metrics.evaluators.naming import answers, map_file, read_label_map
-from metrics.evaluators.pretrained import Checkpoint, load_folder, picture_bytes
-
-#: Tensors that no answer depends on: counters, indices, the loss's weights, and heads for training alone.
-_IDLE = r"num_batches_tracked$|position_ids$|relative_position_index$|^criterion\.|^auxiliary_head\."
-#: The published MaskFormer (Cheng et al., NeurIPS 2021, arXiv 2107.06278) that answers all classes of COCO-Stuff: 171,
-#: trained on its 10k subset. The ones named `...-coco` are panoptic: their 133 classes merge most of the stuff. The
-#: paper says MaskFormer on COCO-Stuff and not which.
-MASKFORMER = Checkpoint("facebook/maskformer-resnet101-coco-stuff", _IDLE)
+from metrics.evaluators.labels import answers, map_file, read_label_map
+from metrics.evaluators.published import MASKFORMER, SEGMENTER_IDLE, load_folder, picture_bytes
 
 _SETTINGS = ("config.json", "preprocessor_config.json")
-_HELP = "see metrics/evaluators/hf_segmenter.py"
+_HELP = "see metrics/evaluators/segmenters/huggingface.py"
 _INDEX = "model.safetensors.index.json"
 #: Networks that answer with masks and their classes, by `model_type`; their image processors make label maps of them.
 _MASK_NETWORKS = ("maskformer", "mask2former", "eomt", "eomt_dinov3")
@@ -55,7 +48,7 @@ class HfSegmenter:
         label_map = read_label_map(folder, context.dataset)
         kind = _model_class(folder)
         self._network, self._processor = load_folder(
-            folder, kind, "AutoImageProcessor", device, f"a {kind}", f"To write it anew: {_HELP}", _IDLE
+            folder, kind, "AutoImageProcessor", device, f"a {kind}", f"To write it anew: {_HELP}", SEGMENTER_IDLE
         )
         if getattr(self._processor, "do_center_crop", False):
             raise MetricError(

@@ -21,7 +21,7 @@ from torch import Tensor
 from bench.api.files import file_digest
 from bench.api.metric import MetricContext, MetricError
 from bench.api.weights import find_named
-from metrics.evaluators.naming import answers, map_file, read_label_map
+from metrics.evaluators.labels import answers, map_file, read_label_map
 
 _CONFIGS = (".py", ".json", ".yaml", ".yml")
 _CHECKPOINTS = (".pth", ".safetensors")

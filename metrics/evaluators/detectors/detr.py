@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from bench.api.metric import MetricError
-from metrics.evaluators.coco import LABELS
-from metrics.evaluators.detection import Detections
-from metrics.evaluators.pretrained import Checkpoint, picture_bytes
+from metrics.evaluators.detectors import Detections
+from metrics.evaluators.labels import LABELS
+from metrics.evaluators.published import DETR, picture_bytes
 
-#: The published file counts the batches that its normalisation has seen.
-RESNET_50 = Checkpoint("facebook/detr-resnet-50", r"num_batches_tracked$")
 #: Detections below this are not worth keeping: DETR always answers with 100.
 _LOWEST_SCORE = 0.01
 
@@ -26,9 +24,9 @@ class DetrDetector:
 
     def __init__(self, dataset: str, folder: Path, device: torch.device) -> None:
         """Load a folder as published; `dataset` says which label ids COCO's classes have."""
-        self.sha256 = RESNET_50.digest(folder)
+        self.sha256 = DETR.digest(folder)
         self.device = device
-        self._network, self._processor = RESNET_50.load(folder, "DetrForObjectDetection", "DetrImageProcessor", device)
+        self._network, self._processor = DETR.load(folder, "DetrForObjectDetection", "DetrImageProcessor", device)
         labels = LABELS[dataset]
         named = self._network.config.id2label
         self._label_of = torch.tensor([labels.get(named[number], -1) for number in range(len(named))])
@@ -39,13 +37,13 @@ class DetrDetector:
     @classmethod
     def load(cls, dataset: str, weights_dir: Path | None, device: torch.device) -> DetrDetector:
         """The detector from `weights_dir`, else the user's weights; MetricError says what to download, and to where."""
-        return cls(dataset, RESNET_50.find(weights_dir), device)
+        return cls(dataset, DETR.find(weights_dir), device)
 
     @property
     def protocol(self) -> str:
         """The network and the size at which it sees pictures."""
         size = self._processor.size
-        return f"{RESNET_50.folder}@shortest={size['shortest_edge']},longest={size['longest_edge']}"
+        return f"{DETR.folder}@shortest={size['shortest_edge']},longest={size['longest_edge']}"
 
     @property
     def classes(self) -> tuple[int, ...]:

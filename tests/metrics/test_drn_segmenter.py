@@ -1,4 +1,4 @@
-"""The DRN judge for Cityscapes: from pictures to mIoU, its resize rules by name, and what is said when weights lack."""
+"""The DRN segmenter for Cityscapes: from pictures to mIoU, its resize rules by name, and missing weights."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-import metrics.evaluators.drn as drn
+import metrics.evaluators.segmenters.drn as drn
 from bench.api.files import file_digest
 from bench.api.metric import MetricContext, MetricError
-from metrics.evaluators.classes import EVALUATED_IDS, IGNORED, train_ids
-from metrics.evaluators.drn import DrnJudge
-from metrics.evaluators.registry import JUDGES, judge_names, load_judge
+from metrics.evaluators.labels import EVALUATED_IDS, IGNORED, train_ids
+from metrics.evaluators.registry import SEGMENTERS, load_segmenter, names
+from metrics.evaluators.segmenters.drn import DrnSegmenter
 from metrics.miou import MeanIoU, class_counts, mean_iou
 from tests.metrics.drn_data import golden, write_filled
 
@@ -34,10 +34,10 @@ def cityscapes(context: MetricContext, weights: Path) -> MetricContext:
     return replace(context, dataset="cityscapes", evaluator="drn_d_22@generated", weights_dir=weights.parent)
 
 
-def test_the_judge_sees_what_the_official_network_sees(weights: Path) -> None:
+def test_the_segmenter_sees_what_the_official_network_sees(weights: Path) -> None:
     reference = golden("drn_d_22")
     picture = torch.from_numpy(reference["image_uint8"]).permute(2, 0, 1)[None] / 255
-    named = DrnJudge("drn_d_22", "generated", weights, CPU).predict(picture)
+    named = DrnSegmenter("drn_d_22", "generated", weights, CPU).predict(picture)
     assert named.dtype == torch.uint8
     expected = np.array(EVALUATED_IDS)[reference["classes"]]
     # three pixels of the golden picture are undecided within 2e-5
@@ -47,9 +47,9 @@ def test_the_judge_sees_what_the_official_network_sees(weights: Path) -> None:
 
 def test_miou_on_cityscapes_equals_the_definition(cityscapes: MetricContext, weights: Path, make_comparison) -> None:
     metric, comparison = MeanIoU(cityscapes), make_comparison(scenes=2)
-    judge = DrnJudge("drn_d_22", "generated", weights, CPU)
-    truth, predicted = train_ids(comparison.labels), train_ids(judge.predict(comparison.generated))
-    original = train_ids(judge.predict(comparison.original))
+    segmenter = DrnSegmenter("drn_d_22", "generated", weights, CPU)
+    truth, predicted = train_ids(comparison.labels), train_ids(segmenter.predict(comparison.generated))
+    original = train_ids(segmenter.predict(comparison.original))
     measured = metric.measure(comparison)
     scores = {score.metric: score.value for score in metric.summarise(measured)}
 
@@ -59,7 +59,7 @@ def test_miou_on_cityscapes_equals_the_definition(cityscapes: MetricContext, wei
     assert scores["mIoU"] == over_both_scenes(predicted, truth) > 0
     assert scores["mIoU[original]"] == over_both_scenes(original, truth)
     assert scores["mIoU[judge]"] == over_both_scenes(predicted, np.where(truth == IGNORED, IGNORED, original))
-    assert metric.weights_digest() == judge.sha256
+    assert metric.weights_digest() == segmenter.sha256
 
 
 def test_every_rule_has_its_own_name_in_protocol_and_identity(cityscapes: MetricContext) -> None:
@@ -75,7 +75,7 @@ def test_the_full_rule_judges_large_pictures_at_the_labels_pixels(
     monkeypatch.setattr(drn, "FULL_SIZE", (128, 256))
     pictures = make_comparison(scenes=1).original
     large = F.interpolate(pictures, (128, 256), mode="bicubic", antialias=True).clamp(0, 1)
-    generated, full = (DrnJudge("drn_d_22", rule, weights, CPU) for rule in ("generated", "full"))
+    generated, full = (DrnSegmenter("drn_d_22", rule, weights, CPU) for rule in ("generated", "full"))
     named = full.predict(pictures)
     assert torch.equal(named, generated.predict(large)[:, 1::2, 1::2])
     assert not torch.equal(named, generated.predict(pictures))
@@ -87,7 +87,7 @@ def test_full_size_is_cityscapes_own() -> None:
 
 @pytest.mark.parametrize("size", [(512, 1024), (256, 512), (128, 256)])
 def test_labels_and_judged_pixels_lie_in_one_raster(size: tuple[int, int]) -> None:
-    """The harness's labels came from full size by Pillow's nearest: `full` has to read the judge's map there."""
+    """The harness's labels came from full size by Pillow's nearest: `full` has to read the segmenter's map there."""
     ids = np.random.default_rng(0).integers(0, 35, (1024, 2048), dtype=np.uint8)
     labels = np.asarray(Image.fromarray(ids).resize(size[::-1], Image.Resampling.NEAREST))
     rows, columns = (drn._raster(length, full, CPU) for length, full in zip(size, drn.FULL_SIZE, strict=True))
@@ -95,9 +95,9 @@ def test_labels_and_judged_pixels_lie_in_one_raster(size: tuple[int, int]) -> No
 
 
 def test_sizes_that_the_network_would_change_are_refused(weights: Path) -> None:
-    judge = DrnJudge("drn_d_22", "generated", weights, CPU)
+    segmenter = DrnSegmenter("drn_d_22", "generated", weights, CPU)
     with pytest.raises(MetricError, match=r"multiples of 8, these are 60x128.*\[data.cityscapes\].*`full`"):
-        judge.predict(torch.rand(1, 3, 60, 128))
+        segmenter.predict(torch.rand(1, 3, 60, 128))
 
 
 def test_missing_weights_say_which_file_from_where_and_how(context: MetricContext, user_weights: Path) -> None:
@@ -121,35 +121,35 @@ def test_imported_weights_are_found_where_the_import_puts_them(
     assert metric.weights_digest() == file_digest(weights)
 
 
-def test_judges_by_data_set_and_name() -> None:
-    assert judge_names("cityscapes") == (
+def test_segmenters_by_data_set_and_name() -> None:
+    assert names(SEGMENTERS, "cityscapes") == (
         "drn_d_105@generated", "drn_d_105@full", "drn_d_22@generated", "drn_d_22@full",
     )  # fmt: skip
-    assert judge_names("streets") == ("streets",)
-    assert judge_names("stuff") == ("stuff",)
-    assert judge_names("coco_stuff") == ("maskformer",)
-    assert set(JUDGES) == {"streets", "stuff", "cityscapes", "coco_stuff"}
+    assert names(SEGMENTERS, "streets") == ("streets",)
+    assert names(SEGMENTERS, "stuff") == ("stuff",)
+    assert names(SEGMENTERS, "coco_stuff") == ("maskformer",)
+    assert set(SEGMENTERS) == {"streets", "stuff", "cityscapes", "coco_stuff"}
 
 
 @pytest.mark.parametrize(
     ("dataset", "name", "told"),
     [
-        ("cityscapes", "drn_d_105", "no judge 'drn_d_105' for it; did you mean 'drn_d_105@"),
-        ("cityscapes", "streets", "no judge 'streets' for it; .*known: drn_d_105@generated"),
-        ("streets", "drn_d_22@full", "no judge 'drn_d_22@full' for it; known: streets"),
-        ("streets", "mmsegm:x", "no judge 'mmsegm:x' for it; known: streets"),
-        ("elsewhere", None, "no judge of its 19 classes comes with the project. Name one in bench.toml"),
-        ("elsewhere", "streets", "no judge is known for it"),
+        ("cityscapes", "drn_d_105", "no segmenter 'drn_d_105' for it; did you mean 'drn_d_105@"),
+        ("cityscapes", "streets", "no segmenter 'streets' for it; .*known: drn_d_105@generated"),
+        ("streets", "drn_d_22@full", "no segmenter 'drn_d_22@full' for it; known: streets"),
+        ("streets", "mmsegm:x", "no segmenter 'mmsegm:x' for it; known: streets"),
+        ("elsewhere", None, "no segmenter of its 19 classes comes with the project. Name one in bench.toml"),
+        ("elsewhere", "streets", "no segmenter is known for it"),
     ],
 )
-def test_a_judge_is_never_taken_for_another_data_set(
+def test_a_segmenter_is_never_taken_for_another_data_set(
     cityscapes: MetricContext, dataset: str, name: str | None, told: str
 ) -> None:
     with pytest.raises(MetricError, match=told):
-        load_judge(replace(cityscapes, dataset=dataset, evaluator=name))
+        load_segmenter(replace(cityscapes, dataset=dataset, evaluator=name))
 
 
-def test_other_evaluated_classes_than_the_judges_are_refused(cityscapes: MetricContext) -> None:
+def test_other_evaluated_classes_than_the_segmenters_are_refused(cityscapes: MetricContext) -> None:
     with pytest.raises(MetricError, match="evaluates"):
         MeanIoU(replace(cityscapes, evaluated=EVALUATED_IDS[:-1]))
 
@@ -160,7 +160,7 @@ def test_files_that_would_give_wrong_numbers_are_refused_with_the_remedy(weights
 
     def told(name: str) -> str:
         with pytest.raises(MetricError) as error:
-            DrnJudge(name, "generated", wrong, CPU)
+            DrnSegmenter(name, "generated", wrong, CPU)
         assert f"bench weights import {name}" in str(error.value)
         return str(error.value)
 

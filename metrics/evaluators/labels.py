@@ -1,4 +1,6 @@
-"""From the classes of a published segmenter to the label ids of a data set, by name.
+"""Label ids: those that evaluators answer with, COCO's classes in each data set, and classes that are matched by name.
+
+A published segmenter's classes become label ids of a data set by their names.
 
 Names match where they are equal but for case, `_` and `-` (`traffic_light`, `Traffic Light`). Where a checkpoint's
 names are others, a file `labels-DATASET.toml` in its folder says what is what:
@@ -17,15 +19,76 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.api.errors import nearest, some
 from bench.api.files import file_digest
 from bench.api.metric import MetricError
-from metrics.evaluators.classes import NEVER_LABELLED, NO_LABEL
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: Cityscapes label ids of the train ids 0..18, in order (road, sidewalk, building, ..., bicycle), which Cityscapes and
+#: the rendered streets evaluate.
+EVALUATED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+#: COCO-Stuff's 182 classes; 182 itself is the label of unlabelled pixels.
+STUFF_IDS = tuple(range(182))
+#: Labels of COCO-Stuff that its authors removed before anything was labelled: no pixel has them.
+NEVER_LABELLED = (
+    "street sign", "hat", "shoe", "eye glasses", "plate", "mirror", "window", "desk", "door", "blender", "hair brush",
+)  # fmt: skip
+#: Train id of pixels whose label is not evaluated.
+IGNORED = 255
+#: Label id that a judge gives where it sees something that the data set has no label for.
+NO_LABEL = 255
+_COCO = """
+1 person, 2 bicycle, 3 car, 4 motorcycle, 5 airplane, 6 bus, 7 train, 8 truck, 9 boat, 10 traffic light,
+11 fire hydrant, 13 stop sign, 14 parking meter, 15 bench, 16 bird, 17 cat, 18 dog, 19 horse, 20 sheep, 21 cow,
+22 elephant, 23 bear, 24 zebra, 25 giraffe, 27 backpack, 28 umbrella, 31 handbag, 32 tie, 33 suitcase, 34 frisbee,
+35 skis, 36 snowboard, 37 sports ball, 38 kite, 39 baseball bat, 40 baseball glove, 41 skateboard, 42 surfboard,
+43 tennis racket, 44 bottle, 46 wine glass, 47 cup, 48 fork, 49 knife, 50 spoon, 51 bowl, 52 banana, 53 apple,
+54 sandwich, 55 orange, 56 broccoli, 57 carrot, 58 hot dog, 59 pizza, 60 donut, 61 cake, 62 chair, 63 couch,
+64 potted plant, 65 bed, 67 dining table, 70 toilet, 72 tv, 73 laptop, 74 mouse, 75 remote, 76 keyboard,
+77 cell phone, 78 microwave, 79 oven, 80 toaster, 81 sink, 82 refrigerator, 84 book, 85 clock, 86 vase, 87 scissors,
+88 teddy bear, 89 hair drier, 90 toothbrush
+"""
+#: Category id 1..90 of every class by its name; the ten ids that are missing were never annotated.
+CATEGORIES: dict[str, int] = {
+    name: int(number) for number, _, name in (entry.strip().partition(" ") for entry in _COCO.split(","))
+}
+#: Label ids of a data set by the name of COCO's class. COCO-Stuff's label is the category id less one. COCO has no
+#: riders: who rides is a person, and what is ridden is an object of its own; CamVid has one label for both together.
+LABELS: dict[str, dict[str, int]] = {
+    "cityscapes": {"person": 24, "car": 26, "truck": 27, "bus": 28, "train": 31, "motorcycle": 32, "bicycle": 33},
+    "coco_stuff": {name: number - 1 for name, number in CATEGORIES.items()},
+    "camvid": {"car": 8, "person": 9, "bicycle": 10},
+}
+#: True labels that a COCO detector answers by another one: Cityscapes's riders are persons to it.
+ANSWERED_AS: dict[str, dict[int, int]] = {"cityscapes": {25: 24}}
+
+
+@lru_cache(maxsize=8)
+def _train_ids(evaluated: tuple[int, ...]) -> np.ndarray:
+    table = np.full(256, IGNORED, dtype=np.uint8)
+    table[list(evaluated)] = np.arange(len(evaluated))
+    return table
+
+
+def train_ids(labels: np.ndarray | Tensor, evaluated: tuple[int, ...] = EVALUATED_IDS) -> np.ndarray:
+    """The places of label ids in `evaluated`, or `IGNORED`.
+
+    `labels` are 0..255, of any integer type and shape; the places are uint8, of that shape.
+
+    ValueError for ids outside 0..255.
+    """
+    ids = labels if isinstance(labels, np.ndarray) else labels.cpu().numpy()
+    if ids.size and (ids.min() < 0 or ids.max() > 255):
+        raise ValueError(f"label ids are 0..255, these run from {ids.min()} to {ids.max()}")
+    return _train_ids(evaluated)[ids]
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,22 @@
-"""The embedded judges: their layout, their files, their training."""
+"""The embedded segmenters: their layout, their files, their training."""
 
 from __future__ import annotations
-
-from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from bench.api.metric import MetricError
-from metrics.evaluators import train_embedded, training
+from bench.api.scenes import Scene
+from bench.data.labels import CITYSCAPES
 from metrics.evaluators.block_unet import from_blocks, to_blocks
-from metrics.evaluators.classes import EVALUATED_IDS, IGNORED, train_ids
-from metrics.evaluators.embedded import SPECS, EmbeddedJudge, JudgeNet
+from metrics.evaluators.embedded import SPECS, EmbeddedSegmenter
+from metrics.evaluators.labels import EVALUATED_IDS, IGNORED, train_ids
+from metrics.evaluators.segmenters.embedded import SegmenterNet
+from tests.metrics.evaluator_scenes import task_of, trained
 
 CPU = torch.device("cpu")
-STREETS = SPECS["streets"]
+STREETS = SPECS["segmenter"]["streets"]
 WEIGHTS_FILE = STREETS.weights_file
 
 
@@ -34,13 +34,8 @@ class Chequers:
         return len(self.labels)
 
     def batch(self, indices):
-        return SimpleNamespace(image=self.image[list(indices)], labels=self.labels[list(indices)])
-
-
-def train(folder, steps, scenes=None):
-    course = training.Course(steps, 4, 1, CPU, folder / "checkpoint", lambda line: None)
-    path = folder / WEIGHTS_FILE
-    return train_embedded.train_judge(STREETS, scenes or Chequers(16, 1), {"val": Chequers(4, 2)}, path, course)["val"]
+        image, labels = self.image[list(indices)], self.labels[list(indices)]
+        return Scene(image, labels, torch.zeros_like(labels).int(), None, tuple(map(str, indices)), CITYSCAPES)
 
 
 def test_train_ids_follow_cityscapes():
@@ -61,7 +56,7 @@ def test_blocks_keep_every_pixel_in_its_place():
 
 def test_folding_the_normalisation_changes_no_logit():
     torch.manual_seed(0)
-    network = JudgeNet(STREETS)
+    network = SegmenterNet(STREETS)
     for _ in range(3):
         network(torch.rand(4, 3, 64, 128))  # moves the running statistics away from 0 and 1
     pictures = torch.rand(2, 3, 64, 128)
@@ -72,7 +67,7 @@ def test_folding_the_normalisation_changes_no_logit():
 
 def test_one_corner_of_each_block_gives_its_part_of_all_logits():
     torch.manual_seed(0)
-    network = JudgeNet(SPECS["stuff"]).eval()
+    network = SegmenterNet(SPECS["segmenter"]["stuff"]).eval()
     pictures = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
         whole = network(pictures)
@@ -84,47 +79,45 @@ def test_one_corner_of_each_block_gives_its_part_of_all_logits():
 
 def test_sparse_training_sees_every_corner(tmp_path):
     """A pixel's class is learnt although each step looks at a quarter of the pixels."""
-    spec = replace(STREETS, sparse=True)
-    val, course = Chequers(4, 2), training.Course(80, 4, 1, CPU, tmp_path, lambda line: None)
-    miou = train_embedded.train_judge(spec, Chequers(16, 1), {"val": val}, tmp_path / "j.safetensors", course)["val"]
-    right = EmbeddedJudge(spec, tmp_path / "j.safetensors", CPU).predict(val.image) == val.labels
+    path, val = trained(STREETS, tmp_path, 80, Chequers(16, 1), sparse=True), Chequers(4, 2)
+    right = EmbeddedSegmenter(STREETS, path, CPU).predict(val.image) == val.labels
     corners = to_blocks(right.float())[to_blocks(val.labels)[..., 0] != 0].mean(dim=0)
     assert corners.min() > 0.8
-    assert miou > 0.5
+    assert task_of(STREETS).evaluate(path, val)["mIoU"] > 0.5
+    assert task_of(SPECS["segmenter"]["stuff"]).settings.sparse
+    assert not task_of(STREETS).settings.sparse
 
 
-def test_training_learns_and_the_written_file_is_what_was_scored(tmp_path):
-    miou = train(tmp_path, steps=80)
-    judge = EmbeddedJudge(STREETS, tmp_path / WEIGHTS_FILE, CPU)
-    val = Chequers(4, 2)
-    predicted = judge.predict(val.image).numpy()
+def test_training_learns_and_the_written_file_is_what_is_scored(tmp_path):
+    path, val = trained(STREETS, tmp_path, 80, Chequers(16, 1)), Chequers(4, 2)
+    predicted = EmbeddedSegmenter(STREETS, path, CPU).predict(val.image).numpy()
     evaluated = (val.labels != 0).numpy()
     accuracy = (predicted == val.labels.numpy())[evaluated].mean()
     assert accuracy > 0.8
+    told = task_of(STREETS).measure(path, lambda split: val)
+    miou = task_of(STREETS).evaluate(path, val)["mIoU"]
     assert miou > 0.5
-    card = (tmp_path / WEIGHTS_FILE).with_suffix(".md").read_text()
-    assert f"{miou:.4f}" in card
-    assert "Seed 1" in card
+    assert f"| mIoU | {miou:.4f} |" in told
+    assert "| IoU[road] |" in told
 
 
-def test_pictures_of_another_size_are_judged_at_the_judges_size(tmp_path):
-    train(tmp_path, steps=60)
-    judge = EmbeddedJudge(STREETS, tmp_path / WEIGHTS_FILE, CPU)
+def test_pictures_of_another_size_are_segmented_at_the_networks_size(tmp_path):
+    segmenter = EmbeddedSegmenter(STREETS, trained(STREETS, tmp_path, 60, Chequers(16, 1)), CPU)
     scene = Chequers(1, 5)
     large = torch.nn.functional.interpolate(scene.image, (128, 256), mode="nearest")
-    enlarged = judge.predict(large)
+    enlarged = segmenter.predict(large)
     assert enlarged.shape == (1, 128, 256)
-    assert (enlarged[:, ::2, ::2] == judge.predict(scene.image)).float().mean() > 0.9
+    assert (enlarged[:, ::2, ::2] == segmenter.predict(scene.image)).float().mean() > 0.9
 
 
 @pytest.mark.parametrize("content", [b"nonsense", b""])
 def test_a_broken_file_is_named(tmp_path, content):
     (tmp_path / WEIGHTS_FILE).write_bytes(content)
     with pytest.raises(MetricError, match=WEIGHTS_FILE):
-        EmbeddedJudge(STREETS, tmp_path / WEIGHTS_FILE, CPU)
+        EmbeddedSegmenter(STREETS, tmp_path / WEIGHTS_FILE, CPU)
 
 
 def test_a_missing_file_says_where_it_was_looked_for(tmp_path, monkeypatch):
     monkeypatch.setattr("bench.api.weights.PACKAGED", (tmp_path / "package",))
-    with pytest.raises(MetricError, match=r"missing.*mine.*package.*bench train judge --dataset streets"):
-        EmbeddedJudge.load("streets", tmp_path / "mine", CPU)
+    with pytest.raises(MetricError, match=r"missing.*mine.*package.*bench train segmenter --dataset streets"):
+        EmbeddedSegmenter.load("streets", tmp_path / "mine", CPU)

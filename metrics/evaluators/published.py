@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from bench.api.files import file_digest
 from bench.api.metric import MetricError
 from bench.api.weights import find_file, user_weights_dir
+
+if TYPE_CHECKING:
+    import torch
 
 WEIGHTS = "model.safetensors"
 FILES = ("config.json", WEIGHTS, "preprocessor_config.json")
@@ -61,6 +62,19 @@ class Checkpoint:
         return load_folder(folder, model, processor, device, self.repository, self.remedy, self.idle)
 
 
+#: Tensors of segmenters that no answer depends on: counters, indices, the loss's weights, and heads for training alone.
+SEGMENTER_IDLE = r"num_batches_tracked$|position_ids$|relative_position_index$|^criterion\.|^auxiliary_head\."
+#: The published MaskFormer (Cheng et al., NeurIPS 2021, arXiv 2107.06278) that answers all classes of COCO-Stuff: 171,
+#: trained on its 10k subset. The ones named `...-coco` are panoptic: their 133 classes merge most of the stuff. The
+#: paper says MaskFormer on COCO-Stuff and not which.
+MASKFORMER = Checkpoint("facebook/maskformer-resnet101-coco-stuff", SEGMENTER_IDLE)
+#: The published file counts the batches that its normalisation has seen.
+DETR = Checkpoint("facebook/detr-resnet-50", r"num_batches_tracked$")
+#: The first fusion has nothing to add to, so its first residual layer is never asked; the published file lacks it
+#: (github.com/huggingface/transformers/issues/28292).
+DPT = Checkpoint("Intel/dpt-large", r"neck\.fusion_stage\.layers\.0\.residual_layer1\.")
+
+
 def load_folder(
     folder: Path, model: str, processor: str, device: torch.device, title: str, remedy: str, idle: str
 ) -> tuple[Any, Any]:
@@ -70,6 +84,8 @@ def load_folder(
     may be missing or too many. MetricError where the package is missing, or where the folder does not hold that very
     network: `transformers` itself would fill what the file lacks with random numbers and only warn.
     """
+    import torch
+
     try:
         import transformers
     except ImportError as error:
@@ -126,7 +142,7 @@ def _quiet(transformers: Any) -> Iterator[None]:
 
 
 def _finite(value: torch.Tensor) -> bool:
-    return not value.is_floating_point() or bool(torch.isfinite(value).all())
+    return not value.is_floating_point() or bool(value.isfinite().all())
 
 
 def picture_bytes(images: torch.Tensor) -> list[Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: True depths farther than this (metres) take no part, in training and in evaluation, as is usual for driving scenes
 #: (KITTI, Cityscapes). The sky of `streets`, which has 1000 m, is beyond it, and so is 3 % of the rest.
@@ -14,7 +14,7 @@ FARTHEST = 80.0
 
 def valid_depth(depth: Tensor) -> Tensor:
     """Where a true depth map (metres, any shape) can be asked for: finite, above 0 and at most `FARTHEST`."""
-    return torch.isfinite(depth) & (depth > 0) & (depth <= FARTHEST)
+    return depth.isfinite() & (depth > 0) & (depth <= FARTHEST)
 
 
 class DepthEstimator(Protocol):

@@ -7,11 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from metrics.evaluators.pretrained import Checkpoint, picture_bytes
-
-#: The first fusion has nothing to add to, so its first residual layer is never asked; the published file lacks it
-#: (github.com/huggingface/transformers/issues/28292).
-LARGE = Checkpoint("Intel/dpt-large", r"neck\.fusion_stage\.layers\.0\.residual_layer1\.")
+from metrics.evaluators.published import DPT, picture_bytes
 
 
 class DptEstimator:
@@ -23,20 +19,20 @@ class DptEstimator:
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         """Load a folder as published."""
-        self.sha256 = LARGE.digest(folder)
+        self.sha256 = DPT.digest(folder)
         self.device = device
-        self._network, self._processor = LARGE.load(folder, "DPTForDepthEstimation", "DPTImageProcessor", device)
+        self._network, self._processor = DPT.load(folder, "DPTForDepthEstimation", "DPTImageProcessor", device)
 
     @classmethod
     def load(cls, weights_dir: Path | None, device: torch.device) -> DptEstimator:
         """The network from `weights_dir`, else the user's weights; MetricError says what to download, and to where."""
-        return cls(LARGE.find(weights_dir), device)
+        return cls(DPT.find(weights_dir), device)
 
     @property
     def protocol(self) -> str:
         """The network and the size at which it sees pictures."""
         size = self._processor.size
-        return f"{LARGE.folder}@{size['height']}x{size['width']}"
+        return f"{DPT.folder}@{size['height']}x{size['width']}"
 
     @torch.inference_mode()
     def estimate(self, images: Tensor) -> Tensor:

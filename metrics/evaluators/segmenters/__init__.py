@@ -1,0 +1,1 @@
+"""Segmenters: networks that name the class of every pixel, which the metric `mIoU` asks."""
