@@ -10,7 +10,7 @@ from results.readme.blocks import rewritten
 from results.readme.numbers import ROOT, Untrue
 
 PAGES = {
-    "README.md": main_page.BLOCKS,
+    **main_page.PAGES,
     "results/README.md": results_page.BLOCKS,
     "results/performance/README.md": performance_page.BLOCKS,
 }

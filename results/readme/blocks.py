@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 
 #: The text of one block.
@@ -25,6 +26,54 @@ _MEASURED = re.compile(
 )
 
 
+#: Columns of a page's prose.
+WIDTH = 118
+_LEFT_ALONE = ("|", "#", "<", "![", ":::", "    ")
+_LIST_ITEM = re.compile(r"\s*(?:[-*]|\d+\.)\s+")
+#: What begins a list or a heading where it begins a line: it stays behind the word before.
+_NO_BEGINNING = re.compile(r" (?=(?:[-+*>#]|\d+\.) )")
+
+
+def wrapped(text: str) -> str:
+    """Markdown with its paragraphs and list items broken at `WIDTH`; tables, code, headings and HTML as they are."""
+    done: list[str] = []
+    paragraph: list[str] = []
+    in_code = False
+
+    def close() -> None:
+        if paragraph:
+            done.extend(_filled(" ".join(paragraph)))
+            paragraph.clear()
+
+    for line in text.split("\n"):
+        fence = line.lstrip().startswith("```")
+        if in_code or fence or not line.strip() or line.startswith(_LEFT_ALONE):
+            close()
+            done.append(line)
+            in_code ^= fence
+            continue
+        if _LIST_ITEM.match(line):
+            close()
+        paragraph.append(line.strip() if paragraph else line.rstrip())
+    close()
+    return "\n".join(done)
+
+
+def _filled(paragraph: str) -> list[str]:
+    item = _LIST_ITEM.match(paragraph)
+    start = item[0] if item else ""
+    rest = _NO_BEGINNING.sub("\0", paragraph[len(start) :])
+    lines = textwrap.wrap(
+        rest,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace("\0", " ") for line in lines]
+
+
 def rewritten(page: str, text: str, blocks: Mapping[str, Block]) -> str:
     """The page's text with every block made anew; ValueError for a block that nobody makes, that is made but stands
     nowhere, that stands twice or has no end."""
@@ -37,7 +86,7 @@ def rewritten(page: str, text: str, blocks: Mapping[str, Block]) -> str:
 
     def made(match: re.Match[str]) -> str:
         name = match["name"]
-        return f"<!-- generated: {name} -->\n{blocks[name]().strip()}\n<!-- end of {name} -->"
+        return f"<!-- generated: {name} -->\n{wrapped(blocks[name]().strip())}\n<!-- end of {name} -->"
 
     return _BLOCK.sub(made, text)
 

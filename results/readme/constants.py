@@ -1,8 +1,20 @@
-"""Numbers in the READMEs that look measured and are none: what a paper, a version or a default says."""
+"""Numbers in the documents that look measured and are none: what a paper, a version or a default says."""
 
 from __future__ import annotations
 
-from results.readme.numbers import claim
+import math
+
+from results.readme.numbers import claim, images_seen
+
+PAPER = {"2306.04321": "the paper's number on arXiv", "3.11": "requires-python"}
+GUIDANCE = {"2.5": "GESCO's guidance on COCO-Stuff's labels", "1.5": "SDM's guidance"}
+SWEEP = {"64 scenes": "default of `bench run`, and of validation in training"}
+RANKS = {
+    "95 %": "the level of intervals and ranks",
+    "6 %": "what the simulation in the tests of ranks asserts",
+    "10 scenes": "the fewest of that simulation",
+    "500 scenes": "the most of that simulation, and of an example",
+}
 
 
 def constants() -> dict[str, dict[str, str]]:
@@ -16,32 +28,49 @@ def constants() -> dict[str, dict[str, str]]:
     claim(Gesco.default_options["guidance"] == 2.0, "GESCO's guidance is 2")
     claim(Gesco.guidance_on["stuff"] == 2.5, "GESCO's guidance on COCO-Stuff's labels is 2.5")
     claim(Sdm.default_options["guidance"] == 1.5, "SDM's guidance is 1.5")
+    claim(images_seen("streets") == 28_000, "28,000 pictures were seen in training")
     return {
-        "README.md": {
-            "2306.04321": "the paper's number on arXiv",
-            "3.11": "requires-python",
-            "2.0": "the licence's version",
-            "64 scenes": "default of `bench run`, and of validation in training",
-            "8 scenes": "the sample sheet of `bench train`",
-            "16 scenes": "four processes of batch 4",
-            "50 scenes": "the batch size that the sentence is about",
-            "95 %": "the level of intervals and ranks",
-            "6 %": "what the simulation in the tests of ranks asserts",
-            "10 scenes": "the fewest of that simulation",
+        "README.md": {**PAPER, **SWEEP, "2.0": "the licence's version"},
+        "docs/index.md": {**PAPER, **SWEEP, "50 scenes": "the batch size that the sentence is about"},
+        "docs/guide/methods.md": {**GUIDANCE, "40 %": "recipe of gesco_fdstrain"},
+        "docs/guide/channel.md": {"0.9": "the paper's noise levels"},
+        "docs/guide/metrics.md": {
+            **RANKS,
+            "0.001": "0.5 / 500",
             "0.008": "0.5 / 64, rounded",
-            "40 %": "recipe of gesco_fdstrain",
-            "2.5": "GESCO's guidance on COCO-Stuff's labels",
-            "1.5": "SDM's guidance",
             "0.1": "version of LPIPS",
             "0.5": "IoU of AP50",
-            "0.9": "the paper's noise levels",
+        },
+        "docs/guide/weights.md": {"5e-4": "half precision's relative rounding, 2**-11"},
+        "docs/guide/training.md": {
+            **SWEEP,
+            "8 scenes": "the sample sheet of `bench train`",
+            "16 scenes": "four processes of batch 4",
             "1e-4": "the paper's learning rate",
-            "5e-4": "half precision's relative rounding, 2**-11",
             "0.001": "the paper's lambda",
             "0.9999": "the paper's average",
             "10.5": "GB, counted: four copies of the parameters at paper size",
             "3 GB": "counted: 2975 scenes of Cityscapes at 256x512",
         },
+        "docs/decisions/the-channel.md": _noise_levels(),
+        "docs/decisions/two-scales.md": {
+            "0.001": "the paper's lambda",
+            "2.5": "times the authors' learning rates, in the recipes",
+            "5 times": "the same",
+            "28,000": "the model cards",
+        },
+        "docs/decisions/samplers.md": {"61 MB": "the size of diffusers when it was left out"},
         "results/README.md": {"100 scenes": "of the ablations; about run time"},
         "results/performance/README.md": {"5 %": "judgement"},
+    }
+
+
+def _noise_levels() -> dict[str, str]:
+    """The paper's list, and its levels in dB, both from the channel itself."""
+    from bench.channels.awgn import PAPER_SIGMAS
+
+    noisy = {psnr: sigma for psnr, sigma in PAPER_SIGMAS.items() if sigma}
+    return {
+        **{f"{sigma:g}": f"sigma at {psnr:g} dB" for psnr, sigma in noisy.items()},
+        **{f"{-20 * math.log10(sigma):.1f}": f"peak SNR at {psnr:g} dB" for psnr, sigma in noisy.items()},
     }

@@ -1,4 +1,4 @@
-"""The blocks of README.md."""
+"""The blocks of README.md and of the guide in docs/."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from results.readme.numbers import (
     claim,
     entry,
     images_seen,
-    mean_snr,
     methods,
     peak_levels,
     scenes,
@@ -26,20 +25,22 @@ SHOWN = {
     "full_image": "", "spade": "", "ccfpse": "", "smis": "", "oasis": "", "sdm": "", "gesco": " (the paper's)",
     "oasis+fds": "", "gesco-nofds": "", "gesco_fdstrain": "",
 }  # fmt: skip
-BLOCKS: dict[str, Block] = {}
+README, METHODS, TRAINING = "README.md", "docs/guide/methods.md", "docs/guide/training.md"
+#: Page -> its blocks.
+PAGES: dict[str, dict[str, Block]] = {README: {}, METHODS: {}, TRAINING: {}}
 
 
-def block(name: str) -> Callable[[Block], Block]:
+def block(page: str, name: str) -> Callable[[Block], Block]:
     """Registers the maker of a block."""
 
     def register(made: Block) -> Block:
-        BLOCKS[name] = made
+        PAGES[page][name] = made
         return made
 
     return register
 
 
-@block("mIoU")
+@block(README, "mIoU")
 def scores() -> str:
     """mIoU against PSNR; bold is the first rank among the semantic methods of the whole table."""
     semantic = [m for m in methods() if m != "full_image"]
@@ -52,7 +53,7 @@ def scores() -> str:
     rows = [f"| {m}{SHOWN[m]} | {' | '.join(cell(m, p) for p in PSNRS)} |" for m in SHOWN]
     return "\n".join(
         [
-            f"mIoU on the embedded scenes ({scenes()} test scenes, 64×128, embedded judge, one seed; the judge scores {ceiling():.3f} on the originals):",
+            f"mIoU on the embedded scenes ({scenes()} test scenes, 64×128, embedded segmenter, one seed; the segmenter scores {ceiling():.3f} on the originals):",
             "",
             f"| PSNR label (dB) | {' | '.join(str(p) for p in PSNRS)} |",
             f"|---|{'---|' * len(PSNRS)}",
@@ -72,31 +73,34 @@ def _what_it_says() -> str:
     claim(
         max(value("mIoU", m, 1) for m in others) < value("mIoU", "gesco", 1), "at 1 dB only training on noise does it"
     )
-    levels = "The peak SNR is 1 / sigma² for the noise that was used; the *mean* SNR of what a method sends is lower."
-    return f"""{" ".join([levels, *filter(None, [mean_snr()])])} Bold: the first rank among the semantic methods; a rank is 1 + the number of methods shown to be better. GESCO's robustness is there, and much of it at 10 dB
-comes from its sender and FDS block, which lift OASIS from {alone:.3f} to {behind:.3f}; at 1 dB only training on noise does it. The FDS block in front of a network
-that was trained on raw noisy maps costs quality at every PSNR at this size, which contradicts the paper's Table 5. All tables, curves, provenance and
-what they mean: [results/README.md](results/README.md)."""
+    return f"""The peak SNR is 1 / sigma² for the noise that was used; the *mean* SNR of what a method sends is lower, and stands in
+every caption. Bold: the first rank among the semantic methods; a rank is 1 + the number of methods shown to be better.
+
+- GESCO's robustness is there, and much of it at 10 dB comes from its sender and FDS block, which lift OASIS from {alone:.3f} to {behind:.3f}.
+- At 1 dB only training on noise does it.
+- The FDS block in front of a network that was trained on raw noisy maps costs quality at every PSNR at this size, which contradicts the paper's Table 5.
+
+All tables, curves, provenance and what they mean: [results/README.md](results/README.md)."""
 
 
-@block("pictures seen")
+@block(METHODS, "pictures seen")
 def pictures_seen() -> str:
     return f"""All embedded weights for `streets` have seen the same {images_seen("streets"):,} pictures, those for `stuff` the same {images_seen("stuff"):,}."""
 
 
-@block("training")
+@block(TRAINING, "training")
 def training() -> str:
     cars = carded("streets_detector.md", r"\| 26 \| [\d.]+ \| ([\d.]+) \|")
     mean = carded("streets_detector.md", r"\| mean \| \*\*[\d.]+\*\* \| \*\*([\d.]+)\*\* \|")
     depth = carded("streets_depth.md", r"\| 500 test scenes \| [\d.]+ \| [\d.]+ \| ([\d.]+) \|")
     minutes = training_minutes()
-    judges = [carded(f"{name}_judge.md", r"dataset level: \*\*([\d.]+)\*\*") for name in ("streets", "stuff")]
-    return f"""The detector reaches AP50 {cars:.2f} for cars (mean of 8 classes {mean:.2f}), the depth network δ<1.25 of {depth:.3f}, both on 500 original test scenes; the judges mIoU {judges[0]:.2f}
-on `streets` and {judges[1]:.2f} on `stuff`. Each network takes {minutes[0]:.0f} to {minutes[-1]:.0f} minutes on one core (times, losses and recipes are on the model cards). One trainer does all of them; every
+    segmenters = [carded(f"{name}_judge.md", r"dataset level: \*\*([\d.]+)\*\*") for name in ("streets", "stuff")]
+    return f"""The detector reaches AP50 {cars:.2f} for cars (mean of 8 classes {mean:.2f}), the depth network δ<1.25 of {depth:.3f}, both on 500 original test scenes; the segmenters mIoU {segmenters[0]:.2f}
+on `streets` and {segmenters[1]:.2f} on `stuff`. Each network takes {minutes[0]:.0f} to {minutes[-1]:.0f} minutes on one core (times, losses and recipes are on the model cards). One trainer does all of them; every
 method sees the same {images_seen("streets"):,} pictures (on `stuff`, with `--dataset stuff --steps 2500`, the same {images_seen("stuff"):,})."""
 
 
-@block("sampling")
+@block(METHODS, "sampling")
 def sampling() -> str:
     from methods.common.diffusion.profile import embedded_profile, paper_profile
 
@@ -104,4 +108,4 @@ def sampling() -> str:
     small, large = embedded_profile(36), paper_profile(36)
     ours, published = rows["ours, batch 1"], rows["published, batch 1"]
     return f"""On the embedded scenes `gesco` and `sdm` sample with {small.sampling_steps} steps of `{small.sampler}`, at paper size with {large.sampling_steps} of `{large.sampler}`, {ours[str(large.sampling_steps)]:.1f} s a picture on an H100; the papers' protocol, all 1000 ancestral steps ({ours["1000"]:.0f} s; {published["1000"]:.0f} s as
-published), is `gesco:sampler=ancestral:steps=1000` ([why, and how fast](results/performance/README.md)). `sampler=ddim-published:steps=25` is the published DDIM, noise and all."""
+published), is `gesco:sampler=ancestral:steps=1000` ([why, and how fast](../../results/performance/README.md)). `sampler=ddim-published:steps=25` is the published DDIM, noise and all."""

@@ -185,12 +185,6 @@ def ddim_noise() -> tuple[dict[tuple[str, int], tuple[float, ...]], str]:
     return rows, text
 
 
-def mean_snr() -> str:
-    """The captions' sentence on the mean SNR of what methods send; nothing where the results are older than it."""
-    notes = [note for note in table("mIoU").notes if note.startswith("Mean SNR") and "unknown" not in note]
-    return notes[0] if notes else ""
-
-
 def between(values: Iterable[float], decimals: int) -> str:
     """`0.79 to 0.83`, of the smallest and the largest, or the one number that both print as."""
     numbers = list(values)

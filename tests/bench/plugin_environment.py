@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -15,25 +16,26 @@ PLUGIN = ROOT / "tests" / "plugin"
 FILES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")
 
 
-def make_environment(folder: Path, editable: bool = False) -> Path:
-    """Install copies of the project (FOLDER/project, with `editable` in place) and of the plug-in into FOLDER/venv; its
-    site-packages.
+def make_environment(folder: Path, editable: bool = False, plugins: Sequence[Path] = (PLUGIN,)) -> Path:
+    """Install copies of the project (FOLDER/project, with `editable` in place) and of plug-ins, each a folder, into
+    FOLDER/venv; its site-packages.
 
     What the project depends on is seen through a path into the running environment, so nothing is downloaded. Sources
     are copied first, because a build leaves files beside them.
     """
-    project, plugin = folder / "project", folder / "plugin"
+    project, copies = folder / "project", [folder / "plugins" / plugin.name for plugin in plugins]
     project.mkdir()
     for package in ("bench", "methods", "metrics"):
         shutil.copytree(ROOT / package, project / package, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
         shutil.copy(ROOT / name, project)
-    shutil.copytree(PLUGIN, plugin, ignore=shutil.ignore_patterns("__pycache__"))
+    for plugin, copy in zip(plugins, copies, strict=True):
+        shutil.copytree(plugin, copy, ignore=shutil.ignore_patterns("__pycache__"))
     venv.create(folder / "venv", with_pip=False, symlinks=True)
     site = next((folder / "venv" / "lib").glob("python*")) / "site-packages"
     dependencies = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     (site / "dependencies.pth").write_text("".join(f"{path}\n" for path in dependencies))
-    installed = (*(("--editable",) if editable else ()), str(project), str(plugin))
+    installed = (*(("--editable",) if editable else ()), str(project), *map(str, copies))
     subprocess.run(
         [
             *(sys.executable, "-m", "pip", "--python", str(folder / "venv" / "bin" / "python"), "install", "--quiet"),

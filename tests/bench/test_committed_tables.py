@@ -1,4 +1,4 @@
-"""The committed results are one folder, and every table that README names prints from it."""
+"""The committed results are one folder, and every table that the start page names prints from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.tables import named_tables, read_for_table, render
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
-WORDS = re.search(r"`bench table ([\w\\|]+) ", (ROOT / "README.md").read_text(encoding="utf-8"))
+WORDS = re.search(r"`bench table ([\w\\|]+) ", (ROOT / "docs" / "index.md").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,7 +31,7 @@ def words() -> list[str]:
     return WORDS[1].replace("\\", "").split("|")
 
 
-def test_readme_names_the_tables() -> None:
+def test_the_start_page_names_the_tables() -> None:
     assert {"mIoU", "LPIPS", "FID", "coco", "ablation", "objects", "depth", "bits"} <= set(words())
 
 
@@ -42,7 +42,7 @@ def test_there_is_one_results_file() -> None:
 
 
 @pytest.mark.parametrize("word", words())
-def test_every_table_of_readme_prints_from_the_committed_results(word: str) -> None:
+def test_every_table_of_the_start_page_prints_from_the_committed_results(word: str) -> None:
     assert render(read_for_table(RESULTS, word, 10.0)).strip()
 
 

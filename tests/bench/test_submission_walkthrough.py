@@ -1,4 +1,4 @@
-"""CONTRIBUTING's "Submit your method's numbers" to the letter, with the example plug-in really installed."""
+"""The page "Submit your method's numbers" to the letter, with the example plug-in really installed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import leaderboard_fakes
 import pytest
 from plugin_environment import ROOT, bench, clean, make_environment
 
-#: Few scenes and metrics. The commands are CONTRIBUTING's own.
+#: Few scenes and metrics. The commands are the page's own.
 TOML = '[run]\nmetrics = ["mIoU", "LPIPS"]\ndevice = "cpu"\njobs = 1\n'
 IN_PLACE_OF = {"your_method": "label_paint", "your-method": "label-paint", "https://…": "https://example.org/label"}
 
 
 def commands() -> list[list[str]]:
-    """The commands of the numbered steps, for the example plug-in on four scenes."""
-    section = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Submit your method's numbers")[1]
-    steps = re.findall(r"^\d\. `bench ([^`]+)`", section.split("\n## ")[0], re.MULTILINE)
+    """The page's commands, for the example plug-in on four scenes."""
+    page = (ROOT / "docs" / "how-to" / "submit.md").read_text(encoding="utf-8").replace("\\\n", "")
+    steps = re.findall(r"^bench (.+)$", page, re.MULTILINE)
     for words, instead in IN_PLACE_OF.items():
         steps = [step.replace(words, instead) for step in steps]
     return [shlex.split(re.sub(r"--scenes \d+", "--scenes 4", step)) for step in steps]
@@ -44,7 +44,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_contributing_to_the_letter_ends_on_the_board(checkout: Path) -> None:
+def test_the_page_to_the_letter_ends_on_the_board(checkout: Path) -> None:
     project = checkout / "project"
     steps = commands()
     assert [step[:2] for step in steps] == [["run", "--methods"], ["leaderboard", "export"], ["leaderboard", "add"]]

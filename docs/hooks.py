@@ -1,0 +1,42 @@
+"""What `mkdocs` asks of this project: results/ as pages, and the command line's own help as one page."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Folders of results that are no documents: what this machine has run, and the pictures behind the leaderboard.
+LEFT_OUT = {"local", "samples", "plots", "readme", "submissions"}
+#: A link from docs/ to results/, as it is valid in the repository; the site has results/ inside.
+TO_RESULTS = re.compile(r"(?<=\]\()\.\./(?=(?:\.\./)*results/)")
+INTRODUCTION = "Every command and every option, as `bench COMMAND --help` prints them."
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the pages of results/, with their pictures, under the paths that they have there, and the command line's."""
+    for path in sorted((ROOT / "results").rglob("*")):
+        inside = path.relative_to(ROOT)
+        if path.suffix in {".md", ".png", ".py"} and not LEFT_OUT & set(inside.parts):
+            files.append(File.generated(config, inside.as_posix(), abs_src_path=str(path)))
+    files.append(File.generated(config, "command-line.md", content=command_line()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Makes links to results/ lead to the site's copy."""
+    return TO_RESULTS.sub("", markdown)
+
+
+def command_line() -> str:
+    """Markdown about every command, made by Typer out of the commands themselves."""
+    asked = [sys.executable, "-m", "typer", "bench.cli", "utils", "docs", "--name", "bench", "--title", "Command line"]
+    made = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    heading, _, rest = made.partition("\n\n")
+    return f"{heading}\n\n{INTRODUCTION}\n\n{rest}"
