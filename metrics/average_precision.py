@@ -18,7 +18,10 @@ _DRAWS_AT_ONCE = 64
 
 
 def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes (N, 4) and (M, 4), x0, y0, x1, y1: (N, M) float64; 0 where both are empty."""
+    """Intersection over union of boxes (N, 4) and (M, 4), x0, y0, x1, y1: (N, M) float64; 0 where both are empty.
+
+    `torchvision.ops.box_iou` gives the same bits, three times as slowly for so few boxes, after an import of 2 s.
+    """
     a, b = boxes.astype(np.float64)[:, None], others.astype(np.float64)[None]
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     overlap = sides.clip(min=0).prod(axis=-1)

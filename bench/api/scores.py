@@ -76,6 +76,11 @@ class ScoreInfo:
         return math.isfinite(value) and self.low <= value <= self.high
 
     @property
+    def heading(self) -> str:
+        """Its name with ↑ where more is better, else ↓."""
+        return f"{self.name} {'↑' if self.higher_is_better else '↓'}"
+
+    @property
     def range(self) -> str:
         """The possible values, in words."""
         if math.isinf(self.low):

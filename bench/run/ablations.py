@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.api.errors import known_name
 from bench.api.registry import METRICS
+from bench.api.scores import stem
 from bench.channels.awgn import Awgn
 from bench.channels.registry import parse_channel
 
@@ -134,7 +135,7 @@ def plan_ablation(ablation: Ablation, config: Config) -> Plan:
     from bench.config import ChannelSection
     from bench.run.plan import Plan, make_plan
 
-    metrics = tuple(name for name in METRICS.names() if name.split("[")[0] in ablation.metrics)
+    metrics = tuple(name for name in METRICS.names() if stem(name) in ablation.metrics)
     by_channel: dict[str | None, list[str]] = {}
     for arm in ablation.arms:
         by_channel.setdefault(arm.channel, []).append(arm.method)

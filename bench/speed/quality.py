@@ -18,6 +18,7 @@ from bench.api.files import write_atomically
 from bench.api.method import MethodError
 from bench.api.provenance import code_provenance, command_line, commit_in_words, device_names
 from bench.api.registry import METHODS
+from bench.api.scores import score_info
 from bench.api.specs import parse_spec
 from bench.config import Config, RunSection
 from bench.results.files import computed_at
@@ -38,7 +39,6 @@ FEWEST_SCENES = 8
 #: The table's columns. KID is beside FID because it is not biased by the number of scenes, which differs between rows.
 METRICS = ("mIoU", "LPIPS", "FID[lite0]", "KID[lite0]")
 PLOTTED = ("mIoU", "LPIPS", "FID[lite0]", "seconds")
-LOWER_IS_BETTER = ("LPIPS", "FID[lite0]", "KID[lite0]", "seconds")
 #: What every row is compared with: the paper's sampler at its T.
 REFERENCE = ("ancestral", 1000)
 
@@ -216,12 +216,11 @@ def against_reference(table: pd.DataFrame) -> list[str]:
 
 
 def _markdown_rows(table: pd.DataFrame) -> str:
-    arrows = {name: f"{name} {'↓' if name in LOWER_IS_BETTER else '↑'}" for name in (*METRICS, "seconds")}
-    heading = ["PSNR", "sampler", "steps", "scenes", *arrows.values()]
-    decimals = {"mIoU": 3, "LPIPS": 3, "FID[lite0]": 1, "KID[lite0]": 4, "seconds": 2}
+    infos = [score_info(name) for name in (*METRICS, "seconds")]
+    heading = ["PSNR", "sampler", "steps", "scenes", *(info.heading for info in infos)]
     lines = [heading, ["---:", "---", *["---:"] * (len(heading) - 2)]]
     for row in table.to_dict("records"):
-        numbers = [_cell(float(row[name]), decimals[name]) for name in arrows]
+        numbers = [_cell(float(row[info.name]), info.decimals) for info in infos]
         lines.append([f"{row['psnr']:g}", row["sampler"], str(row["steps"]), str(int(row["scenes"])), *numbers])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -258,7 +257,7 @@ def _draw(axis: Axes, table: pd.DataFrame, metric: str) -> None:
     if metric == "seconds" and (finite[metric] > 0).any():
         axis.set_yscale("log")
     axis.set_xlabel("steps")
-    axis.set_ylabel(f"{metric} {'↓' if metric in LOWER_IS_BETTER else '↑'}")
+    axis.set_ylabel(score_info(metric).heading)
 
 
 def plot_quality(table: pd.DataFrame) -> bytes:
