@@ -78,6 +78,7 @@ def _methods(config: Config, source: SceneSource) -> Iterator[Finding]:
         try:
             setting = method_setting(parse_spec(name), config, context)
             method = build_method(setting.spec, setting.context, setting.options)
+            method.prepare()
             weights = identity_of(method, name).get("weights_sha256")
         except (MethodError, BenchError) as error:
             yield Finding(topic, False, f"{name}: {error}")
@@ -100,6 +101,7 @@ def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
             evaluator = config.metrics.get(name, MetricSection()).evaluators.get(source.name)
             context = metric_context(source.name, source.label_space, "cpu", evaluator)
             metric = METRICS.build(name, context)
+            metric.prepare()
             protocol = identity_of(metric, name).get("protocol")
         except MetricError as error:
             yield Finding(topic, False, f"{name}: {error}")

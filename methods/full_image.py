@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
+from bench.api.lazy import torch
 from bench.api.method import Method, MethodContext, MethodError, Received, Transmission
 from bench.api.scenes import Scene
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: name -> Pillow's format and options. The analogue symbols are the pixels that the codec decodes to.
 CODECS: dict[str, tuple[str, dict[str, Any]]] = {

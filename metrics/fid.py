@@ -14,19 +14,21 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from bench.api.files import file_digest
+from bench.api.lazy import F, torch
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
 from bench.api.scores import ScoreInfo
 from metrics.inception import Inception, load_inception
 from metrics.pictures import PerPicture
 from metrics.standard import INCEPTION
 from metrics.stats.distances import Distance, frechet, kernel
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 #: (height, width) that pictures are brought to for EfficientNet-Lite0: the size the network was trained at.
 LITE0_SIZE = (224, 224)
@@ -167,7 +169,7 @@ class FrechetLite0(FeatureDistance):
         return f"efficientnet-lite0 pooled {self.features}|antialiased bilinear {height}x{width}"
 
     def _extract(self, pictures: Tensor) -> Tensor:
-        resized = nn.functional.interpolate(pictures, LITE0_SIZE, mode="bilinear", antialias=True)
+        resized = F.interpolate(pictures, LITE0_SIZE, mode="bilinear", antialias=True)
         return self._network((resized * 2 - 1).contiguous(memory_format=torch.channels_last))
 
 

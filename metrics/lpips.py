@@ -12,20 +12,22 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
 
 from bench.api.files import file_digest
+from bench.api.lazy import torch
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
 from bench.api.scores import ScoreInfo
 from bench.api.weights import find_file
 from metrics.pictures import PerPicture
 from metrics.standard import VGG16, load_exactly, read_state
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 WEIGHTS_FILE = "alexnet_trunk.safetensors"
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from bench.api.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class PerPicture:

@@ -10,14 +10,16 @@ import pickle
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from bench.api.files import file_digest
+from bench.api.lazy import torch
 from bench.api.metric import MetricError
 from bench.api.weights import find_file, user_weights_dir
 from metrics.evaluators.published import DETR, DPT, FILES, MASKFORMER, WEIGHTS, Checkpoint
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def read_state(path: Path, what: str) -> dict[str, Tensor]:
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split())[:200]
         raise MetricError(f"{path} does not hold {what} ({reason})") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise MetricError(f"{path} does not hold {what}: it is no mapping from names to tensors")
     return state
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
-
-import torch
-from torch import Tensor, nn
 
 from bench.api.errors import ImpossibleError as ImpossibleError
 from bench.api.errors import MethodError
 from bench.api.errors import MethodFault as MethodFault
+from bench.api.lazy import torch
 from bench.api.scenes import LabelSpace, Scene
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from bench.api.training.task import TrainingTask
 
 
@@ -54,9 +54,9 @@ class Received:
 class MethodContext:
     """Where a method is asked to work: everything `Method.__init__` needs to find weights and build networks.
 
-    `weights_dir` is a folder that somebody named; `weights` the name of weights of their own, a folder in it, or in the
-    user's folder of weights where that is None. Without either the weights are the package's
-    (`bench.api.weights.find_weights`).
+    `device_name` is what PyTorch calls the device. `weights_dir` is a folder that somebody named; `weights` the name of
+    weights of their own, a folder in it, or in the user's folder of weights where that is None. Without either the
+    weights are the package's (`bench.api.weights.find_weights`).
     """
 
     dataset: str
@@ -64,9 +64,14 @@ class MethodContext:
     height: int
     width: int
     profile: str = "embedded"
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device_name: str = "cpu"
     weights_dir: Path | None = None
     weights: str = ""
+
+    @property
+    def device(self) -> torch.device:
+        """The PyTorch device."""
+        return torch.device(self.device_name)
 
 
 class Method(ABC):
@@ -88,6 +93,13 @@ class Method(ABC):
         """Keep `context` and the validated `options`; raises MethodError where weights or a dataset do not fit."""
         self.context = context
         self.options: dict[str, Any] = {**self.default_options, **(options or {})}
+
+    def prepare(self) -> None:  # noqa: B027 - most need nothing
+        """Load what sending and receiving need, such as a network; the harness calls it before the first scene.
+
+        Building a method should tell what it is, fast: a run whose cells are all cached never comes here. MethodError
+        where weights do not fit.
+        """
 
     @abstractmethod
     def send(self, scene: Scene) -> Transmission:

@@ -10,17 +10,19 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bench.api.errors import MetricError as MetricError
 from bench.api.errors import MetricFault as MetricFault
+from bench.api.lazy import torch
 from bench.api.scores import ScoreInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Rounding of pictures that is let through on either side of [0, 1].
 _SLACK = 1e-4
@@ -31,17 +33,22 @@ class MetricContext:
     """Where a metric is asked to work.
 
     `num_labels` is the size of the data set's label space, `evaluated` the label ids that enter mIoU,
-    `label_names[i]` the name of label id i. `evaluator` chooses among `Metric.evaluators`;
-    None is the first of them.
+    `label_names[i]` the name of label id i, `device_name` what PyTorch calls the device. `evaluator` chooses among
+    `Metric.evaluators`; None is the first of them.
     """
 
     dataset: str
     num_labels: int
     evaluated: tuple[int, ...]
     label_names: tuple[str, ...]
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device_name: str = "cpu"
     weights_dir: Path | None = None
     evaluator: str | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """The PyTorch device."""
+        return torch.device(self.device_name)
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,13 @@ class Metric(ABC):
     def __init__(self, context: MetricContext) -> None:
         """Load what is needed; raises MetricError where weights are missing or a data set does not fit."""
         self.context = context
+
+    def prepare(self) -> None:  # noqa: B027 - some need nothing
+        """Load what `measure` needs, such as a network; the harness calls it before the first scene.
+
+        Building a metric should tell what it is, fast: a run whose cells are all cached never comes here. MetricError
+        where weights do not fit.
+        """
 
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bench.api.errors import DataError
+from bench.api.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,8 +108,6 @@ class SceneSource(ABC):
 
 def stack(scenes: Sequence[SceneArrays], label_space: LabelSpace) -> Scene:
     """Batch scenes of equal size into tensors (see `Scene`)."""
-    import torch
-
     depths = [s.depth for s in scenes]
     return Scene(
         image=torch.from_numpy(np.stack([s.image for s in scenes])).permute(0, 3, 1, 2).float().div_(255),

@@ -16,7 +16,7 @@ from torch import Tensor
 from bench.api.errors import WeightsError, some
 from bench.api.files import file_digest, replacing
 from bench.api.method import MethodContext
-from bench.api.weights import DIGEST_KEY, Weights, weights_in_use
+from bench.api.weights import DIGEST_KEY, Weights
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -75,15 +75,6 @@ def write_weights(
     with replacing(path) as temporary:
         save_file(stored, temporary, texts)
         temporary.chmod(0o644)  # safetensors writes for the owner alone; weights are shared and packaged
-
-
-def load_for_inference(build: Callable[[], Network], method: str, context: MethodContext) -> tuple[Network, Weights]:
-    """Find the method's weights, then build the network, load them and put it, frozen, on the device.
-
-    Returns the network and its weights. The search comes first: a missing file is told without building anything.
-    """
-    weights = weights_in_use(method, context)
-    return load_network(build, weights, context), weights
 
 
 def load_network(build: Callable[[], Network], weights: Weights, context: MethodContext) -> Network:

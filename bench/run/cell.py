@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from bench.api.channel import Channel
 from bench.api.files import Draft, Entry, open_entry, safe_name
+from bench.api.lazy import torch
 from bench.api.method import Received, Transmission
 from bench.api.metric import Comparison, Metric
 from bench.api.names import PURE_NOISE

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bench.api.channel import PEAK_TOLERANCE
 from bench.api.errors import BenchError
+from bench.api.lazy import torch
 from bench.api.method import Transmission
 from bench.api.metric import Metric, Score
 from bench.api.scenes import Scene
@@ -41,10 +40,10 @@ def accepted(sent: Any, scene: Scene, spec: str) -> Transmission:
             raise BenchError(f"{who} side information that is a {type(header).__name__}; it has to be bytes")
         if type(bits) is not int or bits < 0:
             raise BenchError(f"{who} bits {bits!r}; they have to be an integer, 0 or more")
-        if not isinstance(symbols, Tensor) or symbols.dtype != torch.float32 or symbols.layout != torch.strided:
+        if not isinstance(symbols, torch.Tensor) or symbols.dtype != torch.float32 or symbols.layout != torch.strided:
             kind = getattr(symbols, "dtype", type(symbols).__name__)
             raise BenchError(f"{who} symbols of type {kind}; they have to be a float32 tensor")
-        own = symbols.detach().as_subclass(Tensor).to("cpu", copy=True)
+        own = symbols.detach().as_subclass(torch.Tensor).to("cpu", copy=True)
         peak = float(own.abs().max()) if own.numel() else 0.0
         if not peak <= 1 + PEAK_TOLERANCE:  # the form that is also true for NaN
             raise BenchError(f"{who} amplitude {peak:g}; the limit is 1")
@@ -55,7 +54,7 @@ def accepted(sent: Any, scene: Scene, spec: str) -> Transmission:
 def as_bytes(pictures: Any, count: int, size: tuple[int, int], spec: str) -> np.ndarray:
     """A receiver's pictures (B, 3, H, W) in [0, 1] as (B, H, W, 3) uint8, rounded; BenchError where they are none."""
     expected = (count, 3, *size)
-    if not isinstance(pictures, Tensor):
+    if not isinstance(pictures, torch.Tensor):
         raise BenchError(f"{spec} returned a {type(pictures).__name__}, not a tensor of pictures")
     if tuple(pictures.shape) != expected:
         raise BenchError(f"{spec} returned pictures of shape {tuple(pictures.shape)}, not {expected}")

@@ -16,8 +16,8 @@ from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from typing import Any
 
 import numpy as np
-import torch
 
+from bench.api.lazy import torch
 from bench.api.seeding import canonical
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -30,8 +30,7 @@ def house_rules() -> Iterator[None]:
     (in the main thread) the handlers of SIGINT and SIGTERM are what they were. Random numbers are not: the harness
     draws none from global generators. What is printed in the main thread goes to stderr, because stdout is for what
     `bench` answers."""
-    threads, dtype, device = torch.get_num_threads(), torch.get_default_dtype(), torch.get_default_device()
-    deterministic = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch_rules = _torch_rules() if "torch" in sys.modules else None  # what is not imported has not been changed
     floats, folder, filters = np.geterr(), os.getcwd(), warnings.filters[:]
     main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in _SIGNALS} if main else {}
@@ -39,11 +38,12 @@ def house_rules() -> Iterator[None]:
         with redirect_stdout(sys.stderr) if main else nullcontext():
             yield
     finally:
-        torch.set_num_threads(threads)
-        torch.set_default_dtype(dtype)
-        if torch.get_default_device() != device:
+        if torch_rules is not None and torch_rules != _torch_rules():
+            threads, dtype, device, deterministic, warn_only = torch_rules
+            torch.set_num_threads(threads)
+            torch.set_default_dtype(dtype)
             torch.set_default_device(None if device.type == "cpu" else device)
-        torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
         np.seterr(**floats)  # type: ignore[arg-type]
         with suppress(OSError):
             os.chdir(folder)
@@ -53,6 +53,16 @@ def house_rules() -> Iterator[None]:
         for number, handler in handlers.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
+
+
+def _torch_rules() -> tuple[int, torch.dtype, torch.device, bool, bool]:
+    return (
+        torch.get_num_threads(),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
 
 
 def sound_identity(identity: Any) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
+from bench.api.lazy import torch
 from bench.api.method import Method
 
 
@@ -36,7 +35,7 @@ class Pair:
 
 def _share_weights(holder: Any, shared: dict[int, Any], depth: int) -> None:
     """Enter parameters and buffers of the modules in `holder` into a memo of `copy.deepcopy`."""
-    if isinstance(holder, nn.Module):
+    if isinstance(holder, torch.nn.Module):
         shared.update((id(tensor), tensor) for tensor in itertools.chain(holder.parameters(), holder.buffers()))
     elif depth:
         parts = holder.values() if isinstance(holder, dict) else holder if isinstance(holder, list | tuple) else ()

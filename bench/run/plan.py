@@ -83,12 +83,7 @@ class MethodPlan:
 
     def context(self, scenes: SceneSet, label_space: LabelSpace, device: str) -> MethodContext:
         """Where the method works: `scenes`' data set and size on the torch device named."""
-        import torch
-
-        height, width = scenes.size
-        return MethodContext(
-            scenes.dataset, label_space, height, width, self.profile, torch.device(device), self.weights_dir
-        )
+        return MethodContext(scenes.dataset, label_space, *scenes.size, self.profile, device, self.weights_dir)
 
 
 @dataclass(frozen=True)
@@ -196,10 +191,8 @@ def _noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
 
 def metric_context(dataset: str, label_space: LabelSpace, device: str, evaluator: str | None) -> MetricContext:
     """Where a metric works: a data set's label space, a torch device; `evaluator` None is the metric's first."""
-    import torch
-
     return MetricContext(
-        dataset, label_space.size, label_space.evaluated, label_space.names, torch.device(device), evaluator=evaluator
+        dataset, label_space.size, label_space.evaluated, label_space.names, device, evaluator=evaluator
     )
 
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from bench.api.errors import Failure, in_words
+from bench.api.lazy import torch
 from bench.api.method import Method, MethodError, MethodFault
 from bench.api.metric import Metric, MetricError, MetricFault
 from bench.api.registry import Registry
@@ -62,7 +63,10 @@ class Trial:
 
     def __call__(self, registry: Registry[Any], name: str, function: Callable[..., T], *arguments: Any) -> T:
         """`function(*arguments)`; the fault of the kind where that ended its process, or took too long."""
-        if not self._apart or registry.is_ours(name):
+        ours = registry.is_ours(name)
+        if not self._apart or ours:
+            if not ours:
+                torch.get_num_threads()  # imports it, so that what a plug-in changes of it is changed back
             with house_rules():
                 return function(*arguments)
         from bench.run.process import Ended, WorkerProcess

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import filelock
-import torch
 
 from bench.api.device import Devices
 from bench.api.errors import BenchError
+from bench.api.lazy import torch
 from bench.api.method import Method
 from bench.api.metric import Metric
 from bench.api.names import PURE_NOISE
@@ -121,6 +121,7 @@ class Worker(threading.local):
             with house_rules():
                 built = build_method(parse_spec(plan.spec), context, plan.options)
                 check_identity(plan.spec, plan.identity, built.identity())
+                built.prepare()
             return built
 
         return Pair.of(build)
@@ -135,6 +136,7 @@ class Worker(threading.local):
             with house_rules():
                 built = METRICS.build(plan.name, context)
                 check_identity(plan.name, plan.identity, built.identity())
+                built.prepare()
             return built
 
         return self._metrics.of(key, build)

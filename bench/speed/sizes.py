@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.api.errors import known_name
-from methods.common.diffusion.unet import UNetConfig
+from methods.common.diffusion.profile import UNetConfig
 
 #: One-hot channels of Cityscapes's 35 label ids and the edge channel.
 CHANNELS = 36

@@ -136,7 +136,7 @@ def measure_training(
     same scenes; `loss` is the mean of all their updates after the warm-up, `loss_error` its standard error;
     `warm_up_seconds` is what the first run of updates took, compiling included."""
     scene = random_scene(size)
-    context = MethodContext("blocks", scene.label_space, size.height, size.width, "paper", device)
+    context = MethodContext("blocks", scene.label_space, size.height, size.width, "paper", str(device))
     ours = _ours(context, size, device.type == "cuda")  # on a CPU the compiler takes minutes, and nobody trains so
     plain = PlainTraining(size, device, ours.network.state_dict())
     states = {

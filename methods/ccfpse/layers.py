@@ -8,8 +8,7 @@ before the next one, and predicted again in the backward pass.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -19,26 +18,12 @@ from torch.autograd.function import once_differentiable
 from methods.common.layers import Modulation, Spade, SpectralConv2d
 from methods.common.layers.spectral import pointwise
 
+if TYPE_CHECKING:
+    from methods.ccfpse.method import BlockConfig
+
 SLOPE = 0.2  # of all leaky ReLUs
 TAPS = 9  # of a 3x3 kernel, row by row
 PIXELS_AT_ONCE = 2048  # on a CPU: what all taps are applied to before the next pixels
-
-
-@dataclass(frozen=True)
-class BlockConfig:
-    """One residual block: its widths, and what predicts its kernels.
-
-    `upsample` doubles the size before it. `hidden` channels of the predicting networks, whose two convolutions have
-    the sides `look` and `kernel` (3 and 3 as published).
-    """
-
-    name: str
-    in_width: int
-    out_width: int
-    upsample: bool = True
-    hidden: int = 128
-    look: int = 3
-    kernel: int = 3
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

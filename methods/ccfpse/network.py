@@ -1,4 +1,5 @@
-"""CC-FPSE's generator (Liu et al., NeurIPS 2019, section 3.1 and Fig. 2), written from the paper.
+"""CC-FPSE's generator (Liu et al., NeurIPS 2019, section 3.1 and Fig. 2), encoder and discriminator, written from the
+paper.
 
 A feature pyramid turns the semantic map into conditioning at every size; blocks of conditional convolutions lead from a
 latent to the picture. Names and shapes are those of the published checkpoints, less those that
@@ -7,72 +8,18 @@ their authors' network never uses (`unused` in bench/weights/catalogue.toml).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.ccfpse.layers import SLOPE, BlockConfig, ConditionalBlock
+from methods.ccfpse.layers import SLOPE, ConditionalBlock
 from methods.common.layers import SpectralConv2d
+from methods.common.layers.spectral import pointwise
 
-
-@dataclass(frozen=True)
-class CcFpseConfig:
-    """A whole generator.
-
-    `channels` of the semantic map (labels and edge); `latent` numbers of the latent; `seed` (height, width) of the
-    first block; `pyramid` channels of each level of the label pyramid; `blocks` in order. `patch`: side of the square
-    of pixels that each position of the last block paints (1 as published).
-    """
-
-    channels: int
-    latent: int
-    seed: tuple[int, int]
-    pyramid: int
-    blocks: tuple[BlockConfig, ...]
-    patch: int = 1
-
-    @property
-    def levels(self) -> int:
-        """Levels of the label pyramid: one for each size at which blocks work."""
-        return 1 + sum(block.upsample for block in self.blocks)
-
-    @property
-    def latent_shape(self) -> tuple[int]:
-        """Shape of one scene's latent."""
-        return (self.latent,)
-
-
-def paper_config(height: int, width: int, channels: int, deep: bool, base: int = 64, latent: int = 256) -> CcFpseConfig:
-    """The published networks: `deep` (six doublings) for Cityscapes, else five, as for COCO-Stuff; base width 64.
-
-    The latent enters through a linear layer onto the whole seed, so that a checkpoint fits one picture size only.
-    """
-    names = ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3")
-    widths = [16 * base] * 4 + [8 * base, 4 * base, 2 * base, base]
-    blocks = tuple(
-        BlockConfig(name, widths[i], widths[i + 1], upsample=i > 0 and (deep or name != "G_middle_1"))
-        for i, name in enumerate(names)
-    )
-    shrink = 64 if deep else 32
-    return CcFpseConfig(channels, latent, (height // shrink, width // shrink), base, blocks)
-
-
-def embedded_config(height: int, width: int, channels: int) -> CcFpseConfig:
-    """The small network that ships: four blocks, three doublings, for sides that are multiples of 16.
-
-    Where it differs from the published ones besides width and depth: `patch` 2, so that nothing runs at full
-    resolution, and the predictors of the two finest blocks have 1x1 convolutions (the pyramid, whose 3x3 convolutions
-    have looked at the neighbours, is part of what they see).
-    """
-    blocks = (
-        BlockConfig("head_0", 128, 128, upsample=False, hidden=32),
-        BlockConfig("up_0", 128, 64, hidden=32, kernel=1),
-        BlockConfig("up_1", 64, 32, hidden=32, kernel=1),
-        BlockConfig("up_2", 32, 32, hidden=16, look=1, kernel=1),
-    )
-    return CcFpseConfig(channels, 64, (height // 16, width // 16), 16, blocks, patch=2)
+if TYPE_CHECKING:
+    from methods.ccfpse.method import CcFpseConfig, DiscriminatorConfig, EncoderConfig
 
 
 def _label_layer(in_width: int, out_width: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -137,3 +84,87 @@ class CcFpseGenerator(nn.Module):
             x = self.get_submodule(block.name)(x, conditions[level])
         x = self.conv_img(F.leaky_relu(x, SLOPE))
         return torch.tanh(F.pixel_shuffle(x, self.config.patch))
+
+
+class CcFpseEncoder(nn.Module):
+    """An image (B, 3, H, W) in [-1, 1] to mean and log variance of its latent, two tensors (B, latent).
+
+    SPADE's variational encoder (Park et al., CVPR 2019, appendix A), used in training only: a receiver has no true
+    image, so there the latent is drawn from the prior N(0, I).
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = (3, *config.widths)
+        for i in range(1, len(widths)):
+            conv = SpectralConv2d(widths[i - 1], widths[i], 3, stride=2, padding=1, bias=False)
+            self.add_module(f"layer{i}", nn.Sequential(conv, nn.InstanceNorm2d(widths[i])))
+        shrink = 2 ** len(config.widths)
+        positions = (config.size[0] // shrink) * (config.size[1] // shrink)
+        self.fc_mu = nn.Linear(widths[-1] * positions, config.latent)
+        self.fc_var = nn.Linear(widths[-1] * positions, config.latent)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance."""
+        x = image
+        if x.shape[-2:] != self.config.size:
+            x = F.interpolate(x, size=self.config.size, mode="bilinear", align_corners=False)
+        for i in range(1, len(self.config.widths) + 1):
+            x = F.leaky_relu(self.get_submodule(f"layer{i}")(x), SLOPE)
+        x = x.flatten(1)
+        return self.fc_mu(x), self.fc_var(x)
+
+
+def _layer(in_width: int, out_width: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    conv = SpectralConv2d(in_width, out_width, kernel, stride=stride, padding=kernel // 2, bias=False)
+    return nn.Sequential(conv, nn.InstanceNorm2d(out_width), nn.LeakyReLU(SLOPE, inplace=True))
+
+
+class CcFpseDiscriminator(nn.Module):
+    """Maps (B, channels, H, W) and pictures (k * B, 3, H, W), k for each map, in the order of k whole batches.
+
+    Feature pyramid and semantic embedding (section 3.2 and Fig. 3): it looks at the picture alone. A feature pyramid
+    carries coarse meaning down to fine patches; at three sizes each patch is scored for being real, plus the dot
+    product of its features with an embedding of the classes that should be there (a projection discriminator, patch by
+    patch). Nothing published fixes its parameters' names.
+    """
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = (3, *config.widths)
+        self.encoders = nn.ModuleList(_layer(widths[i], widths[i + 1], 3, 2) for i in range(len(config.widths)))
+        self.laterals = nn.ModuleList(_layer(width, config.pyramid, 1) for width in config.widths[1:])
+        self.finals = nn.ModuleList(_layer(config.pyramid, config.features, 3) for _ in range(config.scores))
+        self.real = nn.Conv2d(config.features, 1, 1)
+        self.align = nn.Conv2d(config.features, config.features, 1)
+        self.embedding = nn.Conv2d(config.channels, config.features, 1)
+
+    def forward(self, maps: Tensor, pictures: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """Patch scores (k * B, 1, h, w), finest first, and for each encoding layer but the first its features.
+
+        Every layer's features are a list of one, so that feature matching, which averages over scales, averages over
+        layers. The maps are shrunk before they are embedded, which is linear: the published order at less cost.
+        """
+        x, encoded = pictures, []
+        for encoder in self.encoders:
+            x = encoder(x)
+            encoded.append(x)
+        encoded = encoded[1:]
+        top = self.laterals[-1](encoded[-1])
+        levels = [top]
+        for lateral, features in zip(self.laterals[-2::-1], encoded[-2::-1], strict=True):
+            top = F.interpolate(top, scale_factor=2, mode="bilinear", align_corners=False) + lateral(features)
+            levels.append(top)
+        count = len(pictures) // len(maps)
+        maps = F.avg_pool2d(maps, 2)
+        scores = []
+        for final, level in zip(self.finals, levels[::-1], strict=False):
+            maps = F.avg_pool2d(maps, 2)
+            embedded = pointwise(maps, self.embedding.weight, self.embedding.bias)
+            features = final(level)
+            aligned = pointwise(features, self.align.weight, self.align.bias)
+            fit = (aligned * embedded.repeat(count, 1, 1, 1)).sum(1, keepdim=True)
+            scores.append(pointwise(features, self.real.weight, self.real.bias) + fit)
+        return scores, [[features] for features in encoded]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from bench.api.method import MethodContext
-from methods.ccfpse.discriminator import CcFpseDiscriminator
-from methods.ccfpse.encoder import CcFpseEncoder
 from methods.ccfpse.layers import TAPS, ConditionalBlock
-from methods.ccfpse.network import CcFpseGenerator
-from methods.ccfpse.profiles import CcFpseProfile, profile_for
+from methods.ccfpse.network import CcFpseDiscriminator, CcFpseEncoder, CcFpseGenerator
 from methods.common.gan.encoded import EncodedTask
 from methods.common.gan.task import Batch
+
+if TYPE_CHECKING:
+    from methods.ccfpse.method import CcFpseProfile
 
 
 def start_as_identity(generator: CcFpseGenerator) -> None:
@@ -42,9 +44,8 @@ class CcFpseTask(EncodedTask):
     generator: CcFpseGenerator
     encoder: CcFpseEncoder
 
-    def __init__(self, context: MethodContext, profile: CcFpseProfile | None = None) -> None:
-        """Build networks and optimisers from PyTorch's global generator; `profile` replaces the context's own."""
-        profile = profile or profile_for(context)
+    def __init__(self, context: MethodContext, profile: CcFpseProfile) -> None:
+        """Build networks and optimisers from PyTorch's global generator."""
         generator, encoder = CcFpseGenerator(profile.generator), CcFpseEncoder(profile.encoder)
         super().__init__(context, profile, generator, CcFpseDiscriminator(profile.discriminator), encoder)
 

@@ -1,16 +1,32 @@
-"""GESCO's sender and receiver as methods of the benchmark."""
+"""GESCO's sender and receiver as methods of the benchmark.
+
+Two variants are trained as its authors' published code does, not as the paper describes: for checkpoints made with
+that code (ispamm/GESCO at 3008010) and for pictures like the published ones:
+
+- `gesco_published`: the training script with `--add_noise` and one-hot labels. One noise map for all channels of a
+  scene, levels without 0.9, L_d alone, no null label.
+- `gesco_labels`: the README's command as it stands. It loses its one-hot option on the way, so that the network is
+  conditioned on two channels, the label id and the edges; it adds no noise either.
+
+In both the variance channels get no gradient, so they are sampled with a fixed variance.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.api.method import MethodContext
-from bench.api.training.task import TrainingTask
 from methods.common.diffusion.method import DiffusionMethod
-from methods.common.diffusion.profile import DiffusionProfile, named_profile
-from methods.common.diffusion.task import configured
-from methods.gesco.task import Corruption, GescoTask
+from methods.common.diffusion.profile import DiffusionProfile, configured, named_profile
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from bench.api.training.task import TrainingTask
+    from methods.common.diffusion.task import DiffusionTask
 
 #: From which share of the steps on `gesco_fdstrain` trains behind the block, by profile. The embedded one shares the
 #: steps before that with `gesco`: what a map means is learned once, and branching saves the time.
@@ -39,7 +55,15 @@ class Gesco(DiffusionMethod):
         return named_profile(context, cls.name)
 
     @classmethod
+    def task(cls) -> type[DiffusionTask]:
+        from methods.gesco.task import GescoTask
+
+        return GescoTask
+
+    @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        from methods.gesco.task import Corruption, GescoTask
+
         profile, [corruption] = configured(cls.profile_for(context), options or {}, cls.name, Corruption())
         return GescoTask(context, profile, cls.behind_fds_from(context), corruption)
 
@@ -59,3 +83,53 @@ class GescoBehindFds(Gesco):
     @classmethod
     def behind_fds_from(cls, context: MethodContext) -> float | None:
         return BEHIND_FDS_FROM[context.profile]
+
+
+class GescoPublished(Gesco):
+    """GESCO trained as the published code does with `--add_noise` and one-hot labels."""
+
+    name: ClassVar[str] = "gesco_published"
+    title: ClassVar[str] = "GESCO, published training"
+    variant_of: ClassVar[str | None] = "gesco"
+
+    @classmethod
+    def profile_for(cls, context: MethodContext) -> DiffusionProfile:
+        """Trained and, at paper size, sampled as published: all 1000 ancestral steps."""
+        profile = replace(super().profile_for(context), drop_rate=0.0, kl_weight=0.0, variance="fixed_small")
+        return replace(profile, sampler="ancestral", sampling_steps=1000) if context.profile == "paper" else profile
+
+    @classmethod
+    def task(cls) -> type[DiffusionTask]:
+        from methods.gesco.task import PublishedTask
+
+        return PublishedTask
+
+    @classmethod
+    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        return super(Gesco, cls).training_task(context, options)  # without the options of GESCO's noise
+
+
+class GescoOnLabels(GescoPublished):
+    """GESCO conditioned on label ids instead of one-hot maps: what the README's training command makes.
+
+    The sender is GESCO's, one map a class; the receiver decides for the strongest map before it generates.
+    """
+
+    name: ClassVar[str] = "gesco_labels"
+    title: ClassVar[str] = "GESCO on label ids"
+
+    @classmethod
+    def profile_for(cls, context: MethodContext) -> DiffusionProfile:
+        profile = super().profile_for(context)
+        return replace(profile, network=replace(profile.network, map_channels=2))
+
+    @classmethod
+    def task(cls) -> type[DiffusionTask]:
+        from methods.gesco.task import LabelsTask
+
+        return LabelsTask
+
+    def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
+        from methods.gesco.task import label_values
+
+        return super().generate(label_values(maps), rngs)

@@ -1,4 +1,4 @@
-"""GESCO's training: noisy maps (paper section 3.3)."""
+"""GESCO's training: noisy maps (paper section 3.3), and as its authors' published code does it."""
 
 from __future__ import annotations
 
@@ -144,3 +144,49 @@ class GescoTask(DiffusionTask):
         """Clean maps, behind FDS where the recipe trains so."""
         clean = scene_maps(scene, self.profile.edges)
         return corrupted_maps(clean, torch.zeros(len(scene)), generator, self.behind_fds_from is not None)
+
+
+def label_values(maps: Tensor) -> Tensor:
+    """The two channels of a network on label ids: (B, C + 1, H, W) received maps -> (B, 2, H, W) [id, edges].
+
+    The id of a pixel is that of the strongest map, among those that were sent: a map that is zero everywhere was
+    dropped. For clean maps it is the label itself. (How the published code would receive such maps is not known: its
+    sampling script has 36 channels.)
+    """
+    classes, edges = maps[:, :-1], maps[:, -1:]
+    dropped = classes.abs().amax(dim=(2, 3), keepdim=True) == 0
+    strongest = classes.masked_fill(dropped, -torch.inf).argmax(dim=1, keepdim=True)
+    return torch.cat([strongest.to(maps.dtype), edges], dim=1)
+
+
+class PublishedTask(DiffusionTask):
+    """Semantic diffusion on maps with broadcast noise of one level a batch."""
+
+    def recipe(self) -> dict[str, Any]:
+        return {**super().recipe(), "noise": "broadcast, one level a batch", "noise_levels": list(PUBLISHED_LEVELS)}
+
+    def training_maps(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
+        """Clean maps with the published noise."""
+        maps = self.sample_maps(scene, generator)
+        device = maps.device
+        level = PUBLISHED_LEVELS[int(torch.randint(len(PUBLISHED_LEVELS), (), generator=generator, device=device))]
+        noise = torch.randn((len(maps), 1, *maps.shape[2:]), generator=generator, device=device)
+        return with_broadcast_noise(maps, torch.full((len(maps),), level, device=device), noise)
+
+    def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
+        """Clean maps."""
+        return scene_maps(scene, self.profile.edges)
+
+
+class LabelsTask(DiffusionTask):
+    """Semantic diffusion on clean label ids and edges."""
+
+    def recipe(self) -> dict[str, Any]:
+        return {**super().recipe(), "conditioning": "label ids and edges"}
+
+    def training_maps(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
+        return self.sample_maps(scene, generator)
+
+    def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
+        """Clean label ids and edges, (B, 2, H, W)."""
+        return label_values(scene_maps(scene, self.profile.edges))

@@ -1,17 +1,108 @@
-"""OASIS as a method of the benchmark."""
+"""OASIS as a method of the benchmark: which networks at its two scales, and how they are trained."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.api.method import MethodContext
-from methods.common.gan.method import AdversarialMethod
-from methods.oasis.network import LATENT, OasisGenerator
-from methods.oasis.profiles import OasisProfile, label_order, profile_for
-from methods.oasis.task import OasisTask
+from methods.common.gan.method import AdversarialMethod, AdversarialProfile, check_context
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from methods.oasis.network import OasisGenerator
+    from methods.oasis.task import OasisTask
+
+LATENT = 64  # channels of the noise, as published
+
+
+@dataclass(frozen=True)
+class OasisConfig:
+    """A whole generator.
+
+    `labels` ids, `seed` size (height, width), `widths` of the seed and of each block's output, `hidden` channels of
+    each block's modulations, `kernel` side of their scale and shift. The size doubles before every block but the first.
+    With `patch` p the last block works at 1/p of the picture's size, its modulations read the map at full size with
+    stride p, and every one of its pixels becomes p x p pixels of the picture (not in the paper).
+    """
+
+    labels: int
+    seed: tuple[int, int]
+    widths: tuple[int, ...]
+    hidden: tuple[int, ...]
+    kernel: int = 3
+    patch: int = 1
+
+    @property
+    def latent(self) -> int:
+        """Channels of the noise."""
+        return LATENT
+
+
+def paper_config(height: int, width: int, labels: int, base: int = 64) -> OasisConfig:
+    """The published network: six blocks, five doublings (71.1 M parameters for 35 labels, 75.2 M for 183)."""
+    widths = tuple(base * m for m in (16, 16, 16, 8, 4, 2, 1))
+    return OasisConfig(labels, (height // 32, width // 32), widths, (128,) * 6)
+
+
+def embedded_config(height: int, width: int, labels: int) -> OasisConfig:
+    """The small network that ships: four blocks, three doublings and 2x2 patches; scale and shift are 1x1."""
+    deep = 192 if labels <= 64 else 128  # the file stays below 4 MB, for COCO-Stuff's 183 labels too
+    widths = (deep, deep, 96, 32, 32)
+    return OasisConfig(labels, (height // 16, width // 16), widths, (64, 64, 32, 24), kernel=1, patch=2)
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """`labels` ids; `down` widths of the halving blocks, `up` widths of the doubling ones, as many.
+
+    With `patch` p the network sees p x p pixels of the picture as one with 3 p^2 channels, and gives one answer for
+    them (not in the paper).
+    """
+
+    labels: int
+    down: tuple[int, ...]
+    up: tuple[int, ...]
+    patch: int = 1
+
+
+def paper_discriminator(labels: int) -> DiscriminatorConfig:
+    """The published one: six blocks down, six up."""
+    return DiscriminatorConfig(labels, (128, 128, 256, 256, 512, 512), (512, 256, 256, 128, 128, 64))
+
+
+def embedded_discriminator(labels: int) -> DiscriminatorConfig:
+    """The small one: four blocks down and four up on 2x2 patches."""
+    return DiscriminatorConfig(labels, (16, 32, 64, 64), (64, 32, 16, 16), patch=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OasisProfile(AdversarialProfile):
+    """Networks, learning rates and loss weights of one training.
+
+    The defaults are the authors' for Cityscapes: Adam with momentum 0 and 0.999, LabelMix of weight `mix_weight`, no
+    perceptual loss, no feature matching, constant rates. `ignore_first` gives label 0 (unlabelled) no weight. A
+    perceptual loss looks at one picture of `perceptual_every` of a batch. `quick_start` replaces the authors' initial
+    weights by those of `methods.oasis.task.initialise_quickly`.
+
+    The embedded profile learns at 2.5 times the authors' rates, falling to zero, and has the perceptual loss, an option
+    of the paper's: its whole training is a few thousand steps. After 50 of them trees, sky and roads had their colours;
+    without it they had none.
+    """
+
+    generator: OasisConfig
+    discriminator: DiscriminatorConfig
+    ignore_first: bool
+    quick_start: bool = False
+    mix_weight: float = 5.0
+    generator_rate: float = 4e-4
+    betas: tuple[float, float] = (0.0, 0.999)
+    matching_weight: float = 0.0
+    perceptual_weight: float = 0.0
+    perceptual_every: int = 1
+    kl_weight: float = 0.0
+    constant: float = 1.0
 
 
 class Oasis(AdversarialMethod):
@@ -23,24 +114,66 @@ class Oasis(AdversarialMethod):
     name: ClassVar[str] = "oasis"
     title: ClassVar[str] = "OASIS"
     uses_edges: ClassVar[bool] = False
-    task = OasisTask
-
-    def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
-        super().__init__(context, options)
-        self.order = list(label_order(context.label_space))
 
     @classmethod
     def profile_for(cls, context: MethodContext) -> OasisProfile:
-        return profile_for(context)
+        """Networks and training of the profile that a context names, `embedded` or `paper`."""
+        height, width, labels = context.height, context.width, context.label_space.size
+        check_context(context, cls.name, {"embedded": 16, "paper": 32})
+        # Cityscapes declares no unknown label, but its id 0 is "unlabeled", and the authors leave it out
+        ignore_first = context.label_space.unknown is not None or context.label_space.names[0] == "unlabeled"
+        if context.profile == "embedded":
+            return OasisProfile(
+                generator=embedded_config(height, width, labels),
+                discriminator=embedded_discriminator(labels),
+                batch_size=8,
+                steps=3500,
+                ignore_first=ignore_first,
+                quick_start=True,
+                generator_rate=1e-3,
+                discriminator_rate=1e-3,
+                perceptual_weight=10.0,
+                perceptual_every=2,
+                constant=0.5,
+            )
+        generator, discriminator = paper_config(height, width, labels), paper_discriminator(labels)
+        if labels > 100:  # COCO-Stuff
+            return OasisProfile(
+                generator=generator,
+                discriminator=discriminator,
+                batch_size=32,
+                steps=369_600,  # 100 epochs of 118,287 scenes
+                ignore_first=ignore_first,
+                generator_rate=1e-4,
+                mix_weight=10.0,
+                ema=0.9999,
+            )
+        return OasisProfile(
+            generator=generator,
+            discriminator=discriminator,
+            batch_size=20,
+            steps=29_700,  # 200 epochs of 2975 scenes
+            ignore_first=ignore_first,
+        )
 
     @classmethod
     def build_network(cls, context: MethodContext) -> OasisGenerator:
         """The generator of the context's profile."""
-        return OasisGenerator(profile_for(context).generator)
+        from methods.oasis.network import OasisGenerator
+
+        return OasisGenerator(cls.profile_for(context).generator)
+
+    @classmethod
+    def task(cls) -> type[OasisTask]:
+        from methods.oasis.task import OasisTask
+
+        return OasisTask
 
     def latent_shape(self) -> tuple[int, ...]:
         return (LATENT,)
 
     def conditioning(self, maps: Tensor) -> Tensor:
         """Unknown comes first in OASIS's channels."""
-        return maps[:, self.order]
+        from methods.oasis.network import label_order
+
+        return maps[:, list(label_order(self.context.label_space))]

@@ -1,4 +1,5 @@
-"""OASIS's generator: SPADE blocks steered by noise and map together (Schönfeld et al., ICLR 2021, section 3.3).
+"""OASIS's networks (Schönfeld et al., ICLR 2021): SPADE blocks steered by noise and map together (section 3.3), and a
+U-Net as the discriminator, which gives every pixel a class or "fake" (section 3.1).
 
 One noise vector a scene is repeated at every pixel ("3D noise") and put before the one-hot channels; the result feeds
 the first convolution and every normalisation. Written from the paper and checked against the published checkpoints'
@@ -7,47 +8,24 @@ layout.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.common.layers import Modulation, Spade, SpadeBlock
+from methods.common.layers import Modulation, Spade, SpadeBlock, SpectralConv2d
 from methods.common.layers.spade import SLOPE
 
-LATENT = 64  # channels of the noise, as published
+if TYPE_CHECKING:
+    from bench.api.scenes import LabelSpace
+    from methods.oasis.method import DiscriminatorConfig, OasisConfig
 
 
-@dataclass(frozen=True)
-class OasisConfig:
-    """A whole generator.
-
-    `labels` ids, `seed` size (height, width), `widths` of the seed and of each block's output, `hidden` channels of
-    each block's modulations, `kernel` side of their scale and shift. The size doubles before every block but the first.
-    With `patch` p the last block works at 1/p of the picture's size, its modulations read the map at full size with
-    stride p, and every one of its pixels becomes p x p pixels of the picture (not in the paper).
-    """
-
-    labels: int
-    seed: tuple[int, int]
-    widths: tuple[int, ...]
-    hidden: tuple[int, ...]
-    kernel: int = 3
-    patch: int = 1
-
-
-def paper_config(height: int, width: int, labels: int, base: int = 64) -> OasisConfig:
-    """The published network: six blocks, five doublings (71.1 M parameters for 35 labels, 75.2 M for 183)."""
-    widths = tuple(base * m for m in (16, 16, 16, 8, 4, 2, 1))
-    return OasisConfig(labels, (height // 32, width // 32), widths, (128,) * 6)
-
-
-def embedded_config(height: int, width: int, labels: int) -> OasisConfig:
-    """The small network that ships: four blocks, three doublings and 2x2 patches; scale and shift are 1x1."""
-    deep = 192 if labels <= 64 else 128  # the file stays below 4 MB, for COCO-Stuff's 183 labels too
-    widths = (deep, deep, 96, 32, 32)
-    return OasisConfig(labels, (height // 16, width // 16), widths, (64, 64, 32, 24), kernel=1, patch=2)
+def label_order(space: LabelSpace) -> tuple[int, ...]:
+    """Which label id each input channel shows: as published, unknown comes first (COCO-Stuff's 182 is channel 0)."""
+    ids = tuple(range(space.size))
+    return ids if space.unknown is None else (space.unknown, *(i for i in ids if i != space.unknown))
 
 
 class OasisGenerator(nn.Module):
@@ -60,7 +38,7 @@ class OasisGenerator(nn.Module):
     def __init__(self, config: OasisConfig) -> None:
         super().__init__()
         self.config = config
-        channels = LATENT + config.labels
+        channels = config.latent + config.labels
         self.conv_img = nn.Conv2d(config.widths[-1], 3 * config.patch**2, 3, padding=1)
         self.body = nn.ModuleList()
         for i, hidden in enumerate(config.hidden):
@@ -84,3 +62,63 @@ class OasisGenerator(nn.Module):
                 x = F.interpolate(x, scale_factor=2, mode="nearest")
             x = block(x, maps, noise)
         return torch.tanh(F.pixel_shuffle(self.conv_img(F.leaky_relu(x, SLOPE)), self.config.patch))
+
+
+class ResidualBlock(nn.Module):
+    """Two (leaky ReLU, conv 3x3) beside a skip with a 1x1 convolution where the width changes, all spectral.
+
+    `scale` 2 doubles the size before the convolutions, 0.5 halves it behind them (by averaging). The first block of
+    a network has no activation on its input, `bare`.
+    """
+
+    def __init__(self, in_width: int, out_width: int, scale: float, *, bare: bool = False) -> None:
+        super().__init__()
+        self.scale, self.bare = scale, bare
+        self.conv_0 = SpectralConv2d(in_width, out_width, 3, padding=1)
+        self.conv_1 = SpectralConv2d(out_width, out_width, 3, padding=1)
+        self.learned_skip = in_width != out_width
+        if self.learned_skip:
+            self.conv_s = SpectralConv2d(in_width, out_width, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_width, H, W) to (B, out_width, scale * H, scale * W)."""
+        # Averaging and repeating pixels commute with a 1x1 convolution without bias: the skip runs at the smaller size
+        skip = F.avg_pool2d(x, 2) if self.scale < 1 else x
+        if self.learned_skip:
+            skip = self.conv_s(skip)
+        inner = x if self.bare else F.leaky_relu(x, SLOPE)
+        if self.scale > 1:
+            skip = F.interpolate(skip, scale_factor=2, mode="nearest")
+            inner = F.interpolate(inner, scale_factor=2, mode="nearest")
+        inner = self.conv_1(F.leaky_relu(self.conv_0(inner), SLOPE, inplace=True))
+        return skip + (F.avg_pool2d(inner, 2) if self.scale < 1 else inner)
+
+
+class OasisDiscriminator(nn.Module):
+    """Pictures (B, 3, H, W) in [-1, 1] to logits (B, labels + 1, H / patch, W / patch): "fake", then the labels.
+
+    The skips of the U-Net join what goes up behind the first block with what went down, by concatenation.
+    """
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        down = (3 * config.patch**2, *config.down)
+        self.down = nn.ModuleList(
+            ResidualBlock(down[i], down[i + 1], 0.5, bare=i == 0) for i in range(len(config.down))
+        )
+        joined = [config.down[-1], *(u + d for u, d in zip(config.up, config.down[-2::-1], strict=False))]
+        self.up = nn.ModuleList(ResidualBlock(i, o, 2) for i, o in zip(joined, config.up, strict=True))
+        self.classify = nn.Conv2d(config.up[-1], config.labels + 1, 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """The logits."""
+        x = F.pixel_unshuffle(pictures, self.config.patch)
+        passed = []
+        for block in self.down:
+            x = block(x)
+            passed.append(x)
+        passed.pop()
+        for i, block in enumerate(self.up):
+            x = block(torch.cat([x, passed.pop()], dim=1) if i else x)
+        return self.classify(x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,10 +11,11 @@ from torch import Tensor, nn
 from bench.api.method import MethodContext
 from methods.common.gan.task import AdversarialTask, Batch, Losses
 from methods.common.layers import Spade, SpectralConv2d
-from methods.oasis.discriminator import OasisDiscriminator
 from methods.oasis.losses import class_weights, fake_loss, label_mix_loss, mix, mixing_mask, real_loss
-from methods.oasis.network import LATENT, OasisGenerator
-from methods.oasis.profiles import OasisProfile, label_order, profile_for
+from methods.oasis.network import OasisDiscriminator, OasisGenerator, label_order
+
+if TYPE_CHECKING:
+    from methods.oasis.method import OasisProfile
 
 
 @torch.no_grad()
@@ -34,9 +37,10 @@ def initialise_quickly(generator: OasisGenerator, discriminator: OasisDiscrimina
             elif isinstance(module, Spade):
                 nn.init.xavier_normal_(module.mlp_gamma.weight)
                 nn.init.xavier_normal_(module.mlp_beta.weight)
+    latent = generator.config.latent
     for conv in generator.conditioned():
         nn.init.normal_(conv.weight, std=1 / 3)
-        conv.weight[:, :LATENT].mul_(0.25 / LATENT**0.5)
+        conv.weight[:, :latent].mul_(0.25 / latent**0.5)
 
 
 class OasisTask(AdversarialTask):
@@ -50,9 +54,8 @@ class OasisTask(AdversarialTask):
     generator: OasisGenerator
     discriminator: OasisDiscriminator
 
-    def __init__(self, context: MethodContext, profile: OasisProfile | None = None) -> None:
-        """Build networks and optimisers from PyTorch's global generator; `profile` replaces the context's own."""
-        profile = profile or profile_for(context)
+    def __init__(self, context: MethodContext, profile: OasisProfile) -> None:
+        """Build networks and optimisers from PyTorch's global generator."""
         generator, discriminator = OasisGenerator(profile.generator), OasisDiscriminator(profile.discriminator)
         super().__init__(context, profile, generator, discriminator)
         self.order = list(label_order(context.label_space))
@@ -94,4 +97,4 @@ class OasisTask(AdversarialTask):
         return maps[:, self.order].contiguous(memory_format=torch.channels_last)
 
     def _noise(self, maps: Tensor, rng: torch.Generator) -> Tensor:
-        return torch.randn((len(maps), LATENT), generator=rng).to(maps.device)
+        return torch.randn((len(maps), self.profile.generator.latent), generator=rng).to(maps.device)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.api.method import MethodContext
-from bench.api.training.task import TrainingTask
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.profile import DiffusionProfile, named_profile
-from methods.common.diffusion.task import configured
-from methods.sdm.task import SdmTask
+
+if TYPE_CHECKING:
+    from methods.sdm.task import SdmTask
 
 
 class Sdm(DiffusionMethod):
@@ -38,6 +38,7 @@ class Sdm(DiffusionMethod):
         return replace(profile, drop_from=0.6)
 
     @classmethod
-    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
-        profile, _ = configured(cls.profile_for(context), options or {}, cls.name)
-        return SdmTask(context, profile)
+    def task(cls) -> type[SdmTask]:
+        from methods.sdm.task import SdmTask
+
+        return SdmTask

@@ -1,4 +1,4 @@
-"""SMIS's generator, the group-decreasing network (Zhu et al., CVPR 2020, section 3.3 and Fig. 3).
+"""SMIS's generator, the group-decreasing network (Zhu et al., CVPR 2020, section 3.3 and Fig. 3), and its encoder.
 
 Every class owns eight latent channels. The first convolutions keep the classes apart, one group a class, and the number
 of groups falls towards the output, so that classes can agree with each other. Written from the paper and checked
@@ -7,81 +7,16 @@ against the layout of the published Cityscapes checkpoint.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.common.layers import Modulation, SpadeBlock
+from methods.common.layers import Modulation, SpadeBlock, SpectralConv2d
 
-LATENT = 8  # latent channels a class, as published
-
-
-@dataclass(frozen=True)
-class BlockConfig:
-    """One residual block: its widths, the groups of its convolutions and what its normalisation looks like.
-
-    `hidden`, `map_groups`, `modulation_groups` and `kernel` are those of `methods.common.layers.Modulation`; the
-    labels are split into `map_groups` equal runs, each of which sees the edge channel. `upsample` doubles the size
-    before it.
-    """
-
-    name: str
-    in_width: int
-    out_width: int
-    groups: int
-    hidden: int
-    map_groups: int
-    modulation_groups: int
-    kernel: int = 3
-    upsample: bool = True
-
-
-@dataclass(frozen=True)
-class SmisConfig:
-    """A whole generator: label ids, seed size (height, width) and blocks in order."""
-
-    labels: int
-    seed: tuple[int, int]
-    blocks: tuple[BlockConfig, ...]
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Shape of one scene's latent: eight channels a label at the seed's size."""
-        return (self.labels * LATENT, *self.seed)
-
-
-def paper_config(height: int, width: int, labels: int = 35, base: int = 280) -> SmisConfig:
-    """The published Cityscapes network (base width 280: 76.5 M parameters; its grouping needs a multiple of 70).
-
-    All three convolutions of a modulation have one group a label there, whatever the groups of the block, and the
-    hidden width is labels x groups. Six doublings lead from the seed to the image, so the sides are multiples of 64.
-    """
-    widths = (16 * base, 16 * base, 16 * base, 16 * base, 8 * base, 4 * base, 2 * base, base)
-    names = ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3")
-    blocks = tuple(
-        BlockConfig(name, widths[i], widths[i + 1], groups, labels * groups, labels, labels, upsample=i > 0)
-        for i, (name, groups) in enumerate(zip(names, (35, 35, 20, 14, 10, 4, 1), strict=True))
-    )
-    return SmisConfig(labels, (height // 64, width // 64), blocks)
-
-
-def embedded_config(height: int, width: int, labels: int = 35) -> SmisConfig:
-    """The small network that ships: five blocks, four doublings, groups 35, 5, 4, 2, 1.
-
-    Where it differs from the paper's besides width and depth: behind the first block the modulations have 5 groups and
-    then 1 (the paper's keep one group a label), since convolutions with a channel or two a group are slow on a CPU, and
-    their scale and shift are 1x1 convolutions.
-    """
-    blocks = (
-        BlockConfig("head_0", 16 * labels, 16 * labels, labels, 8 * labels, labels, labels, upsample=False),
-        BlockConfig("up_0", 16 * labels, 160, 5, 80, 5, 5, kernel=1),
-        BlockConfig("up_1", 160, 64, 4, 32, 1, 1, kernel=1),
-        BlockConfig("up_2", 64, 16, 2, 32, 1, 1, kernel=1),
-        BlockConfig("up_3", 16, 16, 1, 16, 1, 1, kernel=1),
-    )
-    return SmisConfig(labels, (height // 16, width // 16), blocks)
+if TYPE_CHECKING:
+    from methods.smis.method import EncoderConfig, SmisConfig
 
 
 def arrange(maps: Tensor, groups: int) -> Tensor:
@@ -109,7 +44,7 @@ class SmisGenerator(nn.Module):
         super().__init__()
         self.config = config
         first, last = config.blocks[0].in_width, config.blocks[-1].out_width
-        self.fc = nn.Conv2d(config.labels * LATENT, first, 3, padding=1, groups=config.labels)
+        self.fc = nn.Conv2d(config.latent_shape[0], first, 3, padding=1, groups=config.labels)
         for block in config.blocks:
             modulation = Modulation(
                 config.labels + block.map_groups,
@@ -130,3 +65,67 @@ class SmisGenerator(nn.Module):
             small = F.interpolate(maps, size=x.shape[-2:], mode="nearest") if maps.shape[-2:] != x.shape[-2:] else maps
             x = self.get_submodule(block.name)(x, arrange(small, block.map_groups))
         return torch.tanh(self.conv_img(F.leaky_relu(x, 0.2)))
+
+
+def class_regions(image: Tensor, labels: Tensor, number: int, size: tuple[int, int]) -> Tensor:
+    """Cut each class out of the image and stretch its bounding box to `size` by nearest neighbour.
+
+    `image` (B, 3, H, W), `labels` (B, H, W) integers -> (B, 3 * number, *size), three channels a class, zero outside
+    the class's pixels and for absent classes.
+    """
+    batch, width = len(image), image.shape[-1]
+    mask = F.one_hot(labels, number).permute(0, 3, 1, 2).bool()
+    rows = _stretch(mask.any(3), size[0])
+    columns = _stretch(mask.any(2), size[1])
+    picture = torch.arange(batch, device=image.device)[:, None, None, None]
+    pixel = rows[..., :, None] * width + columns[..., None, :]
+    flat = pixel.reshape(batch, 1, -1)
+    colours = image.flatten(2).gather(2, flat.expand(-1, 3, -1)).reshape(batch, 3, number, *size)
+    inside = labels.flatten(1)[picture, pixel] == torch.arange(number, device=image.device)[:, None, None]
+    return (colours * inside[:, None]).transpose(1, 2).reshape(batch, 3 * number, *size)
+
+
+def _stretch(occupied: Tensor, length: int) -> Tensor:
+    """For a projection (B, N, L) of class masks: source indices (B, N, length) that sample its bounding interval."""
+    size = occupied.shape[-1]
+    first = occupied.int().argmax(-1)
+    last = size - 1 - occupied.flip(-1).int().argmax(-1)
+    span = (last - first + 1).unsqueeze(-1)
+    steps = torch.arange(length, device=occupied.device)
+    return first.unsqueeze(-1) + steps * span // length
+
+
+class SmisEncoder(nn.Module):
+    """Grouped convolutions, one group a class, from class regions to the mean and log variance of the latent.
+
+    Used in training only (section 3.2): it sees what each class looks like in the true image, so that the generator
+    learns to obey the latent. A receiver has no true image: there the latent is drawn from the prior N(0, I).
+    Input: regions (B, 3 * labels, *size); output: two tensors (B, 8 * labels, h, w), the size halved once a layer.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = (3, *config.widths)
+        for i in range(1, len(widths)):
+            conv = SpectralConv2d(
+                widths[i - 1] * config.labels,
+                widths[i] * config.labels,
+                3,
+                stride=2,
+                padding=1,
+                groups=config.labels,
+                bias=False,
+            )
+            norm = nn.InstanceNorm2d(widths[i] * config.labels)
+            self.add_module(f"layer{i}", nn.Sequential(conv, norm))
+        last, latent = widths[-1] * config.labels, config.latent
+        self.fc_mu = nn.Conv2d(last, latent, 3, padding=1, groups=config.labels)
+        self.fc_var = nn.Conv2d(last, latent, 3, padding=1, groups=config.labels)
+
+    def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance."""
+        x = regions
+        for i in range(1, len(self.config.widths) + 1):
+            x = F.leaky_relu(self.get_submodule(f"layer{i}")(x), 0.2)
+        return self.fc_mu(x), self.fc_var(x)

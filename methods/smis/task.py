@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -9,9 +11,10 @@ from bench.api.method import MethodContext
 from methods.common.gan.encoded import EncodedTask
 from methods.common.gan.patch import MultiScaleDiscriminator
 from methods.common.gan.task import Batch
-from methods.smis.encoder import SmisEncoder, class_regions
-from methods.smis.network import SmisGenerator
-from methods.smis.profiles import SmisProfile, profile_for
+from methods.smis.network import SmisEncoder, SmisGenerator, class_regions
+
+if TYPE_CHECKING:
+    from methods.smis.method import SmisProfile
 
 
 class SmisTask(EncodedTask):
@@ -20,9 +23,8 @@ class SmisTask(EncodedTask):
     profile: SmisProfile
     encoder: SmisEncoder
 
-    def __init__(self, context: MethodContext, profile: SmisProfile | None = None) -> None:
-        """Build networks and optimisers from PyTorch's global generator; `profile` replaces the context's own."""
-        profile = profile or profile_for(context)
+    def __init__(self, context: MethodContext, profile: SmisProfile) -> None:
+        """Build networks and optimisers from PyTorch's global generator."""
         generator, encoder = SmisGenerator(profile.generator), SmisEncoder(profile.encoder)
         super().__init__(context, profile, generator, MultiScaleDiscriminator(profile.discriminator), encoder)
 

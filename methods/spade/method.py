@@ -1,14 +1,99 @@
-"""SPADE as a method of the benchmark."""
+"""SPADE as a method of the benchmark: which networks at its two scales, and how they are trained."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.api.method import MethodContext
-from methods.common.gan.method import AdversarialMethod
-from methods.spade.network import SpadeGenerator
-from methods.spade.profiles import SpadeProfile, profile_for
-from methods.spade.task import SpadeTask
+from methods.common.gan.method import (
+    AdversarialMethod,
+    AdversarialProfile,
+    PatchConfig,
+    check_context,
+    embedded_patches,
+    paper_patches,
+)
+
+if TYPE_CHECKING:
+    from methods.spade.network import SpadeGenerator
+    from methods.spade.task import SpadeTask
+
+
+@dataclass(frozen=True)
+class BlockConfig:
+    """One residual block: its widths and what its normalisation looks like.
+
+    `hidden`, `kernel` and `stride` are those of `methods.common.layers.Modulation`; `upsample` doubles the size before
+    it.
+    """
+
+    name: str
+    in_width: int
+    out_width: int
+    hidden: int
+    kernel: int = 3
+    stride: int = 1
+    upsample: bool = True
+
+
+@dataclass(frozen=True)
+class SpadeConfig:
+    """A whole generator: label ids, seed size (height, width) and blocks in order.
+
+    The last convolution gives `patch` x `patch` pixels of the picture for each of its own.
+    """
+
+    labels: int
+    seed: tuple[int, int]
+    blocks: tuple[BlockConfig, ...]
+    patch: int = 1
+
+
+def paper_config(height: int, width: int, labels: int, doublings: int, base: int = 64) -> SpadeConfig:
+    """The published network: six doublings for Cityscapes (93.0 M parameters), five for COCO-Stuff (97.5 M).
+
+    The sides are multiples of 2 to the power of `doublings`. The authors call six of them "more", five "normal".
+    """
+    widths = (16 * base, 16 * base, 16 * base, 16 * base, 8 * base, 4 * base, 2 * base, base)
+    upsample = {"head_0": False, "G_middle_0": True, "G_middle_1": doublings == 6}
+    names = (*upsample, "up_0", "up_1", "up_2", "up_3")
+    blocks = tuple(
+        BlockConfig(name, widths[i], widths[i + 1], 128, upsample=upsample.get(name, True))
+        for i, name in enumerate(names)
+    )
+    return SpadeConfig(labels, (height >> doublings, width >> doublings), blocks)
+
+
+def embedded_config(height: int, width: int, labels: int) -> SpadeConfig:
+    """The small network that ships: four blocks, four doublings, the last block at half the picture's size.
+
+    Where it differs from the paper's besides width and depth: no block works at full size, the last convolution gives
+    2x2 pixels instead, and the last block's modulations read the map at full size with stride 2, so that outlines
+    keep their place to the pixel. Scale and shift are 1x1 convolutions. With many labels, where the convolutions of the
+    map are a large share of the weights, the rest is narrower: the file stays under 4 MB.
+    """
+    first, hidden = (192, 64) if labels <= 64 else (160, 32)
+    blocks = (
+        BlockConfig("head_0", first, first, hidden, kernel=1, upsample=False),
+        BlockConfig("up_0", first, 128, hidden, kernel=1),
+        BlockConfig("up_1", 128, 32, 32, kernel=1),
+        BlockConfig("up_2", 32, 32, 32, kernel=1, stride=2),
+    )
+    return SpadeConfig(labels, (height // 16, width // 16), blocks, patch=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpadeProfile(AdversarialProfile):
+    """Networks, learning rates and loss weights of one training.
+
+    There is no encoder, and so no KL term: the published Cityscapes and COCO-Stuff networks have none either. The
+    embedded profile's learning rates are those of SMIS's embedded profile, 5 and 2.5 times the authors'.
+    """
+
+    generator: SpadeConfig
+    discriminator: PatchConfig
+    kl_weight: float = 0.0
 
 
 class Spade(AdversarialMethod):
@@ -19,13 +104,43 @@ class Spade(AdversarialMethod):
 
     name: ClassVar[str] = "spade"
     title: ClassVar[str] = "SPADE"
-    task = SpadeTask
+    profile: SpadeProfile
 
     @classmethod
     def profile_for(cls, context: MethodContext) -> SpadeProfile:
-        return profile_for(context)
+        """Networks and training of the profile that a context names, `embedded` or `paper`."""
+        height, width, labels = context.height, context.width, context.label_space.size
+        # the authors' option `num_upsampling_layers` is "more" for Cityscapes and "normal" for all other data sets
+        doublings = 6 if context.label_space.name == "cityscapes" else 5
+        check_context(context, cls.name, {"embedded": 16, "paper": 2**doublings})
+        if context.profile == "embedded":
+            return SpadeProfile(
+                generator=embedded_config(height, width, labels),
+                discriminator=embedded_patches(labels),
+                batch_size=8,
+                steps=3500,
+                generator_rate=5e-4,
+                discriminator_rate=1e-3,
+            )
+        cityscapes = doublings == 6
+        return SpadeProfile(
+            generator=paper_config(height, width, labels, doublings),
+            discriminator=paper_patches(labels),
+            batch_size=16 if cityscapes else 32,
+            # 200 epochs of 2975 scenes with a falling rate in the second half; 100 epochs of 118,287 at a constant one
+            steps=37_187 if cityscapes else 369_647,
+            constant=0.5 if cityscapes else 1.0,
+        )
 
     @classmethod
     def build_network(cls, context: MethodContext) -> SpadeGenerator:
         """The generator of the context's profile."""
-        return SpadeGenerator(profile_for(context).generator)
+        from methods.spade.network import SpadeGenerator
+
+        return SpadeGenerator(cls.profile_for(context).generator)
+
+    @classmethod
+    def task(cls) -> type[SpadeTask]:
+        from methods.spade.task import SpadeTask
+
+        return SpadeTask

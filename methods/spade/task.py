@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +11,9 @@ from bench.api.method import MethodContext
 from methods.common.gan.patch import MultiScaleDiscriminator
 from methods.common.gan.task import AdversarialTask, Batch, Losses
 from methods.spade.network import SpadeGenerator
-from methods.spade.profiles import SpadeProfile, profile_for
+
+if TYPE_CHECKING:
+    from methods.spade.method import SpadeProfile
 
 
 @torch.no_grad()
@@ -29,9 +33,8 @@ class SpadeTask(AdversarialTask):
     profile: SpadeProfile
     generator: SpadeGenerator
 
-    def __init__(self, context: MethodContext, profile: SpadeProfile | None = None) -> None:
-        """Build networks and optimisers from PyTorch's global generator; `profile` replaces the context's own."""
-        profile = profile or profile_for(context)
+    def __init__(self, context: MethodContext, profile: SpadeProfile) -> None:
+        """Build networks and optimisers from PyTorch's global generator."""
         generator = SpadeGenerator(profile.generator)
         super().__init__(context, profile, generator, MultiScaleDiscriminator(profile.discriminator))
 

@@ -20,7 +20,7 @@ from bench.data.folder import FolderSource
 from bench.data.registry import open_dataset
 from bench.run.plan import SceneSet
 from methods.common.semantic.maps import Edges, scene_maps
-from methods.oasis.profiles import label_order
+from methods.oasis.network import label_order
 from tests.methods.golden_helper import check
 
 #: Which rule of ours belongs to which official loader: how pictures are resized, what the edges are made of.

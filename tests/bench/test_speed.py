@@ -32,9 +32,9 @@ from bench.speed.sampling import inputs, measure_sampling, seeded_network
 from bench.speed.sizes import CHANNELS, SIZES, Size, named_size
 from bench.speed.timing import Timing, count_flops, interleaved, matmul_peak, peak_memory
 from bench.speed.training import PlainTraining, measure_training, random_scene
-from methods.common.diffusion.profile import embedded_profile
+from methods.common.diffusion.profile import UNetConfig, embedded_profile
 from methods.common.diffusion.samplers import SAMPLERS
-from methods.common.diffusion.unet import SemanticUNet, UNetConfig
+from methods.common.diffusion.unet import SemanticUNet
 
 CPU = torch.device("cpu")
 PERFORMANCE = Path(__file__).parents[2] / "results" / "performance"

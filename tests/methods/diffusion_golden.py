@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from methods.common.diffusion.unet import SemanticUNet, UNetConfig
+from methods.common.diffusion.profile import UNetConfig
+from methods.common.diffusion.unet import SemanticUNet
 from tests.methods.golden_helper import draws, noisy_maps
 from tests.methods.reference_fill import filled_state
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from bench.api.method import MethodContext
 from bench.api.scenes import LabelSpace, Scene
 from bench.train.checkpoint import load_checkpoint, save_checkpoint
-from methods.common.gan.patch import DiscriminatorConfig, MultiScaleDiscriminator
-from methods.common.gan.profile import AdversarialProfile
+from methods.common.gan.method import AdversarialProfile, PatchConfig
+from methods.common.gan.patch import MultiScaleDiscriminator
 from methods.common.gan.task import AdversarialTask, Batch, Losses
 from methods.common.layers import SpectralConv2d
 
@@ -45,7 +45,7 @@ class TinyTask(AdversarialTask):
     """SPADE's objective for a generator of two convolutions."""
 
     def __init__(self, profile: AdversarialProfile = PROFILE, encoder: nn.Module | None = None) -> None:
-        discriminator = MultiScaleDiscriminator(DiscriminatorConfig(4 + 3, (8, 8)))
+        discriminator = MultiScaleDiscriminator(PatchConfig(4 + 3, (8, 8)))
         super().__init__(CONTEXT, profile, TinyGenerator(), discriminator, encoder)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> Losses:

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from methods.ccfpse import layers
-from methods.ccfpse.layers import BlockConfig, ConditionalBlock, conditional_depthwise
+from methods.ccfpse.layers import ConditionalBlock, conditional_depthwise
+from methods.ccfpse.method import BlockConfig
 
 LAYOUTS = {"rows": torch.contiguous_format, "channels last": torch.channels_last}
 

@@ -63,7 +63,7 @@ def test_weights_that_do_not_fit_are_named(context: MethodContext, tmp_path: Pat
         {},
     )
     with pytest.raises(MethodError, match=r"fc\.weight is \(3,\)"):
-        CcFpse(dataclasses.replace(context, weights_dir=tmp_path))
+        CcFpse(dataclasses.replace(context, weights_dir=tmp_path)).prepare()
 
 
 def test_the_paper_profile_is_deeper_on_cityscapes_alone() -> None:

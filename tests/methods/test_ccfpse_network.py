@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from bench.checkpoints.catalogue import load_catalogue
-from methods.ccfpse.encoder import CcFpseEncoder, paper_encoder
-from methods.ccfpse.network import CcFpseGenerator, embedded_config, paper_config
+from methods.ccfpse.method import embedded_config, paper_config, paper_encoder
+from methods.ccfpse.network import CcFpseEncoder, CcFpseGenerator
 from methods.common.semantic.maps import one_hot
 from tests.methods.golden_helper import check, noisy_maps
 from tests.methods.reference_fill import checksum, filled_state

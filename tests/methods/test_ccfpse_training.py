@@ -11,16 +11,17 @@ import torch.nn.functional as F
 
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import LabelSpace, Scene
-from methods.ccfpse.discriminator import (
-    CcFpseDiscriminator,
+from methods.ccfpse.method import (
+    BlockConfig,
+    CcFpse,
+    CcFpseConfig,
+    CcFpseProfile,
     DiscriminatorConfig,
+    EncoderConfig,
     embedded_discriminator,
     paper_discriminator,
 )
-from methods.ccfpse.encoder import EncoderConfig
-from methods.ccfpse.layers import BlockConfig
-from methods.ccfpse.network import CcFpseConfig
-from methods.ccfpse.profiles import CcFpseProfile, profile_for
+from methods.ccfpse.network import CcFpseDiscriminator
 from methods.ccfpse.task import CcFpseTask
 from methods.common.semantic.maps import semantic_maps
 from tests.methods.gan_checks import (
@@ -49,7 +50,7 @@ def small_profile() -> CcFpseProfile:
     )
     generator = CcFpseConfig(10, 4, (8, 8), 8, blocks, patch=2)
     encoder = EncoderConfig((16, 16), (8, 8), 4)
-    return dataclasses.replace(profile_for(CONTEXT), generator=generator, encoder=encoder, steps=20)
+    return dataclasses.replace(CcFpse.profile_for(CONTEXT), generator=generator, encoder=encoder, steps=20)
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_sample_draws_the_latent_from_the_generator_alone(task: CcFpseTask) -> N
 
 
 def test_recipe_is_the_authors() -> None:
-    paper = profile_for(dataclasses.replace(CONTEXT, profile="paper", height=256, width=512))
+    paper = CcFpse.profile_for(dataclasses.replace(CONTEXT, profile="paper", height=256, width=512))
     weights = (paper.matching_weight, paper.perceptual_weight, paper.kl_weight)
     assert weights == (20, 10, 0.05)
     assert (paper.generator_rate, paper.discriminator_rate, paper.betas) == (1e-4, 4e-4, (0.0, 0.9))
@@ -168,4 +169,4 @@ def test_discriminator_judges_the_fit_of_labels_and_features() -> None:
 )
 def test_contexts_that_do_not_fit_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(MethodError, match=message):
-        profile_for(dataclasses.replace(CONTEXT, **changes))
+        CcFpse.profile_for(dataclasses.replace(CONTEXT, **changes))

@@ -16,7 +16,8 @@ from methods.common.diffusion.guidance import guided_denoiser, plain_denoiser
 from methods.common.diffusion.layers import Attention, GroupNorm, Spade
 from methods.common.diffusion.memory import Batches, bytes_per_image
 from methods.common.diffusion.method import precision_on
-from methods.common.diffusion.unet import SemanticUNet, UNetConfig
+from methods.common.diffusion.profile import UNetConfig
+from methods.common.diffusion.unet import SemanticUNet
 from methods.gesco.method import Gesco
 
 TINY = UNetConfig(
@@ -225,7 +226,7 @@ def test_the_captured_graph_computes_what_the_network_computes() -> None:
 def test_bfloat16_pictures_on_cuda_match_float32_ones() -> None:
     source = open_dataset("streets")
     scene = stack([source.load("test", i) for i in source.ids("test", 4)], source.label_space)
-    context = MethodContext("streets", scene.label_space, 64, 128, device=torch.device("cuda"))
+    context = MethodContext("streets", scene.label_space, 64, 128, device_name="cuda")
     pictures = []
     for options in ({"precision": "float32", "compile": "never"}, {"precision": "bfloat16", "compile": "always"}):
         method = Gesco(context, {"steps": 10, **options})

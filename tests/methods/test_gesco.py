@@ -17,11 +17,11 @@ from bench.api.specs import build_method, parse_spec
 from bench.api.tensors import write_weights
 from bench.api.weights import weights_name
 from bench.data.registry import open_dataset
-from methods.common.diffusion.unet import SemanticUNet, UNetConfig
+from methods.common.diffusion.profile import UNetConfig
+from methods.common.diffusion.unet import SemanticUNet
 from methods.common.semantic.fds import fast_denoise
 from methods.common.semantic.maps import instance_edges, one_hot
-from methods.gesco.method import BEHIND_FDS_FROM, Gesco, GescoBehindFds
-from methods.gesco.published import GescoPublished
+from methods.gesco.method import BEHIND_FDS_FROM, Gesco, GescoBehindFds, GescoPublished
 from methods.gesco.task import NOISE_LEVELS, corrupted_maps, draw_noise_levels
 
 
@@ -147,7 +147,7 @@ def test_weights_of_another_network_are_refused_with_a_list(context: MethodConte
     folder = MethodContext("streets", context.label_space, 64, 128, weights_dir=tmp_path)
     write_weights(tmp_path / weights_name("gesco", folder), other.state_dict(), {})
     with pytest.raises(MethodError, match="do not fit the network: missing"):
-        Gesco(folder)
+        Gesco(folder).prepare()
 
 
 def test_noise_levels_are_the_papers_with_psnr_100_favoured() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from methods.common.semantic.fds import fast_denoise
 from methods.common.semantic.maps import instance_edges, keep_channels, one_hot, present_labels
-from methods.gesco.published import with_broadcast_noise
+from methods.gesco.task import with_broadcast_noise
 from tests.methods.diffusion_golden import DATASETS, LABELS, NETWORKS, Golden, arrays, thinned
 from tests.methods.golden_helper import check, draws
 

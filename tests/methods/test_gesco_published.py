@@ -18,12 +18,12 @@ from bench.api.tensors import write_weights
 from bench.api.weights import weights_name
 from bench.data.labels import CITYSCAPES, COCO_STUFF
 from bench.data.registry import open_dataset
-from methods.common.diffusion.profile import embedded_profile
+from methods.common.diffusion.profile import UNetConfig, embedded_profile
 from methods.common.diffusion.samplers import SAMPLERS
-from methods.common.diffusion.unet import SemanticUNet, UNetConfig
+from methods.common.diffusion.unet import SemanticUNet
 from methods.common.semantic.maps import restore_channels, semantic_maps
-from methods.gesco.method import Gesco
-from methods.gesco.published import PUBLISHED_LEVELS, GescoOnLabels, GescoPublished, PublishedTask, label_values
+from methods.gesco.method import Gesco, GescoOnLabels, GescoPublished
+from methods.gesco.task import PUBLISHED_LEVELS, PublishedTask, label_values
 from methods.sdm import Sdm
 from tests.methods.diffusion_golden import layout, with_map_channels
 

@@ -70,4 +70,4 @@ def test_weights_that_do_not_fit_are_named(context: MethodContext, tmp_path: Pat
     state = {**Oasis(context).network.state_dict(), "fc.weight": torch.zeros(3)}
     write_weights(tmp_path / weights_name("oasis", context), state, {})
     with pytest.raises(MethodError, match=r"fc\.weight is \(3,\)"):
-        Oasis(dataclasses.replace(context, weights_dir=tmp_path))
+        Oasis(dataclasses.replace(context, weights_dir=tmp_path)).prepare()

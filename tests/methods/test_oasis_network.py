@@ -12,14 +12,15 @@ import torch.nn.functional as F
 
 from methods.common.layers.spade import convolve_with_code
 from methods.common.semantic.maps import one_hot
-from methods.oasis.discriminator import (
+from methods.oasis.method import (
     DiscriminatorConfig,
-    OasisDiscriminator,
-    ResidualBlock,
+    OasisConfig,
+    embedded_config,
     embedded_discriminator,
+    paper_config,
     paper_discriminator,
 )
-from methods.oasis.network import OasisConfig, OasisGenerator, embedded_config, paper_config
+from methods.oasis.network import OasisDiscriminator, OasisGenerator, ResidualBlock
 from tests.methods.golden_helper import check, draws, noisy_maps
 from tests.methods.reference_fill import checksum, filled_state
 

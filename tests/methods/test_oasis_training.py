@@ -13,10 +13,9 @@ import torch.nn.functional as F
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import LabelSpace, Scene
 from methods.common.semantic.maps import one_hot, semantic_maps
-from methods.oasis.discriminator import DiscriminatorConfig
 from methods.oasis.losses import class_weights, fake_loss, label_mix_loss, mix, mixing_mask, real_loss
-from methods.oasis.network import LATENT, OasisConfig, paper_config
-from methods.oasis.profiles import OasisProfile, label_order, profile_for
+from methods.oasis.method import LATENT, DiscriminatorConfig, Oasis, OasisConfig, OasisProfile, paper_config
+from methods.oasis.network import label_order
 from methods.oasis.task import OasisTask
 from tests.methods.gan_checks import (
     check_a_resumed_training_equals_an_uninterrupted_one,
@@ -44,7 +43,7 @@ def scenes(count: int = 2, seed: int = 0) -> Scene:
 
 def small_profile(**changes: object) -> OasisProfile:
     """The embedded recipe with narrow networks."""
-    profile = profile_for(CONTEXT)
+    profile = Oasis.profile_for(CONTEXT)
     small = {
         "generator": OasisConfig(35, (2, 4), (8, 8, 8, 8), (8, 8, 8), kernel=1, patch=2),
         "discriminator": DiscriminatorConfig(35, (8, 8), (8, 8), patch=2),
@@ -164,7 +163,7 @@ def test_the_paper_profile_starts_as_the_authors_do() -> None:
     task = OasisTask(CONTEXT, small_profile(quick_start=False, perceptual_weight=0.0))
     weight = task.generator.body[0].norm_0.mlp_shared[0].weight.detach()  # 99 to 8 channels
     assert float(weight.std()) == pytest.approx(0.02 * math.sqrt(2 / (9 * (99 + 8))), rel=0.05)
-    assert not profile_for(MethodContext("cityscapes", SPACE, 256, 512, profile="paper")).quick_start
+    assert not Oasis.profile_for(MethodContext("cityscapes", SPACE, 256, 512, profile="paper")).quick_start
 
 
 def test_the_start_changes_noise_weights_and_nothing_that_spectral_layers_compute(task: OasisTask) -> None:
@@ -184,11 +183,11 @@ def test_the_start_changes_noise_weights_and_nothing_that_spectral_layers_comput
 def test_unknown_comes_first_and_only_unlabelled_ids_are_ignored() -> None:
     assert label_order(space(5, unknown=4)) == (4, 0, 1, 2, 3)
     assert label_order(space(5)) == (0, 1, 2, 3, 4)
-    coco = profile_for(MethodContext("stuff", space(183, 182), 64, 64))
+    coco = Oasis.profile_for(MethodContext("stuff", space(183, 182), 64, 64))
     assert coco.ignore_first
     named = dataclasses.replace(space(5), names=("road", "sky", "car", "tree", "person"))
-    assert not profile_for(MethodContext("other", named, 64, 64)).ignore_first
-    assert profile_for(CONTEXT).ignore_first
+    assert not Oasis.profile_for(MethodContext("other", named, 64, 64)).ignore_first
+    assert Oasis.profile_for(CONTEXT).ignore_first
 
 
 def test_unknown_pixels_get_channel_zero_in_training() -> None:
@@ -228,9 +227,9 @@ def test_sample_is_a_picture_and_depends_on_the_generator_alone(task: OasisTask)
 
 
 def test_paper_recipes() -> None:
-    cityscapes = profile_for(MethodContext("cityscapes", SPACE, 256, 512, profile="paper"))
+    cityscapes = Oasis.profile_for(MethodContext("cityscapes", SPACE, 256, 512, profile="paper"))
     assert cityscapes.generator == paper_config(256, 512, 35)
-    coco = profile_for(MethodContext("coco_stuff", space(183, 182), 256, 256, profile="paper"))
+    coco = Oasis.profile_for(MethodContext("coco_stuff", space(183, 182), 256, 256, profile="paper"))
     for profile, rate, weight, ema, batch in ((cityscapes, 4e-4, 5, 0.999, 20), (coco, 1e-4, 10, 0.9999, 32)):
         assert (profile.generator_rate, profile.discriminator_rate, profile.betas) == (rate, 4e-4, (0, 0.999))
         assert (profile.mix_weight, profile.ema, profile.batch_size) == (weight, ema, batch)
@@ -248,4 +247,4 @@ def test_paper_recipes() -> None:
 )
 def test_contexts_that_do_not_fit_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(MethodError, match=message):
-        profile_for(dataclasses.replace(CONTEXT, **changes))
+        Oasis.profile_for(dataclasses.replace(CONTEXT, **changes))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from methods.smis.encoder import SmisEncoder, class_regions, embedded_encoder
+from methods.smis.method import embedded_encoder
+from methods.smis.network import SmisEncoder, class_regions
 
 
 def test_region_is_the_bounding_box_stretched_to_full_size() -> None:

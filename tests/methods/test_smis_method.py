@@ -12,9 +12,8 @@ from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import LabelSpace
 from bench.api.tensors import write_weights
 from bench.api.weights import weights_name
-from methods.smis import Smis
+from methods.smis.method import Smis
 from methods.smis.network import SmisGenerator
-from methods.smis.profiles import profile_for
 from tests.methods.gan_checks import check_pictures_do_not_depend_on_the_batch, random_labels, seeds
 
 SPACE = LabelSpace("thirty-five", tuple(f"class {i}" for i in range(35)), ((0, 0, 0),) * 35, (7, 8), (8,))
@@ -26,7 +25,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> MethodContext:
     folder = tmp_path_factory.mktemp("weights")
     context = MethodContext("streets", SPACE, 32, 64, weights_dir=folder)
     torch.manual_seed(0)
-    network = SmisGenerator(profile_for(context).generator)
+    network = SmisGenerator(Smis.profile_for(context).generator)
     write_weights(folder / weights_name("smis", context), network.state_dict(), {"method": "smis"})
     return context
 
@@ -58,4 +57,4 @@ def test_weights_that_do_not_fit_are_named(context: MethodContext, tmp_path: Pat
         {},
     )
     with pytest.raises(MethodError, match=r"fc\.weight is \(3,\)"):
-        Smis(dataclasses.replace(context, weights_dir=tmp_path))
+        Smis(dataclasses.replace(context, weights_dir=tmp_path)).prepare()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from methods.smis.encoder import SmisEncoder, paper_encoder
-from methods.smis.network import SmisGenerator, arrange, embedded_config, paper_config
+from methods.smis.method import embedded_config, paper_config, paper_encoder
+from methods.smis.network import SmisEncoder, SmisGenerator, arrange
 from tests.methods.golden_helper import check, draws, noisy_maps
 from tests.methods.reference_fill import checksum, filled_state
 

@@ -10,8 +10,7 @@ import torch
 
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import LabelSpace, Scene
-from methods.smis.network import BlockConfig, SmisConfig
-from methods.smis.profiles import SmisProfile, profile_for
+from methods.smis.method import BlockConfig, Smis, SmisConfig, SmisProfile
 from methods.smis.task import SmisTask
 from tests.methods.gan_checks import (
     check_a_resumed_training_equals_an_uninterrupted_one,
@@ -40,7 +39,7 @@ def small_profile() -> SmisProfile:
             for i, (w, v) in enumerate([(70, 8), (8, 8), (8, 8), (8, 8)])
         ),
     )
-    return dataclasses.replace(profile_for(CONTEXT), generator=SmisConfig(35, (1, 2), blocks), steps=20)
+    return dataclasses.replace(Smis.profile_for(CONTEXT), generator=SmisConfig(35, (1, 2), blocks), steps=20)
 
 
 @pytest.fixture
@@ -102,4 +101,4 @@ def test_sample_is_a_picture_and_depends_on_the_generator_alone(task: SmisTask) 
 )
 def test_contexts_that_do_not_fit_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(MethodError, match=message):
-        profile_for(dataclasses.replace(CONTEXT, **changes))
+        Smis.profile_for(dataclasses.replace(CONTEXT, **changes))

@@ -13,8 +13,7 @@ from bench.api.registry import METHODS
 from bench.api.scenes import LabelSpace, Scene
 from bench.api.tensors import write_weights
 from bench.api.weights import weights_name
-from methods.spade import Spade
-from methods.spade.profiles import profile_for
+from methods.spade.method import Spade
 from methods.spade.task import SpadeTask
 from tests.methods.gan_checks import (
     check_a_resumed_training_equals_an_uninterrupted_one,
@@ -66,7 +65,7 @@ def test_weights_of_another_size_are_refused(context: MethodContext, tmp_path: P
     state = Spade(context).network.state_dict()
     write_weights(tmp_path / weights_name("spade", context), {**state, "fc.weight": torch.zeros(3)}, {})
     with pytest.raises(MethodError, match=r"fc\.weight is \(3,\)"):
-        Spade(dataclasses.replace(context, weights_dir=tmp_path))
+        Spade(dataclasses.replace(context, weights_dir=tmp_path)).prepare()
 
 
 @pytest.mark.parametrize(
@@ -80,12 +79,12 @@ def test_weights_of_another_size_are_refused(context: MethodContext, tmp_path: P
 )
 def test_contexts_that_do_not_fit_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(MethodError, match=message):
-        profile_for(dataclasses.replace(CONTEXT, **changes))
+        Spade.profile_for(dataclasses.replace(CONTEXT, **changes))
 
 
 def test_paper_profile_is_the_authors_training() -> None:
     space = dataclasses.replace(SPACE, name="cityscapes")
-    profile = profile_for(dataclasses.replace(CONTEXT, label_space=space, height=256, width=512, profile="paper"))
+    profile = Spade.profile_for(dataclasses.replace(CONTEXT, label_space=space, height=256, width=512, profile="paper"))
     assert (profile.generator_rate, profile.discriminator_rate, profile.betas) == (1e-4, 4e-4, (0.0, 0.9))
     assert (profile.matching_weight, profile.perceptual_weight, profile.kl_weight) == (10, 10, 0)
     assert profile.steps * profile.batch_size == pytest.approx(200 * 2975, rel=1e-4)
@@ -95,7 +94,7 @@ def test_paper_profile_is_the_authors_training() -> None:
 
 def begin(seed: int) -> tuple[SpadeTask, torch.Generator]:
     torch.manual_seed(seed)
-    return SpadeTask(CONTEXT), torch.Generator().manual_seed(5)
+    return SpadeTask(CONTEXT, Spade.profile_for(CONTEXT)), torch.Generator().manual_seed(5)
 
 
 def test_an_untrained_network_draws_no_chequers() -> None:

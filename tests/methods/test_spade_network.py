@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from methods.common.semantic.maps import one_hot
-from methods.spade.network import SpadeGenerator, embedded_config, paper_config
+from methods.spade.method import embedded_config, paper_config
+from methods.spade.network import SpadeGenerator
 from tests.methods.golden_helper import check, noisy_maps
 from tests.methods.reference_fill import checksum, filled_state
 

@@ -13,9 +13,7 @@ from bench.api.method import MethodContext
 from bench.api.scenes import LabelSpace, Scene
 from bench.api.training.task import TrainingTask
 from bench.train.trainer import TrainingRun
-from methods.common.diffusion.profile import DiffusionProfile
-from methods.common.diffusion.task import configured
-from methods.common.diffusion.unet import UNetConfig
+from methods.common.diffusion.profile import DiffusionProfile, UNetConfig, configured
 from methods.gesco.task import Corruption, GescoTask
 
 SPACE = LabelSpace("two", ("a", "b"), ((0, 0, 0), (255, 255, 255)), (0, 1))

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from bench.api.lazy import torch
 from methods.common.diffusion.compiled import Evaluate
 from methods.common.diffusion.layers import Modulation
+from methods.common.diffusion.profile import Variance
 from methods.common.diffusion.samplers import Denoise
 from methods.common.diffusion.unet import SemanticUNet
 
-#: The variance of an ancestral step. "learned" is the network's (paper Eq. 3); the fixed ones are for networks whose
-#: variance channels were never trained, as the authors' published code leaves them (it drops L_KL): "fixed_small" is
-#: the posterior's, "fixed_large" beta (Ho et al. 2020, section 3.2).
-Variance = Literal["learned", "fixed_small", "fixed_large"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
 #: (modulations, branches) -> evaluation; `branches` as in `SemanticUNet.forward`
 Bind = Callable[[Iterable[Modulation], int], Evaluate]
 _INTERPOLATION = {"fixed_small": -1.0, "fixed_large": 1.0}

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from bench.api.lazy import torch
 from methods.common.diffusion.reverse import (
     Prediction,
     learned_log_variance,
@@ -22,6 +22,9 @@ from methods.common.diffusion.reverse import (
     to_x0,
 )
 from methods.common.diffusion.schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: lambda of Eq. 10. L_KL is the sum over all T steps, so on one randomly drawn step it weighs lambda * T = 1.
 KL_WEIGHT = 0.001

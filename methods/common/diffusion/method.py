@@ -5,26 +5,30 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, get_args
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-import torch
-from torch import Tensor
-
+from bench.api.lazy import torch
 from bench.api.method import MethodContext, MethodError
-from bench.api.tensors import load_network
 from bench.api.weights import weights_in_use
-from methods.common.diffusion.compiled import CompiledNetwork, at_fixed_batch, filled
-from methods.common.diffusion.guidance import Variance, guided_denoiser, with_variance
-from methods.common.diffusion.memory import Batches, planned_batch
-from methods.common.diffusion.profile import DiffusionProfile, as_trained, check_sides
-from methods.common.diffusion.samplers import SAMPLERS, Denoise
+from methods.common.diffusion.profile import DiffusionProfile, Variance, as_trained, check_sides, configured
+from methods.common.diffusion.samplers import SAMPLERS
 from methods.common.diffusion.schedule import linear_schedule
-from methods.common.diffusion.unet import SemanticUNet
 from methods.common.semantic.frontend import SemanticMethod
 from methods.common.semantic.maps import Edges
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.api.training.task import TrainingTask
+    from methods.common.diffusion.compiled import CompiledNetwork
+    from methods.common.diffusion.memory import Batches
+    from methods.common.diffusion.samplers import Denoise
+    from methods.common.diffusion.task import DiffusionTask
+    from methods.common.diffusion.unet import SemanticUNet
+
 #: Values of the option `precision`: of weights and activations at inference; the sampler's own arithmetic is float32.
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PRECISIONS = ("float32", "bfloat16", "float16")
 #: Values of the option `compile`.
 COMPILE = ("auto", "always", "never")
 
@@ -33,7 +37,7 @@ def precision_on(device: torch.device, precision: str) -> torch.dtype:
     """The type behind the option `precision`: "auto" is bfloat16 on CUDA and float32 elsewhere."""
     if precision == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    return PRECISIONS[precision]
+    return getattr(torch, precision)  # type: ignore[no-any-return]
 
 
 class DiffusionMethod(SemanticMethod):
@@ -103,12 +107,28 @@ class DiffusionMethod(SemanticMethod):
             self.schedule = self.sampler.respaced(linear_schedule(), self.options["steps"])
         except ValueError as error:
             raise MethodError(f"option steps={self.options['steps']} of {self.name}: {error}") from None
-        self.network = load_network(lambda: SemanticUNet(self.profile.network), self.weights, context)
-        self.network.to(precision_on(context.device, self.options["precision"]))
-        guided = self.options["guidance"] > 1
-        self.batches = Batches(planned_batch(self.network, context.height, context.width, guided, context.device))
         self._compiled: CompiledNetwork | None = None
         self._largest_batch = 0
+
+    @cached_property
+    def network(self) -> SemanticUNet:
+        """The U-Net with its weights, in the precision of the options; MethodError where they do not fit."""
+        from bench.api.tensors import load_network
+        from methods.common.diffusion.unet import SemanticUNet
+
+        network = load_network(lambda: SemanticUNet(self.profile.network), self.weights, self.context)
+        return network.to(precision_on(self.context.device, self.options["precision"]))
+
+    @cached_property
+    def batches(self) -> Batches:
+        """How many pictures are sampled at once."""
+        from methods.common.diffusion.memory import Batches, planned_batch
+
+        here, guided = self.context, self.options["guidance"] > 1
+        return Batches(planned_batch(self.network, here.height, here.width, guided, here.device))
+
+    def prepare(self) -> None:
+        _ = self.batches
 
     def _check_options(self, given: Mapping[str, Any]) -> None:
         """MethodError for a value that no sampling can have; `given` are the options that were not left out."""
@@ -136,23 +156,36 @@ class DiffusionMethod(SemanticMethod):
         """The profile that a context names; MethodError for an unknown one."""
 
     @classmethod
+    @abstractmethod
+    def task(cls) -> type[DiffusionTask]:
+        """The training of this method, built from (context, profile)."""
+
+    @classmethod
+    def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        return cls.task()(context, configured(cls.profile_for(context), options or {}, cls.name)[0])
+
+    @classmethod
     def auto_edges(cls, context: MethodContext) -> Edges:
         return cls.profile_for(context).edges
 
     @classmethod
     def build_network(cls, context: MethodContext) -> SemanticUNet:
         """The U-Net of the context's profile."""
+        from methods.common.diffusion.unet import SemanticUNet
+
         return SemanticUNet(cls.profile_for(context).network)
 
     def weights_digest(self) -> str | None:
         return self.weights.sha256
 
-    @torch.inference_mode()
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
         """Sample the reverse process from pure noise under the received maps, in batches that fit into memory."""
-        return self.batches.run(self._sample, maps, rngs)
+        with torch.inference_mode():
+            return self.batches.run(self._sample, maps, rngs)
 
     def _sample(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
+        from methods.common.diffusion.guidance import with_variance
+
         device = self.context.device
         height, width = maps.shape[2:]
 
@@ -168,6 +201,9 @@ class DiffusionMethod(SemanticMethod):
     def _guided(self, maps: Tensor) -> Denoise:
         """The guided denoiser: of the network as it is, or compiled at the largest batch seen, to which others are
         filled up, because each shape is compiled anew."""
+        from methods.common.diffusion.compiled import CompiledNetwork, at_fixed_batch, filled
+        from methods.common.diffusion.guidance import guided_denoiser
+
         if not self._worth_compiling():
             return guided_denoiser(self.network, maps, self.options["guidance"])
         if self._compiled is None:

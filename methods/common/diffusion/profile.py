@@ -4,15 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from bench.api.method import ImpossibleError, MethodContext, MethodError
 from bench.api.training.options import apply_options
-from methods.common.diffusion.guidance import Variance
 from methods.common.diffusion.loss import KL_WEIGHT
 from methods.common.diffusion.reverse import Prediction
-from methods.common.diffusion.unet import UNetConfig
 from methods.common.semantic.maps import Edges
+
+#: What no training option may set: other options of `bench train`, the data set, and what sampling is told elsewhere.
+FIXED = ("steps", "sampler", "sampling_steps", "prediction", "variance", "edges", "map_channels", "in_channels")
+#: The variance of an ancestral step. "learned" is the network's (paper Eq. 3); the fixed ones are for networks whose
+#: variance channels were never trained, as the authors' published code leaves them (it drops L_KL): "fixed_small" is
+#: the posterior's, "fixed_large" beta (Ho et al. 2020, section 3.2).
+Variance = Literal["learned", "fixed_small", "fixed_large"]
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Size of the network; the defaults are the paper's Cityscapes setting (654 million parameters).
+
+    `attention_factors`: down-sampling factors, relative to the network's own grid, that have attention.
+    `patch`: side of the pixel blocks that the network's grid is made of. 1 is the paper's; 2 folds each 2x2 block of
+    picture and map into channels, so that no layer works at full resolution (embedded profile: four times faster).
+    `in_channels`: 3 is the noisy picture alone. GESCO's constructor can make 4 or 39 (a noisy label map or noisy maps
+    beside the picture); its published scripts never do, so no method here feeds such a network.
+    """
+
+    map_channels: int = 36
+    width: int = 256
+    multipliers: tuple[int, ...] = (1, 1, 2, 2, 4, 4)
+    blocks: int = 2
+    attention_factors: tuple[int, ...] = (8, 16, 32)
+    head_channels: int = 64
+    spade_hidden: int = 128
+    groups: int = 32
+    dropout: float = 0.0
+    patch: int = 1
+    in_channels: int = 3
 
 
 @dataclass(frozen=True)
@@ -146,3 +175,12 @@ def named_profile(context: MethodContext, method: str) -> DiffusionProfile:
     if context.profile not in makers:
         raise MethodError(f"unknown profile '{context.profile}' for {method}; known: {', '.join(makers)}")
     return makers[context.profile](context.label_space.size + 1)
+
+
+def configured(
+    profile: DiffusionProfile, options: Mapping[str, Any], method: str, *more: Any
+) -> tuple[DiffusionProfile, list[Any]]:
+    """`profile` with training options set, those of its network (`width`, `multipliers`, ...) included, and `more`
+    dataclasses of the method's own with theirs. MethodError for an unknown option or a value of the wrong kind."""
+    profile, network, *rest = apply_options(options, method, [profile, profile.network, *more], FIXED)
+    return replace(profile, network=network), rest

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from bench.api.lazy import torch
 from methods.common.diffusion.reverse import Prediction, reverse_step, table, to_epsilon, to_x0
 from methods.common.diffusion.schedule import (
     NoiseSchedule,
@@ -29,8 +29,11 @@ from methods.common.diffusion.schedule import (
     respaced_quadratically,
 )
 
-Denoise = Callable[[Tensor, Tensor], Tensor]
-Draw = Callable[[], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Denoise: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
+Draw: TypeAlias = "Callable[[], Tensor]"
 
 
 def _evaluate(denoise: Denoise, x: Tensor, schedule: NoiseSchedule, i: int) -> tuple[Tensor, Tensor]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 import torch
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import Scene
 from bench.api.training.batches import moved
-from bench.api.training.options import apply_options
 from bench.api.training.task import TrainingTask
 from bench.api.training.update import Precision, ema_update, linear_fall
 from methods.common.diffusion.compiled import compiled_pass
@@ -28,19 +26,8 @@ from methods.common.diffusion.samplers import ancestral
 from methods.common.diffusion.schedule import linear_schedule, respaced
 from methods.common.diffusion.unet import SemanticUNet
 
-#: What no training option may set: other options of `bench train`, the data set, and what sampling is told elsewhere.
-FIXED = ("steps", "sampler", "sampling_steps", "prediction", "variance", "edges", "map_channels", "in_channels")
 #: Below this loss scale float16 has not overflowed by chance: the gradients themselves are infinite.
 LEAST_SCALE = 1e-4
-
-
-def configured(
-    profile: DiffusionProfile, options: Mapping[str, Any], method: str, *more: Any
-) -> tuple[DiffusionProfile, list[Any]]:
-    """`profile` with training options set, those of its network (`width`, `multipliers`, ...) included, and `more`
-    dataclasses of the method's own with theirs. MethodError for an unknown option or a value of the wrong kind."""
-    profile, network, *rest = apply_options(options, method, [profile, profile.network, *more], FIXED)
-    return replace(profile, network=network), rest
 
 
 class NetworkPass(nn.Module):

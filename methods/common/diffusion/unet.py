@@ -7,7 +7,6 @@ outputs (prediction and variance). `SemanticUNet(UNetConfig())` is the paper-siz
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -22,30 +21,7 @@ from methods.common.diffusion.layers import (
     SpadeBlock,
     timestep_embedding,
 )
-
-
-@dataclass(frozen=True)
-class UNetConfig:
-    """Size of the network; the defaults are the paper's Cityscapes setting (654 million parameters).
-
-    `attention_factors`: down-sampling factors, relative to the network's own grid, that have attention.
-    `patch`: side of the pixel blocks that the network's grid is made of. 1 is the paper's; 2 folds each 2x2 block of
-    picture and map into channels, so that no layer works at full resolution (embedded profile: four times faster).
-    `in_channels`: 3 is the noisy picture alone. GESCO's constructor can make 4 or 39 (a noisy label map or noisy maps
-    beside the picture); its published scripts never do, so no method here feeds such a network.
-    """
-
-    map_channels: int = 36
-    width: int = 256
-    multipliers: tuple[int, ...] = (1, 1, 2, 2, 4, 4)
-    blocks: int = 2
-    attention_factors: tuple[int, ...] = (8, 16, 32)
-    head_channels: int = 64
-    spade_hidden: int = 128
-    groups: int = 32
-    dropout: float = 0.0
-    patch: int = 1
-    in_channels: int = 3
+from methods.common.diffusion.profile import UNetConfig
 
 
 class SemanticUNet(nn.Module):

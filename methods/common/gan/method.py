@@ -1,44 +1,117 @@
-"""What the GAN methods share as methods of the benchmark: one generator, one forward pass."""
+"""What the GAN methods share as methods of the benchmark: one generator, one forward pass, and how it was trained."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from bench.api.method import MethodContext
-from bench.api.tensors import load_for_inference
+from bench.api.lazy import torch
+from bench.api.method import ImpossibleError, MethodContext, MethodError
 from bench.api.training.options import apply_options
-from bench.api.training.task import TrainingTask
-from methods.common.gan.profile import AdversarialProfile
-from methods.common.gan.task import AdversarialTask
+from bench.api.weights import weights_in_use
 from methods.common.semantic.frontend import SemanticMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from bench.api.training.task import TrainingTask
+    from methods.common.gan.task import AdversarialTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialProfile:
+    """Learning rates and loss weights of one training; methods extend it by their networks.
+
+    The defaults are those of SPADE's authors (Park et al., CVPR 2019, section 4 and appendix A; SMIS's are the same):
+    Adam with two learning rates; L_GAN + 10 L_FM + 10 L_P (+ 0.05 L_KL where there is an encoder). Different are the
+    perceptual term (VGG16 up to relu3_1 with the weights `perceptual_layers`, see `VggFeatures`; a weight of 0 leaves
+    the term out) and the generator's moving average of decay `ema`, which is what ships. `constant` is the share of the
+    training at full learning rate; after that it falls linearly to zero.
+    """
+
+    batch_size: int
+    steps: int
+    generator_rate: float = 1e-4
+    discriminator_rate: float = 4e-4
+    betas: tuple[float, float] = (0.0, 0.9)
+    matching_weight: float = 10.0
+    perceptual_weight: float = 10.0
+    perceptual_layers: tuple[float, ...] = (0.25, 0.5, 1.0)
+    kl_weight: float = 0.05
+    constant: float = 0.5
+    ema: float = 0.999
+
+
+def check_context(context: MethodContext, method: str, multiples: Mapping[str, int], smallest: int = 0) -> None:
+    """MethodError for a profile that is none of `multiples`; ImpossibleError for sides that are not multiples of the
+    profile's number there or are shorter than `smallest`."""
+    if context.profile not in multiples:
+        raise MethodError(f"{method} has no profile '{context.profile}'; known: {', '.join(multiples)}")
+    multiple, sides = multiples[context.profile], (context.height, context.width)
+    if any(side % multiple for side in sides) or min(sides) < smallest:
+        least = f" of {smallest} or more" if smallest else ""
+        raise ImpossibleError(
+            f"{method} ({context.profile}) needs sides{least} that are multiples of {multiple}, "
+            f"not {context.height}x{context.width}"
+        )
+
+
+@dataclass(frozen=True)
+class PatchConfig:
+    """`channels` of maps and picture together, `widths` of the layers at each scale, number of `scales`."""
+
+    channels: int
+    widths: tuple[int, ...]
+    scales: int = 2
+
+
+def paper_patches(labels: int = 35) -> PatchConfig:
+    """The published one: two scales, four layers from width 64."""
+    return PatchConfig(labels + 1 + 3, (64, 128, 256, 512))
+
+
+def embedded_patches(labels: int = 35) -> PatchConfig:
+    """The small one: two scales, three layers from width 16."""
+    return PatchConfig(labels + 1 + 3, (16, 32, 64))
 
 
 class AdversarialMethod(SemanticMethod):
     """A generator behind the semantic front end.
 
     As in the paper's comparison it gets all channels, noise on each, and no FDS block; it was trained on clean maps.
-    Subclasses name their profiles, their network (`build_network`) and their training; a generator with a latent says
-    its shape, and is called with maps and latent.
+    Subclasses name their profiles, their network (`build_network`) and their training (`task`); a generator with a
+    latent says its shape, and is called with maps and latent. The network is built when it is first used.
     """
 
-    #: the training of this method, built from (context, profile)
-    task: ClassVar[type[AdversarialTask]]
-
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
-        """Build the profile's generator and load its weights; MethodError where there are none or they do not fit."""
+        """Find the weights; MethodError where there are none, or they say that they are for something else."""
         super().__init__(context, options)
-        self.profile_for(context)  # what is impossible is said before what is missing
-        self.network, self.weights = load_for_inference(lambda: self.build_network(context), self.name, context)
+        self.profile = self.profile_for(context)  # what is impossible is said before what is missing
+        self.weights = weights_in_use(self.name, context)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The profile's generator with its weights; MethodError where they do not fit."""
+        from bench.api.tensors import load_network
+
+        return load_network(lambda: self.build_network(self.context), self.weights, self.context)
+
+    def prepare(self) -> None:
+        _ = self.network
 
     @classmethod
     @abstractmethod
     def profile_for(cls, context: MethodContext) -> AdversarialProfile:
-        """The profile that a context names; MethodError for an unknown one, or a size that does not fit."""
+        """The profile that a context names, `embedded` or `paper`; MethodError for another one, or a size that does not
+        fit."""
+
+    @classmethod
+    @abstractmethod
+    def task(cls) -> type[AdversarialTask]:
+        """The training of this method, built from (context, profile)."""
 
     def latent_shape(self) -> tuple[int, ...] | None:
         """Shape of one scene's latent, drawn from N(0, I); None for a generator without."""
@@ -54,9 +127,8 @@ class AdversarialMethod(SemanticMethod):
     @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
         [profile] = apply_options(options or {}, cls.name, [cls.profile_for(context)], fixed=("steps",))
-        return cls.task(context, profile)  # type: ignore[call-arg, arg-type]  # subclasses build their own networks
+        return cls.task()(context, profile)  # type: ignore[call-arg, arg-type]  # subclasses build their own networks
 
-    @torch.inference_mode()
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
         """One forward pass; the latent of each scene, where there is one, is drawn from its own generator."""
         device = self.context.device
@@ -64,4 +136,5 @@ class AdversarialMethod(SemanticMethod):
         shape = self.latent_shape()
         if shape is not None:
             inputs.append(torch.stack([torch.randn(shape, generator=rng) for rng in rngs]).to(device))
-        return ((self.network(*inputs) + 1) / 2).clamp(0, 1).cpu()
+        with torch.inference_mode():
+            return ((self.network(*inputs) + 1) / 2).clamp(0, 1).cpu()

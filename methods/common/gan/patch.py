@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.common.layers import SpectralConv2d
 
+if TYPE_CHECKING:
+    from methods.common.gan.method import PatchConfig
+
 KERNEL = 4
 PADDING = 2
-
-
-@dataclass(frozen=True)
-class DiscriminatorConfig:
-    """`channels` of maps and picture together, `widths` of the layers at each scale, number of `scales`."""
-
-    channels: int
-    widths: tuple[int, ...]
-    scales: int = 2
-
-
-def paper_discriminator(labels: int = 35) -> DiscriminatorConfig:
-    """The published one: two scales, four layers from width 64."""
-    return DiscriminatorConfig(labels + 1 + 3, (64, 128, 256, 512))
-
-
-def embedded_discriminator(labels: int = 35) -> DiscriminatorConfig:
-    """The small one: two scales, three layers from width 16."""
-    return DiscriminatorConfig(labels + 1 + 3, (16, 32, 64))
 
 
 class PatchDiscriminator(nn.Module):
     """Convolutions of stride 2 (the last hidden one of stride 1) down to a map of patch scores."""
 
-    def __init__(self, config: DiscriminatorConfig) -> None:
+    def __init__(self, config: PatchConfig) -> None:
         super().__init__()
         widths = config.widths
         self.first = nn.Conv2d(config.channels, widths[0], KERNEL, stride=2, padding=PADDING)
@@ -71,7 +55,7 @@ class MultiScaleDiscriminator(nn.Module):
     Input: maps (B, C, H, W) and pictures (k * B, 3, H, W), k for each map, in the order of k whole batches.
     """
 
-    def __init__(self, config: DiscriminatorConfig) -> None:
+    def __init__(self, config: PatchConfig) -> None:
         super().__init__()
         self.scales = nn.ModuleList(PatchDiscriminator(config) for _ in range(config.scales))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -16,10 +16,12 @@ from bench.api.scenes import Scene
 from bench.api.training.task import TrainingTask
 from bench.api.training.update import Precision, ema_update, linear_fall
 from methods.common.gan.losses import discriminator_hinge, feature_matching, generator_hinge, perceptual
-from methods.common.gan.profile import AdversarialProfile
 from methods.common.gan.vgg import VggFeatures
 from methods.common.layers import SpectralConv2d
 from methods.common.semantic.maps import semantic_maps
+
+if TYPE_CHECKING:
+    from methods.common.gan.method import AdversarialProfile
 
 
 @dataclass(frozen=True)

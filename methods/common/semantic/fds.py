@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+from bench.api.lazy import F
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 #: What stands in the block: the paper's average and maximum, one of the two alone, or nothing.
 POOLS = ("avg-max", "avg", "max", "none")

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-import torch
-from torch import Tensor
-
+from bench.api.lazy import torch
 from bench.api.method import Method, MethodContext, MethodError, Received, Transmission
 from bench.api.scenes import Scene
 from methods.common.semantic.codec import CODECS
@@ -27,6 +25,9 @@ from methods.common.semantic.maps import (
     scene_maps,
     unpack_labels,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SemanticMethod(Method):
