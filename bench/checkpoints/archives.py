@@ -1,13 +1,16 @@
-"""Taking one checkpoint out of a downloaded zip or tar, without trusting what the archive says.
+"""What kind of file a download is, and taking one checkpoint out of an archive without trusting what that says.
 
-Only the bytes of the one member that is asked for are copied, to a place of our choice; nothing is ever extracted under
-a member's own name. An archive with a member that would leave its folder is refused as a whole all the same: whoever
-made it meant harm, or it is not what the authors publish.
+What a file is, is told from its first bytes, not from its name. Only the bytes of the one member that is asked for are
+copied, to a place of our choice; nothing is ever extracted under a member's own name. An archive with a member that
+would leave its folder is refused as a whole all the same: whoever made it meant harm, or it is not what the authors
+publish.
 """
 
 from __future__ import annotations
 
+import bz2
 import fnmatch
+import gzip
 import lzma
 import re
 import stat
@@ -15,14 +18,13 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
-from bench.api.errors import STORAGE_ERRORS
-from bench.checkpoints.catalogue import WeightsError
+from bench.api.errors import STORAGE_ERRORS, BenchError
 
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".pth.tar", ".pt.tar")
 #: An archive of checkpoints that unpacks to more than this is refused unread.
@@ -33,6 +35,22 @@ DAMAGE = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
     OverflowError,
 )  # fmt: skip
+
+#: First bytes of packed files, and what unpacks them.
+_PACKED: dict[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+_SAFETENSORS_HEADER = 100 * 2**20  # the format's own limit
+
+
+class CheckpointError(BenchError):
+    """A weights file is refused or damaged: one sentence for people, and `details`, a list with one problem a line."""
+
+    def __init__(self, message: str, details: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.details = details
 
 
 @dataclass(frozen=True)
@@ -46,7 +64,7 @@ class Member:
 def extract(archive: Path, wanted: Sequence[str], limit: int, destination: Path) -> str:
     """Copy the member that `wanted` describes to the file `destination`; its name in the archive.
 
-    `wanted` are the paths at which the authors keep the checkpoint (see `choose`). WeightsError for an unsafe member
+    `wanted` are the paths at which the authors keep the checkpoint (see `choose`). CheckpointError for an unsafe member
     anywhere in the archive, one of more than `limit` bytes, a damaged archive, or no clear choice.
     """
     try:
@@ -63,11 +81,13 @@ def extract(archive: Path, wanted: Sequence[str], limit: int, destination: Path)
                 with closing(stored):
                     _copy(stored, destination, member, limit, archive)
     except RuntimeError as error:  # zipfile's word for a member under a password
-        raise WeightsError(f"{archive} cannot be unpacked: {error}; unpack it yourself and import the file") from None
+        raise CheckpointError(
+            f"{archive} cannot be unpacked: {error}; unpack it yourself and import the file"
+        ) from None
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:  # the disk, not the archive
             raise
-        raise WeightsError(
+        raise CheckpointError(
             f"{archive} is truncated or damaged ({error}); download it again. Nothing was written"
         ) from None
     return member.name
@@ -75,7 +95,7 @@ def extract(archive: Path, wanted: Sequence[str], limit: int, destination: Path)
 
 def choose(members: Sequence[Member], wanted: Sequence[str], archive: Path) -> Member:
     """The one member that is meant: its path ends as one in `wanted` does, else its name is the same, else it is the
-    only checkpoint there. WeightsError lists the checkpoints of the archive where that leaves none, or several."""
+    only checkpoint there. CheckpointError lists the checkpoints of the archive where that leaves none, or several."""
     checkpoints = [m for m in members if m.name.lower().endswith(CHECKPOINT_SUFFIXES)]
     whole = [m for m in members if any(_ends_with(m.name, path) for path in wanted)]
     by_name = [m for m in members if any(_ends_with(m.name, path.rsplit("/", 1)[-1]) for path in wanted)]
@@ -85,7 +105,7 @@ def choose(members: Sequence[Member], wanted: Sequence[str], archive: Path) -> M
         if found:
             break
     expected = f"it should hold {' or '.join(wanted)}" if wanted else "none is known by name"
-    raise WeightsError(
+    raise CheckpointError(
         f"which file of {archive} is meant? {expected}; it holds {len(checkpoints)} checkpoints. "
         "Unpack it and import the file itself",
         tuple(m.name for m in checkpoints[:20]),
@@ -93,10 +113,10 @@ def choose(members: Sequence[Member], wanted: Sequence[str], archive: Path) -> M
 
 
 def check_name(name: str, archive: Path) -> None:
-    """WeightsError for a member's name that leads out of the folder it is unpacked in."""
+    """CheckpointError for a member's name that leads out of the folder it is unpacked in."""
     parts = re.split(r"[/\\]", name)
     if ".." in parts or not parts[0] or re.match(r"[A-Za-z]:", name) or "\0" in name:
-        raise WeightsError(f"{archive} is refused: its entry {name!r} lies outside its folder. Nothing was written")
+        raise CheckpointError(f"{archive} is refused: its entry {name!r} lies outside its folder. Nothing was written")
 
 
 def _starts_as_zip(archive: Path) -> bool:
@@ -140,13 +160,13 @@ def _tar_members(archive: Path, opened: tarfile.TarFile) -> list[Member]:
     return members
 
 
-def _no_plain_file(archive: Path, name: str) -> WeightsError:
-    return WeightsError(f"{archive} is refused: its entry {name!r} is a link or a device. Nothing was written")
+def _no_plain_file(archive: Path, name: str) -> CheckpointError:
+    return CheckpointError(f"{archive} is refused: its entry {name!r} is a link or a device. Nothing was written")
 
 
 def _within_limits(archive: Path, total: int, count: int) -> int:
     if total > ARCHIVE_LIMIT or count > MEMBER_LIMIT:
-        raise WeightsError(
+        raise CheckpointError(
             f"{archive} is refused: it unpacks to more than {ARCHIVE_LIMIT >> 30} GiB or {MEMBER_LIMIT} files, which "
             "no archive of checkpoints does. Nothing was written"
         )
@@ -154,7 +174,7 @@ def _within_limits(archive: Path, total: int, count: int) -> int:
 
 
 def _copy(source: IO[bytes], destination: Path, member: Member, limit: int, archive: Path) -> None:
-    """Copy a member's bytes; WeightsError beyond `limit`, whatever size the archive declares."""
+    """Copy a member's bytes; CheckpointError beyond `limit`, whatever size the archive declares."""
     written = 0
     with destination.open("wb") as target:
         while member.size <= limit and (chunk := source.read(1 << 20)):
@@ -163,9 +183,95 @@ def _copy(source: IO[bytes], destination: Path, member: Member, limit: int, arch
                 break
             target.write(chunk)
     if max(written, member.size) > limit:
-        raise WeightsError(
+        raise CheckpointError(
             f"{archive} is refused: its entry {member.name!r} has more than {limit >> 20} MiB, too many for this "
             "network. Nothing was written"
         )
     if written < member.size:
         raise EOFError(f"{member.name} ends after {written} of {member.size} bytes")
+
+
+def kind_of(path: Path, what: str | None = None) -> str:
+    """archive | packed (a single checkpoint) | zip (PyTorch's) | stream (PyTorch's older format) | safetensors;
+    CheckpointError for anything else."""
+    what = what or str(path)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise CheckpointError(f"{what} is a folder; name the checkpoint in it")
+        if not stat.S_ISREG(mode):  # reading a pipe would wait for ever
+            raise CheckpointError(f"{what} is a pipe or a device, not a file; name the checkpoint as it was downloaded")
+        with path.open("rb") as file:
+            head = file.read(512)
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no file {what}") from None
+    except OSError as error:
+        raise CheckpointError(f"{what} cannot be read: {error.strerror or error}") from None
+    if not head:
+        raise CheckpointError(f"{what} is empty; download it again")
+    if head[:2] == b"PK":
+        if not zipfile.is_zipfile(path):
+            raise truncated(what)
+        try:
+            with zipfile.ZipFile(path) as opened:
+                names = opened.namelist()
+        except (*DAMAGE, NotImplementedError) as error:
+            raise CheckpointError(f"{what} is damaged ({error}); download it again") from None
+        roots = {name.split("/", 1)[0] for name in names}
+        return "zip" if len(roots) == 1 and f"{min(roots)}/data.pkl" in names else "archive"
+    if head[257:262] == b"ustar":
+        return "archive"
+    if any(head.startswith(magic) for magic in _PACKED):
+        return "packed" if _holds_checkpoint(path) else "archive"
+    if int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER and head[8:9] == b"{":
+        return "safetensors"
+    if head.lstrip()[:1] == b"<":
+        raise CheckpointError(
+            f"{what} is a web page, not a checkpoint: open the link in a browser and download the file"
+        )
+    return "stream"
+
+
+def _opened(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        head = file.read(8)
+    opener = next(opener for magic, opener in _PACKED.items() if head.startswith(magic))
+    return opener(path)  # type: ignore[no-any-return]
+
+
+def _holds_checkpoint(path: Path) -> bool:
+    """Whether a packed file begins as a checkpoint does, and not as a tar."""
+    try:
+        with _opened(path) as stream:
+            head = stream.read(512)
+    except DAMAGE:
+        return False  # damaged: reading it as an archive says so
+    pickle_or_zip = head[:1] == b"\x80" or head[:2] == b"PK"
+    safetensors = int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER and head[8:9] == b"{"
+    return head[257:262] != b"ustar" and (pickle_or_zip or safetensors)
+
+
+def unpack(path: Path, destination: Path, limit: int) -> None:
+    """Unpack a single file; CheckpointError where it is damaged, or beyond `limit` bytes."""
+    written = 0
+    try:
+        with _opened(path) as source, destination.open("wb") as target:
+            while chunk := source.read(1 << 20):
+                written += len(chunk)
+                if written > limit:
+                    raise CheckpointError(
+                        f"{path} is refused: it unpacks to more than {limit >> 20} MiB, too many for this network. "
+                        "Nothing was written"
+                    )
+                target.write(chunk)
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+            raise
+        raise CheckpointError(
+            f"{path} is truncated or damaged ({error}); download it again. Nothing was written"
+        ) from None
+
+
+def truncated(what: str) -> CheckpointError:
+    """The error for a file that ends early."""
+    return CheckpointError(f"{what} is truncated: it ends before its content does; download it again")

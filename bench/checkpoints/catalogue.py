@@ -1,17 +1,22 @@
-"""What can be imported: every network of the paper's scale, as its authors publish it (`catalogue.toml`)."""
+"""What can be imported: every network of the paper's scale, as its authors publish it (`catalogue.toml`).
+
+A checkpoint is compared with a network by its rows: keys, shapes and types.
+"""
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from bench.api.errors import BenchError, UsageError, nearest
+from bench.api.errors import MethodError, UsageError, nearest, some
 from bench.api.method import MethodContext
 from bench.api.registry import METHODS
 from bench.api.weights import weights_name
@@ -23,13 +28,9 @@ PROFILE = "paper"
 #: key -> (shape, dtype) of every tensor of a network's state, in order
 Rows = dict[str, tuple[tuple[int, ...], torch.dtype]]
 
-
-class WeightsError(BenchError):
-    """A weights file is refused or damaged: one sentence for people, and `details`, a list with one problem a line."""
-
-    def __init__(self, message: str, details: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.details = details
+#: A counter that only training uses; files from before PyTorch 0.4.1 lack it, so that it never decides.
+COUNTER = "num_batches_tracked"
+SHOWN = 20  # problems of one kind that are listed one by one
 
 
 @dataclass(frozen=True)
@@ -126,3 +127,142 @@ def _method(name: str, dataset: str, size: tuple[int, int] | None) -> tuple[str,
 def _judge(name: str, dataset: str, size: tuple[int, int] | None) -> tuple[str, Callable[[], nn.Module]]:
     """File name and builder of a judge's network."""
     return weights_file(name), lambda: build_drn(name)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of comparing: `dropped` keys are known to be of no use; the other lists are problems."""
+
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
+    types: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    lacks_unused: bool = False
+
+    @property
+    def fits(self) -> bool:
+        return not (self.missing or self.unexpected or self.shapes or self.types or self.lacks_unused)
+
+    def counts(self) -> str:
+        """For example `3 missing, 1 unexpected, 2 of another shape`."""
+        kinds = (
+            (self.missing, "missing"),
+            (self.unexpected, "unexpected"),
+            (self.shapes, "of another shape"),
+            (self.types, "of another type"),
+        )
+        return ", ".join(f"{len(found)} {text}" for found, text in kinds if found)
+
+    def channels(self) -> tuple[int, int] | None:
+        """Conditioning channels (labels, edge, and OASIS's noise) of the file and of the network, as far as the
+        convolutions over the map tell them: the rows that differ in their second size alone."""
+        pairs = {
+            (own[1], wanted[1])
+            for own, wanted in self.shapes.values()
+            if len(own) == len(wanted) == 4 and own[0] == wanted[0] and own[2:] == wanted[2:]
+        }
+        return min(pairs) if pairs else None
+
+    def details(self) -> tuple[str, ...]:
+        """One problem a line, `SHOWN` of each kind at most."""
+        shapes = [f"{key}: the file has {own}, the network {wanted}" for key, (own, wanted) in self.shapes.items()]
+        lists = (("missing", self.missing), ("unexpected", self.unexpected), ("shape", shapes), ("type", self.types))
+        lines = []
+        for kind, found in lists:
+            lines += [f"{kind:<10} {one}" for one in found[:SHOWN]]
+            if len(found) > SHOWN:
+                lines.append(f"{kind:<10} and {len(found) - SHOWN} more")
+        return tuple(lines)
+
+
+def compare(tensors: Mapping[str, Tensor], rows: Rows, unused: tuple[str, ...] = ()) -> Comparison:
+    """Compare a state dict with a network's rows.
+
+    Half and double precision stand for float32; whole numbers do not. Keys that match `unused` (regular expressions)
+    and that the network lacks are dropped; a file without any such key is another network's: `lacks_unused` tells.
+    """
+    found = Comparison(
+        missing=[key for key in rows if key not in tensors and not key.endswith(COUNTER)],
+        lacks_unused=bool(unused) and not any(_is_unused(key, unused) for key in tensors),
+    )
+    for key, tensor in tensors.items():
+        if key not in rows:
+            known = key.endswith(COUNTER) or _is_unused(key, unused)
+            (found.dropped if known else found.unexpected).append(key)
+            continue
+        shape, dtype = rows[key]
+        if tuple(tensor.shape) != shape:
+            found.shapes[key] = (tuple(tensor.shape), shape)
+        dense = tensor.layout == torch.strided and not tensor.is_quantized
+        if not dense or tensor.is_floating_point() != dtype.is_floating_point or tensor.is_complex():
+            name = str(tensor.dtype).removeprefix("torch.")
+            kind = name if dense else f"{name}, not a dense tensor"
+            found.types.append(f"{key}: the file has {kind}, the network {str(dtype).removeprefix('torch.')}")
+    return found
+
+
+def prefix_of(tensors: Iterable[str], rows: Rows) -> str:
+    """What stands before every key of a checkpoint and not before the network's (`module.` of DataParallel, `net.`):
+    empty where nothing does, or where no key would be the network's without it."""
+    keys, prefix = list(tensors), ""
+    while keys and not any(key[len(prefix) :] in rows for key in keys):
+        heads = {key[len(prefix) :].partition(".")[::2] for key in keys}
+        if len({head for head, _ in heads}) > 1 or any(not rest for _, rest in heads):
+            return ""
+        prefix += f"{next(iter(heads))[0]}."
+    return prefix
+
+
+def without_prefix(tensors: Mapping[str, Tensor], rows: Rows) -> dict[str, Tensor]:
+    """`tensors` by the network's own names, without what stands before every key."""
+    length = len(prefix_of(tensors, rows))
+    return {key[length:]: value for key, value in tensors.items()}
+
+
+def _inner_prefix(tensors: Iterable[str], rows: Rows) -> tuple[str, int] | None:
+    """What stands before the most keys that are the network's otherwise, and before how many; None where nothing does:
+    a checkpoint may hold several networks side by side (`generator.`, `discriminator.`)."""
+    found: Counter[str] = Counter()
+    for key in tensors:
+        parts = key.split(".")
+        for cut in range(1, len(parts)):
+            if ".".join(parts[cut:]) in rows:
+                found[".".join(parts[:cut]) + "."] += 1
+    return found.most_common(1)[0] if found else None
+
+
+def _is_unused(key: str, unused: tuple[str, ...]) -> bool:
+    return any(re.search(pattern, key) for pattern in unused)
+
+
+def recognise(tensors: Mapping[str, Tensor], entry: Published, catalogue: Catalogue) -> Published | None:
+    """The other entry of the catalogue that a checkpoint fits, if there is one."""
+    for other in catalogue.entries:
+        try:
+            named = without_prefix(tensors, other.rows)
+            if other is not entry and compare(named, other.rows, other.unused).fits:
+                return other
+        except MethodError:  # a network that does not exist, such as SMIS for COCO-Stuff
+            continue
+    return None
+
+
+def explain(tensors: Mapping[str, Tensor], entry: Published, found: Comparison, catalogue: Catalogue) -> str | None:
+    """What is wrong with a checkpoint that fits no entry, in words, where there is a pattern to it."""
+    channels = found.channels()
+    if channels and not (found.missing or found.unexpected or found.types):
+        layout = catalogue.layouts.get(channels[0])
+        what = f", {layout}" if layout else ""
+        return f"it takes {channels[0]} conditioning channels{what}; this network takes {channels[1]}"
+    if not any(key in entry.rows for key in tensors):
+        inner = _inner_prefix(tensors, entry.rows)
+        if inner is not None:
+            return (
+                f"{inner[1]} of its {len(tensors)} keys are this network's behind '{inner[0]}', and the others are "
+                "not; save those alone"
+            )
+        return f"none of its keys is this network's (its first ones: {some(list(tensors), 3)})"
+    if found.lacks_unused:
+        return f"it lacks rows that every file of {entry.title} holds, though unused: {', '.join(entry.unused)}"
+    return None

@@ -19,9 +19,19 @@ from bench.api.files import check_folder, file_digest
 from bench.api.method import MethodError
 from bench.api.tensors import is_finite, write_weights
 from bench.api.weights import MANIFEST
-from bench.checkpoints.catalogue import Catalogue, Published, Rows, WeightsError
+from bench.checkpoints.archives import CheckpointError
+from bench.checkpoints.catalogue import (
+    Catalogue,
+    Comparison,
+    Published,
+    Rows,
+    compare,
+    explain,
+    prefix_of,
+    recognise,
+    without_prefix,
+)
 from bench.checkpoints.reading import open_checkpoint
-from bench.checkpoints.rows import Comparison, compare, explain, prefix_of, recognise, without_prefix
 
 #: An archive's entry may have so many times the network's size, for optimiser states and double precision, and more.
 _SIZE_FACTOR, _SIZE_SLACK = 8, 64 * 2**20
@@ -33,7 +43,7 @@ def import_weights(
     """Read the authors' checkpoint of `name` for `dataset` from `source` and write it into `folder`; the file written.
 
     Every key, shape and type has to be the network's, every value finite and plausible (`implausible`); floats become
-    float32. `key` says which state dict is meant where the file holds several. WeightsError says what is wrong, and
+    float32. `key` says which state dict is meant where the file holds several. CheckpointError says what is wrong, and
     what the file is instead where that is known; then nothing is written. UsageError for a name or a data set that is
     not in the catalogue, and for a folder that cannot be written.
     """
@@ -42,7 +52,7 @@ def import_weights(
     try:
         rows = entry.rows
     except MethodError as error:
-        raise WeightsError(f"{error}{f'; {entry.note}' if entry.note else ''}") from None
+        raise CheckpointError(f"{error}{f'; {entry.note}' if entry.note else ''}") from None
     limit = _SIZE_FACTOR * _size(rows) + _SIZE_SLACK
 
     def fits(tensors: dict[str, Tensor]) -> bool:
@@ -57,13 +67,13 @@ def import_weights(
         tensors = _fitted(named, rows)
         broken = tuple(key for key, value in tensors.items() if not is_finite(value))
         if broken:
-            raise WeightsError(
+            raise CheckpointError(
                 f"{source} is refused: {len(broken)} of its {len(tensors)} tensors hold NaN or infinity. "
                 "Nothing was written",
                 broken[:20],
             )
         if wrong := implausible(tensors):
-            raise WeightsError(f"{source} is refused: {'; '.join(wrong)}. Nothing was written")
+            raise CheckpointError(f"{source} is refused: {'; '.join(wrong)}. Nothing was written")
         target = folder / entry.file
         manifest = _manifest(source, checkpoint.entry, entry, len(found.dropped)) | {
             "source_key": checkpoint.key,
@@ -149,7 +159,7 @@ def _refusal(
     named: dict[str, Tensor],
     found: Comparison,
     catalogue: Catalogue,
-) -> WeightsError:
+) -> CheckpointError:
     """Why a checkpoint does not fit: the network that it is of, else the list of rows; `named` are its tensors without
     a prefix."""
     refused = f"{source} is not the checkpoint of {entry.name} for {entry.dataset}"
@@ -157,10 +167,10 @@ def _refusal(
     if other is not None:
         channels = found.channels() if other.name == entry.name else None
         against = f" ({channels[0]} conditioning channels; {entry.dataset} has {channels[1]})" if channels else ""
-        return WeightsError(
+        return CheckpointError(
             f"{refused}: it is that of {other.name} for {other.dataset}{against}. Nothing was written. "
             f"To import it: {other.command(shlex.quote(str(source)))}"
         )
     reasons = [f"of {len(entry.rows)} rows, {found.counts()}"] if found.counts() else []
     reasons += filter(None, [explain(named, entry, found, catalogue)])
-    return WeightsError(f"{refused}: {'; '.join(reasons)}. Nothing was written", found.details())
+    return CheckpointError(f"{refused}: {'; '.join(reasons)}. Nothing was written", found.details())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,15 +11,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 import bench.api.weights
-from bench.api.errors import UsageError, nearest, some
+from bench.api.errors import UsageError, WeightsError, nearest, some
 from bench.api.files import file_digest
 from bench.api.method import MethodContext, MethodError
 from bench.api.registry import METHODS
 from bench.api.tensors import content_digest, is_finite
-from bench.api.weights import DIGEST_KEY, MANIFEST, weights_name
-from bench.checkpoints.catalogue import PROFILE, Catalogue, Rows
+from bench.api.weights import CARD, DIGEST_KEY, MANIFEST, read_metadata, record, weights_name
+from bench.checkpoints.catalogue import COUNTER, PROFILE, Catalogue, Rows, compare
 from bench.checkpoints.importing import is_negative_variance, remarks
-from bench.checkpoints.rows import COUNTER, compare
 from bench.data.registry import DATASETS, EMBEDDED
 from metrics.standard import LISTED
 
@@ -73,7 +71,7 @@ def inventory(catalogue: Catalogue, weights_dir: Path | None = None) -> list[Ite
         if state == "own":
             more.append(_own(path))
         elif path.name in files or (
-            state == "installed" and path.parent != weights_dir and _json(_metadata(path), "card")
+            state == "installed" and path.parent != weights_dir and record(_metadata(path), CARD)
         ):
             more.append(_unused(path, path.name in files))
         else:
@@ -88,32 +86,28 @@ def inventory(catalogue: Catalogue, weights_dir: Path | None = None) -> list[Ite
             continue
         command = entry.command(entry.download_name) if entry.public else None
         items.append(Item(entry.name, entry.dataset, entry.size, "missing", entry.file, command=command, **published))
-    for name, (path, state) in sorted(files.items()):
-        method, dataset, size = _parse(name)
-        items.append(Item(method, dataset, size, state, name, str(path), **_facts(path)))
+    items += [_item(path, state) for _, (path, state) in sorted(files.items())]
     return [*items, *more, *_untrained(files), *_standard(weights_dir)]
 
 
 def _own(path: Path) -> Item:
     """A training of the user's own, in a folder that is its name."""
-    method, dataset, size = _parse(path.name)
-    is_method = method in METHODS.names()
-    note = (
-        f"use it as {method}:weights={path.parent.name}"
-        if is_method
-        else f"use it as the evaluator own:{path.parent.name}"
-    )
-    return Item(method, dataset, size, "own", path.name, str(path), **{**_facts(path), "note": note})
+    method, own = _parse(path.name)[0], path.parent.name
+    use = f"{method}:weights={own}" if method in METHODS.names() else f"the evaluator own:{own}"
+    return _item(path, "own", f"use it as {use}")
 
 
 def _unused(path: Path, shadowed: bool) -> Item:
     """A file of the user's that nothing finds: another one comes before it, or it is a training without a name."""
-    method, dataset, size = _parse(path.name)
     reason = "another one comes before it" if shadowed else "a training is used by name"
-    note = (
-        f"not used, because {reason}; to use it, move it to {path.parent / 'NAME'} and name it: {method}:weights=NAME"
-    )
-    return Item(method, dataset, size, "unused", path.name, str(path), **{**_facts(path), "note": note})
+    use = f"move it to {path.parent / 'NAME'} and name it: {_parse(path.name)[0]}:weights=NAME"
+    return _item(path, "unused", f"not used, because {reason}; to use it, {use}")
+
+
+def _item(path: Path, state: str, note: str | None = None) -> Item:
+    """A file that is there, as its name and its metadata tell."""
+    facts = _facts(path) | ({"note": note} if note else {})
+    return Item(*_parse(path.name), state, path.name, str(path), **facts)
 
 
 def _standard(weights_dir: Path | None) -> Iterator[Item]:
@@ -195,7 +189,7 @@ def verify_file(path: Path, catalogue: Catalogue) -> Verified:
         problems.append(f"running variances are negative: {some(negative)}")
     if alive and not any(alive):
         problems.append(f"all its {len(alive)} weights are zero")
-    notes += remarks(_json(metadata, MANIFEST))
+    notes += remarks(record(metadata, MANIFEST))
     rows = _rows(path, metadata, catalogue)
     if rows is None:
         notes.append("no network to compare its rows with")
@@ -242,9 +236,8 @@ def _labels(path: Path) -> set[str]:
 
 def _metadata(path: Path) -> dict[str, str]:
     try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except (SafetensorError, OSError):
+        return read_metadata(path)
+    except WeightsError:
         return {}
 
 
@@ -258,19 +251,10 @@ def _digest(path: Path) -> str | None:
         return None
 
 
-def _json(metadata: Mapping[str, str], key: str) -> dict[str, Any]:
-    """A JSON object in a file's metadata; empty where there is none."""
-    try:
-        value = json.loads(metadata.get(key, "{}"))
-    except json.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _facts(path: Path) -> dict[str, str]:
     """Digest, source and licence as a file's own metadata tells them."""
     metadata = _metadata(path)
-    manifest, card = _json(metadata, MANIFEST), _json(metadata, "card")
+    manifest, card = record(metadata, MANIFEST), record(metadata, CARD)
     source = None
     if manifest:
         source = f"{manifest.get('source')}, sha256 {str(manifest.get('source_sha256'))[:12]}"
@@ -286,7 +270,7 @@ def _facts(path: Path) -> dict[str, str]:
 
 def _rows(path: Path, metadata: Mapping[str, str], catalogue: Catalogue) -> Rows | None:
     """The rows that a file must have: of the catalogue's network, or of the method's that its name and profile tell."""
-    profile = _json(metadata, MANIFEST).get("profile") or _json(metadata, "card").get("profile")
+    profile = record(metadata, MANIFEST).get("profile") or record(metadata, CARD).get("profile")
     for entry in catalogue.entries:
         if entry.file == path.name and profile in (None, PROFILE):
             return entry.rows

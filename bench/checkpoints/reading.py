@@ -9,10 +9,8 @@ dicts one has to be named.
 from __future__ import annotations
 
 import argparse
-import bz2
-import gzip
-import lzma
-import stat
+import pickletools
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,22 +23,24 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from bench.api.errors import STORAGE_ERRORS, some
-from bench.checkpoints.archives import DAMAGE, check_name, extract
-from bench.checkpoints.catalogue import WeightsError
-from bench.checkpoints.pickles import NotAPickle, foreign_globals
+from bench.api.errors import some
+from bench.checkpoints.archives import DAMAGE, CheckpointError, check_name, extract, kind_of, truncated, unpack
 
 #: How deep in a checkpoint's dictionaries a state dict is looked for.
 _DEPTH = 4
-#: First bytes of packed files, and what unpacks them.
-_PACKED: dict[bytes, Callable[[Path], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
-}
 #: PyTorch's stream format is five pickles, the storages behind them: magic number, version, system, object, keys.
 _STREAM_PICKLES = 5
-_SAFETENSORS_HEADER = 100 * 2**20  # the format's own limit
+
+#: What a pickled state dict needs: an ordered dictionary, tensors and their storages, types and sizes; and what is
+#: often beside it.
+_HARMLESS = re.compile(
+    r"collections\.OrderedDict"
+    r"|torch\._utils\._rebuild_(tensor(_v[23])?|parameter)"
+    r"|torch\.(\w+Storage|Size|device|float\d+|bfloat16|half|double|u?int\d+|long|bool)"
+    r"|torch\.storage\.(Untyped|Typed)Storage"
+    r"|argparse\.Namespace"  # settings that a training kept beside its weights: an object with values and no code
+)
+_TEXT = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING", "SHORT_BINSTRING")
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ def open_checkpoint(
     the key of the state dict that is meant where the checkpoint holds several that are, or may be, of the network
     (`fits` tells).
     Memory: nothing for PyTorch's zip format and safetensors, which are mapped; one copy for the older format.
-    WeightsError, naming what was found, for anything that is no plain and whole state dict.
+    CheckpointError, naming what was found, for anything that is no plain and whole state dict.
     """
-    kind = _kind(path)
+    kind = kind_of(path)
     if kind not in ("archive", "packed"):
         yield _state(_load(path, kind, str(path)), str(path), under, fits)
         return
@@ -80,93 +80,14 @@ def open_checkpoint(
         inner = Path(folder) / "checkpoint"
         if kind == "packed":
             entry, what = None, f"what {path} unpacks to"
-            _unpack(path, inner, limit)
+            unpack(path, inner, limit)
         else:
             entry = extract(path, wanted, limit, inner)
             what = f"{entry} in {path}"
-        kind = _kind(inner, what)
+        kind = kind_of(inner, what)
         if kind in ("archive", "packed"):
-            raise WeightsError(f"{what} is an archive again; unpack it yourself and import the file")
+            raise CheckpointError(f"{what} is an archive again; unpack it yourself and import the file")
         yield replace(_state(_load(inner, kind, what), what, under, fits), entry=entry)
-
-
-def _kind(path: Path, what: str | None = None) -> str:
-    """archive | packed (a single checkpoint) | zip (PyTorch's) | stream (PyTorch's older format) | safetensors;
-    WeightsError for anything else."""
-    what = what or str(path)
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise WeightsError(f"{what} is a folder; name the checkpoint in it")
-        if not stat.S_ISREG(mode):  # reading a pipe would wait for ever
-            raise WeightsError(f"{what} is a pipe or a device, not a file; name the checkpoint as it was downloaded")
-        with path.open("rb") as file:
-            head = file.read(512)
-    except FileNotFoundError:
-        raise WeightsError(f"there is no file {what}") from None
-    except OSError as error:
-        raise WeightsError(f"{what} cannot be read: {error.strerror or error}") from None
-    if not head:
-        raise WeightsError(f"{what} is empty; download it again")
-    if head[:2] == b"PK":
-        if not zipfile.is_zipfile(path):
-            raise _truncated(what)
-        try:
-            with zipfile.ZipFile(path) as opened:
-                names = opened.namelist()
-        except (*DAMAGE, NotImplementedError) as error:
-            raise WeightsError(f"{what} is damaged ({error}); download it again") from None
-        roots = {name.split("/", 1)[0] for name in names}
-        return "zip" if len(roots) == 1 and f"{min(roots)}/data.pkl" in names else "archive"
-    if head[257:262] == b"ustar":
-        return "archive"
-    if any(head.startswith(magic) for magic in _PACKED):
-        return "packed" if _holds_checkpoint(path) else "archive"
-    if int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER and head[8:9] == b"{":
-        return "safetensors"
-    if head.lstrip()[:1] == b"<":
-        raise WeightsError(f"{what} is a web page, not a checkpoint: open the link in a browser and download the file")
-    return "stream"
-
-
-def _opened(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        head = file.read(8)
-    opener = next(opener for magic, opener in _PACKED.items() if head.startswith(magic))
-    return opener(path)  # type: ignore[no-any-return]
-
-
-def _holds_checkpoint(path: Path) -> bool:
-    """Whether a packed file begins as a checkpoint does, and not as a tar."""
-    try:
-        with _opened(path) as stream:
-            head = stream.read(512)
-    except DAMAGE:
-        return False  # damaged: reading it as an archive says so
-    pickle_or_zip = head[:1] == b"\x80" or head[:2] == b"PK"
-    safetensors = int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER and head[8:9] == b"{"
-    return head[257:262] != b"ustar" and (pickle_or_zip or safetensors)
-
-
-def _unpack(path: Path, destination: Path, limit: int) -> None:
-    """Unpack a single file; WeightsError where it is damaged, or beyond `limit` bytes."""
-    written = 0
-    try:
-        with _opened(path) as source, destination.open("wb") as target:
-            while chunk := source.read(1 << 20):
-                written += len(chunk)
-                if written > limit:
-                    raise WeightsError(
-                        f"{path} is refused: it unpacks to more than {limit >> 20} MiB, too many for this network. "
-                        "Nothing was written"
-                    )
-                target.write(chunk)
-    except DAMAGE as error:
-        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
-            raise
-        raise WeightsError(
-            f"{path} is truncated or damaged ({error}); download it again. Nothing was written"
-        ) from None
 
 
 def _load(path: Path, kind: str, what: str) -> Any:
@@ -176,10 +97,10 @@ def _load(path: Path, kind: str, what: str) -> Any:
             with safe_open(path, framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
         except SafetensorError as error:
-            raise WeightsError(f"{what} is truncated or damaged ({error}); download it again") from None
+            raise CheckpointError(f"{what} is truncated or damaged ({error}); download it again") from None
     wanted = _globals_of_zip(path, what) if kind == "zip" else _globals_of_stream(path, what)
     if wanted:
-        raise WeightsError(
+        raise CheckpointError(
             f"{what} is refused: loading it would call or create {some(wanted)}, and a checkpoint needs tensors alone. "
             "Nothing was executed, nothing was written"
         )
@@ -189,20 +110,63 @@ def _load(path: Path, kind: str, what: str) -> Any:
     except Exception as error:  # on damaged bytes PyTorch's unpickler fails in many ways; it executes nothing
         text = " ".join(str(error).split())
         if isinstance(error, EOFError) or "EOF" in text or "truncated" in text or "Ran out of input" in text:
-            raise _truncated(what) from None
-        raise WeightsError(f"{what} is no checkpoint that can be read safely: {text[:200]}") from None
+            raise truncated(what) from None
+        raise CheckpointError(f"{what} is no checkpoint that can be read safely: {text[:200]}") from None
 
 
-def _truncated(what: str) -> WeightsError:
-    return WeightsError(f"{what} is truncated: it ends before its content does; download it again")
+class NotAPickle(Exception):
+    """The bytes are no pickle, or end before the pickle does (`truncated`)."""
+
+    def __init__(self, reason: str, truncated: bool) -> None:
+        super().__init__(reason)
+        self.truncated = truncated
+
+
+def foreign_globals(stream: IO[bytes]) -> list[str]:
+    """Names (`module.name`) that the pickle at the stream's position refers to and a state dict does not need.
+
+    Leaves the stream behind the pickle. Raises NotAPickle.
+    """
+    names: list[str] = []
+    texts: list[str] = []  # pushed so far; the last two are what STACK_GLOBAL takes
+    memo: dict[int, str] = {}
+    remembered = 0
+    last: str | None = None  # the text on top of the stack, if it is one
+    try:
+        for operation, argument, _ in pickletools.genops(stream):
+            name = operation.name
+            if name in ("GLOBAL", "INST"):
+                names.append(str(argument).replace(" ", ".", 1))
+                last = None
+            elif name == "STACK_GLOBAL":
+                names.append(".".join(texts[-2:]))
+                last = None
+            elif name in _TEXT:
+                last = str(argument)
+                texts.append(last)
+            elif name in ("BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE"):
+                index = remembered if argument is None else int(argument)
+                remembered += 1
+                if last is not None:
+                    memo[index] = last
+            elif name in ("BINGET", "LONG_BINGET", "GET"):
+                last = memo.get(int(str(argument)))
+                texts.append(last or "?")
+            else:
+                last = None
+    except Exception as error:  # pickletools fails in many ways on arbitrary bytes
+        text = str(error) or type(error).__name__
+        ended = "exhausted" in text or "not enough data" in text or "no newline found" in text
+        raise NotAPickle(text, truncated=ended) from error
+    return [name for name in dict.fromkeys(names) if not _HARMLESS.fullmatch(name)]
 
 
 def _globals_of_zip(path: Path, what: str) -> list[str]:
-    """Foreign names in the pickles of PyTorch's zip format; WeightsError where the file is not as PyTorch writes it."""
+    """Foreign names in the pickles of PyTorch's zip format; CheckpointError where the file is not as it writes it."""
     try:
         return _globals_of_entries(path, what)
     except (*DAMAGE, RuntimeError) as error:  # RuntimeError: an entry under a password, or of an unknown version
-        raise WeightsError(f"{what} is damaged ({error}); download it again") from None
+        raise CheckpointError(f"{what} is damaged ({error}); download it again") from None
 
 
 def _globals_of_entries(path: Path, what: str) -> list[str]:
@@ -211,15 +175,15 @@ def _globals_of_entries(path: Path, what: str) -> list[str]:
         for info in opened.infolist():
             check_name(info.filename, Path(what))
             if info.compress_type != zipfile.ZIP_STORED:
-                raise WeightsError(f"{what} is refused: PyTorch never compresses its files' entries, and these are")
+                raise CheckpointError(f"{what} is refused: PyTorch never compresses its files' entries, and these are")
             try:
                 if info.filename.endswith(".pkl"):
                     with opened.open(info) as stream:
                         found += foreign_globals(stream)
             except NotAPickle as error:
-                raise WeightsError(f"{what} is damaged: {info.filename} is no pickle ({error})") from None
+                raise CheckpointError(f"{what} is damaged: {info.filename} is no pickle ({error})") from None
         if damaged := opened.testzip():
-            raise WeightsError(f"{what} is damaged: the checksum of {damaged} is wrong; download it again")
+            raise CheckpointError(f"{what} is damaged: the checksum of {damaged} is wrong; download it again")
     return list(dict.fromkeys(found))
 
 
@@ -234,8 +198,8 @@ def _globals_of_stream(path: Path, what: str) -> list[str]:
                 if found:  # a pickle that is not PyTorch's: what it wants is known already
                     break
                 if error.truncated and (number or stream.tell() > 1):
-                    raise _truncated(what) from None
-                raise WeightsError(f"{what} is neither a checkpoint nor an archive of checkpoints") from None
+                    raise truncated(what) from None
+                raise CheckpointError(f"{what} is neither a checkpoint nor an archive of checkpoints") from None
     return list(dict.fromkeys(found))
 
 
@@ -243,12 +207,14 @@ def _state(loaded: Any, what: str, under: str | None, fits: Callable[[dict[str, 
     """The state dict in what was loaded: the one under the key `under`, else the only one there is, else the only one
     that fits."""
     if not isinstance(loaded, Mapping):
-        raise WeightsError(f"{what} holds a {type(loaded).__name__}, not a state dict")
+        raise CheckpointError(f"{what} holds a {type(loaded).__name__}, not a state dict")
     found = dict(_state_dicts(loaded))
     if under is not None:
         if under not in found:
             names = [key for key in found if key]
-            raise WeightsError(f"{what} has no state dict under '{under}'; it has {some(names) if names else 'none'}")
+            raise CheckpointError(
+                f"{what} has no state dict under '{under}'; it has {some(names) if names else 'none'}"
+            )
         return Checkpoint(found[under], key=under)
     if len(found) > 1:
         fitting = {key: tensors for key, tensors in found.items() if fits(tensors)}
@@ -256,7 +222,7 @@ def _state(loaded: Any, what: str, under: str | None, fits: Callable[[dict[str, 
     if len(found) > 1:
         sizes = [f"'{key}' ({len(tensors)} tensors)" for key, tensors in found.items() if key]
         example = next(key for key in found if key)
-        raise WeightsError(
+        raise CheckpointError(
             f"{what} holds {len(found)} state dicts: {some(sizes)}. Say which one is meant, for example --key "
             f"{example} (of a training, the averaged network, `ema`, is usually what is sampled with). Nothing was "
             "written"
@@ -264,7 +230,7 @@ def _state(loaded: Any, what: str, under: str | None, fits: Callable[[dict[str, 
     for key, tensors in found.items():
         return Checkpoint(tensors, key=key or None)
     keys = [str(key) for key in loaded]
-    raise WeightsError(f"{what} is no state dict: {some(keys) + ' hold no tensors' if keys else 'it is empty'}")
+    raise CheckpointError(f"{what} is no state dict: {some(keys) + ' hold no tensors' if keys else 'it is empty'}")
 
 
 def _state_dicts(

@@ -47,12 +47,13 @@ def import_checkpoint(
     For example: bench weights import spade checkpoints.tar.gz --dataset cityscapes
     """
     from bench.api.weights import MANIFEST, read_record, user_weights_dir
-    from bench.checkpoints.catalogue import WeightsError, load_catalogue
+    from bench.checkpoints.archives import CheckpointError
+    from bench.checkpoints.catalogue import load_catalogue
     from bench.checkpoints.importing import import_weights, remarks
 
     try:
         path = import_weights(file, method, dataset, weights_dir or user_weights_dir(), load_catalogue(), key)
-    except WeightsError as error:
+    except CheckpointError as error:
         typer.echo(f"error: {error}", err=True)
         for line in error.details:
             typer.echo(f"  {line}", err=True)

@@ -21,7 +21,8 @@ from weights_fakes import CATALOGUE, save, saved_bytes, state, tarred, zipped
 
 from bench.api.method import MethodContext
 from bench.api.weights import read_record, weights_name
-from bench.checkpoints.catalogue import Catalogue, Published, WeightsError, load_catalogue
+from bench.checkpoints.archives import CheckpointError
+from bench.checkpoints.catalogue import Catalogue, Published, load_catalogue
 from bench.checkpoints.importing import import_weights, remarks
 from bench.checkpoints.inventory import verify_file
 from bench.data.labels import CITYSCAPES
@@ -147,19 +148,21 @@ def test_of_several_state_dicts_one_is_named(tmp_path: Path) -> None:
     other = state(fc__bias=torch.ones(4))
     source = save(tmp_path / "a.pth", {"model": state(), "ema": other, "epoch": 3})
     with pytest.raises(
-        WeightsError, match=r"holds 2 state dicts: 'model' \(9 tensors\), 'ema' \(9 tensors\).*--key model"
+        CheckpointError, match=r"holds 2 state dicts: 'model' \(9 tensors\), 'ema' \(9 tensors\).*--key model"
     ):
         import_weights(source, "fake", "cityscapes", tmp_path / "out", CATALOGUE)
     path = import_weights(source, "fake", "cityscapes", tmp_path / "out", CATALOGUE, "ema")
     assert torch.equal(load_file(path)["fc.bias"], torch.ones(4))
     assert remarks(read_record(path, "manifest")) == ["taken from 'ema' in the file"]
-    with pytest.raises(WeightsError, match=r"has no state dict under 'emma'; it has model, ema"):
+    with pytest.raises(CheckpointError, match=r"has no state dict under 'emma'; it has model, ema"):
         import_weights(source, "fake", "cityscapes", tmp_path / "out", CATALOGUE, "emma")
 
 
 def test_networks_side_by_side_are_told_by_their_prefix(tmp_path: Path) -> None:
     both = {**{f"generator.{k}": v for k, v in state().items()}, "discriminator.fc.weight": torch.ones(2, 2)}
-    with pytest.raises(WeightsError, match=r"of its 10 keys are this network's behind 'generator.'.*save those alone"):
+    with pytest.raises(
+        CheckpointError, match=r"of its 10 keys are this network's behind 'generator.'.*save those alone"
+    ):
         import_weights(save(tmp_path / "a.pth", both), "fake", "cityscapes", tmp_path / "out", CATALOGUE)
 
 

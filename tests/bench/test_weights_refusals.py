@@ -20,7 +20,8 @@ from weights_fakes import CATALOGUE, save, saved_bytes, state, tarred, zipped
 
 from bench.api.errors import UsageError
 from bench.checkpoints import archives
-from bench.checkpoints.catalogue import WeightsError, load_catalogue
+from bench.checkpoints.archives import CheckpointError
+from bench.checkpoints.catalogue import load_catalogue
 from bench.checkpoints.importing import import_weights
 from bench.checkpoints.inventory import inventory
 
@@ -42,11 +43,11 @@ def cut(path: Path, keep: float) -> Path:
     return path
 
 
-def refusal(source: Path, folder: Path, name: str = "fake", dataset: str = "cityscapes") -> WeightsError:
+def refusal(source: Path, folder: Path, name: str = "fake", dataset: str = "cityscapes") -> CheckpointError:
     """The error of an import, after which the folder it would have written to is not even there."""
     out = folder / "out"
     before = sorted(folder.iterdir())
-    with pytest.raises(WeightsError) as caught:
+    with pytest.raises(CheckpointError) as caught:
         import_weights(source, name, dataset, out, CATALOGUE)
     assert sorted(folder.iterdir()) == before
     assert not out.exists()
@@ -305,9 +306,9 @@ def test_the_real_catalogue_tells_spades_data_sets_and_methods_apart(tmp_path: P
     source = save(tmp_path / "a.pth", {key: torch.zeros((), dtype=t).expand(shape) for key, (shape, t) in rows.items()})
     assert source.stat().st_size < 2**20
     for name, dataset in (("drn_d_22", "cityscapes"), ("gesco", "coco_stuff")):
-        with pytest.raises(WeightsError, match="it is that of drn_d_105 for cityscapes"):
+        with pytest.raises(CheckpointError, match="it is that of drn_d_105 for cityscapes"):
             import_weights(source, name, dataset, tmp_path / "out", catalogue)
-    with pytest.raises(WeightsError, match="SMIS has no COCO-Stuff model"):
+    with pytest.raises(CheckpointError, match="SMIS has no COCO-Stuff model"):
         import_weights(source, "smis", "coco_stuff", tmp_path / "out", catalogue)
     assert not (tmp_path / "out").exists()
 
