@@ -107,7 +107,8 @@ def _unused(path: Path, shadowed: bool) -> Item:
 def _item(path: Path, state: str, note: str | None = None) -> Item:
     """A file that is there, as its name and its metadata tell."""
     facts = _facts(path) | ({"note": note} if note else {})
-    return Item(*_parse(path.name), state, path.name, str(path), **facts)
+    method, dataset, size = _parse(path.name)
+    return Item(method, dataset, size, state, path.name, str(path), **facts)
 
 
 def _standard(weights_dir: Path | None) -> Iterator[Item]:
