@@ -71,24 +71,26 @@ def test_exported_scenes_come_back(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def train_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """`bench train judge` for one step on few scenes, with all its files in `tmp_path`."""
+def train_segmenter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`bench train segmenter` for one step on few scenes, with all its files in `tmp_path`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache")
     monkeypatch.setattr("bench.train.request.EVALUATOR_SCENES", 2)
-    common = "--scenes 8 --steps 1 --threads 1 --device cpu --weights-dir weights"
+    common = "--scenes 8 --steps 1 --option batch_size=8 --threads 1 --device cpu --weights-dir weights"
 
     def run(*arguments: str) -> Result:
-        return CliRunner().invoke(app, ["train", "judge", *arguments, *common.split()])
+        return CliRunner().invoke(app, ["train", "segmenter", *arguments, *common.split()])
 
     return run
 
 
-def test_the_judge_of_stuff_is_trained_written_and_found(train_judge: Callable[..., Result], tmp_path: Path) -> None:
-    answer = train_judge("--dataset", "stuff")
+def test_the_segmenter_of_stuff_is_trained_written_and_found(
+    train_segmenter: Callable[..., Result], tmp_path: Path
+) -> None:
+    answer = train_segmenter("--dataset", "stuff")
     assert answer.exit_code == 0, answer.output
     path = tmp_path / "weights" / "stuff_judge.safetensors"
-    assert "`stuff` renderer at 64x64" in path.with_suffix(".md").read_text()
+    assert "asks on `stuff`" in path.with_suffix(".md").read_text()
 
     space = Stuff.label_space
     context = MetricContext("stuff", space.size, space.evaluated, space.names, weights_dir=path.parent)
@@ -101,10 +103,12 @@ def test_the_judge_of_stuff_is_trained_written_and_found(train_judge: Callable[.
     assert measured["gt"].nbytes < 5000
 
 
-def test_a_judge_for_another_size_or_data_set_is_refused(train_judge: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_segmenter_for_another_size_or_data_set_is_refused(
+    train_segmenter: Callable[..., Result], tmp_path: Path
+) -> None:
     (tmp_path / "bench.toml").write_text("[data.stuff]\nsize = [32, 32]\n")
-    with pytest.raises(UsageError, match="the stuff judge works at 64x64"):
-        raise train_judge("--dataset", "stuff").exception  # type: ignore[misc]
-    with pytest.raises(UsageError, match="no embedded judge for camvid; known: streets, stuff"):
-        raise train_judge("--dataset", "camvid", "--root", str(camvid_root(tmp_path / "c"))).exception  # type: ignore[misc]
+    with pytest.raises(UsageError, match="the stuff segmenter works at 64x64"):
+        raise train_segmenter("--dataset", "stuff").exception  # type: ignore[misc]
+    with pytest.raises(UsageError, match="no embedded segmenter for camvid; known: streets, stuff"):
+        raise train_segmenter("--dataset", "camvid", "--root", str(camvid_root(tmp_path / "c"))).exception  # type: ignore[misc]
     assert not (tmp_path / "weights").exists()
