@@ -70,14 +70,13 @@ def samples(
     from bench.api.files import check_folder
     from bench.config import load_config
     from bench.leaderboard.samples import write_samples
-    from bench.results.files import read_results
     from bench.results.folder import results_folder
+    from bench.results.request import read_request
 
     settings = load_config(config)
     check_folder(out, "--out")
     folder = results_folder(results, settings)
-    _, facts = read_results(folder)
-    write_samples(folder, facts, settings, out, scenes, _say)
+    write_samples(read_request(folder, out, config=settings, say=_say), scenes)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     typer.echo(f"{out}: {size / 1e6:.2f} MB")
 

@@ -23,15 +23,15 @@ def sheet(
     """
     from bench.api.files import check_folder
     from bench.config import load_config
-    from bench.results.files import read_results
     from bench.results.folder import results_folder
+    from bench.results.request import read_request
 
     levels = numbers(psnr, "--psnr")
     settings = load_config(config)
     folder = results_folder(out, settings)
     where = check_folder(to or folder / "plots", "--to")
-    _, facts = read_results(folder)
+    request = read_request(folder, where, config=settings)
     from bench.pictures.sheet import make_sheets
 
-    for path in make_sheets(folder, facts, settings, where, scenes, levels):
+    for path in make_sheets(request, scenes, levels):
         typer.echo(path)

@@ -9,7 +9,6 @@ from bench.figures.grid import Panel, PanelRow, draw_grid
 from bench.figures.intervals import axis_label, measured_metrics, point
 from bench.figures.style import Drawing
 from bench.pictures.album import Album
-from bench.pictures.sheet import paint_labels
 from bench.results.request import PSNR, Part, Request, chosen_psnrs, parts, select
 from bench.results.scores import Measured
 from bench.run.ablations import ABLATIONS
@@ -67,7 +66,7 @@ def _figure(album: Album, psnr: float) -> Drawing:
     found = measured_metrics(album.request, part, METRICS)
     rows = []
     for scene in album.ids:
-        truth = [Panel(album[scene].image), Panel(paint_labels(album[scene].labels, album.space))]
+        truth = [Panel(album[scene].image), Panel(album.labels(scene))]
         pictures = [Panel(album.picture(arm.method, psnr, scene)) for arm in arms]
         rows.append(PanelRow("", (*truth, *pictures)))
     numbers = [tuple(_number(part, data, arm.method, psnr) for data in found) for arm in arms]

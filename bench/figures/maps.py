@@ -15,7 +15,7 @@ from bench.api.scenes import LabelSpace, stack
 from bench.figures.grid import Panel, PanelRow, draw_grid
 from bench.figures.style import Drawing
 from bench.pictures.album import Album
-from bench.pictures.sheet import paint_labels, strongest_class
+from bench.pictures.cells import paint_labels, strongest_class
 from bench.results.request import Request, chosen_psnrs, parts
 from bench.results.scores import SCENE_SET
 from methods.common.semantic.codec import encode_label_webp, encode_png1

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from bench.figures.evaluators import find_boxes, load_depth, load_detector, nearness, paint_nearness
-from bench.figures.grid import Panel, PanelRow, draw_grid
-from bench.figures.style import Drawing
+import numpy as np
+
+from bench.api.scenes import LabelSpace
+from bench.figures.grid import Box, Panel, PanelRow, draw_grid
+from bench.figures.style import Drawing, palette
 from bench.pictures.album import Album, main_methods
-from bench.pictures.sheet import paint_labels, strongest_class
+from bench.pictures.evaluators import Evaluators, load_evaluators, paint_nearness
 from bench.results.request import PSNR, Request, chosen_psnrs, parts
 
 ORIGINAL = "original"
+#: By label id: the label colours of some things are too much alike. On Cityscapes these all differ, and the commonest
+#: things have the strongest.
+BOX_COLOURS = tuple(palette()[k] for k in (8, 5, 6, 7, 3, 1, 0, 2, 4, 9))
 
 
 def draw_comparison(request: Request) -> list[Drawing]:
@@ -19,7 +24,7 @@ def draw_comparison(request: Request) -> list[Drawing]:
     made = []
     for part in parts(request):
         album = Album(request, part, 2)
-        specs = list(request.methods) or main_methods(part)
+        specs = part.methods if request.methods else main_methods(part)
         psnrs = chosen_psnrs(request, part, (PSNR,))
         album.gather((spec, psnr) for psnr in psnrs for spec in specs)
         made += [_comparison(album, specs, psnr) for psnr in psnrs]
@@ -27,31 +32,47 @@ def draw_comparison(request: Request) -> list[Drawing]:
 
 
 def _comparison(album: Album, specs: list[str], psnr: float) -> Drawing:
-    detector, estimator = load_detector(album), load_depth(album)
+    seen = load_evaluators(album.dataset, album.request.config)
     notes = [album.request.provenance(album.part.rows), *album.about_pictures()]
-    if isinstance(detector, str):
+    if seen.detector is None:
         notes.append(f"Without detections: there is no detector for {album.dataset} here.")
-        album.request.say(f"without detections: {detector}")
     else:
-        notes.append(f"Boxes: {detector[0].protocol}, score {detector[1]:g} or more.")
-    if isinstance(estimator, str):
+        notes.append(f"Boxes: {seen.detector.protocol}, score {seen.threshold:g} or more.")
+    if seen.depth is None:
         notes.append(f"Without depth: there is no depth network for {album.dataset} here.")
-        album.request.say(f"without depth: {estimator}")
     else:
-        notes.append(f"Depth: {estimator.protocol}; bright is near, each map over its own range.")
+        notes.append(f"Depth: {seen.depth.protocol}; bright is near, each map over its own range.")
+    for what, reason in seen.missing.items():
+        album.request.say(f"without {what}: {reason}")
     rows = []
     for scene in album.ids:
         pictures = [album[scene].image, *(album.picture(spec, psnr, scene) for spec in specs)]
-        boxes = [()] * len(pictures) if isinstance(detector, str) else find_boxes(album, *detector, pictures)
+        boxes = [()] * len(pictures) if seen.detector is None else _boxes(album, seen, pictures)
         panels = tuple(Panel(picture, boxes=found) for picture, found in zip(pictures, boxes, strict=True))
-        label = "picture" if isinstance(detector, str) else "detections"
+        label = "picture" if seen.detector is None else "detections"
         rows.append(PanelRow(label, panels, starts_block=True))
-        if not isinstance(estimator, str):
-            near = nearness(estimator, pictures)
+        if seen.depth is not None:
+            near = seen.nearness(pictures)
             rows.append(PanelRow("depth", tuple(Panel(paint_nearness(one)) for one in near)))
     title = f"Pictures regenerated at PSNR {psnr:g} dB, {album.dataset}"
     figure = draw_grid(title, [ORIGINAL, *specs], rows, notes)
     return Drawing(f"comparison-{album.part.key}@{psnr:g}", figure, tuple(notes))
+
+
+def _boxes(album: Album, seen: Evaluators, pictures: list[np.ndarray]) -> list[tuple[Box, ...]]:
+    """The objects that count in pictures, the surest on top; each class has a colour."""
+    found = []
+    for one in seen.detect(pictures):
+        kept = sorted(
+            (k for k in range(len(one.scores)) if one.scores[k] >= seen.threshold), key=lambda k: one.scores[k]
+        )
+        found.append(tuple(_box(album.space, one.boxes[k], int(one.labels[k])) for k in kept))
+    return found
+
+
+def _box(space: LabelSpace, corners: np.ndarray, label: int) -> Box:
+    x0, y0, x1, y1 = (float(side) for side in corners)
+    return Box((x0, y0, x1, y1), space.names[label], BOX_COLOURS[label % len(BOX_COLOURS)])
 
 
 def draw_strip(request: Request) -> list[Drawing]:
@@ -59,7 +80,7 @@ def draw_strip(request: Request) -> list[Drawing]:
     made = []
     for part in parts(request):
         album = Album(request, part, 1)
-        specs = list(request.methods) or main_methods(part)
+        specs = part.methods if request.methods else main_methods(part)
         psnrs = chosen_psnrs(request, part, part.psnrs)
         album.gather((spec, psnr) for spec in specs for psnr in psnrs)
         made += [_strip(album, specs, psnrs, scene) for scene in album.ids]
@@ -68,19 +89,14 @@ def draw_strip(request: Request) -> list[Drawing]:
 
 def _strip(album: Album, specs: list[str], psnrs: list[float], scene: str) -> Drawing:
     sender = album.map_sender()
-    arrays = album[scene]
-    truth = [Panel(arrays.image), Panel(paint_labels(arrays.labels, album.space))]
+    truth = [Panel(album[scene].image), Panel(album.labels(scene))]
     notes = [album.request.provenance(album.part.rows), f"Scene {scene}; seed {album.seed} for channel and receiver.",
              *album.notes]  # fmt: skip
     rows: list[tuple[str, list[Panel | None]]] = []
     if sender is None:
         notes.append("No method of these results that sends maps can be built here: received maps are left out.")
     else:
-        painted = [
-            paint_labels(strongest_class(*album.received(sender, psnr, scene), album.space), album.space)
-            for psnr in psnrs
-        ]
-        rows.append(("received map", [Panel(image) if image is not None else None for image in painted]))
+        rows.append(("received map", [Panel(album.received_map(sender, psnr, scene)) for psnr in psnrs]))
         notes.append(f"Received map: as sent by {sender}; the strongest class at each pixel in its colour.")
     rows += [(spec, [Panel(album.picture(spec, psnr, scene)) for psnr in psnrs]) for spec in specs]
     # the truth stands on the left of the first rows; a figure of one row has no room for the labels

@@ -13,24 +13,23 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from bench.api.errors import BenchError
 from bench.api.files import safe_name, sha256
-from bench.api.scenes import SceneSource, stack
+from bench.api.scenes import LabelSpace
 from bench.api.seeding import digest
-from bench.channels.registry import read_channel
-from bench.config import Config
-from bench.leaderboard.overlays import SPAN, Seers, boxes_svg, load_seers, near, paint_depth, tensor
-from bench.pictures.sheet import PictureRun, map_sender, open_scenes, paint_labels, received_map, runs_of
-from bench.run.cell import read_picture
-from bench.run.worker import one_thread
+from bench.pictures.album import Album
+from bench.pictures.evaluators import Evaluators, load_evaluators, paint_nearness, span_of
+from bench.results.request import Request, parts
+
+if TYPE_CHECKING:
+    from metrics.evaluators.detectors import Detections
 
 SCHEMA = 2
 INDEX = "index.json"
@@ -40,15 +39,13 @@ QUALITY = 55
 BLANK = 128
 
 
-def write_samples(
-    results: Path, facts: dict[str, Any], config: Config, out: Path, scenes: int = SCENES,
-    say: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:  # fmt: skip
-    """Write the first `scenes` scenes of each data set of the run in `results`, whose cache has to be there, to the new
-    folder `out`; the index. `say` gets a line for what is left out. BenchError without cells, or where `out` holds
-    something else than samples."""
-    runs = _longest(runs_of(results, facts), say)
-    if not runs:
+def write_samples(request: Request, scenes: int = SCENES) -> dict[str, Any]:
+    """Write the first `scenes` scenes of each data set of a run, whose cache has to be there, to the new folder
+    `request.to`; the index. `request.say` gets a line for what is left out. BenchError without cells, or where the
+    folder holds something else than samples."""
+    results, out = request.folder, request.to
+    albums = _longest([a for part in parts(request) if (a := Album(request, part, scenes)).look_for_all()], request.say)
+    if not albums:
         raise BenchError(
             f"the cache in {results} holds no pictures of its last run, so there is nothing to sample; "
             f"run `bench run --out {results}` again"
@@ -57,9 +54,8 @@ def write_samples(
         raise BenchError(f"{out} exists and holds no samples; choose another folder or remove it")
     draft = out.with_name(f".{out.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with one_thread(), torch.inference_mode():
-            sets = [_SampleSet(run, config, draft, scenes, say).write() for run in runs]
-        provenance = {key: facts.get(key) for key in ("commit", "dirty", "date", "command", "devices")}
+        sets = [_write_set(album, draft) for album in albums]
+        provenance = {key: request.facts.get(key) for key in ("commit", "dirty", "date", "command", "devices")}
         index = sealed({"schema": SCHEMA, "provenance": provenance, "sets": sets}, draft)
         (draft / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
         if out.exists():
@@ -70,13 +66,13 @@ def write_samples(
     return index
 
 
-def _longest(runs: Sequence[PictureRun], say: Callable[[str], None]) -> list[PictureRun]:
-    """Of each data set the longest list of scenes."""
-    found: dict[str, PictureRun] = {}
-    for run in sorted(runs, key=lambda run: -int(run.facts["scenes_used"])):
-        if found.setdefault(run.dataset, run) is not run:
-            say(f"no samples of {run.key}: {found[run.dataset].key} has more scenes of {run.dataset}")
-    return [run for run in runs if found[run.dataset] is run]
+def _longest(albums: Sequence[Album], say: Callable[[str], None]) -> list[Album]:
+    """Of each data set the longest list of scenes, on its first channel."""
+    found: dict[str, Album] = {}
+    for album in sorted(albums, key=lambda album: -len(album.run_ids)):
+        if (kept := found.setdefault(album.dataset, album)) is not album:
+            say(f"no samples of {album.part.key}: {kept.part.key} is shown of {album.dataset}")
+    return [album for album in albums if found[album.dataset] is album]
 
 
 def sealed(index: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -113,45 +109,29 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     return dict(index)
 
 
-@dataclass
-class _SampleSet:
-    """One data set's samples in the making."""
-
-    run: PictureRun
-    config: Config
-    folder: Path
-    scenes: int
-    say: Callable[[str], None]
-
-    def write(self) -> dict[str, Any]:
-        """Write the pictures; the set's part of the index."""
-        run = self.run
-        key = next(iter(run.cells.values())).manifest["key"]
-        source = open_scenes(run)
-        psnrs = sorted({psnr for _, psnr in run.cells}, reverse=True)
-        seers = load_seers(run.dataset)
-        for reason in seers.missing:
-            self.say(f"{run.dataset}: {reason}")
-        sender = map_sender(run, source, self.config)
-        name = safe_name("-".join([run.dataset, key["split"], f"{source.height}x{source.width}"]))
-        scene_ids = key["scenes"][: self.scenes]
-        maker = _Scene(run, source, psnrs, key, sender, seers)
-        listed = []
-        for position, scene_id in enumerate(scene_ids):
-            folder = f"{name}/{position:03d}-{safe_name(scene_id)}"
-            (self.folder / folder).mkdir(parents=True)
-            for file, data in maker.files(position, scene_id):
-                (self.folder / folder / file).write_bytes(data)
-            listed.append({"id": scene_id, "folder": folder})
-        return {
-            "dataset": run.dataset, "split": key["split"], "size": [source.height, source.width],
-            "channel": read_channel(key["channel"]).convention, "seed": key["seed"],
-            "psnrs": psnrs, "scenes": listed, "received": sender[0] if sender else None,
-            "detector": seers.detector.protocol if seers.detector else None,
-            "depth": seers.depth.protocol if seers.depth else None,
-            "methods": [{"spec": spec, "file": stem(k, spec), "psnrs": [p for p in psnrs if (spec, p) in run.cells]}
-                        for k, spec in enumerate(run.specs)],
-        }  # fmt: skip
+def _write_set(album: Album, draft: Path) -> dict[str, Any]:
+    """Write the pictures of one data set into the folder; the set's part of the index."""
+    seen = load_evaluators(album.dataset, album.request.config)
+    for what, reason in seen.missing.items():
+        album.request.say(f"{album.dataset}: no {what}: {reason}")
+    sender, psnrs = next(album.map_senders(), None), sorted({psnr for _, psnr in album.places}, reverse=True)
+    size = [album.source.height, album.source.width]
+    name = safe_name("-".join([album.dataset, album.split, "x".join(map(str, size))]))
+    listed = []
+    for position, scene in enumerate(album.ids):
+        folder = f"{name}/{position:03d}-{safe_name(scene)}"
+        (draft / folder).mkdir(parents=True)
+        for file, data in _files(album, scene, psnrs, sender, seen):
+            (draft / folder / file).write_bytes(data)
+        listed.append({"id": scene, "folder": folder})
+    return {
+        "dataset": album.dataset, "split": album.split, "size": size, "channel": album.part.channel,
+        "seed": album.seed, "psnrs": psnrs, "scenes": listed, "received": sender,
+        "detector": seen.detector.protocol if seen.detector else None,
+        "depth": seen.depth.protocol if seen.depth else None,
+        "methods": [{"spec": spec, "file": stem(k, spec), "psnrs": [p for p in psnrs if (spec, p) in album.places]}
+                    for k, spec in enumerate(album.specs)],
+    }  # fmt: skip
 
 
 def stem(number: int, spec: str) -> str:
@@ -159,56 +139,63 @@ def stem(number: int, spec: str) -> str:
     return f"{number:02d}-{safe_name(spec)}"
 
 
-@dataclass
-class _Scene:
-    """Makes the files of single scenes."""
-
-    run: PictureRun
-    source: SceneSource
-    psnrs: Sequence[float]
-    key: dict[str, Any]
-    sender: tuple[str, Any] | None
-    seers: Seers
-
-    def files(self, position: int, scene_id: str) -> Iterator[tuple[str, bytes]]:
-        """Every file of one scene: name and content."""
-        space, size = self.source.label_space, (self.source.height, self.source.width)
-        arrays = self.source.load(self.key["split"], scene_id)
-        yield "original.webp", _webp(arrays.image)
-        yield "labels.webp", _webp(paint_labels(arrays.labels, space), lossless=True)
-        if self.sender is not None:
-            scene, channels = stack([arrays], space), [read_channel(self.key["channel"], psnr) for psnr in self.psnrs]
-            maps = [received_map(self.sender[1], scene, channel, self.key["seed"]) for channel in channels]
-            yield "received.webp", _webp(_strip(maps, size))
-        span = (0.0, 1.0)
-        if self.seers.depth is not None:
-            nearness = near(self.seers.depth.estimate(tensor([arrays.image])), self.seers.depth.inverse)[0]
-            span = tuple(float(q) for q in np.quantile(nearness, SPAN))  # type: ignore[assignment]
-            yield "original.depth.webp", _webp(paint_depth(nearness, span))
-        if self.seers.detector is not None:
-            found = self.seers.detector.detect(tensor([arrays.image]))
-            yield "original.boxes.svg", boxes_svg(found, self.seers.threshold, size, space).encode()
-        for number, spec in enumerate(self.run.specs):
-            entries = [self.run.cells.get((spec, psnr)) for psnr in self.psnrs]
-            pictures = [None if entry is None else read_picture(entry, position) for entry in entries]
-            name = stem(number, spec)
-            yield f"{name}.webp", _webp(_strip(pictures, size))
-            yield from self._seen(name, pictures, size, span)
-
-    def _seen(
-        self, name: str, pictures: Sequence[np.ndarray | None], size: tuple[int, int], span: tuple[float, float]
-    ) -> Iterator[tuple[str, bytes]]:
-        """What the networks see in a strip of pictures."""
+def _files(
+    album: Album, scene: str, psnrs: Sequence[float], sender: str | None, seen: Evaluators
+) -> Iterator[tuple[str, bytes]]:
+    """Every file of one scene, name and content: the pictures, and what the networks see in them."""
+    image, size = album[scene].image, (album.source.height, album.source.width)
+    yield "original.webp", _webp(image)
+    yield "labels.webp", _webp(album.labels(scene), lossless=True)
+    if sender is not None:
+        yield "received.webp", _webp(_strip([album.received_map(sender, psnr, scene) for psnr in psnrs], size))
+    span = (0.0, 1.0)
+    if seen.depth is not None:
+        near = seen.nearness([image])[0]
+        span = span_of(near)
+        yield "original.depth.webp", _webp(paint_nearness(near, span))
+    if seen.detector is not None:
+        yield "original.boxes.svg", boxes_svg(seen.detect([image]), seen.threshold, size, album.space).encode()
+    for number, spec in enumerate(album.specs):
+        name, pictures = stem(number, spec), [album.cached(spec, psnr, scene) for psnr in psnrs]
+        yield f"{name}.webp", _webp(_strip(pictures, size))
         there = [k for k, picture in enumerate(pictures) if picture is not None]
-        batch = tensor([picture for picture in pictures if picture is not None])
-        if self.seers.detector is not None:
-            found = dict(zip(there, self.seers.detector.detect(batch), strict=True))
+        batch = [picture for picture in pictures if picture is not None]
+        if seen.detector is not None:
+            found = dict(zip(there, seen.detect(batch), strict=True))
             boxes = [found.get(k) for k in range(len(pictures))]
-            yield f"{name}.boxes.svg", boxes_svg(boxes, self.seers.threshold, size, self.source.label_space).encode()
-        if self.seers.depth is not None:
-            nearness = near(self.seers.depth.estimate(batch), self.seers.depth.inverse)
-            painted = {k: paint_depth(one, span) for k, one in zip(there, nearness, strict=True)}
+            yield f"{name}.boxes.svg", boxes_svg(boxes, seen.threshold, size, album.space).encode()
+        if seen.depth is not None:
+            painted = {k: paint_nearness(one, span) for k, one in zip(there, seen.nearness(batch), strict=True)}
             yield f"{name}.depth.webp", _webp(_strip([painted.get(k) for k in range(len(pictures))], size))
+
+
+def boxes_svg(found: Sequence[Detections | None], threshold: float, size: tuple[int, int], space: LabelSpace) -> str:
+    """Boxes and names of a strip of pictures, stacked from the top, as a transparent SVG of the strip's size. Noise
+    makes detectors see a hundred things, so all boxes of a picture are one path."""
+    height, width = size
+    thin, text = width / 200, width / 27
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height * len(found)}" '
+        f'font-family="sans-serif" font-size="{text:.2f}" font-weight="700">'
+    ]
+    for number, one in enumerate(found):
+        outlines, names = [], []
+        for box, score, label in zip(one.boxes, one.scores, one.labels, strict=True) if one is not None else ():
+            if score < threshold:
+                continue
+            x0, y0, x1, y1 = (round(float(v), 1) for v in box)
+            outlines.append(f"M{x0:g} {y0:g}H{x1:g}V{y1:g}H{x0:g}z")
+            baseline = y0 - thin if y0 > text else y1 + text * 0.85
+            names.append(f'<text x="{x0:g}" y="{baseline:.1f}">{escape(space.names[int(label)])}</text>')
+        path = "".join(outlines)
+        parts.append(
+            f'<svg y="{number * height}" width="{width}" height="{height}">'  # clips what leaves the picture
+            f'<g fill="none"><path d="{path}" stroke="#000" stroke-width="{2.4 * thin:.2f}"/>'
+            f'<path d="{path}" stroke="#ffe14d" stroke-width="{1.2 * thin:.2f}"/></g>'
+            f'<g fill="#ffe14d" stroke="#000" stroke-width="{2 * thin:.2f}" paint-order="stroke">{"".join(names)}</g>'
+            "</svg>"
+        )
+    return "".join([*parts, "</svg>"])
 
 
 def _strip(pictures: Sequence[np.ndarray | None], size: tuple[int, int]) -> np.ndarray:

@@ -31,6 +31,7 @@ from bench.leaderboard.samples import SCENES, read_index, write_samples
 from bench.leaderboard.store import Shelf
 from bench.leaderboard.submission import schema_text
 from bench.results.files import PROVENANCE, RESULTS
+from bench.results.request import Request
 
 PAGES = (("index.html", "Leaderboard"), ("samples.html", "Samples"), ("methods.html", "Methods"), ("data.html", "Data"))
 #: A file that marks a folder as one that this module made, and so may replace.
@@ -89,7 +90,7 @@ def _samples(
         if index is not None:
             shutil.copytree(kept, target, ignore=_links)
         elif any((run.folder / folder).is_dir() for folder in run.facts.get("cell_folders", ())):
-            index = write_samples(run.folder, run.facts, config, target, scenes, say)
+            index = write_samples(Request(run.folder, run.frame, run.facts, target, config=config, say=say), scenes)
         else:
             say(
                 f"no pictures: {run.folder} has neither samples nor a cache (`bench leaderboard samples` makes samples)"

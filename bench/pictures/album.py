@@ -1,4 +1,6 @@
-"""Pictures for figures: originals, what reached the receiver, and every method's pictures of a few scenes.
+"""The pictures of a run: originals, what reached the receiver, and every method's pictures of a few scenes.
+
+The one way in for sheets, figures, the site and reports of regressions.
 
 Pictures come from the cells of the run. What the run's cache does not have (committed results have no pictures at all)
 is computed through the ordinary plan and runner for the few scenes of the figure, and kept beside the figures. What
@@ -7,7 +9,7 @@ reached the receiver is in no cache: it is sent again, through the same channel 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +20,7 @@ import torch
 from torch import Tensor
 
 from bench.api.errors import BenchError, UsageError, nearest
-from bench.api.files import Entry, open_entry, safe_name
+from bench.api.files import Entry, open_entry
 from bench.api.method import Method, MethodContext, MethodError
 from bench.api.names import PURE_NOISE, shipped_spec
 from bench.api.registry import METHODS
@@ -28,6 +30,7 @@ from bench.api.specs import build_method, parse_spec
 from bench.channels.registry import parse_channel, read_channel
 from bench.config import ChannelSection, DataSection
 from bench.data import registry as scene_registry
+from bench.pictures.cells import Place, cached_cells, paint_labels, strongest_class
 from bench.results.merge import about_scenes
 from bench.results.request import Part, Request
 from bench.results.rows import WHOLE_SET
@@ -36,9 +39,6 @@ from bench.run.plan import Cell, Plan, make_plan
 from bench.run.setting import method_setting, without_weights
 from bench.run.worker import one_thread
 from methods.common.semantic.frontend import SemanticMethod
-
-#: (spec, PSNR)
-Place = tuple[str, float]
 
 
 def main_methods(part: Part) -> list[str]:
@@ -58,7 +58,10 @@ def main_methods(part: Part) -> list[str]:
 
 
 class Album:
-    """Scenes of one part of the results, at the run's size and with its first seed."""
+    """Scenes of one part of the results, at the run's size and with its first seed.
+
+    `ids` are the scenes, `notes` say what differs from the results.
+    """
 
     def __init__(self, request: Request, part: Part, number: int) -> None:
         """`number` scenes from the run's first one on, where the request does not choose. UsageError for a scene that
@@ -108,37 +111,54 @@ class Album:
             self._arrays[scene] = self.source.load(self.split, scene)
         return self._arrays[scene]
 
+    def labels(self, scene: str) -> np.ndarray:
+        """The scene's labels in their colours, (H, W, 3) uint8."""
+        return paint_labels(self[scene].labels, self.space)
+
+    def cached(self, spec: str, psnr: float, scene: str) -> np.ndarray | None:
+        """A method's picture, (H, W, 3) uint8, None where `look` did not find it."""
+        return self._pictures.get((spec, psnr, scene))
+
     def picture(self, spec: str, psnr: float, scene: str) -> np.ndarray:
         """A method's picture, (H, W, 3) uint8; `gather` has to have been called for it."""
         return self._pictures[spec, psnr, scene]
 
+    def look(self, places: Iterable[Place]) -> None:
+        """Find the pictures of all scenes of the album that the run's cache has."""
+        for place in places:
+            for entry in cached_cells(self.request.folder, self.request.facts, self.dataset, self.part.channel, place):
+                key = entry.manifest["key"]
+                if key["seed"] == self.seed and len(key["scenes"]) == len(self.run_ids):
+                    self._keep(entry, place)
+
+    def look_for_all(self) -> bool:
+        """`look` for every method at every PSNR; whether there is anything. BenchError where the scenes are not those
+        that the run had, whose pictures they would otherwise stand beside."""
+        self.look((spec, psnr) for spec in self.part.methods for psnr in self.part.psnrs)
+        if self.places and self.source.fingerprint(self.split, self.run_ids) != self.about["fingerprint"]:
+            root = self.about["root"]
+            where = f"files below {root} are" if root else "its renderer is"
+            raise BenchError(f"the scenes of {self.dataset} changed since the run ({where} others now); run it again")
+        return bool(self.places)
+
+    @property
+    def places(self) -> dict[Place, None]:
+        """What pictures are there of, in the results' order."""
+        there = {(spec, psnr) for spec, psnr, _ in self._pictures}
+        return dict.fromkeys(p for m in self.part.methods for psnr in self.part.psnrs if (p := (m, psnr)) in there)
+
+    @property
+    def specs(self) -> list[str]:
+        """The methods that pictures are there of, in the results' order."""
+        return list(dict.fromkeys(spec for spec, _ in self.places))
+
     def gather(self, places: Iterable[Place]) -> None:
         """Find or compute the pictures of all scenes of the album; BenchError where that fails, with what to do."""
         wanted = list(dict.fromkeys(places))
-        for place in wanted:
-            self._look_into(self.request.folder, self._run_folders(place), place)
+        self.look(wanted)
         missing = [p for p in wanted if any((*p, scene) not in self._pictures for scene in self.ids)]
         if missing:
             self._compute(missing)
-
-    def _run_folders(self, place: Place) -> list[str]:
-        leaf = safe_name(f"{self.part.channel}@{place[1]:g}")
-        return [
-            folder
-            for folder in self.request.facts.get("cell_folders", [])
-            if Path(folder).parent.name == safe_name(place[0])
-            and Path(folder).name.startswith(f"{leaf}-seed{self.seed}-")
-        ]
-
-    def _look_into(self, out: Path, folders: Sequence[str], place: Place) -> None:
-        for folder in folders:
-            entry = open_entry(out / folder)
-            if entry is not None and self._is_ours(entry.manifest["key"]):
-                self._keep(entry, place)
-
-    def _is_ours(self, key: dict[str, Any]) -> bool:
-        """Whether a cell shows the scenes of this part of the results, and not another list of them."""
-        return bool(key["dataset"] == self.dataset and len(key["scenes"]) == len(self.run_ids))
 
     def _keep(self, entry: Entry, place: Place) -> None:
         for position, scene in enumerate(entry.manifest["scenes"]):
@@ -260,18 +280,20 @@ class Album:
             self._methods[spec] = build_method(setting.spec, setting.context, setting.options)
         return self._methods[spec]
 
+    def map_senders(self) -> Iterator[str]:
+        """The methods of the results that send maps and can be built here."""
+        for spec in self.part.methods:
+            try:
+                if "drop_absent" in self.method(spec).options:
+                    yield spec
+            except MethodError:
+                continue
+
     def map_sender(self, fds: bool = False) -> str | None:
         """The first method that sends the maps of the classes that occur (with `fds`: and has the FDS block), else the
         first that sends maps; None where none can be built here."""
-        found: list[tuple[bool, str]] = []
-        for spec in self.part.methods:
-            try:
-                options = self.method(spec).options
-            except MethodError:
-                continue
-            if "drop_absent" in options and (options["fds"] or not fds):
-                found.append((not options["drop_absent"], spec))
-        return min(found, key=lambda one: one[0])[1] if found else None
+        found = [spec for spec in self.map_senders() if self.method(spec).options["fds"] or not fds]
+        return min(found, key=lambda spec: not self.method(spec).options["drop_absent"], default=None)
 
     def received(self, spec: str, psnr: float, scene: str) -> tuple[Tensor, tuple[int, ...]]:
         """The maps (K, H, W) that reached that method's receiver, and which channels of the full map they are."""
@@ -282,6 +304,10 @@ class Album:
             sent = method.send(stack([self[scene]], self.space))
             stream = channel_stream(self.dataset, scene, channel.identity(), self.seed)
             return channel.transmit(sent.symbols[0], stream), method.sent_channels(sent.side_info[0])
+
+    def received_map(self, spec: str, psnr: float, scene: str) -> np.ndarray:
+        """What reached that method's receiver, the strongest class at each pixel in its colour, (H, W, 3) uint8."""
+        return paint_labels(strongest_class(*self.received(spec, psnr, scene), self.space), self.space)
 
     def about_pictures(self) -> list[str]:
         """Notes for below a figure: scenes, seed, and what differs from the results."""

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.api.errors import UsageError
-from bench.api.files import Broken, Entry, open_entry, write_atomically
-from bench.channels.registry import read_channel
+from bench.api.files import Broken, Entry, write_atomically
+from bench.pictures.cells import cached_cells
 from bench.regress.baseline import Baseline
 from bench.regress.model import CellName, Comparison, Report, Verdict
 from bench.regress.rerun import cell_name
@@ -67,26 +66,10 @@ def _worst_scenes(made: Comparison) -> list[int]:
 
 
 def _baseline_entry(baseline: Baseline, cell: CellName, seed: int) -> Entry | None:
-    """The baseline's sealed cell with that seed, else with any; None where its folder holds none. Only folders inside
-    the baseline's own are looked at, whatever its provenance says."""
-    root = baseline.folder.resolve()
-    listed = baseline.facts.get("cell_folders")
-    found: dict[int, Entry] = {}
-    for name in listed if isinstance(listed, list) else []:
-        folder = (root / str(name)).resolve()
-        if not folder.is_relative_to(root) or not folder.is_dir():
-            continue
-        entry = open_entry(folder, warn=False)
-        key = entry.manifest.get("key") if entry else None
-        if entry is None or not isinstance(key, dict):
-            continue
-        try:
-            channel = read_channel(key["channel"])
-            told = (key["dataset"], key["spec"], channel.psnr, channel.convention)
-            if told == (cell.dataset, cell.method, cell.psnr, cell.channel):
-                found[int(key["seed"])] = entry
-        except (KeyError, TypeError, ValueError, UsageError):
-            continue
+    """The baseline's sealed cell with that seed, else with any; None where its folder holds none."""
+    place = (cell.method, cell.psnr)
+    cells = cached_cells(baseline.folder, baseline.facts, cell.dataset, cell.channel, place, foreign=True)
+    found = {int(entry.manifest["key"]["seed"]): entry for entry in cells}
     return found.get(seed, next(iter(found.values()), None))
 
 

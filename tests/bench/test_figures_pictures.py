@@ -24,11 +24,12 @@ from bench.api.metric import MetricError
 from bench.config import load_config
 from bench.data.labels import CITYSCAPES
 from bench.data.registry import open_dataset
-from bench.figures import Request, ablation, draw_figure, evaluators, maps, read_request
+from bench.figures import Request, ablation, draw_figure, maps, read_request
 from bench.figures.grid import Panel, PanelRow, draw_grid
 from bench.figures.style import theme
-from bench.pictures.album import Album, main_methods
-from bench.pictures.sheet import paint_labels
+from bench.pictures import evaluators
+from bench.pictures.album import main_methods
+from bench.pictures.cells import paint_labels
 from bench.results.request import parts
 from bench.run.ablations import Ablation, Arm
 from metrics.evaluators.detectors import Detections
@@ -231,8 +232,7 @@ def test_a_flat_depth_map_is_one_colour_and_the_judge_of_the_configuration_is_us
         raise MetricError("no")
 
     monkeypatch.setattr(evaluators, "choose_detector", choose)
-    album = Album(request(), next(parts(request())), 1)
-    evaluators.load_detector(album)
+    evaluators.load_evaluators("streets", load_config())
     assert asked == ["mine"]
 
 
@@ -275,9 +275,9 @@ def test_compression_gives_bits_of_real_files_and_what_is_left_of_the_content(ra
     shown, truth = panels(drawing.figure), scene(0)
     rows = list(dict.fromkeys(name.split(" | ")[0] for name in shown))
     assert rows[:2] == ["image, JPEG", "image, AVIF"]
-    maps, one = rows[2:]
+    all_maps, one = rows[2:]
     assert np.array_equal(shown["image, JPEG | lossless"], truth.image)
-    assert np.array_equal(shown[f"{maps} | lossless"], paint_labels(truth.labels, CITYSCAPES))
+    assert np.array_equal(shown[f"{all_maps} | lossless"], paint_labels(truth.labels, CITYSCAPES))
     label = CITYSCAPES.names.index(one.split("`")[1])
     assert np.array_equal(shown[f"{one} | lossless"][..., 0] == 255, truth.labels == label)
     texts = [text.get_text() for text in drawing.figure.texts]

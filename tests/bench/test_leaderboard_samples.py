@@ -18,12 +18,11 @@ from PIL import Image
 
 from bench.api.errors import BenchError
 from bench.api.files import open_entry
-from bench.config import Config
 from bench.data.registry import DATASETS
 from bench.leaderboard import samples as samples_module
-from bench.leaderboard.overlays import Seers, boxes_svg, near, paint_depth
-from bench.leaderboard.samples import BLANK, read_index, write_samples
-from bench.results.files import read_results
+from bench.leaderboard.samples import BLANK, boxes_svg, read_index, write_samples
+from bench.pictures.evaluators import Evaluators, paint_nearness
+from bench.results.request import read_request
 from bench.run.cell import read_picture
 from metrics.evaluators.detectors import Detections
 
@@ -63,12 +62,17 @@ def test_boxes_lie_in_their_picture_of_the_strip_and_faint_ones_are_left_out() -
 
 
 def test_near_is_bright_whatever_the_network_gives() -> None:
-    metres = torch.tensor([[[2.0, 50.0]]])
-    for nearness in (near(metres, inverse=False), near(1 / metres, inverse=True)):
-        painted = paint_depth(nearness[0], (0.02, 0.5))
+    pictures = [np.array([[[51, 0, 0], [255, 0, 0]]], dtype=np.uint8)]
+    for inverse in (False, True):
+        judge = Judge()
+        judge.inverse = inverse
+        painted = paint_nearness(
+            Evaluators(depth=judge).nearness(pictures)[0], (0.2, 5.0) if not inverse else (0.0, 1.0)
+        )
+        near, far = (1, 0) if inverse else (0, 1)
         assert painted.shape == (1, 2, 3)
-        assert painted[0, 0].sum() > painted[0, 1].sum() + 300
-    assert (paint_depth(np.full((2, 2), 0.3), (0.3, 0.3)) == paint_depth(np.zeros((2, 2)), (0.0, 1.0))).all()
+        assert painted[0, near].sum() > painted[0, far].sum() + 100
+    assert (paint_nearness(np.full((2, 2), 0.3), (0.3, 0.3)) == paint_nearness(np.full((2, 2), 0.5), (0.0, 1.0))).all()
 
 
 def boxes_in(picture: ET.Element) -> list[str]:
@@ -95,12 +99,13 @@ def test_strips_hold_the_cached_pictures(
     out = Path("out")
     ran = cli("run", "--methods", "fake_maps,fake_pixels", "--psnr", "100,10", "--scenes", "2", "--out", str(out))
     assert ran.code == 0, ran.err
-    _, facts = read_results(out)
+    request = read_request(out, tmp_path / "samples")
+    facts = request.facts
     lost = next(f for f in facts["cell_folders"] if "fake_maps" in f and "@10-" in f)
     facts["cell_folders"].remove(lost)
     judge = Judge()
-    monkeypatch.setattr(samples_module, "load_seers", lambda dataset: Seers(judge, 0.3, judge, ()))
-    index = write_samples(out, facts, Config(), tmp_path / "samples", 1)
+    monkeypatch.setattr(samples_module, "load_evaluators", lambda dataset, config: Evaluators(judge, 0.3, judge))
+    index = write_samples(request, 1)
     (one,) = index["sets"]
     assert (one["psnrs"], one["size"], len(one["scenes"])) == ([100, 10], [32, 64], 1)
     assert [m["psnrs"] for m in one["methods"]] == [[100], [100, 10]]
@@ -123,10 +128,10 @@ def test_strips_hold_the_cached_pictures(
     assert not list(tmp_path.glob(".*"))
     before = (folder / "original.webp").stat().st_mtime_ns
     with pytest.raises(BenchError, match="holds no pictures"):
-        write_samples(out, {**facts, "cell_folders": []}, Config(), tmp_path / "samples")
+        write_samples(replace(request, facts={**facts, "cell_folders": []}))
     assert (folder / "original.webp").stat().st_mtime_ns == before
     with pytest.raises(BenchError, match="holds no samples"):
-        write_samples(out, facts, Config(), out)
+        write_samples(replace(request, to=out))
     assert (out / "results.parquet").is_file()
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 from bench.data.labels import CITYSCAPES
 from bench.data.registry import open_dataset
 from bench.data.streets_source import Streets
-from bench.pictures.sheet import GAP, HEADER, MARGIN, paint_labels, strongest_class
+from bench.pictures.cells import paint_labels, strongest_class
+from bench.pictures.sheet import GAP, HEADER, MARGIN
 
 Cli = Callable[..., Answer]
 
