@@ -13,12 +13,12 @@ from bench.api.device import cores, cpu_name, memory_gib, resolve_devices
 from bench.api.errors import BenchError
 from bench.api.method import MethodContext, MethodError
 from bench.api.metric import MetricError
-from bench.api.registry import METHODS, METRICS
+from bench.api.registry import DATASETS, METHODS, METRICS
 from bench.api.scenes import DataError, SceneSource
 from bench.api.specs import build_method, parse_spec
 from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection
-from bench.data import registry as scene_registry
+from bench.data.registry import open_dataset
 from bench.run.plan import metric_context
 from bench.run.setting import method_setting
 from bench.run.trial import identity_of
@@ -59,10 +59,10 @@ def _machine() -> Iterator[Finding]:
 
 
 def _datasets(config: Config) -> Iterator[tuple[Finding, SceneSource | None]]:
-    for name in scene_registry.DATASETS:
+    for name in DATASETS.names():
         section = config.data.get(name, DataSection())
         try:
-            source = scene_registry.open_dataset(name, None, section.size, section.root, section.resize)
+            source = open_dataset(name, None, section.size, section.root, section.resize)
         except DataError as error:
             yield Finding("data", False, str(error)), None
             continue

@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.api.errors import DataError
 from bench.api.lazy import torch
+from bench.api.registry import DATASETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +31,8 @@ class LabelSpace:
     evaluated: tuple[int, ...]
     things: tuple[int, ...] = ()
     unknown: int | None = None
+    #: Whether the data sets' own instance pictures are 8 bit (their ids here are moved up): clipping changes nothing.
+    eight_bit_instances: bool = False
 
     @property
     def size(self) -> int:
@@ -70,7 +73,11 @@ class SceneArrays:
 
 
 class SceneSource(ABC):
-    """One data set at one size. `ids(split)` lists scene ids in a fixed order; `load(split, id)` reads one."""
+    """One data set at one size. `ids(split)` lists scene ids in a fixed order; `load(split, id)` reads one.
+
+    Subclasses are found through the entry-point group `bench.datasets`, and own whatever is known of their data set:
+    who needs a fact asks the class (`facts_of`).
+    """
 
     #: Set by the class; an exported data set that is read back sets its own on the instance.
     name: str
@@ -78,6 +85,18 @@ class SceneSource(ABC):
     splits: tuple[str, ...]
     #: (height, width) used when none is asked for
     default_size: ClassVar[tuple[int, int]]
+    #: What captions print.
+    title: ClassVar[str] = ""
+    #: Whether the project renders it. Any other data set belongs to the paper's scale.
+    rendered: ClassVar[bool] = False
+    #: The paper's data set whose values stand beside this one's.
+    counterpart: ClassVar[str | None] = None
+    #: The paper's guidance scale on it (section 4.1), or on the data set that it stands for.
+    guidance: ClassVar[float | None] = None
+    #: Scenes that a training takes where nobody says how many; None stands for all.
+    training_scenes: ClassVar[int | None] = None
+    #: Whether segmentations of it are also published over every label id, evaluated or not.
+    counts_every_label: ClassVar[bool] = False
 
     def __init__(self, size: tuple[int, int] | None = None) -> None:
         self.height, self.width = size or self.default_size
@@ -104,6 +123,11 @@ class SceneSource(ABC):
     @abstractmethod
     def fingerprint(self, split: str, ids: Sequence[str]) -> str:
         """Digest of everything that determines these scenes' content (files' bytes or renderer version) and size."""
+
+
+def facts_of(dataset: str) -> type[SceneSource]:
+    """The class of a data set, for what is known of it; of one that is not registered nothing is but the defaults."""
+    return DATASETS.load(dataset) if dataset in DATASETS.names() else SceneSource
 
 
 def stack(scenes: Sequence[SceneArrays], label_space: LabelSpace) -> Scene:

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from bench.api.errors import MethodError, UsageError, nearest, some
 from bench.api.method import MethodContext
-from bench.api.registry import METHODS
+from bench.api.registry import DATASETS, METHODS
 from bench.api.weights import weights_name
-from bench.data.registry import DATASETS
 from metrics.evaluators.segmenters.drn import build_drn, weights_file
 
 FILE = Path(__file__).parent / "catalogue.toml"
@@ -120,7 +119,7 @@ def load_catalogue() -> Catalogue:
 def _method(name: str, dataset: str, size: tuple[int, int] | None) -> tuple[str, Callable[[], nn.Module]]:
     """File name and builder of a method's network of the paper's profile."""
     assert size is not None  # every method of the catalogue has one
-    context = MethodContext(dataset, DATASETS[dataset].label_space, *size, profile=PROFILE)
+    context = MethodContext(dataset, DATASETS.load(dataset).label_space, *size, profile=PROFILE)
     return weights_name(name, context), lambda: METHODS.load(name).build_network(context)
 
 

@@ -14,12 +14,12 @@ import bench.api.weights
 from bench.api.errors import UsageError, WeightsError, nearest, some
 from bench.api.files import file_digest
 from bench.api.method import MethodContext, MethodError
-from bench.api.registry import METHODS
+from bench.api.registry import DATASETS, METHODS
+from bench.api.scenes import facts_of
 from bench.api.tensors import content_digest, is_finite
 from bench.api.weights import CARD, DIGEST_KEY, MANIFEST, read_metadata, record, weights_name
 from bench.checkpoints.catalogue import COUNTER, PROFILE, Catalogue, Rows, compare
 from bench.checkpoints.importing import is_negative_variance, remarks
-from bench.data.registry import DATASETS, EMBEDDED
 from metrics.standard import LISTED
 
 
@@ -128,14 +128,14 @@ def _standard(weights_dir: Path | None) -> Iterator[Item]:
 
 def _untrained(present: Container[str]) -> Iterator[Item]:
     """Methods whose embedded weights, on the scenes that the project renders, are in none of the folders."""
-    for dataset in sorted(EMBEDDED & set(DATASETS)):
-        size = DATASETS[dataset].default_size
-        context = MethodContext(dataset, DATASETS[dataset].label_space, *size)
+    for dataset in filter(lambda name: facts_of(name).rendered, DATASETS.built_in()):
+        kind = facts_of(dataset)
+        context = MethodContext(dataset, kind.label_space, *kind.default_size)
         for method in METHODS.names():
             name = weights_name(method, context)
             if name not in present and _method_rows(method, context) is not None:
                 command = f"bench train {method} --dataset {dataset}"
-                yield Item(method, dataset, size, "missing", name, licence="Apache-2.0", command=command)
+                yield Item(method, dataset, kind.default_size, "missing", name, licence="Apache-2.0", command=command)
 
 
 def verify(catalogue: Catalogue, names: Sequence[str] = (), weights_dir: Path | None = None) -> Iterator[Verified]:
@@ -276,10 +276,10 @@ def _rows(path: Path, metadata: Mapping[str, str], catalogue: Catalogue) -> Rows
         if entry.file == path.name and profile in (None, PROFILE):
             return entry.rows
     method, dataset, size = _parse(path.name)
-    if method not in METHODS.names() or dataset not in DATASETS or size is None:
+    if method not in METHODS.names() or dataset not in DATASETS.names() or size is None:
         return None
     return _method_rows(
-        method, MethodContext(dataset, DATASETS[dataset].label_space, *size, profile=profile or "embedded")
+        method, MethodContext(dataset, DATASETS.load(dataset).label_space, *size, profile=profile or "embedded")
     )
 
 

@@ -31,16 +31,19 @@ def list_datasets(config: ConfigOption = None) -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 
+    from bench.api.registry import DATASETS
+    from bench.api.scenes import DataError
     from bench.api.terminal import visible
     from bench.config import load_config
-    from bench.data.registry import DATASETS
 
     configuration = load_config(config)
     table = Table("data set", Column("where", overflow="fold"), "scenes", "size", "label ids")
-    for name, kind in DATASETS.items():
-        where, scenes, size = _whereabouts(name, configuration)
-        space = kind.label_space
-        table.add_row(name, escape(visible(where)), scenes, size, f"{space.size}\n{len(space.evaluated)} scored")
+    for name in DATASETS.names():
+        try:
+            row = _whereabouts(name, configuration)
+        except DataError as error:  # of a package that is broken
+            row = str(error), "-", "-", "-"
+        table.add_row(name, escape(visible(row[0])), *row[1:])
     Console().print(table)
 
 
@@ -55,9 +58,9 @@ def check(
 ) -> None:
     """Verify a data root: decode every file and list every problem, which is what would stop a run. Exit code 1 if
     there is one. Notes say what is ignored."""
-    from bench.data.check import check as check_root
     from bench.data.folder import FolderSource
-    from bench.data.problems import printable
+    from bench.data.folder import check as check_root
+    from bench.data.images import printable
 
     source, split = _open(name, root, None, split, config)
     if not isinstance(source, FolderSource):
@@ -108,10 +111,11 @@ def _open(
 ) -> tuple[SceneSource, str | None]:
     """The data set and split behind a command's arguments; UsageError for a name, split or size that does not exist."""
     from bench.api.errors import known_name
+    from bench.api.registry import DATASETS
     from bench.config import DataSection, load_config
-    from bench.data.registry import DATASETS, open_dataset
+    from bench.data.registry import open_dataset
 
-    name = known_name(name, DATASETS, "data set")
+    name = known_name(name, DATASETS.names(), "data set")
     section = load_config(config).data.get(name, DataSection())
     wanted = _parse_size(size) if size is not None else section.size
     source = open_dataset(name, root, wanted, section.root, section.resize)
@@ -128,29 +132,30 @@ def _parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _whereabouts(name: str, config: Config) -> tuple[str, str, str]:
-    """Where a data set is, its scenes a split and the size it is read at, in words."""
+def _whereabouts(name: str, config: Config) -> tuple[str, str, str, str]:
+    """Where a data set is, its scenes a split, the size it is read at and its label ids, in words."""
+    from bench.api.registry import DATASETS
     from bench.api.scenes import DataError
+    from bench.config import DataSection
     from bench.data.folder import FolderSource
-    from bench.data.registry import DATASETS
-    from bench.data.rendered import DEFAULT_SCENES
-    from bench.data.roots import environment_variable, find_root
+    from bench.data.registry import environment_variable, find_root
 
-    section = config.data.get(name)
-    kind, size = DATASETS[name], section.size if section else None
-    height, width = size or kind.default_size
+    section, kind = config.data.get(name, DataSection()), DATASETS.load(name)
+    labels = f"{kind.label_space.size}\n{len(kind.label_space.evaluated)} scored"
+    size = "{}x{}".format(*(section.size or kind.default_size))
     if not issubclass(kind, FolderSource):
-        scenes = "\n".join(f"{split} {count}" for split, count in DEFAULT_SCENES.items())
-        return "embedded: rendered here", f"{scenes}\n(more with --limit)", f"{height}x{width}"
-    root = find_root(name, None, section.root if section else None)
+        scenes = "\n".join(f"{split} {len(kind(section.size).ids(split))}" for split in kind.splits)
+        where, more = ("embedded: rendered here", "\n(more with --limit)") if kind.rendered else ("installed", "")
+        return where, scenes + more, size, labels
+    root = find_root(name, None, section.root)
     if root is None:
-        return f"no root: --root, {environment_variable(name)} or bench.toml", "-", f"{height}x{width}"
+        return f"no root: --root, {environment_variable(name)} or bench.toml", "-", size, labels
     try:
-        source = kind(root.path, size)
+        source = kind(root.path, section.size)
         scenes = "\n".join(_count(source, split) for split in source.available_splits()) or "none"
-        return f"{root.path}\n({root.origin})", scenes, f"{source.height}x{source.width}"
+        return f"{root.path}\n({root.origin})", scenes, f"{source.height}x{source.width}", labels
     except DataError as error:
-        return str(error), "-", f"{height}x{width}"
+        return str(error), "-", size, labels
 
 
 def _count(source: FolderSource, split: str) -> str:

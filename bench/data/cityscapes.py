@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.api.scenes import LabelSpace
 from bench.data.exported import ExportIndex, read_index
 from bench.data.folder import FIRST_INSTANCE, FolderSource
-from bench.data.labels import CITYSCAPES
+from bench.data.images import Problem
 from bench.data.listing import Found, Listing, SceneFiles, find_files, is_folder, merged, pair
-from bench.data.problems import Problem
 
 #: The endings of the three files of a scene, in the official layout.
 IMAGE, LABELS, INSTANCES = "_leftImg8bit.png", "_gtFine_labelIds.png", "_gtFine_instanceIds.png"
@@ -24,6 +24,26 @@ _UNREAD = ("_gtFine_color.png", "_gtFine_polygons.json")
 #: Pixels of which an instance file may contradict its label file. Both are drawn from the same polygons, so that
 #: official files agree everywhere; files of another kind (8 bit, train ids, another scene's) differ in whole regions.
 _MAX_CONTRADICTION = 0.01
+
+#: Name and RGB colour of every label id, from Cityscapes's `helpers/labels.py`.
+_LABELS = """
+unlabeled 0 0 0, ego vehicle 0 0 0, rectification border 0 0 0, out of roi 0 0 0, static 0 0 0, dynamic 111 74 0,
+ground 81 0 81, road 128 64 128, sidewalk 244 35 232, parking 250 170 160, rail track 230 150 140, building 70 70 70,
+wall 102 102 156, fence 190 153 153, guard rail 180 165 180, bridge 150 100 100, tunnel 150 120 90, pole 153 153 153,
+polegroup 153 153 153, traffic light 250 170 30, traffic sign 220 220 0, vegetation 107 142 35, terrain 152 251 152,
+sky 70 130 180, person 220 20 60, rider 255 0 0, car 0 0 142, truck 0 0 70, bus 0 60 100, caravan 0 0 90,
+trailer 0 0 110, train 0 80 100, motorcycle 0 0 230, bicycle 119 11 32, license plate 0 0 142
+"""
+_ENTRIES = [entry.rsplit(maxsplit=3) for entry in " ".join(_LABELS.split()).split(", ")]
+#: Cityscapes's 35 label ids. Slot 34 stands for the licence plate, whose official id is -1 and which no label PNG
+#: contains. Ids 0..3 are all "void"; none is declared `unknown`, because the methods send them as classes of their own.
+CITYSCAPES = LabelSpace(
+    name="cityscapes",
+    names=tuple(name for name, *_ in _ENTRIES),
+    palette=tuple((int(red), int(green), int(blue)) for _, red, green, blue in _ENTRIES),
+    evaluated=(7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33),
+    things=tuple(range(24, 34)),
+)
 
 
 class Cityscapes(FolderSource):
@@ -35,6 +55,10 @@ class Cityscapes(FolderSource):
     """
 
     name = "cityscapes"
+    title = "Cityscapes"
+    counterpart = "cityscapes"
+    guidance = 2.0
+    counts_every_label = True
     label_space = CITYSCAPES
     splits: tuple[str, ...] = ("train", "val")
     default_size = (256, 512)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from bench.data.problems import FileError, Problem
+from bench.data.images import FileError, Problem
 
 #: A polygon, [x0, y0, x1, y1, ...] in pixels.
 Polygon = list[float]

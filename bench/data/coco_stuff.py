@@ -14,27 +14,85 @@ Label files hold category id - 1 (0..181) and 255 where nothing is labelled. Whe
 
 from __future__ import annotations
 
+import colorsys
 import threading
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from bench.api.scenes import LabelSpace
 from bench.data.coco_annotations import Annotations, read_annotations
 from bench.data.folder import FIRST_INSTANCE, FolderSource
-from bench.data.labels import COCO_REMOVED, COCO_STUFF
+from bench.data.images import FileError, Problem, shortened
 from bench.data.listing import Listing, SceneFiles, find_files, is_folder, pair, with_any_case
-from bench.data.problems import FileError, Problem, shortened
 
 _PICTURES = (".jpg", ".png", ".jpeg")
 _IMAGE_FOLDERS = ("{split}2017", "images/{split}2017")
 _LABEL_FOLDERS = ("stuffthingmaps_trainval2017/{split}2017", "stuffthingmaps/{split}2017")
+
+#: From COCO-Stuff's `labels.txt`.
+_NAMES = """
+person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, street sign,
+stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, hat, backpack,
+umbrella, shoe, eye glasses, handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat,
+baseball glove, skateboard, surfboard, tennis racket, bottle, plate, wine glass, cup, fork, knife, spoon, bowl, banana,
+apple, sandwich, orange, broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, mirror,
+dining table, window, desk, toilet, door, tv, laptop, mouse, remote, keyboard, cell phone, microwave, oven, toaster,
+sink, refrigerator, blender, book, clock, vase, scissors, teddy bear, hair drier, toothbrush, hair brush, banner,
+blanket, branch, bridge, building-other, bush, cabinet, cage, cardboard, carpet, ceiling-other, ceiling-tile, cloth,
+clothes, clouds, counter, cupboard, curtain, desk-stuff, dirt, door-stuff, fence, floor-marble, floor-other,
+floor-stone, floor-tile, floor-wood, flower, fog, food-other, fruit, furniture-other, grass, gravel, ground-other, hill,
+house, leaves, light, mat, metal, mirror-stuff, moss, mountain, mud, napkin, net, paper, pavement, pillow, plant-other,
+plastic, platform, playingfield, railing, railroad, river, road, rock, roof, rug, salad, sand, sea, shelf, sky-other,
+skyscraper, snow, solid-other, stairs, stone, straw, structural-other, table, tent, textile-other, towel, tree,
+vegetable, wall-brick, wall-concrete, wall-other, wall-panel, wall-stone, wall-tile, wall-wood, water-other, waterdrops,
+window-blind, window-other, wood, unknown
+"""
+
+
+def _distinct_palette(count: int) -> tuple[tuple[int, int, int], ...]:
+    """`count` different RGB colours, the same on every machine: the hue turns by the golden angle, while saturation
+    and brightness cycle through steps, so that neighbouring ids look unlike each other."""
+    steps = ((0.95, 0.95), (0.55, 0.75), (0.80, 0.55), (0.40, 0.95), (0.90, 0.75))
+    colours = []
+    for index in range(count):
+        saturation, value = steps[index % len(steps)]
+        red, green, blue = colorsys.hsv_to_rgb(index * 0.6180339887498949 % 1.0, saturation, value)
+        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
+    return tuple(colours)
+
+
+#: COCO-Stuff as SPADE, CC-FPSE and GESCO read it: id = category id - 1, and 182 for unlabelled pixels (255 in the
+#: files). `evaluated` holds all 182 classes; the eleven that COCO removed (street sign, hat, shoe, eye glasses, plate,
+#: mirror, window, desk, door, blender, hair brush) never occur, so they add nothing to a mean over present classes.
+COCO_STUFF = LabelSpace(
+    name="coco_stuff",
+    names=tuple(name.strip() for name in _NAMES.replace("\n", " ").split(",")),
+    palette=(*_distinct_palette(182), (0, 0, 0)),
+    evaluated=tuple(range(182)),
+    things=tuple(range(91)),
+    unknown=182,
+    eight_bit_instances=True,
+)
+
+#: The eleven classes that COCO removed from COCO-Stuff's list: no map holds their ids.
+COCO_REMOVED = tuple(
+    COCO_STUFF.names.index(name)
+    for name in (
+        "street sign", "hat", "shoe", "eye glasses", "plate", "mirror", "window", "desk", "door", "blender",
+        "hair brush",
+    )
+)  # fmt: skip
 
 
 class CocoStuff(FolderSource):
     """COCO-Stuff at 256x256, the aspect ratio ignored as in SPADE's evaluation."""
 
     name = "coco_stuff"
+    title = "COCO-Stuff"
+    counterpart = "coco_stuff"
+    guidance = 2.5
     label_space = COCO_STUFF
     splits = ("train", "val")
     default_size = (256, 256)

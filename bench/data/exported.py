@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.api.scenes import LabelSpace
+from bench.api.scenes import LabelSpace, facts_of
 from bench.data.folder import file_digest
-from bench.data.labels import LABEL_SPACES
+from bench.data.images import FileError, Problem
 from bench.data.listing import Listing, SceneFiles
-from bench.data.problems import FileError, Problem
 
 FILE_NAME = "dataset.json"
 SUMS = "SHA256SUMS"
@@ -70,11 +69,8 @@ class ExportIndex:
 
     def outdated(self, root: Path, split: str) -> list[Problem]:
         """The problem that the data set, where the project renders it, has changed since."""
-        from bench.data.registry import DATASETS
-        from bench.data.rendered import RenderedSource
-
-        kind = DATASETS.get(self.dataset)
-        if kind is None or not issubclass(kind, RenderedSource):
+        kind = facts_of(self.dataset)
+        if not kind.rendered:
             return []
         now = kind(self.size).fingerprint(split, list(self.scenes[split].values()))
         if now == self.fingerprints[split]:
@@ -127,7 +123,7 @@ def read_index(root: Path) -> ExportIndex | None:
         height, width = content["size"]
         return ExportIndex(
             dataset=str(content["dataset"]),
-            label_space=LABEL_SPACES[content["label_space"]],
+            label_space=_label_space(str(content["dataset"]), content["label_space"]),
             size=(int(height), int(width)),
             scenes={str(split): dict(scenes) for split, scenes in content["scenes"].items()},
             fingerprints=dict(content["fingerprints"]),
@@ -137,6 +133,15 @@ def read_index(root: Path) -> ExportIndex | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FileError(Problem(path, f"is not the index of an export ({error!r})", _ELSEWHERE)) from None
+
+
+def _label_space(dataset: str, name: str) -> LabelSpace:
+    """The labels that the file names, of the data set that was exported or the one they are named after."""
+    spaces = (getattr(facts_of(owner), "label_space", None) for owner in (dataset, name))
+    found = next((space for space in spaces if space is not None and space.name == name), None)
+    if found is None:
+        raise ValueError(f"no installed data set has the labels of {name}")
+    return found
 
 
 def _read_sums(path: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ import hashlib
 import shlex
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,9 +15,18 @@ import numpy as np
 
 from bench.api.errors import nearest
 from bench.api.scenes import DataError, SceneArrays, SceneSource
-from bench.data.images import RESIZE_RULES, read_map, read_rgb, resize_map, unreadable
+from bench.data.images import (
+    RESIZE_RULES,
+    FileError,
+    Problem,
+    printable,
+    read_map,
+    read_rgb,
+    resize_map,
+    shortened,
+    unreadable,
+)
 from bench.data.listing import Listing, SceneFiles, is_folder
-from bench.data.problems import FileError, Problem, printable, shortened
 
 #: Instance ids of every data set are 0 (none) or at least this, as in Cityscapes. So no instance id equals a label id,
 #: and `where(instances > 0, instances, labels)` is Cityscapes's `instanceIds` picture.
@@ -219,6 +229,54 @@ class FolderSource(SceneSource):
         wrong |= np.isin(raw, self.never)
         named = {value: f"{value} ({self.label_space.names[value]})" for value in self.never}
         return [named.get(int(value), str(value)) for value in np.unique(raw[wrong])]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """How many complete scenes each split has, every problem found, and what is worth knowing."""
+
+    scenes: dict[str, int]
+    problems: list[Problem]
+    notes: list[str] = field(default_factory=list)
+
+
+def check(source: FolderSource, split: str | None = None, jobs: int = 1, progress: bool = True) -> CheckReport:
+    """Decode every file of one split, or of all splits that are there, in `jobs` threads.
+
+    Found is what stops a run over these scenes, because both go through `FolderSource.survey` and `examine`. DataError
+    for a split that does not exist.
+    """
+    splits = [split] if split is not None else source.available_splits()
+    if not splits:
+        return CheckReport({}, [Problem(source.root, "holds no split", f"it has to hold {source.layout}")])
+    scenes: dict[str, int] = {}
+    problems: list[Problem] = []
+    notes: list[str] = []
+    for name in splits:
+        listing = source.survey(name)
+        scenes[name] = len(listing.scenes)
+        problems += listing.problems
+        notes += listing.notes
+        if not listing.scenes and not listing.problems:
+            problems.append(Problem(source.root, f"has no file in its split {name}", f"it has to hold {source.layout}"))
+        problems += _check_scenes(source, name, list(listing.scenes.values()), jobs, progress)
+    # a file that many scenes share is named once
+    return CheckReport(scenes, list(dict.fromkeys(problems)), list(dict.fromkeys(notes)))
+
+
+def _check_scenes(
+    source: FolderSource, split: str, files: list[SceneFiles], jobs: int, progress: bool
+) -> list[Problem]:
+    from joblib import Parallel, delayed
+    from rich.console import Console
+    from rich.progress import track
+
+    found = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(
+        delayed(source.examine)(split, one) for one in files
+    )
+    console = Console(stderr=True)
+    reports = track(found, f"{source.name} {split}", len(files), console=console, disable=not progress)
+    return [problem for _, problems in reports for problem in problems]
 
 
 @functools.cache

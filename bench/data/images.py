@@ -1,4 +1,4 @@
-"""Reading the files of a data set: pictures as 8-bit RGB, label and instance maps as integers.
+"""Reading the files of a data set: pictures as 8-bit RGB, label and instance maps as integers; and their problems.
 
 What a file shows has to be certain. More than 8 bits a channel are scaled; where a file leaves open what its picture
 is (transparent pixels, an orientation tag, numbers without a range, several pictures), it is refused. Colour profiles
@@ -8,13 +8,14 @@ are ignored, as in the official loaders.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from bench.data.problems import FileError, Problem
+from bench.api.scenes import DataError
 
 #: Formats by Pillow's names, whatever a file's ending says. Others may run programs (EPS) or hold no single picture.
 _PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP")
@@ -32,6 +33,40 @@ MAX_PIXELS = 89_478_485
 #: A picture of 16 bits none of whose values exceeds this holds 12 bits or fewer, and its white is unknown.
 _TWELVE_BITS = 4095
 _DAMAGED = "it is damaged or not a picture: restore or download it again"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a data root: the file, what is wrong with it, and what to do."""
+
+    path: Path
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return printable(f"{self.path} {self.what}; {self.remedy}")
+
+
+class FileError(DataError):
+    """A DataError about one file."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type[FileError], tuple[Problem]]:
+        return FileError, (self.problem,)  # so that it survives the way back from a worker process
+
+
+def printable(text: str) -> str:
+    """`text` with escapes in the place of what must not reach a terminal: control characters and undecodable bytes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def shortened(items: list[str], limit: int = 5) -> str:
+    """The first `limit` items, comma-separated, and how many more there are."""
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more
 
 
 def read_rgb(path: Path) -> np.ndarray:

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.data.images import unreadable
-from bench.data.problems import FileError, Problem, shortened
+from bench.data.images import FileError, Problem, shortened, unreadable
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,18 @@
-"""Every data set by name."""
+"""Opening a data set by name (entry-point group `bench.datasets`), and where its root comes from.
+
+A root is named on the command line, in the environment, or in bench.toml, in this order.
+"""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.api.errors import nearest
+from bench.api.registry import DATASETS
 from bench.api.scenes import DataError, SceneSource
-from bench.data.camvid import CamVid
-from bench.data.cityscapes import Cityscapes
-from bench.data.coco_stuff import CocoStuff
 from bench.data.folder import FolderSource
-from bench.data.roots import require_root
-from bench.data.streets_source import Streets
-from bench.data.stuff_source import Stuff
-
-DATASETS: dict[str, type[SceneSource]] = {
-    source.name: source for source in (Streets, Stuff, Cityscapes, CocoStuff, CamVid)
-}
-
-#: Data sets that the project renders itself; any other one has a data root and belongs to the paper's scale.
-EMBEDDED = frozenset({Streets.name, Stuff.name})
+from bench.data.listing import is_folder
 
 
 def open_dataset(
@@ -32,17 +25,69 @@ def open_dataset(
     """The data set `name` at `size` (height, width).
 
     `root` is the value of --root, `configured` the root in bench.toml; the environment comes in between (see
-    `roots.find_root`). Embedded data sets need no root and ignore it. `resize` names how pictures in files are made
+    `find_root`). Rendered data sets need no root and ignore it. `resize` names how pictures in files are made
     smaller (`images.RESIZE_RULES`). DataError for an unknown name or rule, a missing root or a size that is not
     positive.
     """
-    if name not in DATASETS:
-        raise DataError(f"there is no data set '{name}'{nearest(name, DATASETS)}")
+    dataset = DATASETS.load(name)
     if size is not None and min(size) < 1:
         raise DataError(f"the size {size[0]}x{size[1]} of {name} is not a size: height and width have to be positive")
-    dataset = DATASETS[name]
     if issubclass(dataset, FolderSource):
         return dataset(require_root(name, dataset.how_to_get, dataset.layout, root, configured), size, resize)
     if resize != "spade":
         raise DataError(f"{name} is rendered at its size: there is nothing to resize, so leave out `resize`")
     return dataset(size)
+
+
+@dataclass(frozen=True)
+class DataRoot:
+    """A folder, and where it was named."""
+
+    path: Path
+    origin: str
+
+
+def environment_variable(name: str) -> str:
+    """The variable that names the root of a data set, for example GESCO_BENCH_COCO_STUFF_ROOT."""
+    return f"GESCO_BENCH_{name.upper()}_ROOT"
+
+
+def find_root(name: str, argument: Path | None = None, configured: Path | None = None) -> DataRoot | None:
+    """The root of the data set `name`, whether or not the folder exists; None where nobody named one.
+
+    `argument` is the value of --root; `configured` that of `root` under [data.NAME] in bench.toml.
+    """
+    if argument is not None:
+        return DataRoot(_expanded(argument, "--root"), "--root")
+    variable = environment_variable(name)
+    if os.environ.get(variable):
+        return DataRoot(_expanded(Path(os.environ[variable]), variable), variable)
+    if configured is not None:
+        origin = f"[data.{name}] in bench.toml"
+        return DataRoot(_expanded(configured, origin), origin)
+    return None
+
+
+def _expanded(path: Path, origin: str) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise DataError(f"there is no home directory for {path} (from {origin}); write the whole path") from None
+
+
+def require_root(
+    name: str, how_to_get: str, layout: str, argument: Path | None = None, configured: Path | None = None
+) -> Path:
+    """The root of the data set `name`; DataError says the three ways to name one and where to get the data."""
+    root = find_root(name, argument, configured)
+    if root is None:
+        raise DataError(
+            f"{name} needs a data root: give --root FOLDER, set {environment_variable(name)}, or write "
+            f'root = "FOLDER" under [data.{name}] in bench.toml. To get the data: {how_to_get}. '
+            f"The folder has to hold {layout}"
+        )
+    if not is_folder(root.path):
+        raise DataError(
+            f"the root of {name}, {root.path} (from {root.origin}), is not a folder. To get the data: {how_to_get}"
+        )
+    return root.path

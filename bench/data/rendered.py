@@ -23,6 +23,8 @@ class RenderedSource(SceneSource):
     """
 
     splits = ("train", "val", "test")
+    rendered = True
+    training_scenes = 6000
 
     @abstractmethod
     def renderer_version(self) -> int:

@@ -225,7 +225,7 @@ def _method_problems(method: dict[str, Any]) -> Iterator[str]:
 
 
 def _result_problems(results: list[dict[str, Any]]) -> Iterator[str]:
-    from bench.data.registry import DATASETS
+    from bench.api.registry import DATASETS
 
     seen: dict[tuple[Any, ...], int] = {}
     for number, row in enumerate(results):
@@ -234,8 +234,8 @@ def _result_problems(results: list[dict[str, Any]]) -> Iterator[str]:
         if cell in seen:
             yield f"{where}: the same cell, metric and protocol as $.results[{seen[cell]}]"
         seen.setdefault(cell, number)
-        if row["dataset"] not in DATASETS:
-            yield f"{where}.dataset: unknown data set '{row['dataset']}'{nearest(row['dataset'], DATASETS)}"
+        if row["dataset"] not in DATASETS.names():
+            yield f"{where}.dataset: unknown data set '{row['dataset']}'{nearest(row['dataset'], DATASETS.names())}"
         problem = _channel_problem(row["channel"], row["psnr"])
         if problem:
             yield f"{where}.channel: {problem}"

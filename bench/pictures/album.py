@@ -24,12 +24,12 @@ from bench.api.files import Entry, open_entry
 from bench.api.method import Method, MethodContext, MethodError
 from bench.api.names import PURE_NOISE, shipped_spec
 from bench.api.registry import METHODS
-from bench.api.scenes import SceneArrays, stack
+from bench.api.scenes import SceneArrays, facts_of, stack
 from bench.api.seeding import channel_stream
 from bench.api.specs import build_method, parse_spec
 from bench.channels.registry import parse_channel, read_channel
 from bench.config import ChannelSection, DataSection
-from bench.data import registry as scene_registry
+from bench.data.registry import open_dataset
 from bench.pictures.cells import Place, cached_cells, paint_labels, strongest_class
 from bench.results.merge import about_scenes
 from bench.results.request import Part, Request
@@ -76,12 +76,10 @@ class Album:
             )
         self.about: dict[str, Any] = about
         root = Path(about["root"]) if about["root"] else None
-        self.source = scene_registry.open_dataset(
-            about["opened_as"], root, tuple(about["size"]), resize=about.get("resize", "spade")
-        )
+        self.source = open_dataset(about["opened_as"], root, tuple(about["size"]), resize=about.get("resize", "spade"))
         self.space = self.source.label_space
         self.notes: list[str] = []
-        if self.dataset in scene_registry.EMBEDDED:
+        if facts_of(self.dataset).rendered:
             today = self.source.fingerprint(self.split, self.run_ids)
             if about["fingerprint"] != today:
                 self.notes.append("The renderer has changed since the results were measured: its scenes are today's.")

@@ -18,14 +18,14 @@ from bench.api.files import safe_name
 from bench.api.method import ImpossibleError, MethodContext, MethodError, MethodFault
 from bench.api.metric import MetricContext, MetricError, MetricFault
 from bench.api.names import ALL, PURE_NOISE, metrics_asked
-from bench.api.registry import CHANNELS, METHODS, METRICS
+from bench.api.registry import CHANNELS, DATASETS, METHODS, METRICS
 from bench.api.scenes import DataError, LabelSpace, SceneSource
 from bench.api.seeding import digest
 from bench.api.specs import MethodSpec, build_method
 from bench.channels.awgn import Awgn
 from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection
-from bench.data import registry as scene_registry
+from bench.data.registry import open_dataset
 from bench.run.asked import expanded, methods_asked
 from bench.run.sections import check_sections
 from bench.run.setting import method_setting
@@ -57,7 +57,7 @@ class SceneSet:
     def open(self) -> SceneSource:
         """The data set behind the scenes; DataError where its files are not the planned ones, on a worker's machine or
         since the plan was made: pictures of others must not be kept under this fingerprint."""
-        source = scene_registry.open_dataset(self.opened_as, self.root, self.size, resize=self.resize)
+        source = open_dataset(self.opened_as, self.root, self.size, resize=self.resize)
         if source.fingerprint(self.split, self.ids) != self.fingerprint:
             where = "" if self.root is None else f" below {self.root}"
             raise DataError(
@@ -252,7 +252,7 @@ def make_plan(config: Config, root: Path | None = None, dispensable: Collection[
     all, and metrics that a data set does not allow. UsageError where that leaves nothing. Raises DataError where a data
     set cannot be read.
     """
-    known = sorted(scene_registry.DATASETS)
+    known = DATASETS.names()
     datasets = list(dict.fromkeys(known_name(name, known, "data set") for name in expanded(config.run.datasets, known)))
     if root is not None and len(datasets) > 1:
         raise UsageError("--root belongs to one data set; give one with --datasets, or set roots in bench.toml")
@@ -274,7 +274,7 @@ def _planned(
     metrics: dict[str, tuple[MetricPlan, ...]] = {}
     for dataset in datasets:
         section = config.data.get(dataset, DataSection())
-        source = scene_registry.open_dataset(dataset, root, section.size, section.root, section.resize)
+        source = open_dataset(dataset, root, section.size, section.root, section.resize)
         scenes = _scene_set(source, dataset, config)
         told.left_out += [f"{scenes.dataset}: {note}" for note in source.notes(scenes.split)]
         if scenes.dataset in metrics:

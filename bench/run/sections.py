@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from bench.api.errors import UsageError, nearest
 from bench.api.method import MethodError, MethodFault
 from bench.api.metric import MetricError, MetricFault
-from bench.api.registry import METHODS, METRICS
+from bench.api.registry import DATASETS, METHODS, METRICS
 from bench.api.specs import check_options
 from bench.config import Config
-from bench.data import registry as scene_registry
 from bench.run.trial import Trial
 
 
@@ -19,8 +18,8 @@ def check_sections(config: Config, trial: Trial) -> None:
     does not have or that is of another type. A plug-in that cannot be imported is none of this: it fails where it is
     asked for."""
     for name in config.data:
-        if name not in scene_registry.DATASETS:
-            raise UsageError(f"unknown data set in [data.{name}]{nearest(name, scene_registry.DATASETS)}")
+        if name not in DATASETS.names():
+            raise UsageError(f"unknown data set in [data.{name}]{nearest(name, DATASETS.names())}")
     known = METHODS.names()
     for name, method in config.methods.items():
         if name not in known:
@@ -44,8 +43,8 @@ def _check_evaluators(metric: str, evaluators: Mapping[str, str], trial: Trial) 
         raise UsageError(f"unknown metric in [metrics.{metric}]{nearest(metric, known)}")
     for dataset, evaluator in evaluators.items():
         where = f"[metrics.{metric}.evaluators]"
-        if dataset not in scene_registry.DATASETS:
-            raise UsageError(f"unknown data set '{dataset}' in {where}{nearest(dataset, scene_registry.DATASETS)}")
+        if dataset not in DATASETS.names():
+            raise UsageError(f"unknown data set '{dataset}' in {where}{nearest(dataset, DATASETS.names())}")
         try:
             trial.loads(METRICS, metric)
             kind = METRICS.load(metric)

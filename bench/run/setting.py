@@ -14,10 +14,10 @@ from typing import Any
 from bench.api.errors import UsageError, nearest
 from bench.api.method import MethodContext
 from bench.api.registry import METHODS
+from bench.api.scenes import facts_of
 from bench.api.specs import WEIGHTS, WEIGHTS_NAME, MethodSpec, has_weights, parse_spec
 from bench.api.weights import trained_profile, weights_name
 from bench.config import Config, MethodSection
-from bench.data.registry import EMBEDDED
 
 #: What can be asked for: the profile of the weights that are found, or one that they have to be of.
 PROFILES = ("auto", "embedded", "paper")
@@ -49,7 +49,7 @@ def method_setting(spec: MethodSpec, config: Config, context: MethodContext, pro
     if profile is None and asked not in PROFILES:
         raise UsageError(f"unknown profile '{asked}'{nearest(asked, PROFILES)}")
     if asked == "auto":
-        usual = "embedded" if context.dataset in EMBEDDED else "paper"
+        usual = "embedded" if facts_of(context.dataset).rendered else "paper"
         named = replace(context, weights=spec.options.get(WEIGHTS, ""), profile=usual)
         asked = trained_profile(spec.name, named) or usual
     return Setting(spec, replace(context, profile=asked), options)

@@ -33,8 +33,6 @@ from metrics.evaluators.registry import training_task
 
 #: Scenes of the splits `val` and `test` that an embedded evaluator (segmenter, detector, depth) is measured on.
 EVALUATOR_SCENES = 500
-#: Scenes that are used of a data set without end.
-RENDERED_SCENES = 6000
 #: Held-out scenes of the validation loss: at most so many of the split `val`.
 VALIDATION_SCENES = 64
 
@@ -56,8 +54,8 @@ PACES = {"embedded": Pace(250, 1000, 0), "paper": Pace(2500, 5000, 2500)}
 class TrainingRequest:
     """What `bench train` was asked for; `to` is where the result goes, `out` where checkpoints and logs go.
 
-    `options` set fields of the recipe. None stands for the recipe's `steps`, for all scenes (`RENDERED_SCENES` where
-    they have no end), and for the profile's pace.
+    `options` set fields of the recipe. None stands for the recipe's `steps`, for the data set's
+    `training_scenes`, and for the profile's pace.
     """
 
     target: str
@@ -81,10 +79,10 @@ class TrainingRequest:
 
 
 def _scenes(request: TrainingRequest, split: str, count: int | None, with_depth: bool) -> MaterialisedScenes:
-    """The first `count` scenes of a split, in the cache; None: all, or `RENDERED_SCENES`."""
+    """The first `count` scenes of a split, in the cache; None: the data set's `training_scenes`."""
     source = request.source
     if count is None:
-        count = len(source.ids(split)) if isinstance(source, FolderSource) else RENDERED_SCENES
+        count = source.training_scenes or len(source.ids(split))
     cache = platformdirs.user_cache_path("gesco-bench") / "scenes"
     return materialise(source, split, count, cache, jobs=request.jobs, with_depth=with_depth)
 

@@ -158,7 +158,7 @@ def judge_folder(folder: Path) -> None:
     """A tiny segmenter of transformers, whose names for two classes are its own."""
     from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
 
-    from bench.data.labels import CITYSCAPES
+    from bench.data.cityscapes import CITYSCAPES
 
     theirs = {"vegetation": "tree-merged", "road": "street"}
     names = [CITYSCAPES.names[label] for label in CITYSCAPES.evaluated]

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from bench.api.scenes import SceneArrays, SceneSource
-from bench.data.labels import CITYSCAPES
+from bench.data.cityscapes import CITYSCAPES
 
 #: The folder shared with the project's workplace; tests that need it skip where it is absent.
 SHARED = Path(__file__).resolve().parents[3] / "shared"

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from bench.cli.data import app
 from bench.data.camvid import CamVid
-from bench.data.check import check
 from bench.data.cityscapes import Cityscapes
 from bench.data.coco_stuff import CocoStuff
+from bench.data.folder import check
 
 
 def run(*arguments: object):

@@ -15,12 +15,12 @@ from bench.api.scenes import DataError, SceneSource
 from bench.cli.data import app
 from bench.config import Config
 from bench.data.camvid import CamVid
-from bench.data.check import check
 from bench.data.cityscapes import Cityscapes
 from bench.data.coco_stuff import CocoStuff
 from bench.data.export import export
+from bench.data.folder import check
 from bench.data.registry import open_dataset
-from bench.data.streets_source import Streets
+from bench.data.streets import Streets
 from bench.run.plan import make_plan
 
 

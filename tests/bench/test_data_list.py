@@ -5,8 +5,8 @@ from scene_roots import camvid_root
 from typer.testing import CliRunner
 
 from bench.api.errors import UsageError
+from bench.api.registry import DATASETS
 from bench.cli.data import app
-from bench.data.registry import DATASETS
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def listed(monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(**roots: object) -> str:
-        for name in DATASETS:
+        for name in DATASETS.names():
             monkeypatch.delenv(f"GESCO_BENCH_{name.upper()}_ROOT", raising=False)
         for name, root in roots.items():
             monkeypatch.setenv(f"GESCO_BENCH_{name.upper()}_ROOT", str(root))
@@ -29,7 +29,7 @@ def listed(monkeypatch, tmp_path):
 
 def test_every_data_set_is_listed_with_its_need(listed):
     text = listed()
-    assert all(name in text for name in DATASETS)
+    assert all(name in text for name in DATASETS.names())
     assert "GESCO_BENCH_CITYSCAPES_ROOT" in text
     assert "embedded" in text
 

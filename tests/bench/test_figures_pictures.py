@@ -22,7 +22,7 @@ from bench.api import registry
 from bench.api.errors import BenchError, UsageError
 from bench.api.metric import MetricError
 from bench.config import load_config
-from bench.data.labels import CITYSCAPES
+from bench.data.cityscapes import CITYSCAPES
 from bench.data.registry import open_dataset
 from bench.figures import Request, ablation, draw_figure, maps, read_request
 from bench.figures.grid import Panel, PanelRow, draw_grid

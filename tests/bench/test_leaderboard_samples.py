@@ -18,7 +18,7 @@ from PIL import Image
 
 from bench.api.errors import BenchError
 from bench.api.files import open_entry
-from bench.data.registry import DATASETS
+from bench.api.registry import DATASETS
 from bench.leaderboard import samples as samples_module
 from bench.leaderboard.samples import BLANK, boxes_svg, read_index, write_samples
 from bench.pictures.evaluators import Evaluators, paint_nearness
@@ -26,7 +26,7 @@ from bench.results.request import read_request
 from bench.run.cell import read_picture
 from metrics.evaluators.detectors import Detections
 
-SPACE = DATASETS["streets"].label_space
+SPACE = DATASETS.load("streets").label_space
 CAR = SPACE.names.index("car")
 SVG = "{http://www.w3.org/2000/svg}"
 

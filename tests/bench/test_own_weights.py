@@ -18,7 +18,7 @@ from bench.api.specs import parse_spec
 from bench.api.tensors import read_weights, write_weights
 from bench.api.weights import CARD, MANIFEST, METHOD_WEIGHTS, find_weights, read_record
 from bench.config import Config
-from bench.data.labels import CITYSCAPES
+from bench.data.cityscapes import CITYSCAPES
 from bench.run.plan import Cell, make_plan
 from bench.run.setting import method_setting
 from methods.gesco.method import Gesco

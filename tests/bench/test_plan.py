@@ -64,7 +64,7 @@ def test_whatever_is_asked_for_changes_the_key(fakes: Path, what: str) -> None:
 def test_what_the_parts_say_of_themselves_changes_the_key(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import bench_fakes
 
-    from bench.data.streets_source import Streets
+    from bench.data.streets import Streets
 
     keys = {digest(the_cell().key)}
     monkeypatch.setattr(bench_fakes.FakePixels, "code_version", 2)

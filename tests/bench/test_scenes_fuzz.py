@@ -131,7 +131,7 @@ def _replaced(content, place, value):
 
 @pytest.mark.slow
 def test_damaged_scenes_are_answered_alike_by_check_and_run(tmp_path):
-    from bench.data.check import check
+    from bench.data.folder import check
 
     root = cityscapes_root(tmp_path, count=1)
     paths = sorted(root.rglob("*.png"))

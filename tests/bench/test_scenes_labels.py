@@ -1,6 +1,10 @@
 """Label spaces: their sizes and their best-known entries, which come from the data sets' own tables."""
 
-from bench.data.labels import CAMVID, CITYSCAPES, COCO_STUFF, LABEL_SPACES
+from bench.data.camvid import CAMVID
+from bench.data.cityscapes import CITYSCAPES
+from bench.data.coco_stuff import COCO_STUFF
+
+LABEL_SPACES = {space.name: space for space in (CITYSCAPES, COCO_STUFF, CAMVID)}
 
 
 def test_sizes_are_those_of_the_one_hot_maps():

@@ -12,12 +12,10 @@ from scene_roots import blocks, camvid_root, cityscapes_root, coco_official_root
 from bench.api.scenes import DataError
 from bench.cli.data import app
 from bench.config import Config
-from bench.data.camvid import CamVid
-from bench.data.check import check
+from bench.data.camvid import CAMVID, CamVid
 from bench.data.cityscapes import Cityscapes
 from bench.data.coco_stuff import CocoStuff
-from bench.data.folder import FolderSource
-from bench.data.labels import CAMVID
+from bench.data.folder import FolderSource, check
 from bench.run.plan import make_plan
 
 

@@ -13,10 +13,9 @@ from scene_roots import blocks, camvid_root, cityscapes_root, coco_spade_root, p
 
 from bench.api.scenes import DataError
 from bench.data.camvid import CamVid
-from bench.data.check import check
 from bench.data.cityscapes import Cityscapes
 from bench.data.coco_stuff import CocoStuff
-from bench.data.folder import FolderSource
+from bench.data.folder import FolderSource, check
 from bench.data.images import read_map, read_rgb
 
 GREYS = np.linspace(0, 255, 60).round().astype(np.uint8)[None].repeat(40, axis=0)

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 from scene_roots import camvid_root, cityscapes_root
 
+from bench.api.registry import DATASETS
 from bench.api.scenes import DataError
-from bench.data.registry import DATASETS, open_dataset
-from bench.data.roots import find_root
+from bench.data.registry import find_root, open_dataset
 
 VARIABLE = "GESCO_BENCH_CAMVID_ROOT"
 
 
 @pytest.fixture(autouse=True)
 def _no_roots_in_the_environment(monkeypatch):
-    for name in DATASETS:
+    for name in DATASETS.names():
         monkeypatch.delenv(f"GESCO_BENCH_{name.upper()}_ROOT", raising=False)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from bench.api.scenes import DataError
 from bench.data.rendered import DEFAULT_SCENES
-from bench.data.streets_source import Streets
+from bench.data.streets import Streets
 
 
 def test_ids_name_split_and_number():

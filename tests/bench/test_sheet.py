@@ -11,9 +11,9 @@ import torch
 from conftest import Answer
 from PIL import Image
 
-from bench.data.labels import CITYSCAPES
+from bench.data.cityscapes import CITYSCAPES
 from bench.data.registry import open_dataset
-from bench.data.streets_source import Streets
+from bench.data.streets import Streets
 from bench.pictures.cells import paint_labels, strongest_class
 from bench.pictures.sheet import GAP, HEADER, MARGIN
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.data.streets import SPLITS, RenderedStreet, boxes_from_instances, render_street
 from bench.data.streets.classes import EVALUATION_IDS, SKY
 from bench.data.streets.raster import SKY_DEPTH_M
+from bench.data.streets.render import SPLITS, RenderedStreet, boxes_from_instances, render_street
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENES = 150
@@ -39,7 +39,7 @@ def test_a_scene_is_the_same_twice_and_in_another_process() -> None:
     script = (
         "import sys; sys.path[:0] = sys.argv[1:3]\n"
         "from test_streets import digest\n"
-        "from bench.data.streets import render_street\n"
+        "from bench.data.streets.render import render_street\n"
         "render_street('test', 9)\n"
         "print(digest(render_street('val', 3)))"
     )

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import bench.data.stuff.render as render
-from bench.data.labels import COCO_STUFF
-from bench.data.stuff import SPLITS, RenderedScene, render_scene
+from bench.data.coco_stuff import COCO_STUFF
 from bench.data.stuff.grounds import GROUNDS
 from bench.data.stuff.patterns import PATTERNS
 from bench.data.stuff.places import PLACES, RIDGES
+from bench.data.stuff.render import SPLITS, RenderedScene, render_scene
 from bench.data.stuff.world import THINGS, UNKNOWN, World, sample_world
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +49,7 @@ def test_a_scene_is_the_same_twice_and_in_another_process() -> None:
     script = (
         "import sys; sys.path[:0] = sys.argv[1:3]\n"
         "from test_stuff import digest\n"
-        "from bench.data.stuff import render_scene\n"
+        "from bench.data.stuff.render import render_scene\n"
         "render_scene('test', 9)\n"
         "print(digest(render_scene('val', 3)))"
     )

@@ -11,14 +11,14 @@ from click.testing import Result
 from scene_roots import camvid_root
 from typer.testing import CliRunner
 
-import bench.data.stuff
+import bench.data.stuff.render
 from bench.api.errors import UsageError
 from bench.api.metric import Comparison, MetricContext
 from bench.api.scenes import DataError
 from bench.cli import app
 from bench.data.materialise import materialise
 from bench.data.registry import open_dataset
-from bench.data.stuff_source import Stuff
+from bench.data.stuff import Stuff
 from metrics.miou import MeanIoU
 
 
@@ -46,7 +46,7 @@ def test_fingerprint_follows_renderer_size_split_and_ids(monkeypatch: pytest.Mon
     first = fingerprint()
     assert first == fingerprint()
     others = {fingerprint("val"), fingerprint(count=3), fingerprint(size=(32, 32))}
-    monkeypatch.setattr(bench.data.stuff, "RENDERER_VERSION", 1000)
+    monkeypatch.setattr(bench.data.stuff.render, "RENDERER_VERSION", 1000)
     assert len({first, *others, fingerprint()}) == 5
 
 

@@ -16,7 +16,7 @@ from safetensors import safe_open
 
 from bench.api.method import MethodContext
 from bench.api.specs import build_method, parse_spec
-from bench.data.labels import CITYSCAPES
+from bench.data.cityscapes import CITYSCAPES
 from methods.gesco.method import Gesco
 
 #: runs `bench ARGUMENTS` in this process (see conftest)

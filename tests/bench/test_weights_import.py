@@ -25,7 +25,7 @@ from bench.checkpoints.archives import CheckpointError
 from bench.checkpoints.catalogue import Catalogue, Published, load_catalogue
 from bench.checkpoints.importing import import_weights, remarks
 from bench.checkpoints.inventory import verify_file
-from bench.data.labels import CITYSCAPES
+from bench.data.cityscapes import CITYSCAPES
 from methods.gesco import Gesco
 from methods.smis import Smis
 

@@ -21,10 +21,10 @@ import torch
 
 from bench.api.method import MethodContext
 from bench.api.metric import MetricContext
+from bench.api.registry import DATASETS
 from bench.api.specs import build_method, parse_spec
 from bench.checkpoints.catalogue import Published, load_catalogue
 from bench.checkpoints.importing import import_weights
-from bench.data.registry import DATASETS
 from methods.common.diffusion.guidance import guided_denoiser
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.semantic.frontend import SemanticMethod

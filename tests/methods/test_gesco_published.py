@@ -16,7 +16,8 @@ from bench.api.method import Method, MethodContext, MethodError, Received
 from bench.api.scenes import LabelSpace, Scene, stack
 from bench.api.tensors import write_weights
 from bench.api.weights import weights_name
-from bench.data.labels import CITYSCAPES, COCO_STUFF
+from bench.data.cityscapes import CITYSCAPES
+from bench.data.coco_stuff import COCO_STUFF
 from bench.data.registry import open_dataset
 from methods.common.diffusion.profile import UNetConfig, embedded_profile
 from methods.common.diffusion.samplers import SAMPLERS

@@ -12,8 +12,8 @@ import torch
 from bench.api.method import MethodContext
 from bench.api.scenes import Scene, stack
 from bench.api.tensors import write_weights
-from bench.data.labels import CITYSCAPES
-from bench.data.streets_source import Streets
+from bench.data.cityscapes import CITYSCAPES
+from bench.data.streets import Streets
 from bench.train.trainer import TrainingRun, train
 from metrics.evaluators.embedded import EVALUATORS, EvaluatorSpec
 from metrics.evaluators.training import EvaluatorTask

@@ -19,7 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError
-from bench.data.labels import CAMVID, CITYSCAPES, COCO_STUFF
+from bench.data.camvid import CAMVID
+from bench.data.cityscapes import CITYSCAPES
+from bench.data.coco_stuff import COCO_STUFF
 from metrics.depth import Depth
 from metrics.evaluators.depth.dpt import DptEstimator
 from metrics.evaluators.detectors.detr import DetrDetector

@@ -8,7 +8,7 @@ import torch
 
 from bench.api.metric import MetricError
 from bench.api.scenes import Scene
-from bench.data.labels import CITYSCAPES
+from bench.data.cityscapes import CITYSCAPES
 from metrics.evaluators.block_unet import from_blocks, to_blocks
 from metrics.evaluators.embedded import SPECS, EmbeddedSegmenter
 from metrics.evaluators.labels import EVALUATED_IDS, IGNORED, train_ids

@@ -69,13 +69,13 @@ def maskformer(folder: Path, classes: Sequence[str]) -> Path:
 
 
 def cityscapes(judge: str | None = None) -> MetricContext:
-    from bench.data.labels import CITYSCAPES
+    from bench.data.cityscapes import CITYSCAPES
 
     return MetricContext("cityscapes", 35, EVALUATED_IDS, CITYSCAPES.names, evaluator=judge)
 
 
 def coco_stuff(judge: str | None = None) -> MetricContext:
-    from bench.data.labels import COCO_STUFF
+    from bench.data.coco_stuff import COCO_STUFF
 
     return MetricContext("coco_stuff", 183, COCO_STUFF.evaluated, COCO_STUFF.names, evaluator=judge)
 
@@ -188,7 +188,7 @@ def test_without_the_papers_judge_the_message_says_what_to_put_where(weights_fol
 
 
 def test_a_data_set_without_a_judge_of_its_own_takes_any_that_answers_it(tmp_path):
-    from bench.data.labels import CAMVID
+    from bench.data.camvid import CAMVID
 
     context = MetricContext("camvid", 12, CAMVID.evaluated, CAMVID.names)
     with pytest.raises(MetricError, match=r"mIoU is skipped on `camvid`.*hf:FOLDER.*mmseg:CONFIG"):

@@ -84,7 +84,7 @@ def place(mmseg, tmp_path) -> Path:
 
 
 def context(judge: str | None = None) -> MetricContext:
-    from bench.data.labels import CITYSCAPES
+    from bench.data.cityscapes import CITYSCAPES
 
     return MetricContext("cityscapes", 35, EVALUATED_IDS, CITYSCAPES.names, evaluator=judge)
 

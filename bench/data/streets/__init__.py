@@ -1,5 +1,28 @@
 """Driving scenes of our own: a deterministic street renderer with Cityscapes labels, instances and depth."""
 
-from .render import RENDERER_VERSION, SPLITS, Box, RenderedStreet, boxes_from_instances, render_street
+from __future__ import annotations
 
-__all__ = ["RENDERER_VERSION", "SPLITS", "Box", "RenderedStreet", "boxes_from_instances", "render_street"]
+from bench.api.scenes import SceneArrays
+from bench.data.cityscapes import CITYSCAPES
+from bench.data.rendered import RenderedSource
+
+
+class Streets(RenderedSource):
+    """Driving scenes of our own renderer with Cityscapes's 35 labels, instances (class * 1000 + k) and depth."""
+
+    name = "streets"
+    counterpart = "cityscapes"
+    guidance = 2.0
+    label_space = CITYSCAPES
+    default_size = (64, 128)
+
+    def renderer_version(self) -> int:
+        from bench.data.streets.render import RENDERER_VERSION
+
+        return RENDERER_VERSION
+
+    def render(self, split: str, index: int, scene_id: str) -> SceneArrays:
+        from bench.data.streets.render import render_street
+
+        scene = render_street(split, index, self.height, self.width)
+        return SceneArrays(scene_id, scene.image, scene.labels, scene.instances, scene.depth)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.labels import COCO_STUFF
+from bench.data.coco_stuff import COCO_STUFF
 from bench.data.streets.draws import Draws
 
 from . import animals, food, household, vehicles

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 #: Which picture of ids the edges are taken from. "clipped" is that of SDM's and GESCO's loaders, which read the
 #: instance picture as 8 bit: every id above 255 becomes 255, so borders between neighbouring things vanish.
 Edges = Literal["instances", "clipped"]
-#: Label spaces whose own instance pictures are 8 bit (their ids here are moved up): clipping changes nothing in them.
-EIGHT_BIT_INSTANCES = frozenset({"coco_stuff"})
 
 
 def one_hot(labels: Tensor, num_labels: int) -> Tensor:
@@ -59,7 +57,7 @@ def semantic_maps(labels: Tensor, instances: Tensor, num_labels: int, edges: Edg
 
 def scene_maps(scene: Scene, edges: Edges = "instances") -> Tensor:
     """`semantic_maps` of a batch of scenes, (B, labels + 1, H, W) in {0, 1}."""
-    if scene.label_space.name in EIGHT_BIT_INSTANCES:
+    if scene.label_space.eight_bit_instances:
         edges = "instances"
     return semantic_maps(scene.labels, scene.instances, scene.label_space.size, edges)
 
