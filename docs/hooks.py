@@ -12,6 +12,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
+#: The page about the paper's values, which lies beside them in the package; where it is as seen from results/.
+PUBLISHED = ROOT / "bench" / "results" / "published" / "README.md"
+FROM_RESULTS = "](../bench/results/published/README.md"
 #: Folders of results that are no documents: what this machine has run, and the pictures behind the leaderboard.
 LEFT_OUT = {"local", "samples", "plots", "readme", "submissions"}
 #: A link from docs/ to results/, as it is valid in the repository; the site has results/ inside.
@@ -25,13 +28,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         inside = path.relative_to(ROOT)
         if path.suffix in {".md", ".png", ".py"} and not LEFT_OUT & set(inside.parts):
             files.append(File.generated(config, inside.as_posix(), abs_src_path=str(path)))
+    files.append(File.generated(config, "results/published.md", abs_src_path=str(PUBLISHED)))
     files.append(File.generated(config, "command-line.md", content=command_line()))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Makes links to results/ lead to the site's copy."""
-    return TO_RESULTS.sub("", markdown)
+    """Makes links to results/, and from there to the paper's values, lead to the site's copies."""
+    return TO_RESULTS.sub("", markdown).replace(FROM_RESULTS, "](published.md")
 
 
 def command_line() -> str:

@@ -70,7 +70,7 @@ for what in guidance steps pooling calibration codec; do bench ablate $what --sc
 def scale() -> str:
     return f"""**These are embedded numbers**: scenes this project renders at 64×128, small networks trained on a CPU for {training_minutes()[-1]:.0f} minutes at most, our own
 judge. They compare methods under one harness; they are not the paper's Cityscapes numbers and are never shown as such. One seed,
-{scenes()} test scenes. Every network saw {images_seen("streets"):,} pictures in training. The paper's own numbers are in [published](published/README.md), and
+{scenes()} test scenes. Every network saw {images_seen("streets"):,} pictures in training. The paper's own numbers are in [published](../bench/results/published/README.md), and
 `bench table mIoU --out results --published` prints both."""
 
 

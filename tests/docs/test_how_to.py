@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from plugin_environment import ROOT, bench, make_environment
 
-PLUGINS = ("method",)
+PLUGINS = ("method", "metric", "channel")
 _FENCE = re.compile(r"^```(?P<kind>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"-?\d+\.\d+|∞")
 #: Another machine's arithmetic moves a number on a page by less; a broken example moves it by more.
@@ -86,7 +86,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", PLUGINS)
+@pytest.mark.parametrize("name", [*PLUGINS, "figure"])
 def test_the_page_works_as_it_is_written(name: str, environment: Path) -> None:
     page, work = recipe(name), environment / "work" / name
     work.mkdir(parents=True)
