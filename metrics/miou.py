@@ -89,7 +89,7 @@ class MeanIoU(Metric):
     scores = (
         _declared("mIoU", scenes="mIoU[scene]", originals="mIoU[original]", shown="always"),
         _declared("mIoU[judge]"),
-        _declared("mIoU[original]", of_originals=True),
+        _declared("mIoU[original]", of_originals=True, published=""),
         _declared("mIoU[35]"),
         _declared("mIoU[scene]", published=""),
     )

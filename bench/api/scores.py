@@ -103,7 +103,7 @@ COSTS = {
 }  # fmt: skip
 
 
-def _declared() -> Iterator[ScoreInfo]:
+def declared_scores() -> Iterator[ScoreInfo]:
     """What is declared, first of costs, then by the benchmark's own metrics: that needs no code of others."""
     yield from COSTS.values()
     for metric in sorted(METRICS.names(), key=METRICS.is_ours, reverse=True):
@@ -116,12 +116,12 @@ def _declared() -> Iterator[ScoreInfo]:
 @lru_cache(maxsize=1024)
 def find_score(name: str) -> ScoreInfo | None:
     """What the installed metric behind a score, or the harness, declares of it; None where nobody does."""
-    return next((info for info in _declared() if info.fits(name)), None)
+    return next((info for info in declared_scores() if info.fits(name)), None)
 
 
 def named_by_alias(typed: str) -> str:
     """The score that has what was typed as another name, whatever its case; what was typed where there is none."""
-    return next((info.name for info in _declared() if typed.lower() in map(str.lower, info.aliases)), typed)
+    return next((info.name for info in declared_scores() if typed.lower() in map(str.lower, info.aliases)), typed)
 
 
 def score_info(name: str) -> ScoreInfo:

@@ -12,14 +12,14 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
+from bench.api.scores import declared_scores, score_info, shown_always
 from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
 from bench.figures.style import PAPER_LINE, Drawing, Framed, Look, families, framed, looks, paper_handle
-from bench.results.published import COUNTERPARTS, PAPER_NAMES, paper_values, same_metric
+from bench.results.published import COUNTERPARTS, PAPER_NAMES, paper_values
 from bench.results.request import Part, Request, chosen_psnrs, parts
 from bench.results.scores import Measured
 from bench.tables.build import PAPER_TABLES
 
-METRICS = ("mIoU", "LPIPS", "FID")
 #: Most methods that share a panel.
 TOGETHER = 4
 PANEL_INCHES = (3.1, 2.5)
@@ -35,7 +35,7 @@ def draw(request: Request) -> list[Drawing]:
     """A figure for each set of scenes and channel convention; with many methods one for each metric too."""
     made = []
     for part in parts(request):
-        found = measured_metrics(request, part, METRICS)
+        found = measured_metrics(request, part, _default(part))
         psnrs = chosen_psnrs(request, part, part.psnrs)[::-1]
         look = looks(part.methods)
         if len(part.methods) <= TOGETHER:
@@ -46,6 +46,11 @@ def draw(request: Request) -> list[Drawing]:
     return made
 
 
+def _default(part: Part) -> list[str]:
+    """What is drawn unless other metrics are asked for; what could be where the results hold none of it."""
+    return shown_always(part.rows["metric"].unique()) or shown_always(info.name for info in declared_scores())
+
+
 def _published(part: Part, data: Measured) -> tuple[Published, str]:
     """The paper's values that may stand beside ours, and a sentence on what they are (or why they are lacking)."""
     dataset = str(part.first("dataset"))
@@ -54,8 +59,11 @@ def _published(part: Part, data: Measured) -> tuple[Published, str]:
     if not numbers:
         return {}, ""
     name = PAPER_NAMES[COUNTERPARTS[dataset]]
-    if not same_metric(data.metric):
-        return {}, f"The paper's {data.metric.split('[')[0]} is another distance than {data.metric} and is not drawn."
+    if score_info(data.metric).substitute:
+        return (
+            {},
+            f"The paper's {score_info(data.metric).published} is another distance than {data.metric} and is not drawn.",
+        )
     if dataset == COUNTERPARTS[dataset]:
         return numbers, f"Dashed: the paper's values on {name}."
     return numbers, (

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError
 from bench.api.names import PURE_NOISE
-from bench.api.scores import COSTS
+from bench.api.scores import score_info
 from bench.leaderboard.submission import Submission
 from bench.results.files import read_results
 from bench.results.merge import about_scenes
 from bench.results.ranking import explained, rank
 from bench.results.request import mean_levels
 from bench.results.rows import NO_CHANNEL
-from bench.results.scores import OF_ORIGINALS, SCENE_SET, Score, measured, of_methods
+from bench.results.scores import SCENE_SET, Score, measured, of_methods, of_originals
 from bench.tables.model import decimals_for
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("bench")
 
-#: Costs that depend on the machine: shown, never ranked.
-OF_MACHINES = ("seconds", "memory")
 UNRANKED_NOTE = "Not ranked: it depends on the machine."
 SUBMITTED_NOTE = (
     "A submission that does not say what each scene contributes is compared by its standard error, and one that states "
@@ -205,8 +203,8 @@ def _views(own: pd.DataFrame, others: Mapping[str, pd.DataFrame], tracks: Sequen
         by_protocol = {str(protocol): rows for protocol, rows in mine.groupby("protocol", sort=False)}
         channels = dict.fromkeys(channel for channel, _, _ in cells)
         for channel in channels:
-            wanted = [cell for cell in cells if cell[0] == channel and OF_ORIGINALS not in cell[1]]
-            for _, metric, protocol in sorted(wanted, key=lambda cell: cell[1] in COSTS):
+            wanted = [cell for cell in cells if cell[0] == channel and not score_info(cell[1]).of_originals]
+            for _, metric, protocol in sorted(wanted, key=lambda cell: score_info(cell[1]).family == "cost"):
                 rows = by_protocol.get(protocol)
                 parts = {name: f[f["protocol"] == protocol] for name, f in theirs.items()}
                 yield _view(track, str(channel), str(metric), str(protocol), rows, parts)
@@ -219,7 +217,7 @@ def _view(
     scores: dict[tuple[str, float], Score] = {}
     if own is not None:
         rows = own[own["channel"].isin([channel, NO_CHANNEL])]
-        ceiling = _ceiling(rows, metric)
+        ceiling = of_originals(rows, metric)
         if _has(rows, channel, metric):
             data = measured(rows, metric)
             scores = {(m, p): one for (_, m, p), one in data.scores.items()}
@@ -238,7 +236,7 @@ def _view(
     methods = list(dict.fromkeys(method for method, _ in scores))
     columns = [[scores.get((method, psnr)) for method in methods] for psnr in psnrs]
     higher = found[0].higher_is_better
-    ranking = rank([[] if metric in OF_MACHINES else column for column in columns], [higher] * len(columns))
+    ranking = rank([[] if score_info(metric).machine else column for column in columns], [higher] * len(columns))
     placed = {
         method: tuple(
             (here := column[k]) and replace(here, rank=places[k] if places else None)
@@ -248,7 +246,7 @@ def _view(
     }
     told = explained(ranking, "") if len(methods) > 1 else ""
     submitted = SUBMITTED_NOTE if len(found) > 1 or data is None else ""
-    note = UNRANKED_NOTE if metric in OF_MACHINES else " ".join(filter(None, [told, submitted]))
+    note = UNRANKED_NOTE if score_info(metric).machine else " ".join(filter(None, [told, submitted]))
     reference = data.reference if data else None
     return View(track, channel, metric, protocol, higher, decimals, psnrs, placed, note, reference, ceiling)
 
@@ -256,11 +254,3 @@ def _view(
 def _has(rows: pd.DataFrame, channel: str, metric: str) -> bool:
     whole = of_methods(rows)
     return bool(((whole["metric"] == metric) & (whole["channel"] == channel)).any())
-
-
-def _ceiling(rows: pd.DataFrame, metric: str) -> float | None:
-    of_originals = of_methods(rows)
-    base, _, part = metric.rstrip("]").partition("[")
-    name = f"{base}[original:{part}]" if part else f"{base}[original]"
-    values = of_originals[of_originals["metric"] == name]["value"].dropna()
-    return float(values.mean()) if len(values) else None

@@ -14,7 +14,7 @@ import numpy as np
 from bench.api.errors import UsageError, known_name
 from bench.api.files import write_atomically
 from bench.api.registry import METHODS
-from bench.api.scores import find_score
+from bench.api.scores import find_score, score_info
 from bench.leaderboard.board import Run, fingerprint_of, read_runs, track_of, tracks_of
 from bench.leaderboard.methods import about_result
 from bench.leaderboard.submission import (
@@ -28,7 +28,7 @@ from bench.leaderboard.submission import (
 )
 from bench.results.files import RESULTS
 from bench.results.rows import CONTRIBUTIONS, WHOLE_SET
-from bench.results.scores import OF_ORIGINALS, of_methods
+from bench.results.scores import of_methods
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +129,7 @@ def _gaps(submission: Submission, run: Run) -> Iterator[str]:
         for (metric, protocol), rows in mine.groupby(["metric", "protocol"], sort=False):
             have = cells[(cells["metric"] == metric) & (cells["protocol"] == protocol)]
             lacking = sorted(set(rows["psnr"]) - set(have["psnr"]), reverse=True)
-            if OF_ORIGINALS not in str(metric) and lacking:
+            if lacking and not score_info(str(metric)).of_originals:
                 at = f" at PSNR {', '.join(f'{p:g}' for p in lacking)}" if len(have) else ""
                 yield f"{where}: no {metric}{at}"
         for metric, protocol in dict.fromkeys(zip(cells["metric"], cells["protocol"], strict=True)):
@@ -204,7 +204,7 @@ def _provenance(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _results(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    whole = rows[(rows["scene"] == WHOLE_SET) & ~rows["metric"].str.contains(OF_ORIGINALS, regex=False)]
+    whole = rows[(rows["scene"] == WHOLE_SET) & ~rows["metric"].map(lambda name: score_info(name).of_originals)]
     scenes = {key: group for key, group in rows[rows["scene"] != WHOLE_SET].groupby(list(KEYS))}
     found = []
     for row in whole.to_dict("records"):

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.api.errors import UsageError
-from bench.api.scores import COSTS
+from bench.api.scores import COSTS, score_info
 from bench.regress.model import Basis, CellName, Comparison, Cost, Thresholds, Verdict
 from bench.results.rows import WHOLE_SET
-from bench.results.scores import OF_ORIGINALS, Measured, Score, read_metric
+from bench.results.scores import Measured, Score, read_metric
 from metrics.stats.significance import (
     contributions_of_mean,
     fewest_scenes,
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 CELL = ["dataset", "channel", "method", "psnr"]
 Key = tuple[CellName, str]
-#: Costs that depend on the machine, and what of the provenance has to be equal for them to compare.
-MACHINE = {"seconds": ("cpu", "devices", "jobs", "batch_size"), "memory": ("devices", "batch_size")}
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def compare(sides: Sides, limits: Thresholds) -> tuple[list[Comparison], int]:
 
 def _quality(found: dict[Key, Side]) -> dict[Key, Side]:
     """Without costs, and without scores about the original pictures."""
-    return {(c, m): n for (c, m), n in found.items() if m not in COSTS and OF_ORIGINALS not in m}
+    return {(c, m): n for (c, m), n in found.items() if m not in COSTS and not score_info(m).of_originals}
 
 
 def _missing(cell: CellName, metric: str, baseline: Side, sides: Sides, made: bool) -> Comparison:
@@ -264,7 +262,7 @@ def _cost(side: Side, scenes: int) -> float | None:
 def other_machine(what: str, facts: Sequence[Mapping[str, Any]]) -> list[str]:
     """What of the machines differs that a cost depends on; empty for a cost that depends on none."""
     baseline, rerun = facts
-    return [key for key in MACHINE.get(what, ()) if baseline.get(key) != rerun.get(key)]
+    return [key for key in score_info(what).machine if baseline.get(key) != rerun.get(key)]
 
 
 def by_method(costs: Sequence[Cost]) -> list[tuple[Cost, int]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.api.errors import UsageError, nearest
-from bench.api.scores import COSTS
+from bench.api.scores import COSTS, score_info, stem
 from bench.config import RegressSection
 
 
@@ -151,36 +151,29 @@ class Report:
         return {verdict: number for verdict, number in found.items() if number}
 
 
-#: From which size on a change matters, for `[regress]` in bench.toml to replace. A floor keeps differences that are
-#: real but of no consequence (another processor rounds otherwise) from being called changes. Neighbouring ranks of the
-#: measured tables (results/README.md) are 0.01 to 0.03 apart in mIoU and LPIPS, and other noise alone moves a cell of
-#: 50 scenes by 0.002 to 0.006 (standard deviations over 20 seeds).
-FLOORS = {"mIoU": 0.01, "LPIPS": 0.01, "KID": 0.01}
-#: Shares of the baseline's value: FID's scale depends on the features, an absolute floor would not carry over.
-RELATIVE_FLOORS = {"FID": 0.03}
-OTHER_METRICS = 0.02
-#: Costs only ever warn. Bits and channel uses are exact; time is the least certain.
-WARN = {"bits": 1.02, "channel_uses": 1.02, "memory": 1.25, "seconds": 1.5}
-
-
 @dataclass(frozen=True)
 class Thresholds:
-    """Level of the whole report, floors as (amount, whether a share of the baseline's value), and warning factors."""
+    """From which size on a change matters: what `[regress]` says, and else what a score declares.
+
+    A floor keeps differences that are real but of no consequence (another processor rounds otherwise) from being called
+    changes. `alpha` is the level of the whole report, `floors` are (amount, whether a share of the baseline's value),
+    and `warn` the factors from which costs are warned about: that is all they ever are.
+    """
 
     alpha: float
     floors: Mapping[str, tuple[float, bool]]
     warn: Mapping[str, float]
 
     def floor(self, metric: str, baseline: float) -> float:
-        """The smallest change of a metric that counts, in its unit: by its full name, else by what stands before its
-        bracket (`mIoU` for `mIoU[judge]`), else `OTHER_METRICS`."""
-        default = (OTHER_METRICS, True)
-        amount, relative = self.floors.get(metric, self.floors.get(metric.partition("[")[0], default))
+        """The smallest change of a metric that counts, in its unit: given under its full name, else under what stands
+        before its bracket (`mIoU` for `mIoU[judge]`), else declared."""
+        info = score_info(metric)
+        amount, relative = self.floors.get(metric, self.floors.get(stem(metric), (info.floor, info.relative)))
         return amount * abs(baseline) if relative else amount
 
 
 def thresholds(section: RegressSection) -> Thresholds:
-    """The defaults with what `[regress]` says over them; UsageError for a floor given twice or an unknown cost."""
+    """What `[regress]` says; UsageError for a floor given twice or an unknown cost."""
     twice = sorted(section.floors.keys() & section.relative_floors.keys())
     if twice:
         raise UsageError(f"{twice[0]} has a floor and a relative floor in [regress]; keep one of them")
@@ -188,9 +181,7 @@ def thresholds(section: RegressSection) -> Thresholds:
         if name not in COSTS:
             raise UsageError(f"unknown cost '{name}' in [regress.warn]{nearest(name, COSTS)}")
     floors = {
-        **{name: (amount, False) for name, amount in FLOORS.items()},
-        **{name: (amount, True) for name, amount in RELATIVE_FLOORS.items()},
         **{name: (amount, False) for name, amount in section.floors.items()},
         **{name: (amount, True) for name, amount in section.relative_floors.items()},
     }
-    return Thresholds(section.alpha, floors, {**WARN, **section.warn})
+    return Thresholds(section.alpha, floors, {**{name: 1 + cost.floor for name, cost in COSTS.items()}, **section.warn})

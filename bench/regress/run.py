@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.provenance import code_provenance
+from bench.api.scores import COSTS
 from bench.regress.baseline import Baseline, list_changes, read_baseline
-from bench.regress.compare import MACHINE, Sides, compare, compare_costs, other_machine
+from bench.regress.compare import Sides, compare, compare_costs, other_machine
 from bench.regress.model import CellName, Report, thresholds
 from bench.regress.rerun import Asked, Rerun, cell_name, plan_rerun
 from bench.regress.words import plain
@@ -99,7 +100,7 @@ def _rows_of(frame: pd.DataFrame, cells: frozenset[CellName]) -> pd.DataFrame:
 
 def _notes(rerun: Rerun, run: RunReport, facts: tuple[Any, Any]) -> list[str]:
     notes = [*rerun.plan.left_out, *dict.fromkeys(rerun.missing.values()), *run.notes]
-    for what in MACHINE:
+    for what in COSTS:
         different = other_machine(what, facts)
         if different:
             notes.append(f"{what} is not compared: other {', '.join(different)} than the baseline's")

@@ -26,6 +26,7 @@ import numpy as np
 
 from bench.api.errors import BenchError
 from bench.api.names import PURE_NOISE
+from bench.api.scores import score_info
 from bench.run.summary import read_contributions
 from metrics.stats.significance import contributions_of_mean, standard_error
 
@@ -43,8 +44,6 @@ COLUMNS = (
 #: What tells one row from every other one.
 ROW = ("dataset", "split", "size", "scene_count", "method", "channel", "psnr", "seed", "scene", "metric")
 CONTRIBUTIONS = "contributions"
-#: Distances between sets, whose standard error earlier versions wrote into the column `std`.
-_SET_DISTANCES = ("FID", "KID")
 NO_CHANNEL = "none"
 BITS_PROTOCOL = "payload under the method's codec, side information included, a scene"
 USES_PROTOCOL = "real symbols on the analogue channel, a scene"
@@ -164,7 +163,7 @@ def upgraded(frame: pd.DataFrame) -> pd.DataFrame:
     if "mean_snr_db" not in frame:
         frame = frame.assign(mean_snr_db=math.nan)
     if "stderr" not in frame:
-        distances = frame["metric"].astype(str).str.startswith(_SET_DISTANCES)
+        distances = frame["metric"].map(lambda name: score_info(str(name)).family == "distribution").astype(bool)
         errors = frame["std"].where(distances)
         frame = frame.assign(std=frame["std"].mask(distances), stderr=errors)
         if "draws" in frame:

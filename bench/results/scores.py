@@ -17,14 +17,11 @@ from bench.api.names import PURE_NOISE
 from bench.api.scores import score_info
 from bench.results.ranking import explained, rank
 from bench.results.rows import CONTRIBUTIONS, WHOLE_SET
-from bench.run.summary import is_mean
-from metrics.stats.significance import contributions_of_mean, half_width, standard_error
+from metrics.stats.significance import contributions_of_mean, half_width, is_mean, standard_error
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: In a score's name: it is about the original pictures, not the methods'.
-OF_ORIGINALS = "[original"
 #: Columns that one set of scenes is told from another by.
 SCENE_SET = ["dataset", "split", "size", "scene_count"]
 CELL = ["channel", "method", "psnr"]
@@ -83,7 +80,7 @@ class Measured:
 
     def beyond(self, value: float) -> bool:
         """Whether a value is at least as bad as pure noise."""
-        if self.reference is None or OF_ORIGINALS in self.metric or not math.isfinite(value):
+        if self.reference is None or score_info(self.metric).of_originals or not math.isfinite(value):
             return False
         return value <= self.reference if self.higher_is_better else value >= self.reference
 
@@ -113,6 +110,13 @@ def of_scenes(frame: pd.DataFrame, scenes: Sequence[object]) -> pd.DataFrame:
     return frame
 
 
+def of_originals(frame: pd.DataFrame, metric: str) -> float | None:
+    """What a score against the truth is of the originals themselves, where the rows of one set of scenes say so."""
+    whole = of_methods(frame)
+    values = whole[whole["metric"] == score_info(metric).originals]["value"].dropna()
+    return float(values.mean()) if len(values) else None
+
+
 def measured(frame: pd.DataFrame, metric: str) -> Measured:
     """`metric` in the rows of one set of scenes; UsageError where they have no set-level row of it."""
     if of_methods(frame[frame["metric"] == metric]).empty:
@@ -127,7 +131,7 @@ def read_metric(frame: pd.DataFrame, metric: str) -> Measured:
     reference = rows[(rows["scene"] == WHOLE_SET) & (rows["method"] == PURE_NOISE)]["value"].dropna()
     info, scenes = score_info(metric), _by_scene(rows)
     limits = (info.low, info.high)
-    spreads = _by_scene(frame[frame["metric"] == _of_a_scene(metric)]) if not scenes else {}
+    spreads = _by_scene(frame[frame["metric"] == info.scenes]) if not scenes else {}
     groups = {_key(cell): group for cell, group in whole.groupby(CELL, sort=False)}
     scores = {key: _score(group, scenes.get(key), spreads.get(key), limits) for key, group in groups.items()}
     found = Measured(
@@ -144,12 +148,6 @@ def read_metric(frame: pd.DataFrame, metric: str) -> Measured:
 def _key(cell: object) -> Key:
     channel, method, psnr = cast(tuple[str, str, float], cell)
     return str(channel), str(method), float(psnr)
-
-
-def _of_a_scene(metric: str) -> str:
-    """The name of the scenes' own values of a score that is no mean of them: `mIoU[scene]`, `recall[judge:scene]`."""
-    base, _, inside = metric.rstrip("]").partition("[")
-    return f"{base}[{inside}:scene]" if inside else f"{base}[scene]"
 
 
 def _score(rows: pd.DataFrame, own: pd.Series | None, spread: pd.Series | None, limits: tuple[float, float]) -> Score:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.api.errors import UsageError
 from bench.api.names import metric_variants
 from bench.results.request import choose_metrics, computed_by, listed, mean_levels, peak_levels, scene_set_title
-from bench.results.scores import SCENE_SET, Key, Measured, Score, measured, of_methods, of_scenes, ranked
+from bench.results.scores import SCENE_SET, Key, Measured, Score, measured, of_methods, of_originals, of_scenes, ranked
 from bench.run.ablations import Arm
 from bench.tables.model import Column, Row, SceneSetName, Table, arrow, decimals_for
 
@@ -44,13 +44,7 @@ def noise_notes(columns: Sequence[Measured], scores: Sequence[Score | None]) -> 
 
 def ceiling_notes(frame: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
     """What scores against the truth are of the originals themselves, where the rows of one set of scenes say so."""
-    whole = of_methods(frame)
-    found = []
-    for metric in metrics:
-        base, bracket, inside = metric.partition("[")
-        values = whole[whole["metric"] == f"{base}[original{':' if bracket else ']'}{inside}"]["value"].dropna()
-        if len(values):
-            found.append(f"{metric} {values.mean():.3f}")
+    found = [f"{metric} {value:.3f}" for metric in metrics if (value := of_originals(frame, metric)) is not None]
     return [f"The originals themselves have {', '.join(found)}."] if found else []
 
 

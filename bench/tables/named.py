@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError
 from bench.api.names import own_weights, shipped_spec
+from bench.api.scores import declared_scores
 from bench.results.files import read_results
 from bench.results.request import scene_set_title
 from bench.results.scores import SCENE_SET, Score, measured, of_methods, of_scenes, ranked
@@ -25,30 +26,6 @@ if TYPE_CHECKING:
 COCO = ("coco_stuff", "stuff")
 COCO_METRICS = ("mIoU", "LPIPS", "FID")
 BASELINE = "full_image"
-
-
-@dataclass(frozen=True)
-class Family:
-    """Which scores of a metric that has many are shown against PSNR, and which beside each other at one PSNR."""
-
-    against_psnr: tuple[str, ...]
-    side_by_side: tuple[tuple[str, ...], ...]
-
-
-#: The metrics behind the text's claims on objects and depth.
-FAMILIES = {
-    "objects": Family(
-        ("AP50[judge]", "recall[judge]", "AP50", "recall"),
-        tuple(
-            tuple(f"{score}{name}]" for name in ("car", "person", "rider", "bicycle"))
-            for score in ("AP50[judge:", "AP50[")
-        ),
-    ),
-    "depth": Family(
-        ("AbsRel[judge]", "delta1[judge]", "AbsRel", "delta1"),
-        (("AbsRel[judge]", "RMSE[judge]", "delta1[judge]", "AbsRel", "RMSE", "delta1"),),
-    ),
-}
 
 
 def coco(frame: pd.DataFrame, psnr: float) -> list[Table]:
@@ -149,19 +126,19 @@ def _bits_table(frame: pd.DataFrame, rows: pd.DataFrame) -> Table:
 
 
 def _family(word: str) -> Callable[[pd.DataFrame, float], list[Table]]:
-    """The scores of a metric that has many: the main ones against PSNR, then groups of them at one PSNR."""
+    """The scores of a family: the main ones against PSNR, then groups of them at one PSNR, as they are declared."""
 
     def family(frame: pd.DataFrame, psnr: float) -> list[Table]:
-        known = FAMILIES[word]
         names = set(of_methods(frame)["metric"].unique())
-        if names.isdisjoint(known.against_psnr):
+        known = [info for info in declared_scores() if info.family == word and info.name in names]
+        if not any(info.shown == "family" for info in known):
             raise UsageError(f"these results have no scores of {word}; `bench run --metrics {word}` computes them")
-        tables = [table for name in known.against_psnr if name in names for table in metric_tables(frame, name)]
+        tables = [t for info in known if info.shown == "family" for t in metric_tables(frame, info.name)]
         if psnr not in set(of_methods(frame)["psnr"]):
             return tables
-        for group in known.side_by_side:
-            there = [name for name in group if name in names]
-            tables += arms_tables(frame, ("method",), None, there, psnr) if there else []
+        for group in dict.fromkeys(info.beside for info in known if info.beside):
+            there = [info.name for info in known if info.beside == group]
+            tables += arms_tables(frame, ("method",), None, there, psnr)
         return tables
 
     return family

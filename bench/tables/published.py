@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bench.api.errors import UsageError
-from bench.results.published import COUNTERPARTS, PAPER_NAMES, PaperValue, Place, paper_values, same_metric
+from bench.api.scores import score_info
+from bench.results.published import COUNTERPARTS, PAPER_NAMES, PaperValue, Place, paper_values
 from bench.results.scores import Score
 from bench.tables.model import Column, Grid, Printed, Row, SceneSetName, Sheet, Table, decimals_for, extra_labels
 
@@ -27,16 +28,17 @@ def _apart(scenes: SceneSetName) -> str | None:
 
 def _remarks(table: Table) -> list[str]:
     metrics = {column.metric for column in table.columns}
+    known = {score_info(metric).published for metric in metrics}
     ours = "ours | paper | Δ = ours - paper; empty: not run here, or not in the paper."
     remarks = [_apart(table.scenes), ours, "The paper does not say what its ± is."]
-    if any(m.startswith("FID") for m in metrics):
+    if "FID" in known:
         remarks.append("The paper prints FID/10; here it is multiplied by ten.")
-    other = sorted(m for m in metrics if not same_metric(m))
+    other = sorted(m for m in metrics if score_info(m).substitute)
     if other:
         remarks.append(f"Δ is {DIFFERENT} for {', '.join(other)}: the paper's FID is a distance of Inception features.")
     if "mIoU" in metrics:
         remarks.append("The paper's mIoU is, in its words, against the judge's map of the original: our `mIoU[judge]`.")
-    if any(m.startswith("LPIPS") for m in metrics):
+    if "LPIPS" in known:
         remarks.append("The paper does not name the network of its LPIPS.")
     return [remark for remark in remarks if remark]
 
@@ -64,7 +66,7 @@ def _delta(score: Score | None, paper: PaperValue | None, metric: str) -> float 
     """Ours minus theirs, `n/a` where the metrics differ, None where there is nothing to subtract."""
     if score is None or paper is None or paper.value is None or score.noise:
         return None
-    return score.value - paper.value if same_metric(metric) else DIFFERENT
+    return score.value - paper.value if not score_info(metric).substitute else DIFFERENT
 
 
 def compared(table: Table) -> Sheet:

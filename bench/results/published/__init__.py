@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bench.api.errors import BenchError
+from bench.api.scores import score_info
 
 FOLDER = Path(__file__).parent
 #: Data set -> the paper's data set that it stands for.
@@ -55,17 +56,8 @@ def paper_values(dataset: str, metric: str, tables: Collection[str]) -> dict[Pla
     """What the paper has of a metric, under its own name or with ours in brackets (`mIoU[judge]`), in some of its
     tables ("1" to "5", "text 4.2"), for the data set that `dataset` stands for."""
     counterpart = COUNTERPARTS.get(dataset)
-    base = metric.split("[", 1)[0]
-    if metric.endswith(("[original]", "[scene]")):
-        return {}
     return {
         place: value
         for table, of, name, place, value in _everything(FOLDER)
-        if of == counterpart and name == base and table in tables
+        if of == counterpart and name == score_info(metric).published and table in tables
     }
-
-
-def same_metric(metric: str) -> bool:
-    """Whether a difference to the paper's metric of that name means anything: a distance on other features is another
-    distance. mIoU and LPIPS pass in every variant, because the paper does not say which it used."""
-    return not metric.startswith("FID[") or metric == "FID[inception]"
