@@ -116,10 +116,12 @@ class Depth(Metric):
         missing."""
         super().__init__(context)
         try:
-            self._network = load_estimator(context.dataset, context.evaluator, context.weights_dir, context.device)
+            self._network = load_estimator(context.dataset, context.evaluator, context.weights_dir, context.device_name)
         except MetricError as error:
             raise MetricError(f"depth is skipped on `{context.dataset}`: {error}") from error
-        self._estimates = PerPicture(self._network.estimate, context.device, _MEMORY_BYTES, self._network.gpu_batch)
+        self._estimates = PerPicture(
+            self._network.estimate, context.device_name, _MEMORY_BYTES, self._network.gpu_batch
+        )
 
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import pickle
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,9 +23,8 @@ from bench.api.files import file_digest
 from bench.api.lazy import F, torch
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
 from bench.api.scores import ScoreInfo
-from metrics.inception import Inception, load_inception
 from metrics.pictures import PerPicture
-from metrics.standard import INCEPTION
+from metrics.standard import INCEPTION, check_unchanged
 from metrics.stats.distances import Distance, frechet, kernel
 
 if TYPE_CHECKING:
@@ -58,13 +58,29 @@ class FeatureDistance(Metric):
 
     def __init__(self, context: MetricContext) -> None:
         super().__init__(context)
-        self._network, self._digest = self._load(context)
-        self._features = PerPicture(self._extract, context.device)
+        self._weights = self._find(context)
+        self._digest = file_digest(self._weights)
+        self._features = PerPicture(self._extract, context.device_name)
+
+    @cached_property
+    def _network(self) -> nn.Module:
+        """The network on the context's device; MetricError where the file does not hold it."""
+        network = self._load(self._weights).to(self.context.device_name)
+        check_unchanged(self._weights, self._digest)
+        return network
+
+    def prepare(self) -> None:
+        _ = self._network
 
     @classmethod
     @abstractmethod
-    def _load(cls, context: MetricContext) -> tuple[nn.Module, str]:
-        """The network on the context's device, ready to answer, and the SHA-256 of its weights file."""
+    def _find(cls, context: MetricContext) -> Path:
+        """The weights file; MetricError where there is none."""
+
+    @classmethod
+    @abstractmethod
+    def _load(cls, weights: Path) -> nn.Module:
+        """The network, ready to answer."""
 
     @abstractmethod
     def _extract(self, pictures: Tensor) -> Tensor:
@@ -133,16 +149,21 @@ class FrechetInception(FeatureDistance):
     name = "FID[inception]"
     scores = _declared("inception")
     variant = "inception"
-    features = Inception.FEATURES
+    features = 2048
 
     @classmethod
-    def _load(cls, context: MetricContext) -> tuple[nn.Module, str]:
-        path = INCEPTION.find(context.weights_dir)
-        return load_inception(path).to(context.device), file_digest(path)
+    def _find(cls, context: MetricContext) -> Path:
+        return INCEPTION.find(context.weights_dir)
+
+    @classmethod
+    def _load(cls, weights: Path) -> nn.Module:
+        from metrics.inception import load_inception
+
+        return load_inception(weights)
 
     @property
     def protocol(self) -> str:
-        return f"pytorch-fid inception pooled {self.features}|bilinear {Inception.SIDE}x{Inception.SIDE}"
+        return f"pytorch-fid inception pooled {self.features}|bilinear 299x299"
 
     def _extract(self, pictures: Tensor) -> Tensor:
         return self._network(pictures)
@@ -158,10 +179,12 @@ class FrechetLite0(FeatureDistance):
     code_version = 2  # values have a standard error
 
     @classmethod
-    def _load(cls, context: MetricContext) -> tuple[nn.Module, str]:
-        path = _lite0_path()
-        network = _load_lite0(path).to(context.device).to(memory_format=torch.channels_last)
-        return network, file_digest(path)
+    def _find(cls, context: MetricContext) -> Path:
+        return _lite0_path()
+
+    @classmethod
+    def _load(cls, weights: Path) -> nn.Module:
+        return _load_lite0(weights).to(memory_format=torch.channels_last)
 
     @property
     def protocol(self) -> str:

@@ -11,12 +11,13 @@ import hashlib
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from bench.api.files import file_digest
 from bench.api.lazy import torch
@@ -42,11 +43,21 @@ class LpipsMetric(Metric):
 
     def __init__(self, context: MetricContext) -> None:
         super().__init__(context)
-        path = self._find(context.weights_dir)
-        self._network, heads = _build(self.net, self._read(path), path)
-        self._network.to(context.device)
-        self._digest = hashlib.sha256(f"{file_digest(path)} {file_digest(heads)}".encode()).hexdigest()
-        self._distances = PerPicture(self._distance, context.device)
+        self._files = self._find(context.weights_dir), _heads(self.net)
+        self._digest = _digest(self._files)
+        self._distances = PerPicture(self._distance, context.device_name)
+
+    @cached_property
+    def _network(self) -> nn.Module:
+        """The network on the context's device; MetricError where its files do not hold it."""
+        path, heads = self._files
+        network = _build(self.net, self._read(path), path, heads).to(self.context.device_name)
+        if _digest(self._files) != self._digest:
+            raise MetricError(f"{path} or {heads} was replaced while it was read; start again")
+        return network
+
+    def prepare(self) -> None:
+        _ = self._network
 
     @classmethod
     @abstractmethod
@@ -112,6 +123,8 @@ class Lpips(LpipsMetric):
 
     @classmethod
     def _read(cls, path: Path) -> list[tuple[Tensor, Tensor]]:
+        from safetensors.torch import load_file
+
         try:
             weights = load_file(path)
             return [(weights[f"conv{n}.weight"], weights[f"conv{n}.bias"]) for n in range(1, 6)]
@@ -143,11 +156,22 @@ class LpipsVgg(LpipsMetric):
             raise MetricError(f"{path} does not hold torchvision's VGG16: it lacks {error}") from error
 
 
-def _build(net: str, trunk: list[tuple[Tensor, Tensor]], path: Path) -> tuple[nn.Module, Path]:
-    """The LPIPS network with our trunk and the package's heads, and the path of the heads' file."""
+def _heads(net: str) -> Path:
+    """The file of the `lpips` package's heads; the package, which imports PyTorch, is not imported."""
+    package = find_spec("lpips")
+    if package is None or package.origin is None:
+        raise MetricError("LPIPS needs the package lpips: pip install lpips")
+    return Path(package.origin).parent / "weights" / "v0.1" / f"{net}.pth"
+
+
+def _digest(files: tuple[Path, Path]) -> str:
+    return hashlib.sha256(" ".join(file_digest(file) for file in files).encode()).hexdigest()
+
+
+def _build(net: str, trunk: list[tuple[Tensor, Tensor]], path: Path, heads: Path) -> nn.Module:
+    """The LPIPS network with our trunk and the package's heads."""
     import lpips
 
-    heads = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
     # Without memory: `lpips` builds torchvision's whole classifier first, whose random weights take half a minute for
     # VGG16. torchvision warns about the argument that `lpips` uses, which is not the caller's business.
     with torch.device("meta"), warnings.catch_warnings():
@@ -164,4 +188,4 @@ def _build(net: str, trunk: list[tuple[Tensor, Tensor]], path: Path) -> tuple[nn
     for slot, (weight, bias) in zip(slots, trunk, strict=True):
         state |= {f"{slot}.weight": weight, f"{slot}.bias": bias}
     load_exactly(network, state, path, what)
-    return network.eval().requires_grad_(False), heads
+    return network.eval().requires_grad_(False)  # type: ignore[no-any-return]

@@ -105,7 +105,7 @@ class MeanIoU(Metric):
             raise MetricError(f"mIoU is skipped on `{context.dataset}`: {error}") from error
         self._evaluated = self._judge.evaluated
         self._counts_every_label = context.dataset == CITYSCAPES
-        self._maps = PerPicture(self._judge.predict, context.device, gpu_batch=self._judge.gpu_batch)
+        self._maps = PerPicture(self._judge.predict, context.device_name, gpu_batch=self._judge.gpu_batch)
 
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:

@@ -83,14 +83,14 @@ class Objects(Metric):
         super().__init__(context)
         try:
             choice = choose_detector(context.dataset, context.evaluator)
-            self._detector = choice.load(context.weights_dir, context.device)
+            self._detector = choice.load(context.weights_dir, context.device_name)
         except MetricError as error:
             raise MetricError(f"objects is skipped on `{context.dataset}`: {error}") from error
         self._threshold = choice.threshold
         self._answered_as = choice.answered_as
         self._columns = _columns(self._detector.classes, context.label_names)
         self._width = max(len(SINGLED_OUT), *(column + 1 for column in self._columns.values()))
-        self._detections = PerPicture(self._detect, context.device, gpu_batch=self._detector.gpu_batch)
+        self._detections = PerPicture(self._detect, context.device_name, gpu_batch=self._detector.gpu_batch)
 
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:

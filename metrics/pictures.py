@@ -25,7 +25,7 @@ class PerPicture:
     def __init__(
         self,
         function: Callable[[Tensor], Tensor],
-        device: torch.device,
+        device: torch.device | str,
         memory_bytes: int = 64 << 20,
         gpu_batch: int = 64,
     ) -> None:
@@ -34,7 +34,7 @@ class PerPicture:
         self._device = device
         self._memory: OrderedDict[bytes, np.ndarray] = OrderedDict()
         self._memory_bytes = memory_bytes
-        self._chunk = 1 if device.type == "cpu" else gpu_batch
+        self._chunk = 1 if str(device).startswith("cpu") else gpu_batch
 
     def __call__(self, pictures: Tensor) -> np.ndarray:
         """Results for all pictures, (B, ...)."""

@@ -6,6 +6,7 @@ Two kinds: single files of PyTorch, read without executing anything in them (`St
 
 from __future__ import annotations
 
+import os
 import pickle
 import shlex
 from dataclasses import dataclass
@@ -56,7 +57,9 @@ class StandardFile:
 
 
 def _torch_cache() -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints"
+    """Where `torch.hub` keeps downloads, without asking PyTorch, whose import takes seconds."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
+    return Path(os.environ.get("TORCH_HOME", cache / "torch")).expanduser() / "hub" / "checkpoints"
 
 
 #: pytorch-fid's port of the Inception network of the first FID code, trained on ImageNet.
@@ -135,6 +138,12 @@ def read_state(path: Path, what: str) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise MetricError(f"{path} does not hold {what}: it is no mapping from names to tensors")
     return state
+
+
+def check_unchanged(path: Path, digest: str) -> None:
+    """MetricError where a file is no longer the one whose SHA-256 is known."""
+    if file_digest(path) != digest:
+        raise MetricError(f"{path} was replaced while it was read; start again")
 
 
 def load_exactly(network: torch.nn.Module, state: dict[str, Tensor], path: Path, what: str) -> None:

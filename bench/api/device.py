@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ def resolve_devices(wanted: str) -> Devices:
     kind, _, index = wanted.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdigit())):
         raise UsageError(f"unknown device '{wanted}'{nearest(wanted, ('auto', 'cpu', 'cuda', 'cuda:0', 'mps'))}")
+    if kind == "auto" and "torch" not in sys.modules and _surely_no_gpu():
+        return Devices("cpu", ("cpu",))
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -42,6 +45,13 @@ def resolve_devices(wanted: str) -> Devices:
     if int(index or 0) >= count:
         raise UsageError(f"device '{wanted}' is not visible: this machine shows {count} CUDA GPU(s); use --device cpu")
     return Devices("cuda", (wanted,) if index else tuple(f"cuda:{k}" for k in range(count)))
+
+
+def _surely_no_gpu() -> bool:
+    """Whether the system has no device file of a GPU that PyTorch could use: told without importing it, which takes
+    seconds. False where that is not known."""
+    files = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "dxg", "kfd")
+    return sys.platform == "linux" and not any(any(Path("/dev").glob(file)) for file in files)
 
 
 def torch_device(wanted: str) -> torch.device:

@@ -105,7 +105,7 @@ class BlockUNet(nn.Module):
 N = TypeVar("N", bound=BlockUNet)
 
 
-def load_network(network: N, spec: EvaluatorSpec, weights: Path, device: torch.device) -> N:
+def load_network(network: N, spec: EvaluatorSpec, weights: Path, device: torch.device | str) -> N:
     """Fill a network from a weights file whose identity is known; it is ready for evaluation. MetricError where the
     file does not fit it."""
     try:
@@ -117,7 +117,7 @@ def load_network(network: N, spec: EvaluatorSpec, weights: Path, device: torch.d
     return network.to(device).to(memory_format=torch.channels_last)
 
 
-def at_size(images: Tensor, size: tuple[int, int], device: torch.device) -> Tensor:
+def at_size(images: Tensor, size: tuple[int, int], device: torch.device | str) -> Tensor:
     """Pictures (B, 3, H, W) on `device`, those of another size brought to `size` with an antialiased bilinear filter:
     a network knows its objects at the size that it was trained at only."""
     images = images.to(device)

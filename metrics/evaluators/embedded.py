@@ -99,7 +99,7 @@ class EmbeddedEvaluator:
     name: ClassVar[str]
     module: ClassVar[str]
 
-    def __init__(self, spec: EvaluatorSpec, weights: Path, device: torch.device, own: str | None = None) -> None:
+    def __init__(self, spec: EvaluatorSpec, weights: Path, device: torch.device | str, own: str | None = None) -> None:
         """Look at a weights file; MetricError where it is damaged, or of another evaluator or version.
 
         `own` is the name of weights of the user's own. A file of another layout is found out with the network.
@@ -128,13 +128,13 @@ class EmbeddedEvaluator:
         return self.spec.classes
 
     @classmethod
-    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device) -> Self:
+    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device | str) -> Self:
         """A data set's evaluator from `weights_dir` if it holds one, else the package's."""
         spec = SPECS[cls.name][dataset]
         return cls(spec, spec.find(weights_dir), device)
 
     @classmethod
-    def load_own(cls, named: str, dataset: str, weights_dir: Path | None, device: torch.device) -> Self:
+    def load_own(cls, named: str, dataset: str, weights_dir: Path | None, device: torch.device | str) -> Self:
         """The user's own training of a data set's evaluator, named by its folder: `own:NAME` among the user's weights,
         or `own:PATH`. MetricError where there is none."""
         specs = SPECS[cls.name]

@@ -57,7 +57,7 @@ class Checkpoint:
         """SHA-256 over the digests of the folder's files: all three determine what the network answers."""
         return hashlib.sha256(" ".join(file_digest(folder / file) for file in FILES).encode()).hexdigest()
 
-    def load(self, folder: Path, model: str, processor: str, device: torch.device) -> tuple[Any, Any]:
+    def load(self, folder: Path, model: str, processor: str, device: torch.device | str) -> tuple[Any, Any]:
         """`load_folder` of this network."""
         return load_folder(folder, model, processor, device, self.repository, self.remedy, self.idle)
 
@@ -76,7 +76,7 @@ DPT = Checkpoint("Intel/dpt-large", r"neck\.fusion_stage\.layers\.0\.residual_la
 
 
 def load_folder(
-    folder: Path, model: str, processor: str, device: torch.device, title: str, remedy: str, idle: str
+    folder: Path, model: str, processor: str, device: torch.device | str, title: str, remedy: str, idle: str
 ) -> tuple[Any, Any]:
     """Network, float32 and in evaluation mode on `device`, and image processor of the `transformers` classes named.
 

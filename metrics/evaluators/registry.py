@@ -59,7 +59,7 @@ class DetectorChoice:
     `threshold` on count as "there is an object". `answered_as` has true labels that it answers by another one.
     """
 
-    load: Callable[[Path | None, torch.device], Detector]
+    load: Callable[[Path | None, torch.device | str], Detector]
     threshold: float
     answered_as: Mapping[int, int] = field(default_factory=dict)
 
@@ -67,22 +67,22 @@ class DetectorChoice:
 #: Builds a segmenter for the context's data set, on the context's device.
 SegmenterLoader = Callable[[MetricContext], Segmenter]
 #: Builds a depth network from the folder of weights that is looked at first, or None, and the device.
-DepthLoader = Callable[[Path | None, "torch.device"], DepthEstimator]
+DepthLoader = Callable[[Path | None, "torch.device | str"], DepthEstimator]
 
 
 def _embedded_segmenter(context: MetricContext) -> Segmenter:
-    return EmbeddedSegmenter.load(context.dataset, context.weights_dir, context.device)
+    return EmbeddedSegmenter.load(context.dataset, context.weights_dir, context.device_name)
 
 
 def _own_segmenter(named: str, context: MetricContext) -> Segmenter:
-    return EmbeddedSegmenter.load_own(named, context.dataset, context.weights_dir, context.device)
+    return EmbeddedSegmenter.load_own(named, context.dataset, context.weights_dir, context.device_name)
 
 
 def _drn(name: str, resize: str) -> SegmenterLoader:
     def load(context: MetricContext) -> Segmenter:
         from metrics.evaluators.segmenters.drn import DrnSegmenter
 
-        return DrnSegmenter.load(name, resize, context.weights_dir, context.device)
+        return DrnSegmenter.load(name, resize, context.weights_dir, context.device_name)
 
     return load
 
@@ -112,7 +112,7 @@ def _embedded_detector(dataset: str) -> DetectorChoice:
 
 
 def _detr(dataset: str) -> DetectorChoice:
-    def load(weights_dir: Path | None, device: torch.device) -> Detector:
+    def load(weights_dir: Path | None, device: torch.device | str) -> Detector:
         from metrics.evaluators.detectors.detr import DetrDetector
 
         return DetrDetector.load(dataset, weights_dir, device)
@@ -125,7 +125,7 @@ def _embedded_depth(dataset: str) -> DepthLoader:
     return lambda weights_dir, device: EmbeddedDepth.load(dataset, weights_dir, device)
 
 
-def _dpt(weights_dir: Path | None, device: torch.device) -> DepthEstimator:
+def _dpt(weights_dir: Path | None, device: torch.device | str) -> DepthEstimator:
     from metrics.evaluators.depth.dpt import DptEstimator
 
     return DptEstimator.load(weights_dir, device)
@@ -200,7 +200,9 @@ def choose_detector(dataset: str, name: str | None) -> DetectorChoice:
     return _chosen(DETECTORS, dataset, name, "detector")
 
 
-def load_estimator(dataset: str, name: str | None, weights_dir: Path | None, device: torch.device) -> DepthEstimator:
+def load_estimator(
+    dataset: str, name: str | None, weights_dir: Path | None, device: torch.device | str
+) -> DepthEstimator:
     """The depth network of that name, the data set's default for None, `own:NAME` with weights of the user's own.
 
     MetricError for a data set without one, for an unknown name, and where weights are missing or damaged.

@@ -17,14 +17,14 @@ class DptEstimator:
     gpu_batch = 8
     inverse = True
 
-    def __init__(self, folder: Path, device: torch.device) -> None:
+    def __init__(self, folder: Path, device: torch.device | str) -> None:
         """Load a folder as published."""
         self.sha256 = DPT.digest(folder)
         self.device = device
         self._network, self._processor = DPT.load(folder, "DPTForDepthEstimation", "DPTImageProcessor", device)
 
     @classmethod
-    def load(cls, weights_dir: Path | None, device: torch.device) -> DptEstimator:
+    def load(cls, weights_dir: Path | None, device: torch.device | str) -> DptEstimator:
         """The network from `weights_dir`, else the user's weights; MetricError says what to download, and to where."""
         return cls(DPT.find(weights_dir), device)
 

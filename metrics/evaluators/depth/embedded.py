@@ -84,7 +84,7 @@ def decode(logits: Tensor) -> Tensor:
     return depth_at(middle).view(logits.shape[:-1])
 
 
-def load(spec: EvaluatorSpec, weights: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
+def load(spec: EvaluatorSpec, weights: Path, device: torch.device | str) -> Callable[[Tensor], Tensor]:
     """`EmbeddedDepth.estimate` with the weights of a file.
 
     The sky comes out as 1/80, the farthest depth that the network knows. Pictures of another size than its own are

@@ -22,7 +22,7 @@ class DetrDetector:
 
     gpu_batch = 8
 
-    def __init__(self, dataset: str, folder: Path, device: torch.device) -> None:
+    def __init__(self, dataset: str, folder: Path, device: torch.device | str) -> None:
         """Load a folder as published; `dataset` says which label ids COCO's classes have."""
         self.sha256 = DETR.digest(folder)
         self.device = device
@@ -35,7 +35,7 @@ class DetrDetector:
             raise MetricError(f"{folder} is no detector of COCO's classes: it lacks {', '.join(missing[:5])}")
 
     @classmethod
-    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device) -> DetrDetector:
+    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device | str) -> DetrDetector:
         """The detector from `weights_dir`, else the user's weights; MetricError says what to download, and to where."""
         return cls(dataset, DETR.find(weights_dir), device)
 

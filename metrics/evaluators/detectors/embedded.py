@@ -97,7 +97,7 @@ def decode(heat: Tensor, distances: Tensor, classes: tuple[int, ...]) -> list[De
     return found
 
 
-def load(spec: EvaluatorSpec, weights: Path, device: torch.device) -> Callable[[Tensor], list[Detections]]:
+def load(spec: EvaluatorSpec, weights: Path, device: torch.device | str) -> Callable[[Tensor], list[Detections]]:
     """`EmbeddedDetector.detect` with the weights of a file; at most `MAX_DETECTIONS` a picture.
 
     Pictures of another size than the network's are brought to it with an antialiased bilinear filter, and the boxes

@@ -202,7 +202,7 @@ class DrnSegmenter:
 
     evaluated = EVALUATED_IDS
 
-    def __init__(self, name: str, resize: str, weights: Path, device: torch.device) -> None:
+    def __init__(self, name: str, resize: str, weights: Path, device: torch.device | str) -> None:
         """Load a file written by `bench weights import`; MetricError if it does not hold the network `name`."""
         self.device = device
         self.sha256 = file_digest(weights)
@@ -223,7 +223,7 @@ class DrnSegmenter:
         self._label_ids = torch.tensor(EVALUATED_IDS, dtype=torch.uint8, device=device)
 
     @classmethod
-    def load(cls, name: str, resize: str, weights_dir: Path | None, device: torch.device) -> DrnSegmenter:
+    def load(cls, name: str, resize: str, weights_dir: Path | None, device: torch.device | str) -> DrnSegmenter:
         """The judge from `weights_dir`, else the user's weights folder; MetricError says what to download and type."""
         return cls(name, resize, find_file(weights_file(name), weights_dir, how_to_get(name)), device)
 
@@ -260,7 +260,7 @@ class DrnSegmenter:
         return maps[:, rows[:, None], columns]
 
 
-def _raster(length: int, full: int, device: torch.device) -> Tensor:
+def _raster(length: int, full: int, device: torch.device | str) -> Tensor:
     """Where `length` pixels lie among `full`: the indices that Pillow's nearest takes, by which the labels came from
     full size. Exact where `length` divides `full`; elsewhere Pillow's rounding takes some neighbours."""
     return (2 * torch.arange(length, device=device) + 1) * full // (2 * length)

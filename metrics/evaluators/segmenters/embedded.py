@@ -46,7 +46,7 @@ class SegmenterNet(BlockUNet):
         return logits.permute(0, 2, 3, 1).unflatten(3, (-1, self.classes))
 
 
-def load(spec: EvaluatorSpec, weights: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
+def load(spec: EvaluatorSpec, weights: Path, device: torch.device | str) -> Callable[[Tensor], Tensor]:
     """`EmbeddedSegmenter.predict` with the weights of a file.
 
     Pictures of another size than the network's are brought to it with an antialiased bilinear filter, and the logits

@@ -104,7 +104,7 @@ class _Mmseg:
             raise MetricError(f"{file} is no config of mmsegmentation ({_reason(error)})") from error
         return config
 
-    def build(self, config: Any, file: Path, device: torch.device) -> Any:
+    def build(self, config: Any, file: Path, device: torch.device | str) -> Any:
         """The network of a config with random weights, in evaluation mode."""
         try:
             self._scope(config.get("default_scope", "mmseg"))
