@@ -29,16 +29,15 @@ PACKAGES = (
 )
 
 
-#: What pictures and numbers are made by: folders of Python files, and the harness's own modules.
-_SOURCES = ("methods", "metrics", "bench/scenes")
+#: What pictures and numbers are made by: folders of Python files.
+_SOURCES = ("methods", "metrics", "bench/api", "bench/channels", "bench/data", "bench/run")
 
 
-def _source_digest() -> str:
-    """SHA-256 over the Python files that pictures and numbers are made by, wherever the packages are installed."""
+def source_digest(*folders: str) -> str:
+    """SHA-256 over the Python files in folders below the packages' own, wherever the packages are installed."""
     whole = hashlib.sha256()
     root = Path(__file__).resolve().parents[2]
-    files = [file for folder in _SOURCES for file in (root / folder).rglob("*.py")]
-    for file in sorted([*files, *(root / "bench").glob("*.py")]):
+    for file in sorted(file for folder in folders for file in (root / folder).rglob("*.py")):
         whole.update(f"\n{file.relative_to(root).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
     return whole.hexdigest()
 
@@ -54,7 +53,8 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """The installed version of a distribution, None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -72,9 +72,9 @@ def code_provenance() -> dict[str, Any]:
     return {
         "commit": commit,
         "dirty": None if changes is None else bool(changes),
-        "source_sha256": _source_digest(),
+        "source_sha256": source_digest(*_SOURCES),
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": {name: version for name in PACKAGES if (version := package_version(name))},
         "platform": platform.platform(),
         "cpu": cpu_name(),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ from bench.cli.options import ConfigOption, configured, integers, names, numbers
 
 if TYPE_CHECKING:
     from bench.config import Config
+    from bench.results.request import Request
     from bench.run.plan import Plan
     from bench.run.runner import RunReport
 
@@ -155,6 +158,40 @@ def _run(plan: Plan, settings: Config, replace: bool) -> None:
         )
 
 
+def _plots(request: Request) -> list[Path]:
+    """The plot of the run's tables. What it was drawn from is kept beside it, so that it is drawn again only where the
+    results, or what draws them, are others."""
+    from bench.api.files import file_digest, write_atomically
+
+    record, made_of = request.to / "drawn.json", _made_of(request)
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        told = json.loads(record.read_bytes())
+        files = {request.to / name: digest for name, digest in told["files"].items()}
+        if files and told["made_of"] == made_of and all(file_digest(path) == files[path] for path in files):
+            return list(files)
+    from bench.figures import draw_figure, save
+
+    made = save(draw_figure("psnr", request), request.to, ("png", "svg"))
+    told = {"made_of": made_of, "files": {path.name: file_digest(path) for path in made}}
+    write_atomically(record, json.dumps(told, indent=1).encode())
+    return made
+
+
+def _made_of(request: Request) -> str:
+    """A digest of everything that the plot shows: rows, their contributions, commits, and the code that draws."""
+    import pandas as pd
+
+    from bench.api.files import sha256
+    from bench.api.provenance import package_version, source_digest
+    from bench.api.seeding import digest
+    from bench.results.rows import COLUMNS, CONTRIBUTIONS
+
+    rows = pd.util.hash_pandas_object(request.frame[list(COLUMNS)], index=False).to_numpy().tobytes()
+    parts = [part.tobytes() if hasattr(part, "tobytes") else b"" for part in request.frame[CONTRIBUTIONS]]
+    code = [source_digest("bench/figures", "bench/results"), *map(package_version, ("matplotlib", "seaborn", "pandas"))]
+    return digest([sha256(rows), sha256(b"|".join(parts)), request.commit, code])
+
+
 def _beside(everything: Any, own: Any) -> Any:
     """The rows of the folder's results that stand in one table with the run's own."""
     import pandas as pd
@@ -168,7 +205,6 @@ def _beside(everything: Any, own: Any) -> Any:
 def _summary(plan: Plan, report: RunReport, frame: Any, facts: dict[str, Any], out: Path, wall: float) -> None:
     from bench.api.names import metric_variants
     from bench.api.scores import shown_always
-    from bench.figures import draw_figure, save
     from bench.results.request import Request
     from bench.results.scores import of_methods
     from bench.tables import metric_tables, render
@@ -182,9 +218,7 @@ def _summary(plan: Plan, report: RunReport, frame: Any, facts: dict[str, Any], o
     for metric in [name for kind in shown_always(computed) for name in metric_variants(kind, computed)]:
         typer.echo("\n" + render(metric_tables(frame, metric)), nl=False)
         shown.append(metric)
-    folder = out / "plots"
-    request = Request(out, frame, facts, folder)
-    plots = save(draw_figure("psnr", request), folder, ("png", "svg")) if shown else []
+    plots = _plots(Request(out, frame, facts, out / "plots")) if shown else []
     cached = len(plan.cells) - report.computed - sum(state.pictures is None for state in report.states)
     typer.echo(f"\n{len(plan.cells)} cells: {report.computed} computed, {cached} from the cache, in {wall:.1f} s")
     if plots:

@@ -89,7 +89,7 @@ def test_building_it_neither_draws_from_nor_seeds_the_global_generator(context):
 def test_a_broken_weights_file_is_named(in_folder, tmp_path):
     (tmp_path / WEIGHTS_FILE).write_bytes(b"not safetensors at all")
     with pytest.raises(MetricError, match=WEIGHTS_FILE):
-        Lpips(in_folder(tmp_path))
+        Lpips(in_folder(tmp_path)).prepare()
 
 
 def test_no_scene_has_no_value(metric):
@@ -186,4 +186,4 @@ def test_a_file_without_vggs_convolutions_is_refused(tmp_path, monkeypatch, cont
     torch.save(state, tmp_path / VGG16.file)
     monkeypatch.setattr(module, "VGG16", replace(VGG16, sha256=file_digest(tmp_path / VGG16.file)))
     with pytest.raises(MetricError, match=message):
-        LpipsVgg(replace(context, weights_dir=tmp_path))
+        LpipsVgg(replace(context, weights_dir=tmp_path)).prepare()
