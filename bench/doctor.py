@@ -12,14 +12,13 @@ import torch
 from bench.api.device import cores, cpu_name, memory_gib, resolve_devices
 from bench.api.errors import BenchError
 from bench.api.method import MethodContext, MethodError
-from bench.api.metric import MetricError
+from bench.api.metric import MetricContext, MetricError
 from bench.api.registry import DATASETS, METHODS, METRICS
 from bench.api.scenes import DataError, SceneSource
 from bench.api.specs import build_method, parse_spec
 from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection
 from bench.data.registry import open_dataset
-from bench.run.plan import metric_context
 from bench.run.setting import method_setting
 from bench.run.trial import identity_of
 from metrics.standard import LISTED
@@ -74,7 +73,7 @@ def _datasets(config: Config) -> Iterator[tuple[Finding, SceneSource | None]]:
 def _methods(config: Config, source: SceneSource) -> Iterator[Finding]:
     topic = f"methods on {source.name}"
     for name in METHODS.names():
-        context = MethodContext(source.name, source.label_space, source.height, source.width)
+        context = MethodContext.of(source)
         try:
             setting = method_setting(parse_spec(name), config, context)
             method = build_method(setting.spec, setting.context, setting.options)
@@ -99,7 +98,7 @@ def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
     for name in METRICS.names():
         try:
             evaluator = config.metrics.get(name, MetricSection()).evaluators.get(source.name)
-            context = metric_context(source.name, source.label_space, "cpu", evaluator)
+            context = MetricContext(source.name, source.label_space, evaluator=evaluator)
             metric = METRICS.build(name, context)
             metric.prepare()
             protocol = identity_of(metric, name).get("protocol")

@@ -137,7 +137,7 @@ class MeanIoU(Metric):
         }
         if self._counts_every_label:
             labels = comparison.labels.cpu().numpy()
-            counts["every"] = class_counts(named, labels, self.context.num_labels, NO_LABEL)
+            counts["every"] = class_counts(named, labels, self.context.label_space.size, NO_LABEL)
         return counts
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:

@@ -88,7 +88,7 @@ class Objects(Metric):
             raise MetricError(f"objects is skipped on `{context.dataset}`: {error}") from error
         self._threshold = choice.threshold
         self._answered_as = choice.answered_as
-        self._columns = _columns(self._detector.classes, context.label_names)
+        self._columns = _columns(self._detector.classes, context.label_space.names)
         self._width = max(len(SINGLED_OUT), *(column + 1 for column in self._columns.values()))
         self._detections = PerPicture(self._detect, context.device_name, gpu_batch=self._detector.gpu_batch)
 
@@ -98,7 +98,7 @@ class Objects(Metric):
 
     @property
     def protocol(self) -> str:
-        names = self.context.label_names
+        names = self.context.label_space.names
         renamed = [f"|{names[true]} counts as {names[answer]}" for true, answer in self._answered_as.items()]
         sure = f"{self._threshold:g}"
         return (

@@ -16,7 +16,7 @@ from bench.api.errors import ImpossibleError as ImpossibleError
 from bench.api.errors import MethodError
 from bench.api.errors import MethodFault as MethodFault
 from bench.api.lazy import torch
-from bench.api.scenes import LabelSpace, Scene
+from bench.api.scenes import LabelSpace, Scene, SceneSource
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -67,6 +67,13 @@ class MethodContext:
     device_name: str = "cpu"
     weights_dir: Path | None = None
     weights: str = ""
+
+    @classmethod
+    def of(
+        cls, source: SceneSource, profile: str = "embedded", device_name: str = "cpu", weights_dir: Path | None = None
+    ) -> MethodContext:
+        """The context of a data set at its size."""
+        return cls(source.name, source.label_space, source.height, source.width, profile, device_name, weights_dir)
 
     @property
     def device(self) -> torch.device:

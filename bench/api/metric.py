@@ -24,6 +24,8 @@ from bench.api.scores import ScoreInfo
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bench.api.scenes import LabelSpace
+
 #: Rounding of pictures that is let through on either side of [0, 1].
 _SLACK = 1e-4
 
@@ -32,15 +34,12 @@ _SLACK = 1e-4
 class MetricContext:
     """Where a metric is asked to work.
 
-    `num_labels` is the size of the data set's label space, `evaluated` the label ids that enter mIoU,
-    `label_names[i]` the name of label id i, `device_name` what PyTorch calls the device. `evaluator` chooses among
-    `Metric.evaluators`; None is the first of them.
+    `device_name` is what PyTorch calls the device. `weights_dir` is a folder that somebody named. `evaluator` chooses
+    among `Metric.evaluators`; None is the first of them.
     """
 
     dataset: str
-    num_labels: int
-    evaluated: tuple[int, ...]
-    label_names: tuple[str, ...]
+    label_space: LabelSpace
     device_name: str = "cpu"
     weights_dir: Path | None = None
     evaluator: str | None = None

@@ -270,9 +270,7 @@ class Album:
             setting = method_setting(
                 parsed,
                 without_weights(self.request.config),
-                MethodContext(
-                    self.dataset, self.space, self.source.height, self.source.width, weights_dir=self._weights_dir(spec)
-                ),
+                MethodContext.of(self.source, weights_dir=self._weights_dir(spec)),
                 self._profile([spec]),
             )
             self._methods[spec] = build_method(setting.spec, setting.context, setting.options)

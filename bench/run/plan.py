@@ -174,8 +174,7 @@ def _scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
 
 
 def _method_plan(spec: MethodSpec, config: Config, scenes: SceneSet, label_space: LabelSpace) -> MethodPlan:
-    height, width = scenes.size
-    setting = method_setting(spec, config, MethodContext(scenes.dataset, label_space, height, width))
+    setting = method_setting(spec, config, MethodContext(scenes.dataset, label_space, *scenes.size))
     built = build_method(setting.spec, setting.context, setting.options)
     context = setting.context
     identity = identity_of(built, spec.text)
@@ -189,15 +188,8 @@ def _noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
     return Cell(scenes, method, Awgn(100.0), 0, device_kind)
 
 
-def metric_context(dataset: str, label_space: LabelSpace, device: str, evaluator: str | None) -> MetricContext:
-    """Where a metric works: a data set's label space, a torch device; `evaluator` None is the metric's first."""
-    return MetricContext(
-        dataset, label_space.size, label_space.evaluated, label_space.names, device, evaluator=evaluator
-    )
-
-
 def _metric_plan(name: str, dataset: str, label_space: LabelSpace, evaluator: str | None) -> MetricPlan:
-    metric = METRICS.build(name, metric_context(dataset, label_space, "cpu", evaluator))
+    metric = METRICS.build(name, MetricContext(dataset, label_space, evaluator=evaluator))
     identity = identity_of(metric, name)
     return MetricPlan(metric.name, str(metric.protocol), identity, evaluator, summary_version(metric))
 

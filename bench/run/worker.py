@@ -21,7 +21,7 @@ from bench.api.device import Devices
 from bench.api.errors import BenchError
 from bench.api.lazy import torch
 from bench.api.method import Method
-from bench.api.metric import Metric
+from bench.api.metric import Metric, MetricContext
 from bench.api.names import PURE_NOISE
 from bench.api.provenance import code_provenance
 from bench.api.registry import METRICS
@@ -30,7 +30,7 @@ from bench.api.seeding import canonical, digest
 from bench.api.specs import build_method, parse_spec
 from bench.run.guard import house_rules
 from bench.run.pair import Pair
-from bench.run.plan import Cell, MetricPlan, SceneSet, metric_context
+from bench.run.plan import Cell, MetricPlan, SceneSet
 from bench.run.reference import PureNoise
 
 T = TypeVar("T")
@@ -132,7 +132,7 @@ class Worker(threading.local):
         space = self.source(scenes).label_space
 
         def build() -> Metric:
-            context = metric_context(scenes.dataset, space, device, plan.evaluator)
+            context = MetricContext(scenes.dataset, space, device, evaluator=plan.evaluator)
             with house_rules():
                 built = METRICS.build(plan.name, context)
                 check_identity(plan.name, plan.identity, built.identity())

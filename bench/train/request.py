@@ -95,9 +95,7 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
     if request.target not in (names := [*METHODS.names(), *SPECS]):
         raise UsageError(f"unknown method '{request.target}'{nearest(request.target, names)}")
     source = request.source
-    context = MethodContext(
-        source.name, source.label_space, source.height, source.width, request.profile, str(request.device)
-    )
+    context = MethodContext.of(source, request.profile, str(request.device))
     code = code_provenance()  # now: the code that runs; the tree may have moved on when the training ends
     task = _task(request, context)
     steps = task.steps = request.steps or task.steps  # a task's learning rates may depend on it

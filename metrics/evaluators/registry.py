@@ -176,15 +176,16 @@ def load_segmenter(context: MetricContext) -> Segmenter:
             return load(context.evaluator.removeprefix(scheme), context)
     if context.evaluator is None and not names(SEGMENTERS, context.dataset):
         raise MetricError(
-            f"no segmenter of its {len(context.evaluated)} classes comes with the project. Name one in bench.toml: "
+            f"no segmenter of its {len(context.label_space.evaluated)} classes comes with the project. Name one in "
+            "bench.toml: "
             f'[metrics.mIoU.evaluators], {context.dataset} = "hf:FOLDER" (transformers) or "mmseg:CONFIG" '
             "(mmsegmentation)"
         )
     segmenter = _chosen(SEGMENTERS, context.dataset, context.evaluator, "segmenter")(context)
-    if segmenter.evaluated != tuple(context.evaluated):
+    if segmenter.evaluated != tuple(context.label_space.evaluated):
         raise MetricError(
             f"its segmenter knows the label ids {segmenter.evaluated}, the data set evaluates "
-            f"{tuple(context.evaluated)}"
+            f"{tuple(context.label_space.evaluated)}"
         )
     return segmenter
 

@@ -20,12 +20,11 @@ from PIL import Image
 from torch import Tensor
 
 from bench.api.method import MethodContext
-from bench.api.metric import Comparison
+from bench.api.metric import Comparison, MetricContext
 from bench.api.provenance import code_provenance, commit_in_words
 from bench.api.registry import METRICS
 from bench.api.scenes import stack
 from bench.data.registry import open_dataset
-from bench.run.plan import metric_context
 from methods.common.diffusion.guidance import guided_denoiser
 from methods.common.diffusion.loss import hybrid_loss
 from methods.common.diffusion.reverse import Prediction, noisy_image
@@ -116,13 +115,13 @@ def samplers() -> dict[str, tuple[Callable[..., Tensor], NoiseSchedule]]:
 def main(steps: int) -> None:
     torch.set_num_threads(1)
     source = open_dataset("streets")
-    network = Gesco(MethodContext("streets", source.label_space, 64, 128), {}).network
+    network = Gesco(MethodContext.of(source), {}).network
     with torch.inference_mode(False):
         taught = taught_epsilon(network, steps)
     networks: dict[Prediction, SemanticUNet] = {"epsilon": taught, "x0": network}
     images, maps = (v[:, :, 16:48, 32:96] for v in scenes("test", PICTURES))
     real = (images + 1) / 2
-    lpips = METRICS.build("LPIPS", metric_context("streets", source.label_space, "cpu", None))
+    lpips = METRICS.build("LPIPS", MetricContext("streets", source.label_space))
     sheet, rows = [real], {}
     for name, (sampler, schedule) in samplers().items():
         cells = []

@@ -13,12 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.api.method import MethodContext, Received
-from bench.api.metric import Comparison
+from bench.api.metric import Comparison, MetricContext
 from bench.api.registry import METRICS
 from bench.api.scenes import Scene, stack
 from bench.channels.registry import build_channel
 from bench.data.registry import open_dataset
-from bench.run.plan import metric_context
 from methods.common.diffusion.guidance import guided_denoiser
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.samplers import Denoise, ddim
@@ -93,7 +92,7 @@ def scenes(split: str, count: int) -> Scene:
 def method(name: str) -> DiffusionMethod:
     """A method with its shipped network."""
     kind, options = METHODS[name]
-    return kind(MethodContext("streets", open_dataset("streets").label_space, 64, 128), options)
+    return kind(MethodContext.of(open_dataset("streets")), options)
 
 
 @cache
@@ -155,7 +154,7 @@ def pictures(arm: Arm) -> Tensor:
 @cache
 def metrics() -> list[Any]:
     """mIoU and LPIPS as the benchmark has them."""
-    context = metric_context("streets", open_dataset("streets").label_space, "cpu", None)
+    context = MetricContext("streets", open_dataset("streets").label_space)
     return [METRICS.build(name, context) for name in ("mIoU", "LPIPS")]
 
 

@@ -93,7 +93,7 @@ def test_the_segmenter_of_stuff_is_trained_written_and_found(
     assert "asks on `stuff`" in path.with_suffix(".md").read_text()
 
     space = Stuff.label_space
-    context = MetricContext("stuff", space.size, space.evaluated, space.names, weights_dir=path.parent)
+    context = MetricContext("stuff", space, weights_dir=path.parent)
     batch = materialise(Stuff(), "val", 2, tmp_path / "cache", progress=False).batch([0, 1])
     metric = MeanIoU(context)
     measured = metric.measure(Comparison(batch.image, batch.image, batch.labels, batch.instances))

@@ -18,6 +18,7 @@ from scipy import stats
 import bench.run.cell
 from bench.api.files import Draft, Entry, open_entry
 from bench.api.metric import MetricContext, Score
+from bench.data.cityscapes import CITYSCAPES
 from bench.results.files import read_results
 from bench.results.rows import CONTRIBUTIONS
 from bench.run.summary import left_out, packed, summarised, summary_version, unpacked
@@ -125,7 +126,7 @@ def test_a_folder_is_replaced_only_where_it_is_the_one_that_was_meant(tmp_path: 
 
 @pytest.fixture
 def ratio() -> bench_fakes.FakeRatio:
-    return bench_fakes.FakeRatio(MetricContext("streets", 35, (), ()))
+    return bench_fakes.FakeRatio(MetricContext("streets", CITYSCAPES))
 
 
 def test_standard_errors_are_those_of_leaving_scenes_out(ratio: bench_fakes.FakeRatio) -> None:

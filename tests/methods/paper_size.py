@@ -61,8 +61,7 @@ def forward(entry: Published, folder: Path) -> dict[str, Any]:
     if entry.size is None:  # a segmenter
         name = next(name for name in names(SEGMENTERS, entry.dataset) if name.startswith(entry.name))
         space = DATASETS[entry.dataset].label_space
-        known = (entry.dataset, space.size, space.evaluated, space.names)
-        segmenter = load_segmenter(MetricContext(*known, weights_dir=folder, evaluator=name))
+        segmenter = load_segmenter(MetricContext(entry.dataset, space, weights_dir=folder, evaluator=name))
         return _described(segmenter.predict(torch.rand(1, 3, 256, 512, generator=generator)))
     space = DATASETS[entry.dataset].label_space
     context = MethodContext(entry.dataset, space, *entry.size, profile="paper", weights_dir=folder)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bench.api.metric import Comparison, MetricContext
-from metrics.evaluators.labels import EVALUATED_IDS
+from bench.data.cityscapes import CITYSCAPES
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def user_weights(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 @pytest.fixture
 def context() -> MetricContext:
     names = tuple(f"label {i}" for i in range(35))
-    return MetricContext("streets", 35, EVALUATED_IDS, names)
+    return MetricContext("streets", replace(CITYSCAPES, names=names))
 
 
 @pytest.fixture

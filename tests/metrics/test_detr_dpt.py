@@ -231,7 +231,7 @@ def test_every_file_of_the_folder_is_part_of_the_identity(copy: Callable[[str], 
 
 
 def test_the_metrics_run_on_cityscapes(weights: Path, context: MetricContext, pictures: Tensor) -> None:
-    city = replace(context, dataset="cityscapes", weights_dir=weights, label_names=CITYSCAPES.names)
+    city = replace(context, dataset="cityscapes", weights_dir=weights, label_space=CITYSCAPES)
     labels = torch.full((2, 40, 64), 7)
     instances = torch.zeros(2, 40, 64, dtype=torch.int32)
     labels[:, 5:30, 10:50], instances[:, 5:30, 10:50] = 25, 25001  # a rider is a person to DETR

@@ -37,7 +37,7 @@ def metric(request) -> Iterator[Metric]:
     name = request.param
     if name not in KEPT:
         space = open_dataset("streets", None, None, None, "spade").label_space
-        context = MetricContext("streets", space.size, space.evaluated, space.names)
+        context = MetricContext("streets", space)
         try:
             KEPT[name] = METRICS.build(name, context)
         except MetricError as error:

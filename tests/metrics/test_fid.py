@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bench.api.metric import MetricError
+from bench.data.cityscapes import CITYSCAPES
 from metrics import fid
 from metrics.fid import FrechetLite0
 from metrics.stats.distances import frechet, kernel
@@ -19,7 +20,7 @@ from metrics.stats.distances import frechet, kernel
 def metric():
     from bench.api.metric import MetricContext
 
-    return FrechetLite0(MetricContext("camvid", 12, (), ()))
+    return FrechetLite0(MetricContext("camvid", CITYSCAPES))
 
 
 def test_features_give_both_scores(metric, make_comparison):

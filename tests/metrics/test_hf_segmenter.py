@@ -13,6 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bench.api.metric import MetricContext, MetricError
+from bench.data.cityscapes import CITYSCAPES
+from bench.data.coco_stuff import COCO_STUFF
 from metrics.evaluators.labels import EVALUATED_IDS, NEVER_LABELLED, NO_LABEL
 from metrics.evaluators.published import MASKFORMER
 from metrics.evaluators.registry import load_segmenter
@@ -69,20 +71,16 @@ def maskformer(folder: Path, classes: Sequence[str]) -> Path:
 
 
 def cityscapes(judge: str | None = None) -> MetricContext:
-    from bench.data.cityscapes import CITYSCAPES
-
-    return MetricContext("cityscapes", 35, EVALUATED_IDS, CITYSCAPES.names, evaluator=judge)
+    return MetricContext("cityscapes", CITYSCAPES, evaluator=judge)
 
 
 def coco_stuff(judge: str | None = None) -> MetricContext:
-    from bench.data.coco_stuff import COCO_STUFF
-
-    return MetricContext("coco_stuff", 183, COCO_STUFF.evaluated, COCO_STUFF.names, evaluator=judge)
+    return MetricContext("coco_stuff", COCO_STUFF, evaluator=judge)
 
 
 def coco_classes() -> list[str]:
     """The 171 classes of the checkpoint: every label but the eleven removed ones, and `unknown`."""
-    return [name for name in coco_stuff().label_names[:-1] if name not in NEVER_LABELLED]
+    return [name for name in COCO_STUFF.names[:-1] if name not in NEVER_LABELLED]
 
 
 def pictures(count: int = 2, height: int = 48, width: int = 96) -> torch.Tensor:
@@ -154,8 +152,8 @@ def test_the_papers_judge_of_coco_stuff_is_found_by_default(weights_folder):
     judge = load_segmenter(coco_stuff())
     maps = judge.predict(pictures(1, 64, 64))
     assert maps.shape == (1, 64, 64)
-    assert set(np.unique(maps)) <= set(coco_stuff().evaluated)
-    assert judge.evaluated == coco_stuff().evaluated
+    assert set(np.unique(maps)) <= set(COCO_STUFF.evaluated)
+    assert judge.evaluated == COCO_STUFF.evaluated
     assert judge.protocol == (
         "MaskFormerForInstanceSegmentation maskformer-resnet101-coco-stuff@shortest=64,longest=256"
     )
@@ -174,7 +172,7 @@ def test_masks_become_labels_as_the_definition_says(tmp_path):
     logits = torch.einsum("bqc,bqhw->bchw", classes, outputs.masks_queries_logits.sigmoid())
     logits = torch.nn.functional.interpolate(logits, (64, 64), mode="bilinear")
     names = coco_classes()
-    expected = [coco_stuff().label_names.index(names[n]) for n in logits.argmax(1).flatten().tolist()]
+    expected = [COCO_STUFF.names.index(names[n]) for n in logits.argmax(1).flatten().tolist()]
     assert judge.predict(images).flatten().tolist() == expected
 
 
@@ -190,7 +188,7 @@ def test_without_the_papers_judge_the_message_says_what_to_put_where(weights_fol
 def test_a_data_set_without_a_judge_of_its_own_takes_any_that_answers_it(tmp_path):
     from bench.data.camvid import CAMVID
 
-    context = MetricContext("camvid", 12, CAMVID.evaluated, CAMVID.names)
+    context = MetricContext("camvid", CAMVID)
     with pytest.raises(MetricError, match=r"mIoU is skipped on `camvid`.*hf:FOLDER.*mmseg:CONFIG"):
         MeanIoU(context)
     place = segformer(tmp_path / "s", [CAMVID.names[n] for n in CAMVID.evaluated])
@@ -200,7 +198,7 @@ def test_a_data_set_without_a_judge_of_its_own_takes_any_that_answers_it(tmp_pat
 def test_classes_match_by_name_in_any_order_and_writing(tmp_path):
     shuffled = ["Traffic_Light", "bicycle", *(c for c in reversed(CLASSES) if c not in ("traffic light", "bicycle"))]
     judge = HfSegmenter(segformer(tmp_path / "s", shuffled), cityscapes())
-    names = np.array(cityscapes().label_names)
+    names = np.array(CITYSCAPES.names)
     assert [str(name) for name in names[judge._label_ids.numpy()]] == ["traffic light", *shuffled[1:]]
 
 

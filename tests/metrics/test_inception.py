@@ -11,6 +11,7 @@ import torch
 
 from bench.api.files import file_digest
 from bench.api.metric import MetricContext, MetricError
+from bench.data.cityscapes import CITYSCAPES
 from metrics import fid
 from metrics.fid import FrechetInception, SmallSampleWarning
 from metrics.inception import fid_network, load_inception
@@ -36,7 +37,7 @@ def weights(tmp_path_factory) -> Path:
 def context(weights, monkeypatch) -> MetricContext:
     """Where the random file passes for the published one."""
     monkeypatch.setattr(fid, "INCEPTION", replace(INCEPTION, sha256=file_digest(weights)))
-    return MetricContext("camvid", 12, (), (), weights_dir=weights.parent)
+    return MetricContext("camvid", CITYSCAPES, weights_dir=weights.parent)
 
 
 def test_features_equal_those_of_pytorch_fid(weights, monkeypatch):
@@ -66,7 +67,7 @@ def test_the_metric_gives_both_distances_under_the_networks_name(context, make_c
 
 def test_without_the_file_the_message_says_which_from_where_and_put_where(user_weights):
     with pytest.raises(MetricError) as caught:
-        FrechetInception(MetricContext("streets", 35, (), ()))
+        FrechetInception(MetricContext("streets", CITYSCAPES))
     for part in (INCEPTION.file, INCEPTION.url, str(user_weights)):
         assert part in str(caught.value)
 
@@ -74,7 +75,7 @@ def test_without_the_file_the_message_says_which_from_where_and_put_where(user_w
 def test_another_file_of_that_name_is_refused(tmp_path):
     (tmp_path / INCEPTION.file).write_bytes(b"cut short")
     with pytest.raises(MetricError, match="is not the published file"):
-        FrechetInception(MetricContext("streets", 35, (), (), weights_dir=tmp_path))
+        FrechetInception(MetricContext("streets", CITYSCAPES, weights_dir=tmp_path))
 
 
 def test_a_file_that_does_not_fit_is_refused(weights, tmp_path):

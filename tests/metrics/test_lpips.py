@@ -14,6 +14,7 @@ from PIL import Image
 
 from bench.api.files import file_digest
 from bench.api.metric import Comparison, MetricContext, MetricError
+from bench.data.cityscapes import CITYSCAPES
 from metrics import lpips as module
 from metrics.lpips import WEIGHTS_FILE, Lpips, LpipsVgg
 from metrics.standard import VGG16
@@ -142,7 +143,7 @@ def test_vgg_equals_the_lpips_package_on_the_same_weights(vgg_folder):
             if isinstance(layer, torch.nn.Conv2d):
                 layer.weight.data = state[f"features.{index}.weight"]
                 layer.bias.data = state[f"features.{index}.bias"]
-    metric = LpipsVgg(MetricContext("streets", 35, (), (), weights_dir=vgg_folder))
+    metric = LpipsVgg(MetricContext("streets", CITYSCAPES, weights_dir=vgg_folder))
     one, other = torch.rand(2, 3, 32, 48), torch.rand(2, 3, 32, 48)
     with torch.no_grad():
         expected = reference(one, other, normalize=True).flatten()
@@ -157,7 +158,7 @@ def test_vgg_equals_the_lpips_package_on_the_same_weights(vgg_folder):
 
 
 def test_the_smallest_picture_of_vgg(vgg_folder):
-    metric = LpipsVgg(MetricContext("streets", 35, (), (), weights_dir=vgg_folder))
+    metric = LpipsVgg(MetricContext("streets", CITYSCAPES, weights_dir=vgg_folder))
     small = torch.rand(1, 3, 16, 16)
     assert np.isfinite(metric.measure(compare(small, small.flip(-1)))["distance"]).all()
     with pytest.raises(MetricError, match=r"LPIPS\[vgg\] needs pictures of 16 pixels a side or more, not 15x16"):

@@ -86,7 +86,7 @@ def place(mmseg, tmp_path) -> Path:
 def context(judge: str | None = None) -> MetricContext:
     from bench.data.cityscapes import CITYSCAPES
 
-    return MetricContext("cityscapes", 35, EVALUATED_IDS, CITYSCAPES.names, evaluator=judge)
+    return MetricContext("cityscapes", CITYSCAPES, evaluator=judge)
 
 
 def pictures(count: int = 2) -> torch.Tensor:

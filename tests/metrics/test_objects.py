@@ -74,7 +74,8 @@ def make(context: MetricContext, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     ) -> Objects:
         choice = DetectorChoice(lambda *_: FakeDetector(answers), threshold, answered_as)
         monkeypatch.setitem(DETECTORS, "streets", {"fake": choice})
-        return Objects(replace(context, label_names=tuple(names.get(k, f"label {k}") for k in range(35))))
+        named = tuple(names.get(k, f"label {k}") for k in range(35))
+        return Objects(replace(context, label_space=replace(context.label_space, names=named)))
 
     return make
 

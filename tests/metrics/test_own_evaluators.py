@@ -9,13 +9,12 @@ import pytest
 
 from bench.api.metric import Metric, MetricContext, MetricError
 from bench.api.weights import METRIC_WEIGHTS
+from bench.data.cityscapes import CITYSCAPES
 from metrics.depth import Depth
-from metrics.evaluators.labels import EVALUATED_IDS
 from metrics.miou import MeanIoU
 from metrics.objects import Objects
 
-NAMES = tuple(f"label {i}" for i in range(35))
-CONTEXT = MetricContext("streets", 35, EVALUATED_IDS, NAMES)
+CONTEXT = MetricContext("streets", CITYSCAPES)
 FILES = {MeanIoU: "streets_judge", Objects: "streets_detector", Depth: "streets_depth"}
 
 
@@ -38,7 +37,7 @@ def test_a_trained_evaluator_among_the_users_weights_is_not_asked_unnamed(kind: 
 def test_a_named_evaluator_is_asked_and_its_protocol_says_so(kind: type[Metric], user: Path) -> None:
     shutil.copy(METRIC_WEIGHTS / f"{FILES[kind]}.safetensors", user / "mine")
     for named in ("own:mine", f"own:{user / 'mine'}"):
-        metric = kind(MetricContext("streets", 35, EVALUATED_IDS, NAMES, evaluator=named))
+        metric = kind(MetricContext("streets", CITYSCAPES, evaluator=named))
         assert "streets-v1(weights mine)@64x128" in metric.protocol or "(weights mine)@64x128" in metric.protocol
     with pytest.raises(MetricError, match=f"there are no weights 'yours'; looked for .*{FILES[kind]}"):
-        kind(MetricContext("streets", 35, EVALUATED_IDS, NAMES, evaluator="own:yours"))
+        kind(MetricContext("streets", CITYSCAPES, evaluator="own:yours"))

@@ -61,8 +61,8 @@ class HfSegmenter:
             raise MetricError(f"{folder}: id2label in config.json does not name classes 0 to {len(named) - 1}")
         found = answers(
             classes,
-            context.label_names,
-            context.evaluated,
+            context.label_space.names,
+            context.label_space.evaluated,
             label_map,
             str(folder / map_file(context.dataset)),
         )

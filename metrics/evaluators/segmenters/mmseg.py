@@ -50,8 +50,8 @@ class MmsegSegmenter:
         label_map = read_label_map(config_file.parent, context.dataset)
         found = answers(
             mmseg.classes(meta, config, config_file),
-            context.label_names,
-            context.evaluated,
+            context.label_space.names,
+            context.label_space.evaluated,
             label_map,
             str(config_file.parent / map_file(context.dataset)),
         )
