@@ -146,8 +146,8 @@ def training_minutes() -> list[float]:
     """How long the shipped networks were trained, ascending, from the model cards."""
     texts = [card.read_text(encoding="utf-8") for card in (ROOT / "methods" / "weights").glob("*-*.md")]
     found = [float(re.search(r"\| (\d+) minutes, ", text)[1]) for text in texts]  # type: ignore[index]
-    judges = [card.read_text(encoding="utf-8") for card in (ROOT / "metrics" / "weights").glob("*.md")]
-    return sorted([*found, *(float(re.search(r"; (\d+) s on cpu", text)[1]) / 60 for text in judges)])  # type: ignore[index]
+    evaluators = [card.read_text(encoding="utf-8") for card in (ROOT / "metrics" / "weights").glob("*.md")]
+    return sorted([*found, *(float(re.search(r"; (\d+) s on cpu", text)[1]) / 60 for text in evaluators)])  # type: ignore[index]
 
 
 def carded(card: str, pattern: str) -> float:

@@ -69,14 +69,14 @@ for what in guidance steps pooling calibration codec; do bench ablate $what --sc
 @block("scale")
 def scale() -> str:
     return f"""**These are embedded numbers**: scenes this project renders at 64×128, small networks trained on a CPU for {training_minutes()[-1]:.0f} minutes at most, our own
-judge. They compare methods under one harness; they are not the paper's Cityscapes numbers and are never shown as such. One seed,
+segmenter. They compare methods under one harness; they are not the paper's Cityscapes numbers and are never shown as such. One seed,
 {scenes()} test scenes. Every network saw {images_seen("streets"):,} pictures in training. The paper's own numbers are in [published](../bench/results/published/README.md), and
 `bench table mIoU --out results --published` prints both."""
 
 
 @block("ceiling")
 def the_ceiling() -> str:
-    return f"""`mIoU[original]`, what the judge scores on the original images, is {ceiling():.3f}: the ceiling of this table. Against the judge's map of the original,
+    return f"""`mIoU[original]`, what the segmenter scores on the original images, is {ceiling():.3f}: the ceiling of this table. Against the segmenter's map of the original,
 the paper's words:"""
 
 
