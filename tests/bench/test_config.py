@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from bench.api.errors import UsageError
+from bench.api.scores import COSTS, score_info
 from bench.channels.registry import build_channel
 from bench.config import Config, load_config, read_config
 
@@ -26,6 +28,19 @@ def test_the_documented_defaults_are_the_defaults() -> None:
     assert documented.run.out == ROOT / default.run.out
     channels = [build_channel(config.channel.kind, None, config.channel.options) for config in (documented, default)]
     assert channels[0] == channels[1]
+
+
+def test_the_examples_in_comments_are_valid_and_their_floors_are_the_defaults(tmp_path: Path) -> None:
+    text = re.sub(r"^# (?=\[|\w+ = )", "", (ROOT / "bench.toml").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    config = read_config(write(tmp_path, text))
+    assert config.metrics["mIoU"].evaluators["cityscapes"] == "drn_d_105@full"
+    assert config.train["gesco"].options["drop_rate"] == 0.2
+    named = {**config.regress.floors, **config.regress.relative_floors}
+    assert set(named) == {"mIoU", "LPIPS", "KID", "FID"}
+    for name, floor in named.items():
+        declared = score_info(name if name in ("mIoU", "LPIPS") else f"{name}[lite0]")
+        assert (declared.floor, declared.relative) == (floor, name in config.regress.relative_floors)
+    assert config.regress.warn == {name: 1 + info.floor for name, info in COSTS.items()}
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

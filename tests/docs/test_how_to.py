@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from plugin_environment import ROOT, bench, make_environment
 
-PLUGINS = ("method", "metric", "channel")
+PLUGINS = ("method", "metric", "dataset", "channel")
 _FENCE = re.compile(r"^```(?P<kind>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"-?\d+\.\d+|∞")
 #: Another machine's arithmetic moves a number on a page by less; a broken example moves it by more.
