@@ -9,11 +9,9 @@ import typer
 
 from bench.api.errors import BenchError
 from bench.cli.options import ConfigOption, configured, integers
+from bench.run.ablations import ABLATIONS, find_ablation, plan_ablation
 
-WHAT = (
-    "fds (the paper's Table 5: FDS x noisy training, and training behind FDS), guidance, steps, pooling (in the FDS "
-    "block), calibration (of the channel) or codec (of image and maps)."
-)
+WHAT = f"The question: {', '.join(ABLATIONS)}; fds is the paper's Table 5."
 
 
 def ablate(
@@ -39,8 +37,8 @@ def ablate(
     from bench.api.files import check_folder
     from bench.results.compute import compute
     from bench.results.files import earlier_results
+    from bench.results.folder import remember
     from bench.results.merge import view
-    from bench.run.ablations import find_ablation, plan_ablation
     from bench.run.progress import RunProgress
     from bench.tables import check_format, render
     from bench.tables.named import ablation_tables
@@ -66,6 +64,7 @@ def ablate(
         computed = compute(plan, settings, progress, ablation.name)
     except KeyboardInterrupt:
         raise BenchError("interrupted; finished cells are kept, the same command goes on from there") from None
+    remember(folder)
     report = computed.report
     for line in (*plan.left_out, *(f"{name}: {reason}" for name, reason in report.skipped.items())):
         typer.echo(f"left out: {line}", err=True)

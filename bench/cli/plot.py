@@ -9,11 +9,9 @@ import typer
 
 from bench.api.errors import BenchError, UsageError
 from bench.cli.options import ConfigOption, OutOption, names, numbers
+from bench.figures import FIGURES, FORMATS, check_formats, draw_figure, find_figures, save
 
-WHAT = (
-    "psnr (metrics against PSNR), bits, seconds (quality against cost), comparison, strip, ablation, compression, fds "
-    "(pictures), or all."
-)
+WHAT = f"{'; '.join(f'{kind.name} ({kind.about})' for kind in FIGURES.values())}; or all."
 
 
 def plot(
@@ -22,7 +20,7 @@ def plot(
     methods: Annotated[str | None, typer.Option(help="Methods of the results, comma-separated.")] = None,
     psnr: Annotated[str | None, typer.Option(help="PSNRs in dB, comma-separated.")] = None,
     scenes: Annotated[str | None, typer.Option(help="Scenes of the figures of pictures: how many, or ids.")] = None,
-    style: Annotated[str, typer.Option("--format", help="png, svg, pdf, comma-separated.")] = "png,svg",
+    style: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}, comma-separated.")] = "png,svg",
     out: OutOption = None,
     to: Annotated[Path | None, typer.Option(help="Folder for the figures; without it plots/ in the run's.")] = None,
     config: ConfigOption = None,
@@ -36,8 +34,8 @@ def plot(
     """
     from bench.api.files import check_folder
     from bench.config import load_config
-    from bench.figures import check_formats, draw_figure, find_figures, read_request, save
     from bench.results.folder import results_folder
+    from bench.results.request import read_request
 
     kinds, formats = find_figures(figures or ["psnr"]), check_formats(names(style))
     settings = load_config(config)

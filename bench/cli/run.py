@@ -138,12 +138,14 @@ def _run(plan: Plan, settings: Config, replace: bool) -> None:
     from rich.console import Console
 
     from bench.results.compute import compute
+    from bench.results.folder import remember
     from bench.results.merge import view
     from bench.run.progress import RunProgress
 
     for line in plan.left_out:
         typer.echo(f"left out: {line}", err=True)
     computed = compute(plan, settings, RunProgress(Console(stderr=True)), replace=replace)
+    remember(settings.run.out)
     report, facts = computed.report, computed.results[1]
     for note in computed.changed:
         typer.echo(f"note: {note}", err=True)

@@ -1,5 +1,5 @@
-"""The figures by name. Each is a function `(request) -> list[Drawing]` of a module of this package, which is imported
-when it is drawn, so that figures of numbers do not wait for torch. One more is its function and a line of `_ALL`."""
+"""The figures by name: functions `(request) -> list[Drawing]` of modules of this package, imported when they are drawn, so
+that help needs nothing heavy and figures of numbers no torch. One more is its function and a line here."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError, known_name
 from bench.api.files import safe_name, write_atomically
 from bench.api.names import ALL
-from bench.figures.style import FORMATS, Drawing, as_bytes, settled, theme
-from bench.results.request import Request
+
+if TYPE_CHECKING:
+    from bench.figures.style import Drawing
+    from bench.results.request import Request
+
+FORMATS = ("png", "svg", "pdf")
 
 
 @dataclass(frozen=True)
@@ -22,22 +27,17 @@ class FigureKind:
     name: str
     about: str
     place: str
-    pictures: bool
+    pictures: bool = False
 
 
 _ALL = (
-    FigureKind("psnr", "metrics against PSNR, with intervals and the paper's curves", "psnr:draw", False),
-    FigureKind("bits", "quality against bits and against channel uses", "tradeoff:draw_bits", False),
-    FigureKind("seconds", "quality against seconds a picture", "tradeoff:draw_seconds", False),
-    FigureKind(
-        "comparison",
-        "the methods at one PSNR with detections and depth (Figures 1 and 4)",
-        "methods:draw_comparison",
-        True,
-    ),
-    FigureKind("strip", "one scene over all PSNRs (Figures 3 and 9)", "methods:draw_strip", True),
-    FigureKind("ablation", "FDS and noisy training (Figure 5)", "ablation:draw", True),
-    FigureKind("compression", "image and maps under compression (Figure 7)", "maps:draw_compression", True),
+    FigureKind("psnr", "metrics against PSNR", "psnr:draw"),
+    FigureKind("bits", "quality against bits and channel uses", "tradeoff:draw_bits"),
+    FigureKind("seconds", "quality against time", "tradeoff:draw_seconds"),
+    FigureKind("comparison", "the methods at one PSNR, Figures 1 and 4", "methods:draw_comparison", True),
+    FigureKind("strip", "one scene over all PSNRs, Figures 3 and 9", "methods:draw_strip", True),
+    FigureKind("ablation", "FDS and noisy training, Figure 5", "ablation:draw", True),
+    FigureKind("compression", "image and maps under compression, Figure 7", "maps:draw_compression", True),
     FigureKind("fds", "received maps before and after FDS", "maps:draw_fds", True),
 )
 FIGURES: dict[str, FigureKind] = {kind.name: kind for kind in _ALL}
@@ -66,6 +66,8 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
 def draw_figure(name: str, request: Request) -> list[Drawing]:
     """The figure for each set of scenes and channel convention in the results; UsageError where they lack what it
     needs, with the command that computes it."""
+    from bench.figures.style import settled, theme
+
     module, _, function = FIGURES[name].place.partition(":")
     draw = getattr(importlib.import_module(f"bench.figures.{module}"), function)
     with theme():
@@ -74,6 +76,8 @@ def draw_figure(name: str, request: Request) -> list[Drawing]:
 
 def save(drawings: Sequence[Drawing], folder: Path, formats: Sequence[str]) -> list[Path]:
     """Write the drawings, each format a file, each written whole; their paths."""
+    from bench.figures.style import as_bytes, theme
+
     made = []
     with theme():
         for drawing in drawings:

@@ -22,7 +22,6 @@ from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
 
-FORMATS = ("png", "svg", "pdf")
 DPI = 200
 TITLE_POINTS, TEXT_POINTS, NOTE_POINTS = 9.0, 8.0, 6.0
 #: Heights of lines of text, in multiples of the font's size.

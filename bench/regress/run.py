@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,8 @@ from bench.regress.compare import Sides, compare, compare_costs, other_machine
 from bench.regress.model import CellName, Report, thresholds
 from bench.regress.rerun import Asked, Rerun, cell_name, plan_rerun
 from bench.regress.words import plain
-from bench.results.files import add_results, provenance
-from bench.results.rows import tidy_rows
-from bench.run.runner import RunReport, run_plan, worker_count, write_failures
+from bench.results.compute import compute
+from bench.run.runner import RunReport
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +54,9 @@ def run_regression(
     rerun = plan_rerun(baseline, asked, config)
     before(rerun)
     out = config.run.out / f"code-{code_digest(rerun.modules)[:12]}"
-    frame, facts, run = _execute(rerun, config, out, progress)
+    where = config.model_copy(update={"run": config.run.model_copy(update={"out": out})})
+    computed = compute(rerun.plan, where, progress)  # ordinary results, which can be the next baseline
+    frame, facts, run = computed.rows, computed.facts, computed.report
     cells = frozenset(cell_name(cell) for cell in rerun.plan.cells)
     sides = Sides(baseline.frame, frame, rerun.ids, cells, rerun.missing, asked.metrics is None)
     comparisons, family = compare(sides, limits)
@@ -74,18 +74,6 @@ def run_regression(
         _about(folder, out, baseline, facts, common, frame),
     )
     return Finished(report, baseline, run, out)
-
-
-def _execute(rerun: Rerun, config: Config, out: Path, progress: Progress) -> tuple[pd.DataFrame, Any, RunReport]:
-    """Compute what the cache lacks and write ordinary results, which can be the next baseline."""
-    asked, start = config.run, time.perf_counter()
-    run = run_plan(rerun.plan, out, asked.jobs, asked.batch_size, asked.backend, progress, asked.time_limit)
-    frame = tidy_rows(run.states)
-    wall = time.perf_counter() - start
-    facts = provenance(rerun.plan, run, wall, worker_count(rerun.plan, asked.jobs), asked.batch_size)
-    add_results([(frame, facts)], out)
-    write_failures(run.failures, out)
-    return frame, facts, run
 
 
 def _failures(run: RunReport) -> list[tuple[str, str]]:

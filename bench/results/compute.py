@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.results.files import add_results, provenance
-from bench.results.folder import remember
 from bench.results.merge import Results
 from bench.results.rows import tidy_rows
 from bench.run.runner import run_plan, worker_count, write_failures
@@ -25,11 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Computed:
-    """What a plan came to: its `report`, the rows of its own cells, all `results` in the folder now, what made place
-    in them (`changed`), seconds in all, and the log of failures, if there were any."""
+    """What a plan came to: its `report`, rows and provenance (`facts`) of its own cells, all `results` in the folder
+    now, what made place in them (`changed`), seconds in all, and the log of failures, if there were any."""
 
     report: RunReport
     rows: pd.DataFrame
+    facts: dict[str, Any]
     results: Results
     changed: list[str]
     seconds: float
@@ -54,5 +54,4 @@ def compute(
     rows = tidy_rows([*report.states, *report.references])
     facts = provenance(plan, report, seconds, worker_count(plan, run.jobs), run.batch_size, ablation)
     results, changed = add_results([(rows, facts)], run.out, replace)
-    remember(run.out)
-    return Computed(report, rows, results, changed, seconds, write_failures(report.failures, run.out))
+    return Computed(report, rows, facts, results, changed, seconds, write_failures(report.failures, run.out))

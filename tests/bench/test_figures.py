@@ -21,10 +21,10 @@ from scipy import stats
 from table_frames import frame, noise, per_scene, with_contributions
 
 from bench.api.errors import UsageError
-from bench.figures import FIGURES, Request, check_formats, draw_figure, find_figures, read_request, save
+from bench.figures import FIGURES, check_formats, draw_figure, find_figures, save
 from bench.figures.style import PAPER_LINE, Drawing, as_bytes, families, looks, text_width, theme, wrapped
 from bench.results.published import FOLDER
-from bench.results.request import select
+from bench.results.request import Request, read_request, select
 
 ROOT = Path(__file__).parents[2]
 FACTS = {"cells_computed_at": ["0123456789abcdef+changes"], "devices": ["cpu"], "cpu": "Abacus 3", "jobs": 2}

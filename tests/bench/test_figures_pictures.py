@@ -24,13 +24,13 @@ from bench.api.metric import MetricError
 from bench.config import load_config
 from bench.data.cityscapes import CITYSCAPES
 from bench.data.registry import open_dataset
-from bench.figures import Request, ablation, draw_figure, maps, read_request
+from bench.figures import ablation, draw_figure, maps
 from bench.figures.grid import Panel, PanelRow, draw_grid
 from bench.figures.style import theme
 from bench.pictures import evaluators
 from bench.pictures.album import main_methods
 from bench.pictures.cells import paint_labels
-from bench.results.request import parts
+from bench.results.request import Request, parts, read_request
 from bench.run.ablations import Ablation, Arm
 from metrics.evaluators.detectors import Detections
 

@@ -21,13 +21,13 @@ from rich.console import Console
 
 from bench.api.errors import UsageError
 from bench.config import Config, load_config
-from bench.figures import FIGURES, Request, ablation, draw_figure, read_request, save
+from bench.figures import FIGURES, ablation, draw_figure, save
 from bench.leaderboard import site
 from bench.regress.compare import Sides, compare, compare_costs
 from bench.regress.model import CellName, Report
 from bench.regress.reports import as_json, as_junit, as_markdown, print_report
 from bench.results.files import write_results
-from bench.results.request import select
+from bench.results.request import Request, read_request, select
 from bench.run.ablations import Ablation, Arm
 from bench.speed.quality import PLOTTED, plot_quality
 from bench.tables import render
