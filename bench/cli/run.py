@@ -198,10 +198,10 @@ def _beside(everything: Any, own: Any) -> Any:
     """The rows of the folder's results that stand in one table with the run's own."""
     import pandas as pd
 
-    from bench.results.merge import SET
+    from bench.results.schema import SCENE_SET
 
-    lists = pd.MultiIndex.from_frame(own[SET].drop_duplicates())
-    return everything[pd.MultiIndex.from_frame(everything[SET]).isin(lists)].reset_index(drop=True)
+    lists = pd.MultiIndex.from_frame(own[SCENE_SET].drop_duplicates())
+    return everything[pd.MultiIndex.from_frame(everything[SCENE_SET]).isin(lists)].reset_index(drop=True)
 
 
 def _summary(plan: Plan, report: RunReport, frame: Any, facts: dict[str, Any], out: Path, wall: float) -> None:

@@ -1,5 +1,7 @@
-"""The figures by name: functions `(request) -> list[Drawing]` of modules of this package, imported when they are drawn, so
-that help needs nothing heavy and figures of numbers no torch. One more is its function and a line here."""
+"""The figures by name: functions `(request) -> list[Drawing]` of this package's modules, imported when they are drawn.
+
+So help needs nothing heavy and figures of numbers no torch. One more is its function and a line here.
+"""
 
 from __future__ import annotations
 

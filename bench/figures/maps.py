@@ -17,7 +17,7 @@ from bench.figures.style import Drawing
 from bench.pictures.album import Album
 from bench.pictures.cells import paint_labels, strongest_class
 from bench.results.request import Request, chosen_psnrs, parts
-from bench.results.scores import SCENE_SET
+from bench.results.schema import SCENE_SET
 from methods.common.semantic.codec import encode_label_webp, encode_png1
 from methods.common.semantic.fds import fast_denoise
 from methods.common.semantic.maps import keep_channels, present_labels, scene_maps

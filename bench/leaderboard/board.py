@@ -21,8 +21,8 @@ from bench.results.files import read_results
 from bench.results.merge import about_scenes
 from bench.results.ranking import explained, rank
 from bench.results.request import mean_levels
-from bench.results.rows import NO_CHANNEL
-from bench.results.scores import SCENE_SET, Score, measured, of_methods, of_originals
+from bench.results.schema import NO_CHANNEL, SCENE_SET
+from bench.results.scores import Score, measured, of_methods, of_originals
 from bench.tables.model import decimals_for
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from bench.leaderboard.submission import (
     read_submission,
 )
 from bench.results.files import RESULTS
-from bench.results.rows import CONTRIBUTIONS, WHOLE_SET
+from bench.results.schema import CONTRIBUTIONS, WHOLE_SET
 from bench.results.scores import of_methods
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from bench.api.scores import find_score, score_info
 from bench.api.seeding import digest
 from bench.channels.registry import read_channel
 from bench.results.merge import NO_CELL
-from bench.results.rows import COLUMNS, CONTRIBUTIONS, WHOLE_SET
+from bench.results.schema import COLUMNS, CONTRIBUTIONS, WHOLE_SET
 from metrics.stats.significance import standard_error
 
 if TYPE_CHECKING:

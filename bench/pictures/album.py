@@ -33,7 +33,7 @@ from bench.data.registry import open_dataset
 from bench.pictures.cells import Place, cached_cells, paint_labels, strongest_class
 from bench.results.merge import about_scenes
 from bench.results.request import Part, Request
-from bench.results.rows import WHOLE_SET
+from bench.results.schema import WHOLE_SET
 from bench.run.cell import cell_path, read_picture
 from bench.run.plan import Cell, Plan, make_plan
 from bench.run.setting import method_setting, without_weights

@@ -13,6 +13,7 @@ from bench.api.errors import BenchError, UsageError
 from bench.api.files import safe_name, write_atomically
 from bench.pictures.album import Album
 from bench.results.request import Request, parts
+from bench.results.schema import SCENE_SET
 
 DEFAULT_PSNRS = (100.0, 10.0, 1.0)
 #: Pictures narrower than this are enlarged by a whole factor, pixels kept.
@@ -73,7 +74,8 @@ def make_sheets(request: Request, scenes: int = 4, psnrs: Sequence[float] = DEFA
         out = request.folder
         raise BenchError(f"the cache in {out} holds none of the results' cells; run `bench run --out {out}` again")
     made = []
-    for album in albums:
+    stems = [(a.dataset, "-".join(str(a.part.first(column)) for column in SCENE_SET), a.part.key) for a in albums]
+    for number, album in enumerate(albums):
         shown = [p for p in psnrs if any(psnr == p for _, psnr in album.places)]
         if not shown:
             raise UsageError(f"no cell at PSNR {', '.join(f'{p:g}' for p in psnrs)}; choose others with --psnr")
@@ -82,8 +84,8 @@ def make_sheets(request: Request, scenes: int = 4, psnrs: Sequence[float] = DEFA
         headings = ["original, labels", *([f"received map ({sender})"] if sender else []), *album.specs]
         buffer = io.BytesIO()
         _paste(blocks, headings, shown).save(buffer, "PNG", optimize=True)
-        alone = sum(other.dataset == album.dataset for other in albums) == 1
-        path = request.to / f"sheet-{safe_name(album.dataset if alone else album.part.key)}.png"
+        name = next(stem for k, stem in enumerate(stems[number]) if sum(other[k] == stem for other in stems) == 1)
+        path = request.to / f"sheet-{safe_name(name)}.png"
         write_atomically(path, buffer.getvalue())
         made.append(path)
     return made

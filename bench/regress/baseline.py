@@ -19,7 +19,7 @@ from bench.regress.model import Change
 from bench.regress.words import plain
 from bench.results.files import RESULTS, read_results
 from bench.results.merge import about_scenes
-from bench.results.rows import WHOLE_SET
+from bench.results.schema import WHOLE_SET
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ import numpy as np
 from bench.api.errors import UsageError
 from bench.api.scores import COSTS, score_info
 from bench.regress.model import Basis, CellName, Comparison, Cost, Thresholds, Verdict
-from bench.results.rows import WHOLE_SET
+from bench.results.schema import WHOLE_SET
 from bench.results.scores import Measured, Score, read_metric
 from metrics.stats.significance import (
     contributions_of_mean,

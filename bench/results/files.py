@@ -1,6 +1,6 @@
 """Results of a run on disk: results.parquet, results.csv and provenance.json, each written whole.
 
-The rows are those of bench/results/rows.py; the Parquet file alone has the column `contributions`. Numbers are read
+The rows are those of bench/results/schema.py; the Parquet file alone has the column `contributions`. Numbers are read
 from it alone, and never before all of its bytes are verified (bench/results/parquet.py). What several runs leave in
 one folder: bench/results/merge.py.
 """
@@ -24,8 +24,17 @@ from bench.api.files import sha256, write_atomically
 from bench.api.names import PURE_NOISE
 from bench.results.folder import RESULTS
 from bench.results.merge import SCHEMA, Results, ablations_of, merged, of_schema_1, set_key, summarised, view
-from bench.results.parquet import check_columns, pack, printable, unpack
-from bench.results.rows import COLUMNS, CONTRIBUTIONS, cell_id, refuse_duplicates, upgraded
+from bench.results.parquet import pack, printable, unpack
+from bench.results.rows import cell_id
+from bench.results.schema import (
+    ADDED,
+    COLUMNS,
+    CONTRIBUTIONS,
+    RENAMED,
+    check_columns,
+    refuse_duplicates,
+    upgraded,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,14 +44,6 @@ if TYPE_CHECKING:
 
 CSV, PROVENANCE = "results.csv", "provenance.json"
 _CSV_DIGEST = "# results_sha256: "
-#: Columns of text and of truth values; all others are numbers.
-TEXTS = ("dataset", "split", "size", "scale", "method", "channel", "cell", "scene", "metric", "protocol")
-TRUTHS = ("higher_is_better",)
-#: Columns that earlier versions did not have (bench/results/merge.py makes them), or had in another form
-#: (bench/results/rows.py).
-ADDED = ("cell", "scene_count")
-RENAMED = ("peak_snr_db", "mean_snr_db", "stderr")
-
 log = logging.getLogger("bench")
 
 
@@ -210,10 +211,10 @@ def _current(path: Path, frame: pd.DataFrame, facts: dict[str, Any]) -> Results:
     from bench.api.provenance import check_provenance
 
     frame = frame.loc[:, ~frame.columns.duplicated()]
-    check_columns(frame, path, [name for name in COLUMNS if name not in (*ADDED, *RENAMED)], TEXTS, TRUTHS)
+    check_columns(frame, path, [name for name in COLUMNS if name not in (*ADDED, *RENAMED)])
     frame = upgraded(frame)
     frame = frame.loc[:, ~frame.columns.duplicated()]
-    check_columns(frame, path, RENAMED, TEXTS, TRUTHS)
+    check_columns(frame, path, RENAMED)
     for size in frame["size"].unique():
         if not re.fullmatch(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}", size):
             raise BenchError(f"{path}, column size: '{size}' is no height and width such as 64x128")
@@ -223,7 +224,7 @@ def _current(path: Path, frame: pd.DataFrame, facts: dict[str, Any]) -> Results:
         check_provenance(facts)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BenchError(f"{path} is not as `bench run` writes results ({' '.join(str(error).split())})") from None
-    check_columns(frame, path, ADDED, TEXTS, TRUTHS)
+    check_columns(frame, path, ADDED)
     refuse_duplicates(frame, str(path))
     return frame[[*COLUMNS, CONTRIBUTIONS]], facts
 

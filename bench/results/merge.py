@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bench.api.files import safe_name
 from bench.api.names import PURE_NOISE
+from bench.results.schema import SCENE_SET
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +36,7 @@ GATHERED = ("failures", "left_out", "notes")
 #: What a set says of its data set.
 ABOUT = ("split", "size", "opened_as", "root", "resize", "scenes_asked", "scenes_used", "fingerprint")
 #: Columns that tell one cell's rows from another's.
-CELL = ["dataset", "split", "size", "scene_count", "method", "channel", "psnr", "seed"]
-SET = CELL[:4]
+CELL = [*SCENE_SET, "method", "channel", "psnr", "seed"]
 #: A cell that results of an older version do not name.
 NO_CELL = "unknown"
 
@@ -111,7 +111,7 @@ def of_schema_1(frame: pd.DataFrame, facts: dict[str, Any]) -> tuple[pd.DataFram
     methods, metrics = facts.get("methods", {}), facts.get("metrics", {})
     weights = facts.get("weights_sha256", {})
     sets = {}
-    for (dataset, split, size, count), rows in frame.groupby(SET, sort=False):
+    for (dataset, split, size, count), rows in frame.groupby(SCENE_SET, sort=False):
         about = facts.get("datasets", {}).get(dataset, {})
         specs = [s for s in rows["method"].unique() if s != PURE_NOISE]
         height, _, width = str(size).partition("x")
@@ -253,7 +253,7 @@ def _in_order(together: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     """Rows with methods where they stood before, and new ones behind them."""
     import pandas as pd
 
-    group = [*SET, "method"]
+    group = [*SCENE_SET, "method"]
     order = pd.concat([before[group].drop_duplicates(), together[group].drop_duplicates()]).drop_duplicates()
     rank = pd.MultiIndex.from_frame(order).get_indexer(pd.MultiIndex.from_frame(together[group]))
     return together.iloc[rank.argsort(kind="stable")].reset_index(drop=True)
@@ -275,7 +275,7 @@ def _joined(
     old: Mapping[str, dict[str, Any]], new: Mapping[str, dict[str, Any]], frame: pd.DataFrame
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The lists of scenes that there are rows of, each with its methods and metrics."""
-    present = frame.groupby(SET)["method"].unique()
+    present = frame.groupby(SCENE_SET)["method"].unique()
     specs = {set_key(*cast(tuple[object, ...], key)): set(found) for key, found in present.items()}  # type: ignore[arg-type]
     for key in dict.fromkeys([*old, *new]):
         if key not in specs:
@@ -298,7 +298,7 @@ def view(results: Results, ablation: str | None) -> Results:
     asked = {cell for run in facts["runs"] if run["ablation"] is not None for cell in run["cell_ids"]}
     own = {cell for run in facts["runs"] if ablation and run["ablation"] == ablation for cell in run["cell_ids"]}
     if own:
-        index = pd.MultiIndex.from_frame(frame[SET])
+        index = pd.MultiIndex.from_frame(frame[SCENE_SET])
         shown = pd.Series(index.isin(index[frame["cell"].isin(own)]), index=frame.index)
     elif asked <= swept:
         return results

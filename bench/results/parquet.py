@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,6 @@ _BLANK = b"0" * 64
 _GAP = 2
 #: 50 methods x 7 PSNRs x 500 scenes x 10 metrics are 1.75 million rows.
 MOST_ROWS = 5_000_000
-LONGEST_TEXT = 300
 
 
 def pack(table: pa.Table, facts: dict[str, Any], split: Sequence[str], dictionary: Sequence[str]) -> bytes:
@@ -115,29 +114,6 @@ def _plain(kind: pa.DataType) -> bool:
         return bool(kinds.is_floating(kind.value_type))
     checks = (kinds.is_string, kinds.is_large_string, kinds.is_integer, kinds.is_floating, kinds.is_boolean)
     return any(check(kind) for check in checks)
-
-
-def check_columns(
-    frame: pd.DataFrame, path: Path, columns: Sequence[str], texts: Collection[str], truths: Collection[str]
-) -> None:
-    """BenchError where a column is missing or of another type: `texts` are printable and short, `truths` true or false,
-    and all other ones numbers."""
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    missing = [name for name in columns if name not in frame]
-    if missing:
-        raise BenchError(f"{path} lacks the column(s) {', '.join(missing)}; write it with this version's `bench run`")
-    for name in columns:
-        if name in texts:
-            for text in frame[name].unique():
-                if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT or not text.isprintable():
-                    told = f"{ascii(text)[:60]} is not printable text of 1 to {LONGEST_TEXT} characters"
-                    raise BenchError(f"{path}, column {name}: {told}")
-        elif name in truths:
-            if not is_bool_dtype(frame[name]):
-                raise BenchError(f"{path}, column {name}: not all are true or false")
-        elif not is_numeric_dtype(frame[name]) or is_bool_dtype(frame[name]):
-            raise BenchError(f"{path}, column {name}: not all are numbers")
 
 
 def printable(value: Any) -> Any:

@@ -16,7 +16,8 @@ from bench.api.registry import METRICS
 from bench.channels.registry import channel_words
 from bench.config import Config
 from bench.results.files import read_results
-from bench.results.scores import SCENE_SET, of_methods, of_scenes
+from bench.results.schema import SCENE_SET
+from bench.results.scores import of_methods, of_scenes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,14 +16,12 @@ from bench.api.errors import UsageError
 from bench.api.names import PURE_NOISE
 from bench.api.scores import score_info
 from bench.results.ranking import explained, rank
-from bench.results.rows import CONTRIBUTIONS, WHOLE_SET
+from bench.results.schema import CONTRIBUTIONS, SCENE_SET, WHOLE_SET
 from metrics.stats.significance import contributions_of_mean, half_width, is_mean, standard_error
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Columns that one set of scenes is told from another by.
-SCENE_SET = ["dataset", "split", "size", "scene_count"]
 CELL = ["channel", "method", "psnr"]
 
 #: One cell: channel convention, method, PSNR.

@@ -22,7 +22,8 @@ from bench.api.scores import score_info
 from bench.api.specs import parse_spec
 from bench.config import Config, RunSection
 from bench.results.files import computed_at
-from bench.results.rows import WHOLE_SET, tidy_rows
+from bench.results.rows import tidy_rows
+from bench.results.schema import WHOLE_SET
 from bench.run.plan import make_plan
 from bench.run.progress import RunProgress
 from bench.run.runner import run_plan, write_failures

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from bench.api.errors import UsageError
 from bench.api.names import metric_variants
 from bench.results.request import choose_metrics, computed_by, listed, mean_levels, peak_levels, scene_set_title
-from bench.results.scores import SCENE_SET, Key, Measured, Score, measured, of_methods, of_originals, of_scenes, ranked
+from bench.results.schema import SCENE_SET
+from bench.results.scores import Key, Measured, Score, measured, of_methods, of_originals, of_scenes, ranked
 from bench.run.ablations import Arm
 from bench.tables.model import Column, Row, SceneSetName, Table, arrow, decimals_for
 

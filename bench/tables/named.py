@@ -13,7 +13,8 @@ from bench.api.names import own_weights, shipped_spec
 from bench.api.scores import declared_scores
 from bench.results.files import read_results
 from bench.results.request import scene_set_title
-from bench.results.scores import SCENE_SET, Score, measured, of_methods, of_scenes, ranked
+from bench.results.schema import SCENE_SET
+from bench.results.scores import Score, measured, of_methods, of_scenes, ranked
 from bench.run import ablations
 from bench.run.ablations import Ablation, Arm, find_ablation
 from bench.tables.build import ERROR_NOTE, arms_tables, metric_tables, scene_set_name

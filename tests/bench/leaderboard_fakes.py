@@ -17,7 +17,7 @@ from bench.leaderboard.samples import sealed
 from bench.leaderboard.submission import as_file
 from bench.results.files import write_results
 from bench.results.merge import NO_CELL, of_schema_1
-from bench.results.rows import COLUMNS, CONTRIBUTIONS
+from bench.results.schema import COLUMNS, CONTRIBUTIONS
 from metrics.stats.significance import standard_error
 
 PSNRS = (100.0, 10.0, 1.0)

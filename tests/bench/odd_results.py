@@ -10,7 +10,7 @@ import pandas as pd
 from table_frames import BASE
 
 from bench.api.names import PURE_NOISE
-from bench.results.rows import COLUMNS, CONTRIBUTIONS
+from bench.results.schema import COLUMNS, CONTRIBUTIONS
 
 METHODS = ("full_image", "gesco", "gesco-nofds")
 #: So many that figures give each family a panel of its own.

@@ -11,7 +11,7 @@ from table_frames import BASE
 
 from bench.regress.compare import Sides, compare
 from bench.regress.model import CellName, Comparison, Thresholds
-from bench.results.rows import COLUMNS, CONTRIBUTIONS
+from bench.results.schema import COLUMNS, CONTRIBUTIONS
 
 CHANNEL = "awgn-paper-peak"
 NO_SPREAD = {"std": np.nan, "stderr": np.nan}

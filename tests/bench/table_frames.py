@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.api.names import PURE_NOISE
-from bench.results.rows import COLUMNS, CONTRIBUTIONS
+from bench.results.schema import COLUMNS, CONTRIBUTIONS
 
 BASE = {
     "dataset": "streets", "split": "test", "size": "64x128", "scale": "embedded", "channel": "awgn-paper-peak",

@@ -16,7 +16,7 @@ from table_frames import at10
 from bench.api.errors import BenchError
 from bench.results.files import PROVENANCE, RESULTS, read_results, write_results
 from bench.results.parquet import FACTS_KEY
-from bench.results.rows import ROW
+from bench.results.schema import ROW
 
 Cli = Callable[..., Answer]
 ONCE = ("run", "--methods", "fake_pixels,fake_maps", "--psnr", "100,10", "--seeds", "0,1", "--out", "once")

@@ -12,7 +12,7 @@ from conftest import Answer
 from bench.api.metric import Score
 from bench.api.scores import ScoreInfo
 from bench.results.files import read_results
-from bench.results.rows import WHOLE_SET
+from bench.results.schema import WHOLE_SET
 from bench.tables import metric_tables
 
 Cli = Callable[..., Answer]

@@ -9,7 +9,7 @@ import pytest
 from conftest import Answer
 
 from bench.results.files import read_results
-from bench.results.rows import WHOLE_SET
+from bench.results.schema import WHOLE_SET
 
 Cli = Callable[..., Answer]
 TOML = """

@@ -27,7 +27,7 @@ from bench.regress.reports import as_json, as_junit, as_markdown, print_report
 from bench.regress.words import markdown, plain
 from bench.results.files import write_results
 from bench.results.parquet import FACTS_KEY
-from bench.results.rows import COLUMNS
+from bench.results.schema import COLUMNS
 
 VALUES = np.linspace(0.2, 0.8, 24)
 HOSTILE = "<script>alert(1)</script>|`x`[a](http://evil.example)![i](//e)@all #1 [red]www.evil.example"

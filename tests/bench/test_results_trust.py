@@ -18,7 +18,7 @@ from table_frames import at10
 from bench.api.errors import BenchError
 from bench.results.files import read_results, write_results
 from bench.results.parquet import FACTS_KEY, intact, pack
-from bench.results.rows import COLUMNS
+from bench.results.schema import COLUMNS
 
 Cli = Callable[..., Answer]
 ROWS = at10({"gesco": 0.63, "spade": 0.41}, std=0.1)

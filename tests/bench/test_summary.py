@@ -20,7 +20,7 @@ from bench.api.files import Draft, Entry, open_entry
 from bench.api.metric import MetricContext, Score
 from bench.data.cityscapes import CITYSCAPES
 from bench.results.files import read_results
-from bench.results.rows import CONTRIBUTIONS
+from bench.results.schema import CONTRIBUTIONS
 from bench.run.summary import left_out, packed, summarised, summary_version, unpacked
 from metrics.stats.significance import standard_error
 

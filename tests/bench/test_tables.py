@@ -21,7 +21,7 @@ from table_frames import frame
 from bench.api.errors import BenchError, UsageError
 from bench.api.files import sha256
 from bench.results.files import read_results, write_results
-from bench.results.rows import COLUMNS, CONTRIBUTIONS
+from bench.results.schema import COLUMNS, CONTRIBUTIONS
 from bench.results.scores import Score
 from bench.tables import Table, metric_tables
 from bench.tables import render as render_tables

@@ -14,7 +14,7 @@ from table_frames import at10, frame
 
 from bench.results.files import read_results
 from bench.results.request import mean_levels, peak_levels
-from bench.results.rows import COLUMNS, upgraded
+from bench.results.schema import COLUMNS, upgraded
 from bench.tables import metric_tables
 
 Cli = Callable[..., Answer]

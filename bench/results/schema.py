@@ -1,0 +1,120 @@
+"""The schema of the results: one row is one number, and a column is a field of `Row`.
+
+Bits, channel uses, seconds and memory are rows as well. Rows of the method `pure_noise`, without channel or PSNR, are
+what the metrics say of pure noise (bench/run/reference.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NotRequired, TypedDict, get_type_hints
+
+import numpy as np
+
+from bench.api.errors import BenchError
+from bench.api.scores import score_info
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: In the column `scene`: a number about the whole set.
+WHOLE_SET = "all"
+NO_CHANNEL = "none"
+LONGEST_TEXT = 300
+
+
+class Row(TypedDict):
+    """One number of the results, NaN where it is undefined."""
+
+    dataset: str  # the data set that was asked for
+    split: str
+    size: str  # of the pictures, HEIGHTxWIDTH
+    scale: str  # profile of the method's networks: embedded or paper
+    method: str  # its spec, such as smis+fds
+    channel: str  # kind and conventions, such as awgn-paper-peak
+    psnr: float  # the channel's nominal PSNR in dB
+    sigma: float  # standard deviation of its noise, for symbols of power 1
+    peak_snr_db: float  # the channel's own (bench/channels)
+    mean_snr_db: float  # what the method made of it: energy of all scenes over their channel uses, over sigma squared
+    seed: int
+    cell: str  # the pictures that the number is about, as their folder's name ends
+    scene_count: int  # how many scenes they show
+    scene: str  # a scene's id, or `WHOLE_SET`
+    metric: str
+    value: float
+    std: float  # spread over scenes (ddof 1) of their own values; of set-level rows where scenes have any
+    stderr: (
+        float  # standard error of a set-level value as that of all scenes of the kind (metrics/stats/significance.py)
+    )
+    scenes: int  # how many scenes the number rests on
+    higher_is_better: bool
+    protocol: str  # how the number was made
+    #: What each scene adds to a set-level score that is no mean of per-scene values, in the order of the cell's scenes,
+    #: so that tables find ranks without the cache: float32 (n,). In the Parquet file alone.
+    contributions: NotRequired[np.ndarray | None]
+
+
+CONTRIBUTIONS = "contributions"
+_KINDS = {name: kind for name, kind in get_type_hints(Row).items() if name != CONTRIBUTIONS}
+COLUMNS = tuple(_KINDS)
+#: What tells one list of scenes from another.
+SCENE_SET = ["dataset", "split", "size", "scene_count"]
+#: What tells one row from every other one.
+ROW = (*SCENE_SET, "method", "channel", "psnr", "seed", "scene", "metric")
+#: Columns that earlier versions did not have (bench/results/merge.py makes them), or had in another form (`upgraded`).
+ADDED = ("cell", "scene_count")
+RENAMED = ("peak_snr_db", "mean_snr_db", "stderr")
+
+
+def check_columns(frame: pd.DataFrame, path: Path, columns: Sequence[str]) -> None:
+    """BenchError where a column is missing or of another type: texts have to be printable and short."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise BenchError(f"{path} lacks the column(s) {', '.join(missing)}; write it with this version's `bench run`")
+    for name in columns:
+        if _KINDS[name] is str:
+            for text in frame[name].unique():
+                if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT or not text.isprintable():
+                    told = f"{ascii(text)[:60]} is not printable text of 1 to {LONGEST_TEXT} characters"
+                    raise BenchError(f"{path}, column {name}: {told}")
+        elif _KINDS[name] is bool:
+            if not is_bool_dtype(frame[name]):
+                raise BenchError(f"{path}, column {name}: not all are true or false")
+        elif not is_numeric_dtype(frame[name]) or is_bool_dtype(frame[name]):
+            raise BenchError(f"{path}, column {name}: not all are numbers")
+
+
+def refuse_duplicates(frame: pd.DataFrame, where: str) -> None:
+    """BenchError, in the name of `where`, for rows that name one number twice: each would count in means and spreads,
+    so that a cell that is there twice weighs double. Whatever reads or writes results asks this first."""
+    twice = frame[frame.duplicated([column for column in ROW if column in frame])]
+    if len(twice):
+        first = ", ".join(f"{column} {twice.iloc[0][column]}" for column in ROW if column in frame)
+        shown = "".join(character if character.isprintable() else "?" for character in first)
+        raise BenchError(
+            f"{where} has {len(twice)} row(s) twice, the first of them {shown[:300]}; run the same "
+            "`bench run` again to write it"
+        )
+
+
+def upgraded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows as this version writes them, of rows that an earlier one wrote. The peak SNR had another name, the mean SNR
+    was not kept. Standard errors of distances stood among the spreads; those of other scores of the whole set follow
+    from the draws that were kept of them, scores over 1000 resamples of the scenes."""
+    frame = frame.rename(columns={"true_snr_db": "peak_snr_db"})
+    if "mean_snr_db" not in frame:
+        frame = frame.assign(mean_snr_db=math.nan)
+    if "stderr" not in frame:
+        distances = frame["metric"].map(lambda name: score_info(str(name)).family == "distribution").astype(bool)
+        errors = frame["std"].where(distances)
+        frame = frame.assign(std=frame["std"].mask(distances), stderr=errors)
+        if "draws" in frame:
+            drawn = frame["draws"].notna() & ~distances
+            spread = frame[drawn]["draws"].map(lambda draws: float(np.nanstd(draws)))
+            scenes = frame[drawn]["scenes"]
+            frame.loc[drawn, "stderr"] = spread * np.sqrt(scenes / (scenes - 1).clip(lower=1))
+    return frame if CONTRIBUTIONS in frame else frame.assign(**{CONTRIBUTIONS: None})
