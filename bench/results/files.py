@@ -11,7 +11,7 @@ import datetime
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -229,26 +229,32 @@ def _current(path: Path, frame: pd.DataFrame, facts: dict[str, Any]) -> Results:
     return frame[[*COLUMNS, CONTRIBUTIONS]], facts
 
 
-def whole_results(out: Path) -> Results:
-    """Everything that the results in `out` hold, ablations too; raises as `read_results` does."""
+def whole_results(out: Path, only: Callable[[list[str]], Collection[str]] | None = None) -> Results:
+    """Everything that the results in `out` hold, ablations too; `only` and errors as of `read_results`."""
     path = out / RESULTS
     if not path.is_file():
         raise UsageError(f"there are no results in {out} (no {RESULTS}); run `bench run --out {out}` first")
     data = _bytes(path)
-    rows, told = unpack(data, path, SCHEMA)
+    rows, told = unpack(data, path, SCHEMA, only)
     _check_companions(out, data, told)
     return _current(path, rows, told)
 
 
-def read_results(out: Path, full: bool = False, ablation: str | None = None) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read_results(
+    out: Path,
+    full: bool = False,
+    ablation: str | None = None,
+    only: Callable[[list[str]], Collection[str]] | None = None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows and the provenance of the results in `out`, every byte of the file verified; a message says what to do
     where there are none, where they are damaged, and where a row is there twice.
 
     The rows are those of methods that `bench run` was asked for; with `ablation` those on the scenes of that ablation
     (bench/results/merge.py). With `full` the references of pure noise are among them, and there is the column
-    `CONTRIBUTIONS` (arrays, None where there are none).
+    `CONTRIBUTIONS` (arrays, None where there are none). `only` chooses from the names of all scores those whose rows
+    are needed, which is faster.
     """
-    results = whole_results(out)
+    results = whole_results(out, only)
     names = ablations_of(results[1])
     frame, facts = view(results, ablation)
     if frame.empty and names and ablation is None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,13 +68,16 @@ def intact(data: bytes) -> bool:
     return sha256(data[:place] + _BLANK + data[place + 64 :]).encode() == data[place : place + 64]
 
 
-def unpack(data: bytes, path: Path, newest: int) -> tuple[pd.DataFrame, dict[str, Any]]:
+def unpack(
+    data: bytes, path: Path, newest: int, only: Callable[[list[str]], Collection[str]] | None = None
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows and the provenance in the bytes of the file `path`; columns of texts, numbers, truths and lists of
-    numbers are read, other ones are not.
+    numbers are read, other ones are not. `only` says of the scores in a file of schema `newest` whose rows are wanted.
 
     BenchError for a file that is damaged, not ours, of a schema after `newest`, or too large.
     """
     import pyarrow as pa
+    import pyarrow.compute as compute
     import pyarrow.parquet as pq
 
     remedy = "the same `bench run` again, with --replace, writes it anew"
@@ -89,7 +92,11 @@ def unpack(data: bytes, path: Path, newest: int) -> tuple[pd.DataFrame, dict[str
         rows = file.metadata.num_rows
         frame = None
         if rows <= MOST_ROWS and version <= newest:
-            frame = file.read([field.name for field in file.schema_arrow if _plain(field.type)]).to_pandas()
+            table = file.read([field.name for field in file.schema_arrow if _plain(field.type)])
+            if only is not None and version == newest:
+                there = [name for name in table["metric"].unique().to_pylist() if isinstance(name, str)]
+                table = table.filter(compute.is_in(table["metric"], pa.array(only(there), pa.string())))
+            frame = table.to_pandas()
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise BenchError(f"{path} is damaged or not ours ({error}); {remedy}") from None
     if version > newest:

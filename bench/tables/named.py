@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError
-from bench.api.names import own_weights, shipped_spec
-from bench.api.scores import declared_scores
+from bench.api.names import metric_variants, own_weights, shipped_spec
+from bench.api.scores import declared_scores, score_info
 from bench.results.files import read_results
 from bench.results.request import scene_set_title
 from bench.results.schema import SCENE_SET
@@ -169,5 +171,16 @@ def read_for_table(folder: Path, what: str, psnr: float) -> list[Table]:
     `read_results` and `named_tables` do."""
     word = what.lower()
     name = "fds" if word == "ablation" else word
-    frame, _ = read_ablation(folder, name, psnr) if name in ablations.ABLATIONS else read_results(folder, full=True)
-    return named_tables(frame, what, psnr)
+    if name in ablations.ABLATIONS:
+        return named_tables(read_ablation(folder, name, psnr)[0], what, psnr)
+    if word not in NAMED:
+        with suppress(UsageError):  # which is told of all rows
+            return metric_tables(read_results(folder, full=True, only=partial(_needed, what))[0], what)
+    return named_tables(read_results(folder, full=True)[0], what, psnr)
+
+
+def _needed(what: str, known: Sequence[str]) -> set[str]:
+    """Of the scores in a file those that the tables of a metric are made of: its own, those of its single scenes, and
+    of the originals."""
+    infos = [score_info(name) for name in metric_variants(what, known)]
+    return {name for info in infos for name in (info.name, info.scenes, info.originals) if name is not None}
