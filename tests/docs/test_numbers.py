@@ -13,7 +13,7 @@ from results.readme import numbers
 from results.readme.blocks import numbers_in, prose, rewritten, wrapped
 from results.readme.constants import constants
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 #: The READMEs and every page of docs/.
 PAGES = sorted({*readme.PAGES, *(page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md"))})
 
