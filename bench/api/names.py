@@ -45,6 +45,12 @@ def own_weights(spec: str) -> str | None:
     return found[1] if found else None
 
 
+def base_name(spec: str) -> str:
+    """`oasis` of `oasis+fds`, `gesco` of `gesco:steps=5`."""
+    found = re.match(r"[A-Za-z0-9_]+", spec)
+    return found[0] if found else spec
+
+
 def shipped_spec(spec: str) -> str:
     """A spec without the name of its weights: what it is called with the package's."""
     return _OWN_WEIGHTS.sub("", spec)

@@ -38,7 +38,7 @@ _ALL = (
     FigureKind("seconds", "quality against time", "tradeoff:draw_seconds"),
     FigureKind("comparison", "the methods at one PSNR, Figures 1 and 4", "methods:draw_comparison", True),
     FigureKind("strip", "one scene over all PSNRs, Figures 3 and 9", "methods:draw_strip", True),
-    FigureKind("ablation", "FDS and noisy training, Figure 5", "ablation:draw", True),
+    FigureKind("ablation", "FDS and noisy training, Figure 5", "methods:draw_ablation", True),
     FigureKind("compression", "image and maps under compression, Figure 7", "maps:draw_compression", True),
     FigureKind("fds", "received maps before and after FDS", "maps:draw_fds", True),
 )

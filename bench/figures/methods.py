@@ -1,17 +1,27 @@
-"""Pictures of the methods: side by side at one PSNR with detections and depth, and one scene over all PSNRs."""
+"""Pictures of the methods: side by side with detections and depth, over all PSNRs, and of an ablation's arms."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from bench.api.errors import UsageError
 from bench.api.scenes import LabelSpace
 from bench.figures.grid import Box, Panel, PanelRow, draw_grid
+from bench.figures.intervals import axis_label, measured_metrics, point
 from bench.figures.style import Drawing, palette
 from bench.pictures.album import Album, main_methods
 from bench.pictures.evaluators import Evaluators, load_evaluators, paint_nearness
-from bench.results.request import PSNR, Request, chosen_psnrs, parts
+from bench.results.request import PSNR, Part, Request, chosen_psnrs, parts, select
+from bench.results.scores import Measured
+from bench.run.ablations import ABLATIONS
+from bench.tables.model import decimals_for
+from bench.tables.named import read_ablation
 
 ORIGINAL = "original"
+ABLATION_METRICS = ("mIoU", "LPIPS")
+FDS = ABLATIONS["fds"]
 #: By label id: the label colours of some things are too much alike. On Cityscapes these all differ, and the commonest
 #: things have the strongest.
 BOX_COLOURS = tuple(palette()[k] for k in (8, 5, 6, 7, 3, 1, 0, 2, 4, 9))
@@ -105,3 +115,73 @@ def _strip(album: Album, specs: list[str], psnrs: list[float], scene: str) -> Dr
     title = f"One scene over the channel's PSNR, {album.dataset}"
     figure = draw_grid(title, ["original, labels", *(f"{psnr:g} dB" for psnr in psnrs)], made, notes)
     return Drawing(f"strip-{album.part.key}-{scene}", figure, tuple(notes))
+
+
+def draw_ablation(request: Request) -> list[Drawing]:
+    """The paper's Figure 5 and Table 5: a column for each arm of the ablation that the results have, at PSNR 10 where
+    none is chosen, with numbers below; on the scenes of `bench ablate fds` where that was run. UsageError for fewer
+    than two arms."""
+    request = _with_arms(request)
+    made = []
+    for part in parts(request):
+        arms = [arm for arm in FDS.arms if arm.method in part.methods]
+        if len(arms) < 2:
+            continue
+        album = Album(request, part, 2)
+        psnrs = chosen_psnrs(request, part, (PSNR,))
+        album.gather((arm.method, psnr) for arm in arms for psnr in psnrs)
+        made += [_ablation(album, psnr) for psnr in psnrs]
+    if not made:
+        raise UsageError(
+            f"the results in {request.folder} hold fewer than two arms of the ablation (FDS x noisy training); "
+            f"`bench ablate fds --out {request.folder}` computes them"
+        )
+    return made
+
+
+def _with_arms(request: Request) -> Request:
+    if request.methods:
+        return request
+    frame, facts = read_ablation(request.folder, FDS.name, request.psnrs[0] if request.psnrs else PSNR)
+    return select(replace(request, frame=frame, facts=facts))
+
+
+def _number(part: Part, data: Measured, method: str, psnr: float) -> str:
+    """`mIoU 0.709 [0.697, 0.720]`."""
+    here = point(data, (part.channel, method, psnr))
+    if here is None:
+        return f"{data.metric} -"
+    if here.noise:
+        return f"{data.metric} noise"
+    decimals = decimals_for([here.value])
+    bounds = f" [{', '.join(f'{end:.{decimals}f}' for end in here.interval)}]" if here.interval else ""
+    return f"{data.metric} {here.value:.{decimals}f}{bounds}"
+
+
+def _ablation(album: Album, psnr: float) -> Drawing:
+    part = album.part
+    arms = [arm for arm in FDS.arms if arm.method in part.methods]
+    found = measured_metrics(album.request, part, ABLATION_METRICS)
+    rows = []
+    for scene in album.ids:
+        truth = [Panel(album[scene].image), Panel(album.labels(scene))]
+        pictures = [Panel(album.picture(arm.method, psnr, scene)) for arm in arms]
+        rows.append(PanelRow("", (*truth, *pictures)))
+    numbers = [tuple(_number(part, data, arm.method, psnr) for data in found) for arm in arms]
+    last = rows[-1]
+    below = [replace(p, caption=n) if p else None for p, n in zip(last.panels[2:], numbers, strict=True)]
+    rows[-1] = replace(last, panels=(*last.panels[:2], *below))
+    headings = ["original", "labels"]
+    headings += [f"{arm.method}\nFDS {arm.labels[0]}\nnoisy training {arm.labels[1]}" for arm in arms]
+    lacking = [arm.method for arm in FDS.arms if arm.method not in part.methods]
+    count = part.first("scenes")
+    notes = (
+        album.request.provenance(part.rows),
+        *album.about_pictures(),
+        f"Numbers are over all {count} scenes, with 95% intervals over scenes: "
+        f"{', '.join(axis_label(data) for data in found)}.",
+        *([f"Not in these results: {', '.join(lacking)} (`bench ablate fds`)."] if lacking else []),
+        f"Protocols: {'; '.join(f'{d.metric}: {d.protocol}' for d in found)}.",
+    )
+    figure = draw_grid(f"FDS and noisy training at PSNR {psnr:g} dB, {album.dataset}", headings, rows, notes)
+    return Drawing(f"ablation-{part.key}@{psnr:g}", figure, notes)

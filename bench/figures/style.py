@@ -7,7 +7,6 @@ reads in black and white. Dashed lines are kept for the paper's values. Text is 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
+
+from bench.api.names import base_name
 
 DPI = 200
 TITLE_POINTS, TEXT_POINTS, NOTE_POINTS = 9.0, 8.0, 6.0
@@ -56,12 +57,6 @@ def theme() -> Iterator[None]:
         }
     ):
         yield
-
-
-def base_name(spec: str) -> str:
-    """`oasis` of `oasis+fds`, `gesco` of `gesco:steps=5`."""
-    found = re.match(r"[A-Za-z0-9_]+", spec)
-    return found[0] if found else spec
 
 
 def families(methods: Sequence[str]) -> dict[str, list[str]]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -20,7 +19,7 @@ from safetensors import safe_open
 
 from bench.api.files import file_digest
 from bench.api.method import MethodError
-from bench.api.names import own_weights
+from bench.api.names import base_name, own_weights
 from bench.api.registry import METHODS
 from bench.api.specs import method_defaults, parse_spec
 from bench.api.weights import CARD, MANIFEST, METHOD_WEIGHTS, read_record, user_weights_dir
@@ -38,7 +37,7 @@ MODIFIER_WORDS = {
 
 
 @dataclass(frozen=True)
-class Weights:
+class WeightsFacts:
     """The weights behind a method's numbers on one data set. `licence` and `source` are None where the file is not on
     this machine; `trained` are facts of its training."""
 
@@ -66,7 +65,7 @@ class About:
     citation: str | None
     options: tuple[tuple[str, str], ...]
     options_note: str
-    weights: tuple[Weights, ...]
+    weights: tuple[WeightsFacts, ...]
     provenance: tuple[tuple[str, str], ...]
 
 
@@ -88,12 +87,6 @@ def citation_of(method: str) -> str:
     return _known()[method]["citation"].strip()
 
 
-def base_name(spec: str) -> str:
-    """`oasis` of `oasis+fds`, `gesco` of `gesco:steps=5`."""
-    found = re.match(r"[A-Za-z0-9_]+", spec)
-    return found[0] if found else spec
-
-
 def _plain(value: Any) -> str:
     return {"True": "yes", "False": "no", "None": "none"}.get(str(value), str(value))
 
@@ -105,7 +98,11 @@ def _pairs(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 def about_result(spec: str, runs: Sequence[Run]) -> About:
     """A method of the results."""
     title, summary, variant_of, defaults = _registered(spec)
-    as_run = _options_by_dataset(spec, runs)
+    identities = list(_identities(spec, runs))
+    as_run = {dataset: one["options"] for dataset, one in identities if "options" in one}
+    digests = dict.fromkeys(
+        (dataset, one["weights_sha256"]) for dataset, one in identities if one.get("weights_sha256")
+    )
     known = next((_known()[name] for name in (base_name(spec), variant_of) if name in _known()), {})
     note = "as run" if as_run else "defaults of the installed version: these results are older than the record of them"
     options = _gathered(as_run) if as_run else defaults
@@ -113,20 +110,16 @@ def about_result(spec: str, runs: Sequence[Run]) -> About:
         note += "; guidance is the s of the published code, one more than that of the GESCO paper's Eq. 13"
     return About(
         spec, title, known.get("summary", summary), False, variant_of, (), known.get("paper"), None, None,
-        known.get("citation", "").strip() or None, _pairs(options), note, tuple(_weights(spec, runs)),
-        (),
+        known.get("citation", "").strip() or None, _pairs(options), note,
+        tuple(_weights_file(spec, *one) for one in digests), (),
     )  # fmt: skip
 
 
-def _options_by_dataset(spec: str, runs: Sequence[Run]) -> dict[str, Mapping[str, Any]]:
-    """The options that the results of a method were made with, by data set."""
-    found = {}
+def _identities(spec: str, runs: Sequence[Run]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A method's identity behind its results on each data set."""
     for run in runs:
-        for dataset in run.frame[run.frame["method"] == spec]["dataset"].unique():
-            identity = identity_of(run.facts, str(dataset), spec) or {}
-            if "options" in identity:
-                found[str(dataset)] = identity["options"]
-    return found
+        for dataset in map(str, run.frame[run.frame["method"] == spec]["dataset"].unique()):
+            yield dataset, identity_of(run.facts, dataset, spec) or {}
 
 
 def _gathered(by_dataset: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -163,17 +156,7 @@ def _registered(spec: str) -> tuple[str, str, str | None, Mapping[str, Any]]:
     )
 
 
-def _weights(spec: str, runs: Sequence[Run]) -> list[Weights]:
-    found = {}
-    for run in runs:
-        for dataset in run.frame[run.frame["method"] == spec]["dataset"].unique():
-            digest = (identity_of(run.facts, str(dataset), spec) or {}).get("weights_sha256")
-            if digest:
-                found[str(dataset), digest] = _weights_file(spec, str(dataset), digest)
-    return list(found.values())
-
-
-def _weights_file(spec: str, dataset: str, digest: str) -> Weights:
+def _weights_file(spec: str, dataset: str, digest: str) -> WeightsFacts:
     """Facts in the weights file of that digest, where it is on this machine."""
     name, user = base_name(spec), user_weights_dir()
     own = own_weights(spec)
@@ -184,8 +167,10 @@ def _weights_file(spec: str, dataset: str, digest: str) -> Weights:
                     manifest = json.loads((file.metadata() or {}).get(MANIFEST, "{}"))
                 card = read_record(path, CARD)
                 source = manifest.get("source") or (f"bench train, {card.get('date')}" if card else None)
-                return Weights(dataset, digest, manifest.get("licence") or card.get("licence"), source, _trained(card))
-    return Weights(dataset, digest, None, None, ())
+                return WeightsFacts(
+                    dataset, digest, manifest.get("licence") or card.get("licence"), source, _trained(card)
+                )
+    return WeightsFacts(dataset, digest, None, None, ())
 
 
 def _trained(card: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -203,7 +188,9 @@ def _of_submission(submission: Submission) -> About:
     method, provenance = submission.data["method"], submission.data["provenance"]
     digest = method.get("weights_sha256")
     datasets = dict.fromkeys(row["dataset"] for row in submission.data["results"])
-    weights = tuple(Weights(dataset, digest, method["licence"], None, ()) for dataset in datasets) if digest else ()
+    weights = (
+        tuple(WeightsFacts(dataset, digest, method["licence"], None, ()) for dataset in datasets) if digest else ()
+    )
     facts = {
         "Commit of gesco-bench": provenance["commit"] + (" (with changes)" if provenance.get("dirty") else ""),
         "Date": provenance["date"],

@@ -8,11 +8,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bench.api.files import safe_name
+from bench.api.names import base_name
 from bench.api.provenance import commit_in_words
 from bench.api.scores import COSTS
 from bench.channels.registry import channel_words
 from bench.leaderboard.board import Board, Run, View
-from bench.leaderboard.methods import About, base_name
+from bench.leaderboard.methods import About
 from bench.results.scores import Score
 from bench.tables.model import arrow
 

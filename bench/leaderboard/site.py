@@ -10,10 +10,8 @@ import csv
 import io
 import json
 import math
-import os
 import re
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -27,7 +25,7 @@ from bench.config import Config
 from bench.leaderboard import pages
 from bench.leaderboard.board import Board, build_board, read_runs
 from bench.leaderboard.methods import About, about_methods, citation_of
-from bench.leaderboard.samples import SCENES, read_index, write_samples
+from bench.leaderboard.samples import SCENES, read_index, replacing, write_samples
 from bench.leaderboard.store import Shelf
 from bench.leaderboard.submission import schema_text
 from bench.results.files import PROVENANCE, RESULTS
@@ -60,22 +58,16 @@ def build_site(
     board = build_board([run for s in shelves for run in s.runs or read_runs([s.results])], submitted)
     about = about_methods(board)
     gaps = {s.name: [gap for shelf in shelves for gap in shelf.gaps(s)] for s in submitted}
-    draft = out.with_name(f".{out.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        draft.mkdir(parents=True)
-        indices = list(_samples(board, draft, config, scenes, say))
-        downloads = list(_data(board, about, draft))
-        _assets(draft)
-        _pages(board, about, gaps, indices, downloads, draft)
-        (draft / MARKER).write_text("made by `bench leaderboard build`, which replaces this folder\n", encoding="utf-8")
-        if out.exists():
-            shutil.rmtree(out)
-        os.rename(draft, out)
+        with replacing(out) as draft:
+            indices = list(_samples(board, draft, config, scenes, say))
+            downloads = list(_data(board, about, draft))
+            _assets(draft)
+            _pages(board, about, gaps, indices, downloads, draft)
+            (draft / MARKER).write_text("made by `bench leaderboard build`, which replaces this folder\n", "utf-8")
     except OSError as error:
         message = storage_message(error, out)
         raise (BenchError(message) if message else error) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return out / "index.html"
 
 

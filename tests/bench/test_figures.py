@@ -175,11 +175,12 @@ def test_undefined_values_are_left_out_of_a_curve_and_the_rest_keeps_its_place()
 
 
 def test_without_a_choice_every_variant_of_fid_is_drawn() -> None:
-    both = [frame({("spade", 10.0, 0): (9.0, None)}, metric=f"FID[{k}]", higher_is_better=False) for k in ("b", "a")]
+    names = ("FID[lite0]", "FID[inception]")
+    both = [frame({("spade", 10.0, 0): (9.0, None)}, metric=name, higher_is_better=False) for name in names]
     figure = only("psnr", pd.concat([*both, frame({("spade", 10.0, 0): (0.5, None)})]))
-    assert [axis.get_ylabel() for axis in figure.axes] == ["mIoU ↑", "FID[a] ↓", "FID[b] ↓"]
+    assert [axis.get_ylabel() for axis in figure.axes] == ["mIoU ↑", "FID[inception] ↓", "FID[lite0] ↓"]
     figure = only("psnr", pd.concat(both), metrics=("fid",))
-    assert [axis.get_ylabel() for axis in figure.axes] == ["FID[a] ↓", "FID[b] ↓"]
+    assert [axis.get_ylabel() for axis in figure.axes] == ["FID[inception] ↓", "FID[lite0] ↓"]
 
 
 def test_pure_noise_is_a_dotted_line_at_its_value() -> None:

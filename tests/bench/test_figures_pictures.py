@@ -24,7 +24,8 @@ from bench.api.metric import MetricError
 from bench.config import load_config
 from bench.data.cityscapes import CITYSCAPES
 from bench.data.registry import open_dataset
-from bench.figures import ablation, draw_figure, maps
+from bench.figures import draw_figure, maps
+from bench.figures import methods as of_methods
 from bench.figures.grid import Panel, PanelRow, draw_grid
 from bench.figures.style import theme
 from bench.pictures import evaluators
@@ -243,7 +244,7 @@ def test_the_ablation_has_a_column_an_arm_with_its_numbers_over_all_scenes(
         Arm((fds_on, "✓", "present", method), method)
         for fds_on, method in (("✗", "fake_maps"), ("✓", "fake_maps+fds"), ("✗", "fake_pixels:gain=0.5"))
     )
-    monkeypatch.setattr(ablation, "FDS", Ablation("fds", "", ("FDS",), arms))
+    monkeypatch.setattr(of_methods, "FDS", Ablation("fds", "", ("FDS",), arms))
     beyond = request(metrics=("FakeMSE",), scenes=2)
     sighted = beyond.frame[beyond.frame["method"] != "pure_noise"]
     asked = replace(beyond, frame=sighted, methods=("fake_maps", "fake_maps+fds"))  # named: not read again

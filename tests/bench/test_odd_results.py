@@ -21,7 +21,8 @@ from rich.console import Console
 
 from bench.api.errors import UsageError
 from bench.config import Config, load_config
-from bench.figures import FIGURES, ablation, draw_figure, save
+from bench.figures import FIGURES, draw_figure, save
+from bench.figures import methods as of_methods
 from bench.leaderboard import site
 from bench.regress.compare import Sides, compare, compare_costs
 from bench.regress.model import CellName, Report
@@ -109,8 +110,8 @@ def test_every_figure_of_pictures_is_drawn_of_one_scene_one_psnr_one_method(
     cli: Callable[..., Answer], fakes: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     arms = (Arm(("yes", "no"), "fake_maps+fds"), Arm(("no", "no"), "fake_maps"))
-    monkeypatch.setattr(ablation, "FDS", Ablation("fds", "", ("FDS", "noisy training"), arms))
-    monkeypatch.setattr(ablation, "METRICS", ("FakeMSE",))
+    monkeypatch.setattr(of_methods, "FDS", Ablation("fds", "", ("FDS", "noisy training"), arms))
+    monkeypatch.setattr(of_methods, "ABLATION_METRICS", ("FakeMSE",))
     for number, methods in (("1", "fake_maps+fds"), ("2", "fake_maps,fake_maps+fds")):
         run = ("run", "--methods", methods, "--scenes", "1", "--psnr", "10", "--out", f"o{number}")
         assert cli(*run).code == 0
