@@ -7,7 +7,6 @@ AlexNet, whose weights come with this package because torchvision's would have t
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from bench.api.files import file_digest
 from bench.api.lazy import torch
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
 from bench.api.scores import ScoreInfo
+from bench.api.seeding import text_digest
 from bench.api.weights import find_file
 from metrics.pictures import PerPicture
 from metrics.standard import VGG16, load_exactly, read_state
@@ -165,7 +165,7 @@ def _heads(net: str) -> Path:
 
 
 def _digest(files: tuple[Path, Path]) -> str:
-    return hashlib.sha256(" ".join(file_digest(file) for file in files).encode()).hexdigest()
+    return text_digest(" ".join(file_digest(file) for file in files))
 
 
 def _build(net: str, trunk: list[tuple[Tensor, Tensor]], path: Path, heads: Path) -> nn.Module:

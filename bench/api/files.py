@@ -19,7 +19,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -36,7 +36,7 @@ STALE_SECONDS = 24 * 3600
 log = logging.getLogger("bench")
 
 
-@lru_cache(maxsize=4096)
+@cache
 def _file_digest(path: Path, *_state: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -226,15 +226,12 @@ def _alive(pid: int) -> bool:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` to write to, which takes its place when the block ends, and goes where it fails;
-    StorageError names the file on a full disk."""
+    """A temporary name beside `path` to write to, which takes its place when the block ends, and goes if it fails."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise _unwritable(error, path) from error
+        temporary.replace(path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -242,8 +239,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a single file, whole or not at all; StorageError names it on a full disk."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        raise _unwritable(error, path) from error
 
 
 def check_folder(path: Path, option: str) -> Path:

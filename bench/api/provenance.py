@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.api.device import cpu_name
+from bench.api.files import file_digest
+from bench.api.seeding import text_digest
 
 #: Distributions whose versions can change a picture or a number.
 PACKAGES = (
@@ -35,11 +36,9 @@ _SOURCES = ("methods", "metrics", "bench/api", "bench/channels", "bench/data", "
 
 def source_digest(*folders: str) -> str:
     """SHA-256 over the Python files in folders below the packages' own, wherever the packages are installed."""
-    whole = hashlib.sha256()
     root = Path(__file__).resolve().parents[2]
-    for file in sorted(file for folder in folders for file in (root / folder).rglob("*.py")):
-        whole.update(f"\n{file.relative_to(root).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
-    return whole.hexdigest()
+    files = sorted(file for folder in folders for file in (root / folder).rglob("*.py"))
+    return text_digest("".join(f"\n{file.relative_to(root).as_posix()} {file_digest(file)}" for file in files))
 
 
 def _git(*arguments: str) -> str | None:

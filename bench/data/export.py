@@ -7,9 +7,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from bench.api.errors import STORAGE_ERRORS
+from bench.api.files import replacing, sha256
 from bench.api.scenes import DataError, SceneArrays, SceneSource
 from bench.data.cityscapes import IMAGE, INSTANCES, LABELS
 from bench.data.exported import FILE_NAME, SUMS, ExportIndex, read_index
@@ -151,20 +150,13 @@ def _write_scene(scene: SceneArrays, paths: tuple[Path, Path, Path]) -> list[str
             buffer = io.BytesIO()
             Image.fromarray(pixels).save(buffer, format="PNG")
         _write(path, buffer.getvalue())
-        digests.append(hashlib.sha256(buffer.getvalue()).hexdigest())
+        digests.append(sha256(buffer.getvalue()))
     return digests
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write under a temporary name beside `path` and rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with _storage(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with _storage(path), replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def _append(path: Path, lines: bytes) -> None:

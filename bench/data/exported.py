@@ -8,7 +8,6 @@ captioned as those of the data set.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.api.scenes import LabelSpace, facts_of
+from bench.api.seeding import text_digest
 from bench.data.folder import file_digest
 from bench.data.images import FileError, Problem
 from bench.data.listing import Listing, SceneFiles
@@ -154,4 +154,4 @@ def _read_sums(path: Path) -> dict[str, str]:
 
 
 def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return text_digest(json.dumps(content, sort_keys=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import shlex
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -13,8 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from bench.api import files
 from bench.api.errors import nearest
 from bench.api.scenes import DataError, SceneArrays, SceneSource
+from bench.api.seeding import text_digest
 from bench.data.images import (
     RESIZE_RULES,
     FileError,
@@ -210,14 +211,12 @@ class FolderSource(SceneSource):
 
     def fingerprint(self, split: str, ids: Sequence[str]) -> str:
         """SHA-256 over the bytes of these scenes' files, ids, size, resize rule and the version of the reading code."""
-        whole = hashlib.sha256()
         parts = [self.name, self.label_space.name, str(self.code_version), split, f"{self.height}x{self.width}"]
         parts += [] if self.resize == "spade" else [f"resize {self.resize}"]
         parts += [file_digest(path) for path in self._other_files(split)]
         for scene_id in ids:
             parts += [scene_id, *(file_digest(path) for path in self.files(split, scene_id).paths)]
-        whole.update("\n".join(parts).encode())
-        return whole.hexdigest()
+        return text_digest("\n".join(parts))
 
     def _wrong_values(self, raw: np.ndarray) -> list[str]:
         """Values in a label file that stand for nothing, with their names where they have one."""
@@ -287,16 +286,9 @@ def _open_once(kind: type[FolderSource], root: Path, size: tuple[int, int], resi
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, remembered while the system says that it is unchanged; DataError if unreadable."""
     try:
-        status = path.stat()
-        return _digest_of(path, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+        return files.file_digest(path)
     except OSError as error:
         raise FileError(unreadable(path, error)) from None
-
-
-@functools.cache
-def _digest_of(path: Path, inode: int, mtime_ns: int, ctime_ns: int, size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _attempt(read: Callable[[Path], np.ndarray], path: Path, problems: list[Problem]) -> np.ndarray | None:

@@ -9,7 +9,6 @@ folder `.NAME-...` behind, which can be deleted.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 
 from bench.api.scenes import DataError, LabelSpace, Scene, SceneSource
+from bench.api.seeding import text_digest
 
 #: Bumped when the layout of a folder changes.
 _FORMAT = 1
@@ -88,7 +88,7 @@ def materialise(
         raise DataError(f"the split {split} of {source.name} has {len(ids)} scenes, {count} were asked for")
     fingerprint = source.fingerprint(split, ids)
     parts = [str(_FORMAT), fingerprint, "depth" if with_depth else "no depth"]
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    key = text_digest("\n".join(parts))
     folder = Path(cache_dir) / f"{source.name}-{split}-{count}-{key[:16]}"
     if not folder.is_dir():
         _fill(folder, source, split, ids, fingerprint, jobs, with_depth, progress)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
 
 from bench.api.errors import nearest
 from bench.api.scenes import DataError, SceneArrays, SceneSource
+from bench.api.seeding import text_digest
 
 #: Scenes that `ids` lists when no limit is given. The splits themselves have no end: a larger limit renders more.
 DEFAULT_SCENES = {"train": 20_000, "val": 500, "test": 500}
@@ -55,7 +55,7 @@ class RenderedSource(SceneSource):
     def fingerprint(self, split: str, ids: Sequence[str]) -> str:
         """SHA-256 over the renderer's version, the split, the size and the ids: nothing else shapes a scene."""
         parts = [self.name, str(self.renderer_version()), split, f"{self.height}x{self.width}", *ids]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return text_digest("\n".join(parts))
 
     def _check_split(self, split: str) -> None:
         if split not in self.splits:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.api.files import sha256
 from bench.api.provenance import code_provenance
+from bench.api.registry import OWN
 from bench.api.scores import COSTS
+from bench.api.seeding import digest
 from bench.regress.baseline import Baseline, list_changes, read_baseline
 from bench.regress.compare import Sides, compare, compare_costs, other_machine
 from bench.regress.model import CellName, Report, thresholds
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from bench.config import Config
     from bench.run.execute import Outcome, Task
 
-#: Packages of this project.
-OWN = ("bench", "methods", "metrics")
 Progress = Callable[[list["Task"], Iterator["Outcome"]], Iterator["Outcome"]]
 
 
@@ -130,8 +130,6 @@ def code_digest(modules: Iterable[str] = ()) -> str:
     The reruns of one state of the code must never answer for another: a cell's key names a method's declared version,
     and whoever edits a method and forgets it would be told by the cache that nothing has changed.
     """
-    whole = hashlib.sha256(repr(sorted(code_provenance()["packages"].items())).encode())
-    for package in sorted({*OWN, *(module.partition(".")[0] for module in modules)}):
-        for name, file in _files(package):
-            whole.update(f"\n{name} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
-    return whole.hexdigest()
+    packages = sorted({*OWN, *(module.partition(".")[0] for module in modules)})
+    source = [(name, sha256(file.read_bytes())) for package in packages for name, file in _files(package)]
+    return digest([code_provenance()["packages"], source])

@@ -24,7 +24,7 @@ from bench.api.method import Method
 from bench.api.metric import Metric, MetricContext
 from bench.api.names import PURE_NOISE
 from bench.api.provenance import code_provenance
-from bench.api.registry import METRICS
+from bench.api.registry import METRICS, OWN
 from bench.api.scenes import Scene, SceneArrays, SceneSource, stack
 from bench.api.seeding import canonical, digest
 from bench.api.specs import build_method, parse_spec
@@ -40,8 +40,6 @@ KEPT_METRICS = 16
 KEPT_SOURCES = 4
 #: Memory for scenes. Fewer than a cell has would be read or rendered again for every metric of every cell.
 KEPT_SCENE_BYTES = 512 << 20
-#: Packages whose methods and metrics are the benchmark's own.
-OURS = frozenset({"bench", "methods", "metrics"})
 
 
 def _method_key(cell: Cell, device: str) -> str:
@@ -102,7 +100,7 @@ class Worker(threading.local):
         because an instance whose weights are random is always equal to itself; otherwise, or where memory does not hold
         two, it is the pair itself. The built-in methods' weights are files, and their digests are in the key."""
         pair, key = self.pair(cell, device), _method_key(cell, device)
-        if key in self._checked or type(pair.sender).__module__.partition(".")[0] in OURS:
+        if key in self._checked or type(pair.sender).__module__.partition(".")[0] in OWN:
             return pair
         self._checked.add(key)
         try:

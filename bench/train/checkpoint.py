@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from bench.api.files import replacing
 from bench.api.method import MethodError
 from bench.api.training.task import TrainingTask
 
@@ -39,8 +39,6 @@ def save_checkpoint(
 
     A kill at any moment leaves a whole checkpoint at one of the two, where `find_checkpoint` finds it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     state = {
         "recipe": recipe,
         "step": step,
@@ -52,13 +50,10 @@ def save_checkpoint(
         "optimizers": {k: v.state_dict() for k, v in task.optimizers.items()},
         "scaler": task.scaler.state_dict() if task.scaler else {},
     }
-    try:
+    with replacing(path) as temporary:
         torch.save(state, temporary)
         if path.exists():
-            os.replace(path, previous(path))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+            path.replace(previous(path))
 
 
 def find_checkpoint(path: Path) -> Path | None:

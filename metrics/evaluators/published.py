@@ -5,7 +5,6 @@ Everything is read from the disk: no download, no code from the folder, no pickl
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.api.files import file_digest
 from bench.api.metric import MetricError
+from bench.api.seeding import text_digest
 from bench.api.weights import find_file, user_weights_dir
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Checkpoint:
 
     def digest(self, folder: Path) -> str:
         """SHA-256 over the digests of the folder's files: all three determine what the network answers."""
-        return hashlib.sha256(" ".join(file_digest(folder / file) for file in FILES).encode()).hexdigest()
+        return text_digest(" ".join(file_digest(folder / file) for file in FILES))
 
     def load(self, folder: Path, model: str, processor: str, device: torch.device | str) -> tuple[Any, Any]:
         """`load_folder` of this network."""

@@ -14,7 +14,6 @@ anew (it reads pickles: only for sources that you trust):
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 
 from bench.api.files import file_digest
 from bench.api.metric import MetricContext, MetricError
+from bench.api.seeding import text_digest
 from bench.api.weights import find_named
 from metrics.evaluators.labels import answers, map_file, read_label_map
 from metrics.evaluators.published import MASKFORMER, SEGMENTER_IDLE, load_folder, picture_bytes
@@ -70,7 +70,7 @@ class HfSegmenter:
         self._by_masks = self._network.config.model_type in _MASK_NETWORKS
         self.evaluated = found.evaluated
         digests = [file_digest(file) for file in files] + [label_map.digest or ""]
-        self.sha256 = hashlib.sha256(" ".join(digests).encode()).hexdigest()
+        self.sha256 = text_digest(" ".join(digests))
         left_out = f", without {', '.join(found.left_out)}" if found.left_out else ""
         self.protocol = f"{kind} {folder.name}@{_size(self._processor)}{left_out}"
 

@@ -8,7 +8,6 @@ however, is a Python program that mmengine runs, so name only ones that you trus
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from bench.api.files import file_digest
 from bench.api.metric import MetricContext, MetricError
+from bench.api.seeding import text_digest
 from bench.api.weights import find_named
 from metrics.evaluators.labels import answers, map_file, read_label_map
 
@@ -58,7 +58,7 @@ class MmsegSegmenter:
         self._label_ids = torch.from_numpy(found.labels).to(context.device)
         self.evaluated = found.evaluated
         text = f"{config.pretty_text} {file_digest(checkpoint)} {label_map.digest or ''}"
-        self.sha256 = hashlib.sha256(text.encode()).hexdigest()
+        self.sha256 = text_digest(text)
         left_out = f", without {', '.join(found.left_out)}" if found.left_out else ""
         self.protocol = f"mmseg {config_file.stem}@{_size(config.test_pipeline)}{left_out}"
 
