@@ -37,7 +37,7 @@ from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Sco
 from bench.api.scores import ScoreInfo
 from metrics.evaluators.depth import FARTHEST, valid_depth
 from metrics.evaluators.embedded import OWN
-from metrics.evaluators.registry import DEPTH, load_estimator, names
+from metrics.evaluators.registry import load_estimator, names
 from metrics.pictures import PerPicture
 
 #: Metres that fitted depths are not allowed to fall below.
@@ -125,7 +125,7 @@ class Depth(Metric):
 
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:
-        return names(DEPTH, dataset)
+        return names("depth", dataset)
 
     @property
     def protocol(self) -> str:

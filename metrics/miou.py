@@ -23,9 +23,10 @@ from functools import partial
 import numpy as np
 
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score, spread
+from bench.api.scenes import facts_of
 from bench.api.scores import ScoreInfo
 from metrics.evaluators.labels import IGNORED, NO_LABEL, train_ids
-from metrics.evaluators.registry import SCHEMES, SEGMENTERS, load_segmenter, names
+from metrics.evaluators.registry import SCHEMES, load_segmenter, names
 from metrics.pictures import PerPicture
 
 
@@ -69,7 +70,6 @@ def mean_iou(counts: np.ndarray) -> np.ndarray:
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
-CITYSCAPES = "cityscapes"
 #: The set-level scores and the arrays of `MeanIoU.measure` that they are made of.
 ARRAYS = {"mIoU": "gt", "mIoU[judge]": "judge", "mIoU[original]": "original", "mIoU[35]": "every"}
 
@@ -104,12 +104,12 @@ class MeanIoU(Metric):
         except MetricError as error:
             raise MetricError(f"mIoU is skipped on `{context.dataset}`: {error}") from error
         self._evaluated = self._judge.evaluated
-        self._counts_every_label = context.dataset == CITYSCAPES
+        self._counts_every_label = facts_of(context.dataset).counts_every_label
         self._maps = PerPicture(self._judge.predict, context.device_name, gpu_batch=self._judge.gpu_batch)
 
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:
-        return names(SEGMENTERS, dataset)
+        return names("segmenter", dataset)
 
     @property
     def protocol(self) -> str:

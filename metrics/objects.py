@@ -28,7 +28,7 @@ from bench.api.scores import ScoreInfo
 from metrics.average_precision import FALSE, HIT, IGNORED, average_precision, match
 from metrics.evaluators.detectors import FIRST_INSTANCE, MIN_AREA, Detections, boxes_from_instances
 from metrics.evaluators.embedded import OWN
-from metrics.evaluators.registry import DETECTORS, choose_detector, names
+from metrics.evaluators.registry import choose_detector, names
 from metrics.pictures import PerPicture
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Objects(Metric):
 
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:
-        return names(DETECTORS, dataset)
+        return names("detector", dataset)
 
     @property
     def protocol(self) -> str:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from bench.api.files import file_digest
 from bench.api.lazy import torch
 from bench.api.metric import MetricError
+from bench.api.registry import DATASETS
+from bench.api.scenes import facts_of
 from bench.api.weights import find_file, user_weights_dir
 from metrics.evaluators.published import DETR, DPT, FILES, MASKFORMER, WEIGHTS, Checkpoint
 
@@ -81,14 +83,19 @@ class Listed:
     """A line of `bench weights list`.
 
     `file` has the weights, below a folder of weights; `page` is where it is published. `skipped` are the metrics that
-    are not computed without it, on `datasets` (empty: on all).
+    are not computed without it, on the data sets that have an evaluator of that `name`, or on all.
     """
 
     name: str
     file: str
     page: str
     skipped: str
-    datasets: tuple[str, ...] = ()
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The data sets that name it among their evaluators."""
+        named = ((name, facts_of(name).evaluators.values()) for name in DATASETS.built_in())
+        return tuple(name for name, evaluators in named if any(self.name in kind for kind in evaluators))
 
     def find(self, weights_dir: Path | None) -> Path | None:
         """Where it lies, None where it is missing; torch's cache counts for single files."""
@@ -114,16 +121,16 @@ class Listed:
 _HUB = "https://huggingface.co/"
 
 
-def _folder(name: str, published: Checkpoint, skipped: str, *datasets: str) -> Listed:
-    return Listed(name, f"{published.folder}/{WEIGHTS}", f"{_HUB}{published.repository}", skipped, datasets)
+def _folder(name: str, published: Checkpoint, skipped: str) -> Listed:
+    return Listed(name, f"{published.folder}/{WEIGHTS}", f"{_HUB}{published.repository}", skipped)
 
 
 LISTED = (
     Listed("inception", INCEPTION.file, INCEPTION.url, "FID[inception]"),
     Listed("vgg16", VGG16.file, VGG16.url, "LPIPS[vgg]"),
-    _folder("maskformer", MASKFORMER, "mIoU", "coco_stuff"),
-    _folder("detr_resnet_50", DETR, "objects", "cityscapes", "coco_stuff", "camvid"),
-    _folder("dpt_large", DPT, "depth", "cityscapes", "coco_stuff", "camvid"),
+    _folder("maskformer", MASKFORMER, "mIoU"),
+    _folder("detr_resnet_50", DETR, "objects"),
+    _folder("dpt_large", DPT, "depth"),
 )
 """All of them, for `bench weights list` and `bench doctor`."""
 

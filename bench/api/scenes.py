@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -95,6 +95,13 @@ class SceneSource(ABC):
     guidance: ClassVar[float | None] = None
     #: Scenes that a training takes where nobody says how many; None stands for all.
     training_scenes: ClassVar[int | None] = None
+    #: Names of the networks that metrics ask on it (metrics/evaluators/registry.py), the default first, by kind:
+    #: "segmenter", "detector" and "depth".
+    evaluators: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    #: Label ids by COCO's names of classes, for detectors that were trained on COCO; and true labels that these answer
+    #: by another one.
+    coco_classes: ClassVar[Mapping[str, int]] = {}
+    coco_answers: ClassVar[Mapping[int, int]] = {}
     #: Whether segmentations of it are also published over every label id, evaluated or not.
     counts_every_label: ClassVar[bool] = False
 

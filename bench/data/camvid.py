@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bench.api.scenes import LabelSpace
 from bench.data.folder import FolderSource
 from bench.data.listing import Listing, find_files, is_folder, pair
@@ -33,6 +35,8 @@ class CamVid(FolderSource):
 
     name = "camvid"
     title = "CamVid"
+    evaluators: ClassVar = {"detector": ("detr_resnet_50",), "depth": ("dpt_large",)}
+    coco_classes: ClassVar = {"car": 8, "person": 9, "bicycle": 10}  # one label for who rides and what is ridden
     label_space = CAMVID
     splits = ("train", "val", "test")
     default_size = (192, 256)

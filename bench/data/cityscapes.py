@@ -8,6 +8,7 @@ channel comes from `instanceIds` whole, that is, from `where(instances > 0, inst
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -59,6 +60,16 @@ class Cityscapes(FolderSource):
     counterpart = "cityscapes"
     guidance = 2.0
     counts_every_label = True
+    evaluators: ClassVar = {
+        "segmenter": tuple(f"{drn}@{rule}" for drn in ("drn_d_105", "drn_d_22") for rule in ("generated", "full")),
+        "detector": ("detr_resnet_50",),
+        "depth": ("dpt_large",),
+    }
+    coco_classes: ClassVar = {
+        "person": 24, "car": 26, "truck": 27, "bus": 28, "train": 31, "motorcycle": 32, "bicycle": 33,
+    }  # fmt: skip
+    #: COCO has no riders: who rides is a person, and what is ridden an object of its own.
+    coco_answers: ClassVar = {25: 24}
     label_space = CITYSCAPES
     splits: tuple[str, ...] = ("train", "val")
     default_size = (256, 512)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import colorsys
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -93,6 +94,8 @@ class CocoStuff(FolderSource):
     title = "COCO-Stuff"
     counterpart = "coco_stuff"
     guidance = 2.5
+    evaluators: ClassVar = {"segmenter": ("maskformer",), "detector": ("detr_resnet_50",), "depth": ("dpt_large",)}
+    coco_classes: ClassVar = {COCO_STUFF.names[k]: k for k in COCO_STUFF.things if k not in COCO_REMOVED}
     label_space = COCO_STUFF
     splits = ("train", "val")
     default_size = (256, 256)

@@ -12,10 +12,11 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
+from bench.api.scenes import facts_of
 from bench.api.scores import declared_scores, score_info, shown_always
 from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
 from bench.figures.style import PAPER_LINE, Drawing, Framed, Look, families, framed, looks, paper_handle
-from bench.results.published import COUNTERPARTS, PAPER_NAMES, paper_values
+from bench.results.published import paper_values
 from bench.results.request import Part, Request, chosen_psnrs, parts
 from bench.results.scores import Measured
 from bench.tables.build import PAPER_TABLES
@@ -58,13 +59,14 @@ def _published(part: Part, data: Measured) -> tuple[Published, str]:
     numbers = {place: v.value for place, v in values.items() if v.value is not None and place[0] in part.methods}
     if not numbers:
         return {}, ""
-    name = PAPER_NAMES[COUNTERPARTS[dataset]]
+    counterpart = str(facts_of(dataset).counterpart)
+    name = facts_of(counterpart).title
     if score_info(data.metric).substitute:
         return (
             {},
             f"The paper's {score_info(data.metric).published} is another distance than {data.metric} and is not drawn.",
         )
-    if dataset == COUNTERPARTS[dataset]:
+    if dataset == counterpart:
         return numbers, f"Dashed: the paper's values on {name}."
     return numbers, (
         f"Dashed: the paper's values on {name}, for orientation only: `{dataset}` is not {name} (scenes rendered by "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError
 from bench.api.names import metric_variants, own_weights, shipped_spec
+from bench.api.scenes import facts_of
 from bench.api.scores import declared_scores, score_info
 from bench.results.files import read_results
 from bench.results.request import scene_set_title
@@ -25,15 +26,16 @@ from bench.tables.model import Column, Row, Table, decimals_for
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The data sets of Table 4: the paper's and the embedded one.
-COCO = ("coco_stuff", "stuff")
+#: The paper's data set of Table 4, which the embedded one stands for.
+COCO = "coco_stuff"
 COCO_METRICS = ("mIoU", "LPIPS", "FID")
 BASELINE = "full_image"
 
 
 def coco(frame: pd.DataFrame, psnr: float) -> list[Table]:
     """Table 4: all methods on COCO-Stuff at PSNR 10, every metric."""
-    rows = frame[frame["dataset"].isin(COCO)]
+    named = [name for name in frame["dataset"].unique() if facts_of(name).counterpart == COCO]
+    rows = frame[frame["dataset"].isin(named)]
     if rows.empty:
         raise UsageError("these results have no COCO-Stuff scenes; run `bench run --datasets stuff` (or coco_stuff)")
     return [replace(t, paper_tables=("4",)) for t in arms_tables(rows, ("method",), None, COCO_METRICS, psnr)]

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bench.api.errors import UsageError
+from bench.api.scenes import facts_of
 from bench.api.scores import score_info
-from bench.results.published import COUNTERPARTS, PAPER_NAMES, PaperValue, Place, paper_values
+from bench.results.published import PaperValue, Place, paper_values
 from bench.results.scores import Score
 from bench.tables.model import Column, Grid, Printed, Row, SceneSetName, Sheet, Table, decimals_for, extra_labels
 
@@ -16,8 +17,9 @@ DIFFERENT = "n/a"
 
 def _apart(scenes: SceneSetName) -> str | None:
     """How the scenes differ from the paper's, None where they do not."""
-    name = PAPER_NAMES[COUNTERPARTS[scenes.dataset]]
-    if scenes.dataset == COUNTERPARTS[scenes.dataset]:
+    counterpart = str(facts_of(scenes.dataset).counterpart)
+    name = facts_of(counterpart).title
+    if scenes.dataset == counterpart:
         return None if scenes.scale == "paper" else f"Measured at scale {scenes.scale}, not with the paper's networks."
     return (
         f"`{scenes.dataset}` is not {name}: this project renders it, at {scenes.size} and scale {scenes.scale} (small "

@@ -48,7 +48,7 @@ class Gesco(DiffusionMethod):
         "drop_absent": True,
         "guidance": 2.0,
     }
-    guidance_on: ClassVar[Mapping[str, float]] = {"coco_stuff": 2.5, "stuff": 2.5}
+    papers_guidance: ClassVar[bool] = True
 
     @classmethod
     def profile_for(cls, context: MethodContext) -> DiffusionProfile:

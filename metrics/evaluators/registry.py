@@ -1,4 +1,4 @@
-"""All evaluators by data set and name; the first of a data set is its default. No network is imported before it is due.
+"""All evaluators by name; a data set says which are its own. No network is imported before it is due.
 
 A segmenter's name says how pictures reach it where that is a choice (`drn_d_105@generated`, `drn_d_105@full`): values
 under different rules must never be compared. Any other published segmenter is named by where it lies: `hf:FOLDER` for
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bench.api.errors import nearest
 from bench.api.metric import MetricContext, MetricError
+from bench.api.registry import DATASETS
+from bench.api.scenes import facts_of
 from metrics.evaluators.depth import DepthEstimator
 from metrics.evaluators.detectors import Detector
 from metrics.evaluators.embedded import EVALUATORS, OWN, SPECS, EmbeddedDepth, EmbeddedDetector, EmbeddedSegmenter
-from metrics.evaluators.labels import ANSWERED_AS, LABELS
 
 if TYPE_CHECKING:
     import torch
@@ -118,7 +119,7 @@ def _detr(dataset: str) -> DetectorChoice:
         return DetrDetector.load(dataset, weights_dir, device)
 
     # 0.7 is what the authors' own demonstration keeps (github.com/facebookresearch/detr, detr_demo.ipynb)
-    return DetectorChoice(load, 0.7, ANSWERED_AS.get(dataset, {}))
+    return DetectorChoice(load, 0.7, facts_of(dataset).coco_answers)
 
 
 def _embedded_depth(dataset: str) -> DepthLoader:
@@ -131,38 +132,37 @@ def _dpt(weights_dir: Path | None, device: torch.device | str) -> DepthEstimator
     return DptEstimator.load(weights_dir, device)
 
 
-SEGMENTERS: dict[str, dict[str, SegmenterLoader]] = {
-    **{dataset: {dataset: _embedded_segmenter} for dataset in SPECS["segmenter"]},
-    "cityscapes": {f"{n}@{r}": _drn(n, r) for n in ("drn_d_105", "drn_d_22") for r in ("generated", "full")},
-    "coco_stuff": {"maskformer": _maskformer},
+SEGMENTERS: dict[str, SegmenterLoader] = {
+    **dict.fromkeys(SPECS["segmenter"], _embedded_segmenter),
+    **{f"{n}@{r}": _drn(n, r) for n in ("drn_d_105", "drn_d_22") for r in ("generated", "full")},
+    "maskformer": _maskformer,
 }
-DETECTORS: dict[str, dict[str, DetectorChoice]] = {
-    **{dataset: {dataset: _embedded_detector(dataset)} for dataset in SPECS["detector"]},
-    **{dataset: {"detr_resnet_50": _detr(dataset)} for dataset in LABELS},
+#: For the data set that is named.
+DETECTORS: dict[str, Callable[[str], DetectorChoice]] = {
+    **dict.fromkeys(SPECS["detector"], _embedded_detector),
+    "detr_resnet_50": _detr,
 }
-DEPTH: dict[str, dict[str, DepthLoader]] = {
-    **{dataset: {dataset: _embedded_depth(dataset)} for dataset in SPECS["depth"]},
-    **{dataset: {"dpt_large": _dpt} for dataset in LABELS},
-}
+DEPTH: dict[str, DepthLoader] = {**{dataset: _embedded_depth(dataset) for dataset in SPECS["depth"]}, "dpt_large": _dpt}
 #: What a segmenter's name begins with that says where it lies.
 SCHEMES: dict[str, Callable[[str, MetricContext], Segmenter]] = {"hf:": _hf, "mmseg:": _mmseg, OWN: _own_segmenter}
 
 
-def names(known: Mapping[str, Mapping[str, object]], dataset: str) -> tuple[str, ...]:
-    """Names of a data set's evaluators among `known` (`SEGMENTERS`, ...), the default first; empty without any."""
-    return tuple(known.get(dataset, ()))
+def names(kind: str, dataset: str) -> tuple[str, ...]:
+    """Names of a data set's evaluators of a kind ("segmenter", ...), the default first; empty without any."""
+    return facts_of(dataset).evaluators.get(kind, ())
 
 
-def _chosen(known: Mapping[str, Mapping[str, T]], dataset: str, name: str | None, what: str) -> T:
-    """The evaluator of that name, the data set's first for None; MetricError with the nearest name where there is
+def _chosen(known: Mapping[str, T], kind: str, dataset: str, name: str | None, what: str) -> T:
+    """The data set's evaluator of that name, its first for None; MetricError with the nearest name where there is
     none. `what` is what is chosen, for the message."""
-    entries = known.get(dataset)
-    if not entries:
-        raise MetricError(f"no {what} is known for it; there are some for {', '.join(known)}")
-    wanted = name or next(iter(entries))
-    if wanted not in entries:
-        raise MetricError(f"there is no {what} '{wanted}' for it{nearest(wanted, entries)}")
-    return entries[wanted]
+    there = names(kind, dataset)
+    if not there:
+        some = [other for other in DATASETS.built_in() if names(kind, other)]
+        raise MetricError(f"no {what} is known for it; there are some for {', '.join(some)}")
+    wanted = name or there[0]
+    if wanted not in there or wanted not in known:
+        raise MetricError(f"there is no {what} '{wanted}' for it{nearest(wanted, there)}")
+    return known[wanted]
 
 
 def load_segmenter(context: MetricContext) -> Segmenter:
@@ -174,14 +174,14 @@ def load_segmenter(context: MetricContext) -> Segmenter:
     for scheme, load in SCHEMES.items():
         if context.evaluator is not None and context.evaluator.startswith(scheme):
             return load(context.evaluator.removeprefix(scheme), context)
-    if context.evaluator is None and not names(SEGMENTERS, context.dataset):
+    if context.evaluator is None and not names("segmenter", context.dataset):
         raise MetricError(
             f"no segmenter of its {len(context.label_space.evaluated)} classes comes with the project. Name one in "
             "bench.toml: "
             f'[metrics.mIoU.evaluators], {context.dataset} = "hf:FOLDER" (transformers) or "mmseg:CONFIG" '
             "(mmsegmentation)"
         )
-    segmenter = _chosen(SEGMENTERS, context.dataset, context.evaluator, "segmenter")(context)
+    segmenter = _chosen(SEGMENTERS, "segmenter", context.dataset, context.evaluator, "segmenter")(context)
     if segmenter.evaluated != tuple(context.label_space.evaluated):
         raise MetricError(
             f"its segmenter knows the label ids {segmenter.evaluated}, the data set evaluates "
@@ -198,7 +198,7 @@ def choose_detector(dataset: str, name: str | None) -> DetectorChoice:
             _embedded_detector(dataset),
             load=lambda weights_dir, device: EmbeddedDetector.load_own(name, dataset, weights_dir, device),
         )
-    return _chosen(DETECTORS, dataset, name, "detector")
+    return _chosen(DETECTORS, "detector", dataset, name, "detector")(dataset)
 
 
 def load_estimator(
@@ -210,7 +210,7 @@ def load_estimator(
     """
     if name is not None and name.startswith(OWN):
         return EmbeddedDepth.load_own(name, dataset, weights_dir, device)
-    return _chosen(DEPTH, dataset, name, "depth network")(weights_dir, device)
+    return _chosen(DEPTH, "depth", dataset, name, "depth network")(weights_dir, device)
 
 
 def training_task(name: str, context: MethodContext, options: Mapping[str, Any]) -> TrainingTask:

@@ -55,6 +55,7 @@ def test_arms_with_weights_of_ones_own_are_found_and_say_so() -> None:
 
 def test_table_5_says_what_else_its_arms_differ_in_and_has_arms_of_equal_guidance() -> None:
     from bench.api.method import MethodContext
+    from bench.api.scenes import facts_of
     from bench.data.registry import open_dataset
     from methods.common.diffusion.method import DiffusionMethod
     from methods.gesco.method import Gesco
@@ -62,7 +63,7 @@ def test_table_5_says_what_else_its_arms_differ_in_and_has_arms_of_equal_guidanc
 
     fds = ABLATIONS["fds"]
     assert Sdm.default_options["guidance"] == EQUAL_GUIDANCE
-    assert not Sdm.guidance_on  # else the arms would be unequal on some data set
+    assert not Sdm.papers_guidance  # else the arms would be unequal on some data set
     for arm in fds.arms:
         spec = parse_spec(arm.method)
         method = METHODS.load(spec.name)
@@ -79,7 +80,7 @@ def test_table_5_says_what_else_its_arms_differ_in_and_has_arms_of_equal_guidanc
     assert f"{gesco.drop_rate:g} throughout for GESCO" in fds.remark
     assert gesco.drop_from == 0
     assert f"SDM's {EQUAL_GUIDANCE}, GESCO's {Gesco.default_options['guidance']:g} " in fds.remark
-    assert f"({Gesco.guidance_on['stuff']:g} on COCO-Stuff's labels)" in fds.remark
+    assert f"({facts_of('stuff').guidance:g} on COCO-Stuff's labels)" in fds.remark
 
 
 def test_codecs_of_the_ablation_exist() -> None:

@@ -28,7 +28,7 @@ from bench.checkpoints.importing import import_weights
 from methods.common.diffusion.guidance import guided_denoiser
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.semantic.frontend import SemanticMethod
-from metrics.evaluators.registry import SEGMENTERS, load_segmenter, names
+from metrics.evaluators.registry import load_segmenter, names
 from tests.methods.diffusion_golden import DATA, layout
 from tests.methods.reference_fill import filled_state
 
@@ -59,7 +59,7 @@ def forward(entry: Published, folder: Path) -> dict[str, Any]:
     """One evaluation at the paper's resolution: a picture, one guided step of a diffusion model, or a label map."""
     generator = torch.Generator().manual_seed(0)
     if entry.size is None:  # a segmenter
-        name = next(name for name in names(SEGMENTERS, entry.dataset) if name.startswith(entry.name))
+        name = next(name for name in names("segmenter", entry.dataset) if name.startswith(entry.name))
         space = DATASETS[entry.dataset].label_space
         segmenter = load_segmenter(MetricContext(entry.dataset, space, weights_dir=folder, evaluator=name))
         return _described(segmenter.predict(torch.rand(1, 3, 256, 512, generator=generator)))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.api.metric import Comparison, MetricContext, MetricError
 from bench.api.scores import score_info
+from bench.data.streets import Streets
 from metrics.depth import SCORES, Depth, depth_errors, fit, inverse_errors
 from metrics.evaluators.registry import DEPTH, names
 
@@ -57,7 +58,8 @@ def street(seed: int = 0) -> np.ndarray:
 @pytest.fixture
 def make(context: MetricContext, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Depth]:
     def make(answers: Mapping[int, np.ndarray], inverse: bool) -> Depth:
-        monkeypatch.setitem(DEPTH, "streets", {"fake": lambda *_: FakeEstimator(answers, inverse)})
+        monkeypatch.setattr(Streets, "evaluators", {"depth": ("fake",)})
+        monkeypatch.setitem(DEPTH, "fake", lambda *_: FakeEstimator(answers, inverse))
         return Depth(context)
 
     return make
@@ -243,7 +245,7 @@ def test_what_is_missing_is_said(context: MetricContext) -> None:
         Depth(replace(context, dataset="coco_stuff"))
     with pytest.raises(MetricError, match=r"there is no depth network 'dpt_larg' for it; did you mean 'dpt_large'"):
         Depth(replace(context, dataset="cityscapes", evaluator="dpt_larg"))
-    assert names(DEPTH, "cityscapes") == ("dpt_large",)
+    assert names("depth", "cityscapes") == ("dpt_large",)
 
 
 def test_the_protocol_says_in_which_space(make) -> None:

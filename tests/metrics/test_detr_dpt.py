@@ -19,13 +19,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError
-from bench.data.camvid import CAMVID
-from bench.data.cityscapes import CITYSCAPES
-from bench.data.coco_stuff import COCO_STUFF
+from bench.data.camvid import CAMVID, CamVid
+from bench.data.cityscapes import CITYSCAPES, Cityscapes
+from bench.data.coco_stuff import COCO_STUFF, CocoStuff
 from metrics.depth import Depth
 from metrics.evaluators.depth.dpt import DptEstimator
 from metrics.evaluators.detectors.detr import DetrDetector
-from metrics.evaluators.labels import ANSWERED_AS, CATEGORIES, LABELS
 from metrics.objects import Objects
 from tests.metrics.tiny_transformers import write_detr, write_dpt
 
@@ -82,7 +81,7 @@ def test_detr_answers_as_transformers_does(weights: Path, pictures: Tensor) -> N
     assert len(mine) == 2
     for reference, detections in zip(found, mine, strict=True):
         order = reference["scores"].argsort(descending=True)
-        kept = [k for k in order.tolist() if int(reference["labels"][k]) in CATEGORIES.values()]
+        kept = [k for k in order.tolist() if int(reference["labels"][k]) - 1 in CocoStuff.coco_classes.values()]
         assert len(detections) == len(kept) > 3
         np.testing.assert_allclose(detections.scores, reference["scores"][kept], atol=1e-6)
         np.testing.assert_allclose(detections.boxes, reference["boxes"][kept], atol=1e-3)
@@ -94,7 +93,7 @@ def test_detr_answers_in_the_labels_of_the_data_set(weights: Path, pictures: Ten
     for dataset, car, classes in (
         ("cityscapes", 26, (24, 26, 27, 28, 31, 32, 33)),
         ("camvid", 8, (8, 9, 10)),
-        ("coco_stuff", 2, tuple(sorted(number - 1 for number in CATEGORIES.values()))),
+        ("coco_stuff", 2, tuple(CocoStuff.coco_classes.values())),
     ):
         detector = DetrDetector.load(dataset, weights, CPU)
         labels = np.concatenate([found.labels for found in detector.detect(pictures)])
@@ -105,18 +104,16 @@ def test_detr_answers_in_the_labels_of_the_data_set(weights: Path, pictures: Ten
 
 
 def test_cocos_names_are_those_of_the_label_spaces() -> None:
-    assert len(CATEGORIES) == 80
-    assert sorted(CATEGORIES.values())[-1] == 90
-    for name, label in LABELS["coco_stuff"].items():
+    assert len(CocoStuff.coco_classes) == 80
+    assert max(CocoStuff.coco_classes.values()) == 89  # the last category id is 90
+    for name, label in CocoStuff.coco_classes.items():
         assert COCO_STUFF.names[label] == name
         assert label in COCO_STUFF.things
-    for name, label in LABELS["cityscapes"].items():
+    for name, label in Cityscapes.coco_classes.items():
         assert CITYSCAPES.names[label] == name
         assert label in CITYSCAPES.things
-    assert {CITYSCAPES.names[a]: CITYSCAPES.names[b] for a, b in ANSWERED_AS["cityscapes"].items()} == {
-        "rider": "person"
-    }
-    assert {name: CAMVID.names[label] for name, label in LABELS["camvid"].items()} == {
+    assert {CITYSCAPES.names[a]: CITYSCAPES.names[b] for a, b in Cityscapes.coco_answers.items()} == {"rider": "person"}
+    assert {name: CAMVID.names[label] for name, label in CamVid.coco_classes.items()} == {
         "car": "car", "person": "pedestrian", "bicycle": "bicyclist",
     }  # fmt: skip
 

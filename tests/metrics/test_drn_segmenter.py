@@ -15,6 +15,7 @@ from torch.nn import functional as F
 import metrics.evaluators.segmenters.drn as drn
 from bench.api.files import file_digest
 from bench.api.metric import MetricContext, MetricError
+from bench.api.registry import DATASETS
 from metrics.evaluators.labels import EVALUATED_IDS, IGNORED, train_ids
 from metrics.evaluators.registry import SEGMENTERS, load_segmenter, names
 from metrics.evaluators.segmenters.drn import DrnSegmenter
@@ -122,13 +123,14 @@ def test_imported_weights_are_found_where_the_import_puts_them(
 
 
 def test_segmenters_by_data_set_and_name() -> None:
-    assert names(SEGMENTERS, "cityscapes") == (
+    assert names("segmenter", "cityscapes") == (
         "drn_d_105@generated", "drn_d_105@full", "drn_d_22@generated", "drn_d_22@full",
     )  # fmt: skip
-    assert names(SEGMENTERS, "streets") == ("streets",)
-    assert names(SEGMENTERS, "stuff") == ("stuff",)
-    assert names(SEGMENTERS, "coco_stuff") == ("maskformer",)
-    assert set(SEGMENTERS) == {"streets", "stuff", "cityscapes", "coco_stuff"}
+    assert names("segmenter", "streets") == ("streets",)
+    assert names("segmenter", "stuff") == ("stuff",)
+    assert names("segmenter", "coco_stuff") == ("maskformer",)
+    every = {name for dataset in DATASETS.built_in() for name in names("segmenter", dataset)}
+    assert every == set(SEGMENTERS)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_a_segmenter_is_never_taken_for_another_data_set(
 
 def test_other_evaluated_classes_than_the_segmenters_are_refused(cityscapes: MetricContext) -> None:
     with pytest.raises(MetricError, match="evaluates"):
-        MeanIoU(replace(cityscapes, evaluated=EVALUATED_IDS[:-1]))
+        MeanIoU(replace(cityscapes, label_space=replace(cityscapes.label_space, evaluated=EVALUATED_IDS[:-1])))
 
 
 def test_files_that_would_give_wrong_numbers_are_refused_with_the_remedy(weights: Path, tmp_path: Path) -> None:

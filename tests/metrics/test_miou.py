@@ -172,7 +172,7 @@ def test_other_data_sets_are_skipped_with_the_judge_that_is_missing(context, dat
 
 def test_other_evaluated_classes_than_the_judges_are_refused(context):
     with pytest.raises(MetricError, match="evaluates"):
-        MeanIoU(replace(context, evaluated=EVALUATED_IDS[:-1]))
+        MeanIoU(replace(context, label_space=replace(context.label_space, evaluated=EVALUATED_IDS[:-1])))
 
 
 def test_the_protocol_names_judge_and_classes(judged):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.api.metric import Comparison, MetricContext, MetricError
+from bench.data.streets import Streets
 from metrics.evaluators.detectors import Detections
 from metrics.evaluators.registry import DETECTORS, DetectorChoice, names
 from metrics.objects import MOST_DETECTIONS, Objects
@@ -73,7 +74,8 @@ def make(context: MetricContext, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         names: Mapping[int, str] = NAMES,
     ) -> Objects:
         choice = DetectorChoice(lambda *_: FakeDetector(answers), threshold, answered_as)
-        monkeypatch.setitem(DETECTORS, "streets", {"fake": choice})
+        monkeypatch.setitem(DETECTORS, "fake", lambda _: choice)
+        monkeypatch.setattr(Streets, "evaluators", {"detector": ("fake",)})
         named = tuple(names.get(k, f"label {k}") for k in range(35))
         return Objects(replace(context, label_space=replace(context.label_space, names=named)))
 
@@ -305,8 +307,8 @@ def test_what_is_missing_is_said(context: MetricContext, make) -> None:
         Objects(replace(context, evaluator="fakes"))
     with pytest.raises(MetricError, match=r"objects is skipped on `cityscapes`: .*facebook/detr-resnet-50"):
         Objects(replace(context, dataset="cityscapes"))
-    assert names(DETECTORS, "camvid") == ("detr_resnet_50",)
-    assert names(DETECTORS, "stuff") == ()
+    assert names("detector", "camvid") == ("detr_resnet_50",)
+    assert names("detector", "stuff") == ()
 
 
 def test_protocol_and_identity_name_detector_and_thresholds(make) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from metrics.evaluators.labels import CATEGORIES
+from bench.data.coco_stuff import CocoStuff
 
-NAMES = {number: name for name, number in CATEGORIES.items()}
+NAMES = {label + 1: name for name, label in CocoStuff.coco_classes.items()}
 
 
 def write_detr(folder: Path, confident: str = "car", timm: bool = False) -> None:

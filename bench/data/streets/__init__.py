@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bench.api.scenes import SceneArrays
 from bench.data.cityscapes import CITYSCAPES
 from bench.data.rendered import RenderedSource
@@ -13,6 +15,7 @@ class Streets(RenderedSource):
     name = "streets"
     counterpart = "cityscapes"
     guidance = 2.0
+    evaluators: ClassVar = dict.fromkeys(("segmenter", "detector", "depth"), ("streets",))
     label_space = CITYSCAPES
     default_size = (64, 128)
 

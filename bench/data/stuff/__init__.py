@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bench.api.scenes import SceneArrays
 from bench.data.coco_stuff import COCO_STUFF
 from bench.data.rendered import RenderedSource
@@ -17,6 +19,7 @@ class Stuff(RenderedSource):
     name = "stuff"
     counterpart = "coco_stuff"
     guidance = 2.5
+    evaluators: ClassVar = {"segmenter": ("stuff",)}
     label_space = COCO_STUFF
     default_size = (64, 64)
 

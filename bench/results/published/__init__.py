@@ -9,12 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from bench.api.errors import BenchError
+from bench.api.scenes import facts_of
 from bench.api.scores import score_info
 
 FOLDER = Path(__file__).parent
 #: Data set -> the paper's data set that it stands for.
-COUNTERPARTS = {"cityscapes": "cityscapes", "streets": "cityscapes", "coco_stuff": "coco_stuff", "stuff": "coco_stuff"}
-PAPER_NAMES = {"cityscapes": "Cityscapes", "coco_stuff": "COCO-Stuff"}
 #: The paper prints FID divided by ten (its heading says ten times FID).
 SCALED = {"FID/10": ("FID", 10.0)}
 
@@ -55,7 +54,7 @@ def _everything(folder: Path) -> tuple[tuple[str, str, str, Place, PaperValue], 
 def paper_values(dataset: str, metric: str, tables: Collection[str]) -> dict[Place, PaperValue]:
     """What the paper has of a metric, under its own name or with ours in brackets (`mIoU[judge]`), in some of its
     tables ("1" to "5", "text 4.2"), for the data set that `dataset` stands for."""
-    counterpart = COUNTERPARTS.get(dataset)
+    counterpart = facts_of(dataset).counterpart
     return {
         place: value
         for table, of, name, place, value in _everything(FOLDER)

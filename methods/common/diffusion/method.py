@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from bench.api.lazy import torch
 from bench.api.method import MethodContext, MethodError
+from bench.api.scenes import facts_of
 from bench.api.weights import weights_in_use
 from methods.common.diffusion.profile import DiffusionProfile, Variance, as_trained, check_sides, configured
 from methods.common.diffusion.samplers import SAMPLERS
@@ -58,8 +59,8 @@ class DiffusionMethod(SemanticMethod):
     with many steps to do is compiled. Neither changes what is computed, only its rounding.
     """
 
-    #: Data set -> `guidance`, where it is not that of `default_options`.
-    guidance_on: ClassVar[Mapping[str, float]] = {}
+    #: Whether `guidance` is that of the paper's data set, where it names one, and not that of `default_options`.
+    papers_guidance: ClassVar[bool] = False
     #: 2: the deterministic samplers start from pure noise and drop what clipping takes from x_0
     code_version: ClassVar[int] = 2
     default_options: ClassVar[Mapping[str, Any]] = {
@@ -74,8 +75,8 @@ class DiffusionMethod(SemanticMethod):
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
         given = options or {}
         super().__init__(context, options)
-        if "guidance" not in given:
-            self.options["guidance"] = self.guidance_on.get(context.dataset, self.options["guidance"])
+        if "guidance" not in given and self.papers_guidance:
+            self.options["guidance"] = facts_of(context.dataset).guidance or self.options["guidance"]
         usual = self.profile_for(context)
         check_sides(context, usual)  # what is impossible is said before what is missing
         self._check_options(given)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from bench.api.metric import MetricError
+from bench.api.scenes import facts_of
 from metrics.evaluators.detectors import Detections
-from metrics.evaluators.labels import LABELS
 from metrics.evaluators.published import DETR, picture_bytes
 
 #: Detections below this are not worth keeping: DETR always answers with 100.
@@ -27,7 +27,7 @@ class DetrDetector:
         self.sha256 = DETR.digest(folder)
         self.device = device
         self._network, self._processor = DETR.load(folder, "DetrForObjectDetection", "DetrImageProcessor", device)
-        labels = LABELS[dataset]
+        labels = facts_of(dataset).coco_classes
         named = self._network.config.id2label
         self._label_of = torch.tensor([labels.get(named[number], -1) for number in range(len(named))])
         missing = sorted(set(labels) - set(named.values()))
