@@ -9,8 +9,7 @@ from bench.api.method import MethodContext
 from methods.common.gan.method import AdversarialMethod, AdversarialProfile, check_context
 
 if TYPE_CHECKING:
-    from methods.ccfpse.network import CcFpseGenerator
-    from methods.ccfpse.task import CcFpseTask
+    from methods.ccfpse.network import CcFpseGenerator, CcFpseTask
 
 #: Label ids of Cityscapes; the authors give every other data set the shallower network.
 CITYSCAPES_LABELS = 35
@@ -198,7 +197,7 @@ class CcFpse(AdversarialMethod):
 
     @classmethod
     def task(cls) -> type[CcFpseTask]:
-        from methods.ccfpse.task import CcFpseTask
+        from methods.ccfpse.network import CcFpseTask
 
         return CcFpseTask
 

@@ -1,5 +1,5 @@
 """CC-FPSE's generator (Liu et al., NeurIPS 2019, section 3.1 and Fig. 2), encoder and discriminator, written from the
-paper.
+paper, and their training (section 3.3).
 
 A feature pyramid turns the semantic map into conditioning at every size; blocks of conditional convolutions lead from a
 latent to the picture. Names and shapes are those of the published checkpoints, less those that
@@ -14,12 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.ccfpse.layers import SLOPE, ConditionalBlock
+from bench.api.method import MethodContext
+from methods.ccfpse.layers import SLOPE, TAPS, ConditionalBlock
+from methods.common.gan.task import Batch, EncodedTask
 from methods.common.layers import SpectralConv2d
 from methods.common.layers.spectral import pointwise
 
 if TYPE_CHECKING:
-    from methods.ccfpse.method import CcFpseConfig, DiscriminatorConfig, EncoderConfig
+    from methods.ccfpse.method import CcFpseConfig, CcFpseProfile, DiscriminatorConfig, EncoderConfig
 
 
 def _label_layer(in_width: int, out_width: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -168,3 +170,47 @@ class CcFpseDiscriminator(nn.Module):
             fit = (aligned * embedded.repeat(count, 1, 1, 1)).sum(1, keepdim=True)
             scores.append(pointwise(features, self.real.weight, self.real.bias) + fit)
         return scores, [[features] for features in encoded]
+
+
+def start_as_identity(generator: CcFpseGenerator) -> None:
+    """Let every conditional convolution begin as a copy, with 1x1 convolutions of ordinary size behind it.
+
+    The authors' initialisation (Xavier, gain 0.02) makes kernels, a product of two such layers, so small that batch
+    normalisation's epsilon swallows what they let through: the blocks wake up slowly, which a short training cannot
+    afford. Here the bias of each kernel's middle tap is 1, and predictors and 1x1 convolutions have gain 1.
+    """
+    for block in generator.modules():
+        if isinstance(block, ConditionalBlock):
+            for name in ("conv_1", "conv_3", "gen_weights1", "gen_weights2", "gen_se_weights1", "gen_se_weights2"):
+                for layer in block.get_submodule(name).modules():
+                    if isinstance(layer, nn.Conv2d):
+                        nn.init.xavier_normal_(layer.weight)
+            for kernels in (block.gen_weights1[2], block.gen_weights2[2]):
+                assert isinstance(kernels, nn.Conv2d)
+                assert kernels.bias is not None
+                with torch.no_grad():
+                    kernels.bias.reshape(-1, TAPS)[:, TAPS // 2] = 1
+
+
+class CcFpseTask(EncodedTask):
+    """CC-FPSE's training on clean maps: the latent is encoded from the true image, drawn from the prior in samples."""
+
+    profile: CcFpseProfile
+    generator: CcFpseGenerator
+    encoder: CcFpseEncoder
+
+    def __init__(self, context: MethodContext, profile: CcFpseProfile) -> None:
+        """Build networks and optimisers from PyTorch's global generator."""
+        generator, encoder = CcFpseGenerator(profile.generator), CcFpseEncoder(profile.encoder)
+        super().__init__(context, profile, generator, CcFpseDiscriminator(profile.discriminator), encoder)
+
+    def start_differently(self) -> None:
+        if self.profile.identity_start:
+            start_as_identity(self.generator)
+
+    def seen(self, batch: Batch) -> Tensor:
+        """The true image."""
+        return batch.image
+
+    def latent_shape(self) -> tuple[int, ...]:
+        return self.profile.generator.latent_shape

@@ -122,16 +122,14 @@ class GescoTask(DiffusionTask):
         super().__init__(context, profile)
         self.behind_fds_from = behind_fds_from
 
-    def recipe(self) -> dict[str, Any]:
-        recipe = {
-            **super().recipe(),
+    def conditions(self) -> dict[str, Any]:
+        noise = {} if self.corruption.noise == "independent" else {"noise": self.corruption.noise}
+        return {
             "noise_levels": list(self.corruption.levels),
             "noise_weights": list(self.corruption.weights),
             "behind_fds_from": self.behind_fds_from,
+            **noise,
         }
-        if self.corruption.noise != "independent":
-            recipe["noise"] = self.corruption.noise
-        return recipe
 
     def training_maps(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
         """Received maps, PSNR drawn per scene."""
@@ -162,8 +160,8 @@ def label_values(maps: Tensor) -> Tensor:
 class PublishedTask(DiffusionTask):
     """Semantic diffusion on maps with broadcast noise of one level a batch."""
 
-    def recipe(self) -> dict[str, Any]:
-        return {**super().recipe(), "noise": "broadcast, one level a batch", "noise_levels": list(PUBLISHED_LEVELS)}
+    def conditions(self) -> dict[str, Any]:
+        return {"noise": "broadcast, one level a batch", "noise_levels": list(PUBLISHED_LEVELS)}
 
     def training_maps(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
         """Clean maps with the published noise."""
@@ -173,19 +171,12 @@ class PublishedTask(DiffusionTask):
         noise = torch.randn((len(maps), 1, *maps.shape[2:]), generator=generator, device=device)
         return with_broadcast_noise(maps, torch.full((len(maps),), level, device=device), noise)
 
-    def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
-        """Clean maps."""
-        return scene_maps(scene, self.profile.edges)
-
 
 class LabelsTask(DiffusionTask):
     """Semantic diffusion on clean label ids and edges."""
 
-    def recipe(self) -> dict[str, Any]:
-        return {**super().recipe(), "conditioning": "label ids and edges"}
-
-    def training_maps(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
-        return self.sample_maps(scene, generator)
+    def conditions(self) -> dict[str, Any]:
+        return {"conditioning": "label ids and edges"}
 
     def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """Clean label ids and edges, (B, 2, H, W)."""

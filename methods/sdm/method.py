@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from bench.api.method import MethodContext
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.profile import DiffusionProfile, named_profile
-
-if TYPE_CHECKING:
-    from methods.sdm.task import SdmTask
 
 
 class Sdm(DiffusionMethod):
@@ -36,9 +33,3 @@ class Sdm(DiffusionMethod):
         if context.profile == "paper":
             return replace(profile, drop_from=0.8, finetune_rate=2e-5)
         return replace(profile, drop_from=0.6)
-
-    @classmethod
-    def task(cls) -> type[SdmTask]:
-        from methods.sdm.task import SdmTask
-
-        return SdmTask

@@ -16,8 +16,7 @@ from methods.common.gan.method import (
 )
 
 if TYPE_CHECKING:
-    from methods.smis.network import SmisGenerator
-    from methods.smis.task import SmisTask
+    from methods.smis.network import SmisGenerator, SmisTask
 
 LATENT = 8  # latent channels a class, as published
 
@@ -172,7 +171,7 @@ class Smis(AdversarialMethod):
 
     @classmethod
     def task(cls) -> type[SmisTask]:
-        from methods.smis.task import SmisTask
+        from methods.smis.network import SmisTask
 
         return SmisTask
 

@@ -1,4 +1,5 @@
-"""SMIS's generator, the group-decreasing network (Zhu et al., CVPR 2020, section 3.3 and Fig. 3), and its encoder.
+"""SMIS's generator, the group-decreasing network (Zhu et al., CVPR 2020, section 3.3 and Fig. 3), its encoder,
+and their training.
 
 Every class owns eight latent channels. The first convolutions keep the classes apart, one group a class, and the number
 of groups falls towards the output, so that classes can agree with each other. Written from the paper and checked
@@ -13,10 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.api.method import MethodContext
+from methods.common.gan.patch import MultiScaleDiscriminator
+from methods.common.gan.task import Batch, EncodedTask
 from methods.common.layers import Modulation, SpadeBlock, SpectralConv2d
 
 if TYPE_CHECKING:
-    from methods.smis.method import EncoderConfig, SmisConfig
+    from methods.smis.method import EncoderConfig, SmisConfig, SmisProfile
 
 
 def arrange(maps: Tensor, groups: int) -> Tensor:
@@ -129,3 +133,24 @@ class SmisEncoder(nn.Module):
         for i in range(1, len(self.config.widths) + 1):
             x = F.leaky_relu(self.get_submodule(f"layer{i}")(x), 0.2)
         return self.fc_mu(x), self.fc_var(x)
+
+
+class SmisTask(EncodedTask):
+    """SMIS's training on clean maps: the latent is encoded from the true image, drawn from the prior in samples."""
+
+    profile: SmisProfile
+    encoder: SmisEncoder
+
+    def __init__(self, context: MethodContext, profile: SmisProfile) -> None:
+        """Build networks and optimisers from PyTorch's global generator."""
+        generator, encoder = SmisGenerator(profile.generator), SmisEncoder(profile.encoder)
+        super().__init__(context, profile, generator, MultiScaleDiscriminator(profile.discriminator), encoder)
+
+    def seen(self, batch: Batch) -> Tensor:
+        """Each class's region of the true image."""
+        encoder = self.profile.encoder
+        regions = class_regions(batch.image, batch.labels, encoder.labels, encoder.size)
+        return regions.contiguous(memory_format=torch.channels_last)
+
+    def latent_shape(self) -> tuple[int, ...]:
+        return self.profile.generator.latent_shape

@@ -16,8 +16,7 @@ from methods.common.gan.method import (
 )
 
 if TYPE_CHECKING:
-    from methods.spade.network import SpadeGenerator
-    from methods.spade.task import SpadeTask
+    from methods.spade.network import SpadeGenerator, SpadeTask
 
 
 @dataclass(frozen=True)
@@ -141,6 +140,6 @@ class Spade(AdversarialMethod):
 
     @classmethod
     def task(cls) -> type[SpadeTask]:
-        from methods.spade.task import SpadeTask
+        from methods.spade.network import SpadeTask
 
         return SpadeTask

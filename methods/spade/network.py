@@ -1,4 +1,4 @@
-"""SPADE's generator (Park et al., CVPR 2019, section 3 and appendix A).
+"""SPADE's generator and its training (Park et al., CVPR 2019, section 3 and appendix A).
 
 The map enters at every scale through the normalisation layers, and once more at the start, where its smallest version
 takes the place of a random vector: without an encoder the network is deterministic. Written from the paper and checked
@@ -13,10 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.api.method import MethodContext
+from methods.common.gan.patch import MultiScaleDiscriminator
+from methods.common.gan.task import AdversarialTask, Batch, Losses
 from methods.common.layers import Modulation, SpadeBlock
 
 if TYPE_CHECKING:
-    from methods.spade.method import SpadeConfig
+    from methods.spade.method import SpadeConfig, SpadeProfile
 
 
 class SpadeGenerator(nn.Module):
@@ -45,3 +48,35 @@ class SpadeGenerator(nn.Module):
             x = self.get_submodule(block.name)(x, maps)
         x = self.conv_img(F.leaky_relu(x, 0.2))
         return torch.tanh(F.pixel_shuffle(x, self.config.patch) if self.config.patch > 1 else x)
+
+
+@torch.no_grad()
+def even_patches(network: SpadeGenerator) -> None:
+    """Give the pixels of a patch equal weights, so that an untrained folded network draws no chequers.
+
+    Aitken et al., "Checkerboard artifact free sub-pixel convolution", arXiv 1707.02937. Without this the embedded
+    network still drew them after 300 steps.
+    """
+    weight, pixels = network.conv_img.weight, network.config.patch**2
+    weight.copy_(weight[::pixels].repeat_interleave(pixels, 0))
+
+
+class SpadeTask(AdversarialTask):
+    """SPADE's training without its optional encoder."""
+
+    profile: SpadeProfile
+    generator: SpadeGenerator
+
+    def __init__(self, context: MethodContext, profile: SpadeProfile) -> None:
+        """Build networks and optimisers from PyTorch's global generator."""
+        generator = SpadeGenerator(profile.generator)
+        super().__init__(context, profile, generator, MultiScaleDiscriminator(profile.discriminator))
+
+    def start_differently(self) -> None:
+        even_patches(self.generator)
+
+    def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
+        return self.patch_losses(batch, self.run(self.generator, batch.maps), rng)
+
+    def picture(self, network: nn.Module, maps: Tensor, rng: torch.Generator) -> Tensor:
+        return network(maps)

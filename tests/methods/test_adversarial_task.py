@@ -70,11 +70,13 @@ def test_the_discriminator_learns_from_its_own_loss_alone() -> None:
     for weight in (10.0, 1000.0):
         task, rng = begin(dataclasses.replace(PROFILE, matching_weight=weight))
         task.step(scenes(), rng, 0)
-        gradients.append([[p.grad.clone() for p in params] for params in (task.drawing, task.judging)])
-    (drawing, judging), (other_drawing, other_judging) = gradients
-    assert all(torch.equal(a, b) for a, b in zip(judging, other_judging, strict=True))
-    assert any(float(g.abs().max()) > 0 for g in judging)
-    assert any(not torch.equal(a, b) for a, b in zip(drawing, other_drawing, strict=True))
+        gradients.append(
+            [[p.grad.clone() for p in params] for params in (task.generator_parameters, task.discriminator_parameters)]
+        )
+    (generator, discriminator), (other_generator, other_discriminator) = gradients
+    assert all(torch.equal(a, b) for a, b in zip(discriminator, other_discriminator, strict=True))
+    assert any(float(g.abs().max()) > 0 for g in discriminator)
+    assert any(not torch.equal(a, b) for a, b in zip(generator, other_generator, strict=True))
 
 
 @pytest.mark.parametrize("still", ["generator", "discriminator"])
@@ -91,7 +93,7 @@ def test_the_encoder_learns_with_the_generator() -> None:
     encoder = nn.Conv2d(3, 3, 1)
     task = TinyTask(encoder=encoder)
     assert list(task.networks) == ["generator", "encoder", "discriminator"]
-    assert {id(p) for p in encoder.parameters()} <= {id(p) for p in task.drawing}
+    assert {id(p) for p in encoder.parameters()} <= {id(p) for p in task.generator_parameters}
     assert float(encoder.bias.detach().abs().max()) == 0  # initialised like the others
     assert "encoder" not in task.emas
 
@@ -169,4 +171,4 @@ def test_networks_run_in_bfloat16_on_cuda_and_losses_in_float32() -> None:
     task.generator.last.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
     losses = task.losses(task._batch(scenes(), torch.Generator()), torch.Generator())
     assert seen == [torch.bfloat16]
-    assert {v.dtype for v in (losses.drawing, losses.judging, *losses.log.values())} == {torch.float32}
+    assert {v.dtype for v in (losses.generator, losses.discriminator, *losses.log.values())} == {torch.float32}

@@ -21,8 +21,7 @@ from methods.ccfpse.method import (
     embedded_discriminator,
     paper_discriminator,
 )
-from methods.ccfpse.network import CcFpseDiscriminator
-from methods.ccfpse.task import CcFpseTask
+from methods.ccfpse.network import CcFpseDiscriminator, CcFpseTask
 from methods.common.semantic.maps import semantic_maps
 from tests.methods.gan_checks import (
     check_a_resumed_training_equals_an_uninterrupted_one,

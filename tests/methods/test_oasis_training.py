@@ -13,10 +13,9 @@ import torch.nn.functional as F
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import LabelSpace, Scene
 from methods.common.semantic.maps import one_hot, semantic_maps
-from methods.oasis.losses import class_weights, fake_loss, label_mix_loss, mix, mixing_mask, real_loss
 from methods.oasis.method import LATENT, DiscriminatorConfig, Oasis, OasisConfig, OasisProfile, paper_config
 from methods.oasis.network import label_order
-from methods.oasis.task import OasisTask
+from methods.oasis.task import OasisTask, class_weights, fake_loss, label_mix_loss, mix, mixing_mask, real_loss
 from tests.methods.gan_checks import (
     check_a_resumed_training_equals_an_uninterrupted_one,
     check_same_seed_gives_the_same_training,
@@ -144,7 +143,12 @@ def test_label_mix_reaches_the_discriminator_only(weight: float) -> None:
         torch.manual_seed(0)
         task = OasisTask(CONTEXT, small_profile(mix_weight=w))
         task.step(scenes(), torch.Generator().manual_seed(0), 0)
-        gradients.append(([p.grad.clone() for p in task.drawing], [p.grad.clone() for p in task.judging]))
+        gradients.append(
+            (
+                [p.grad.clone() for p in task.generator_parameters],
+                [p.grad.clone() for p in task.discriminator_parameters],
+            )
+        )
     assert all(torch.equal(a, b) for a, b in zip(gradients[0][0], gradients[1][0], strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(gradients[0][1], gradients[1][1], strict=True))
 

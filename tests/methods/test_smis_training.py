@@ -11,7 +11,7 @@ import torch
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import LabelSpace, Scene
 from methods.smis.method import BlockConfig, Smis, SmisConfig, SmisProfile
-from methods.smis.task import SmisTask
+from methods.smis.network import SmisTask
 from tests.methods.gan_checks import (
     check_a_resumed_training_equals_an_uninterrupted_one,
     check_same_seed_gives_the_same_training,

@@ -14,7 +14,7 @@ from bench.api.scenes import LabelSpace, Scene
 from bench.api.tensors import write_weights
 from bench.api.weights import weights_name
 from methods.spade.method import Spade
-from methods.spade.task import SpadeTask
+from methods.spade.network import SpadeTask
 from tests.methods.gan_checks import (
     check_a_resumed_training_equals_an_uninterrupted_one,
     flat_scenes,

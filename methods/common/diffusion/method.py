@@ -157,9 +157,11 @@ class DiffusionMethod(SemanticMethod):
         """The profile that a context names; MethodError for an unknown one."""
 
     @classmethod
-    @abstractmethod
     def task(cls) -> type[DiffusionTask]:
-        """The training of this method, built from (context, profile)."""
+        """The training of this method, built from (context, profile); on clean maps, where nothing else is said."""
+        from methods.common.diffusion.task import DiffusionTask
+
+        return DiffusionTask
 
     @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from abc import abstractmethod
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -25,6 +24,7 @@ from methods.common.diffusion.reverse import noisy_image
 from methods.common.diffusion.samplers import ancestral
 from methods.common.diffusion.schedule import linear_schedule, respaced
 from methods.common.diffusion.unet import SemanticUNet
+from methods.common.semantic.maps import scene_maps
 
 #: Below this loss scale float16 has not overflowed by chance: the gradients themselves are infinite.
 LEAST_SCALE = 1e-4
@@ -46,9 +46,10 @@ class DiffusionTask(TrainingTask):
     """L = L_d + lambda L_KL (paper Eq. 8 to 10, but see methods/common/diffusion/loss.py on Eqs. 8 and 9), a share of
     the maps replaced by the null label for guidance.
 
-    Subclasses give the maps: `training_maps` for a step and `sample_maps` for the sample sheet. Everything is drawn on
-    the device: at paper size a step's noise takes the CPU longer than the network takes a GPU. So a training on CUDA
-    draws other numbers than one on the CPU; both resume exactly.
+    On clean maps, as SDM is trained; subclasses give others: `training_maps` for a step, `sample_maps` for the
+    sample sheet, and `conditions`, which says so. Everything is drawn on the device: at paper size a step's noise
+    takes the CPU longer than the network takes a GPU. So a training on CUDA draws other numbers than one on the
+    CPU; both resume exactly.
     """
 
     precisions: ClassVar[tuple[Precision, ...]] = ("float32", "bfloat16", "float16")
@@ -78,13 +79,17 @@ class DiffusionTask(TrainingTask):
         self.network_pass: nn.Module = NetworkPass(network)
         self.prepare("auto", False)
 
-    @abstractmethod
     def training_maps(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
         """Conditioning maps of a training batch, (B, C + 1, H, W). Scene and generator are on the same device."""
+        return self.sample_maps(scene, generator)
 
-    @abstractmethod
     def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """Conditioning maps of the sample sheet, (B, C + 1, H, W): what the clean channel delivers."""
+        return scene_maps(scene, self.profile.edges)
+
+    def conditions(self) -> dict[str, Any]:
+        """What the recipe says of the maps."""
+        return {"training_maps": "clean"}
 
     def recipe(self) -> dict[str, Any]:
         profile = self.profile
@@ -110,7 +115,7 @@ class DiffusionTask(TrainingTask):
             recipe |= {"edges": profile.edges}
         if profile.drop_from:
             recipe |= {"drop_from": profile.drop_from, "finetune_rate": profile.finetune_rate}
-        return recipe
+        return recipe | self.conditions()
 
     def facts(self) -> dict[str, Any]:
         return {"sampling": self.profile.sampling} if self.profile.sampling else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -15,7 +15,7 @@ from bench.api.method import MethodContext
 from bench.api.scenes import Scene
 from bench.api.training.task import TrainingTask
 from bench.api.training.update import Precision, ema_update, linear_fall
-from methods.common.gan.losses import discriminator_hinge, feature_matching, generator_hinge, perceptual
+from methods.common.gan.losses import discriminator_hinge, feature_matching, generator_hinge, kl_divergence, perceptual
 from methods.common.gan.vgg import VggFeatures
 from methods.common.layers import SpectralConv2d
 from methods.common.semantic.maps import semantic_maps
@@ -39,13 +39,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Losses:
-    """What one step minimises: scalars `drawing` for generator and encoder, `judging` for the discriminator.
+    """What one step minimises: scalars `generator` (with its encoder) and `discriminator`.
 
     `log` holds scalars before weighting.
     """
 
-    drawing: Tensor
-    judging: Tensor
+    generator: Tensor
+    discriminator: Tensor
     log: dict[str, Tensor]
 
 
@@ -103,11 +103,15 @@ class AdversarialTask(TrainingTask):
         if profile.perceptual_weight:
             self.features = VggFeatures()
             self.features.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.drawing = [*generator.parameters(), *(encoder.parameters() if encoder is not None else ())]
-        self.judging = list(discriminator.parameters())
+        self.generator_parameters = [*generator.parameters(), *(encoder.parameters() if encoder is not None else ())]
+        self.discriminator_parameters = list(discriminator.parameters())
         self.optimizers = {
-            "generator": torch.optim.Adam(self.drawing, profile.generator_rate, profile.betas, foreach=True),
-            "discriminator": torch.optim.Adam(self.judging, profile.discriminator_rate, profile.betas, foreach=True),
+            "generator": torch.optim.Adam(
+                self.generator_parameters, profile.generator_rate, profile.betas, foreach=True
+            ),
+            "discriminator": torch.optim.Adam(
+                self.discriminator_parameters, profile.discriminator_rate, profile.betas, foreach=True
+            ),
         }
         self.start_differently()
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
@@ -140,8 +144,8 @@ class AdversarialTask(TrainingTask):
         losses = self.losses(self._batch(scene, generator), generator)
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
-        losses.drawing.backward(inputs=self.drawing, retain_graph=True)
-        losses.judging.backward(inputs=self.judging)
+        losses.generator.backward(inputs=self.generator_parameters, retain_graph=True)
+        losses.discriminator.backward(inputs=self.discriminator_parameters)
         for optimizer in self.optimizers.values():
             optimizer.step()
         self._follow(step)
@@ -170,12 +174,12 @@ class AdversarialTask(TrainingTask):
                 [[f.chunk(2)[0] for f in scale] for scale in features],
             ),
         }
-        drawing = log["adversarial"] + profile.matching_weight * log["matching"]
+        total = log["adversarial"] + profile.matching_weight * log["matching"]
         if self.features is not None:
             log["perceptual"] = self.perceptual_term(fake, batch.image, rng)
-            drawing = drawing + profile.perceptual_weight * log["perceptual"]
+            total = total + profile.perceptual_weight * log["perceptual"]
         log["discriminator"] = discriminator_hinge(real_scores, fake_scores)
-        return Losses(drawing, log["discriminator"], log)
+        return Losses(total, log["discriminator"], log)
 
     def perceptual_term(self, fake: Tensor, image: Tensor, rng: torch.Generator) -> Tensor:
         """The unweighted perceptual loss of this step's view of pictures in [-1, 1]; draws three numbers from `rng`.
@@ -231,6 +235,36 @@ class AdversarialTask(TrainingTask):
     def export(self) -> dict[str, Tensor]:
         """The averaged generator's state."""
         return {key: value.detach().cpu() for key, value in self.average.state_dict().items()}
+
+
+class EncodedTask(AdversarialTask):
+    """SPADE's objective for a latent that is encoded from the true image and drawn from the prior at a receiver.
+
+    A KL term draws the encoder's latents towards N(0, I).
+    """
+
+    encoder: nn.Module
+
+    @abstractmethod
+    def seen(self, batch: Batch) -> Tensor:
+        """What the encoder looks at; it answers with mean and log variance of the latent."""
+
+    @abstractmethod
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one scene's latent."""
+
+    def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
+        mean, log_variance = self.run(self.encoder, self.seen(batch))
+        noise = torch.randn(mean.shape, generator=rng).to(mean.device)
+        fake = self.run(self.generator, batch.maps, mean + noise * (0.5 * log_variance).exp())
+        losses = self.patch_losses(batch, fake, rng)
+        kl = kl_divergence(mean, log_variance)
+        total = losses.generator + self.profile.kl_weight * kl
+        return replace(losses, generator=total, log={**losses.log, "kl": kl})
+
+    def picture(self, network: nn.Module, maps: Tensor, rng: torch.Generator) -> Tensor:
+        latent = torch.randn((len(maps), *self.latent_shape()), generator=rng)
+        return network(maps, latent.to(maps.device))
 
 
 def _view(fake: Tensor, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
