@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -62,11 +63,26 @@ def test_plugins_run_in_a_sweep_and_stand_in_tables_beside_what_is_built_in(envi
     assert at_100.loc["label_paint", "mIoU"] > at_100.loc["full_image", "mIoU"] > 0.1, "maps survive lost symbols"
     assert at_100.loc["label_paint", "MAE"] > at_100.loc["full_image", "MAE"] > 0.05, "lost pixels are black"
     assert "label_paint" in done.stdout
+    assert "MAE ↓" in done.stdout, "its class says that its table ends a run"
     table = run("table", "MAE")
     assert table.returncode == 0, table.stderr
     assert "label_paint" in table.stdout
     assert "full_image" in table.stdout
     assert "Erasures, erased 0.25" in table.stdout
+
+
+def test_a_plugins_metric_is_plotted_and_regressed_like_ours(environment: Path, run: Run) -> None:
+    done = run("plot", "psnr")
+    assert done.returncode == 0, done.stderr
+    drawn = "".join(file.read_text() for file in (environment / "work" / "out" / "plots").glob("psnr-*.svg"))
+    assert "MAE ↓" in drawn
+    again = bench(
+        environment, environment / "work", "regress", "--baseline", "out", "--out", "again", "--metrics", "MAE",
+        "--methods", "label_paint", "--psnr", "100",
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    (compared,) = json.loads((environment / "work" / "again" / "report.json").read_text())["comparisons"]
+    assert (compared["metric"], compared["floor"], compared["basis"]) == ("MAE", 0.005, "signs")
 
 
 def test_all_takes_plugins_in_and_names_the_broken_one(run: Run) -> None:

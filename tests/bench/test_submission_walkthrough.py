@@ -14,7 +14,7 @@ import pytest
 from plugin_environment import ROOT, bench, clean, make_environment
 
 #: Few scenes and metrics. The commands are the page's own.
-TOML = '[run]\nmetrics = ["mIoU", "LPIPS"]\ndevice = "cpu"\njobs = 1\n'
+TOML = '[run]\nmetrics = ["mIoU", "LPIPS", "MAE"]\ndevice = "cpu"\njobs = 1\n'
 IN_PLACE_OF = {"your_method": "label_paint", "your-method": "label-paint", "https://…": "https://example.org/label"}
 
 
@@ -60,6 +60,9 @@ def test_the_page_to_the_letter_ends_on_the_board(checkout: Path) -> None:
     shown = json.loads((project / "site" / "data" / "results.json").read_text())
     assert {row["title"] for row in shown if row["method"] == "label-paint"} == {"Label paint"}
     assert {row["method"] for row in shown if row["method"].startswith("label")} == {"label-paint"}
+    assert {row["metric"] for row in shown if row["method"] == "label-paint"} >= {"mIoU", "LPIPS", "MAE"}, (
+        "a metric of another package is exported, submitted and shown like ours"
+    )
 
 
 def test_the_name_of_a_built_in_method_stays_refused(checkout: Path) -> None:
