@@ -21,7 +21,7 @@ from bench.config import Config, DataSection, MetricSection
 from bench.data.registry import open_dataset
 from bench.run.setting import method_setting
 from bench.run.trial import identity_of
-from metrics.standard import LISTED
+from metrics.evaluators.published import LISTED
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from bench.api.files import file_digest
 from bench.api.lazy import F, torch
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
 from bench.api.scores import ScoreInfo
+from metrics.evaluators.published import INCEPTION, check_unchanged, load_exactly, read_state
 from metrics.pictures import PerPicture
-from metrics.standard import INCEPTION, check_unchanged
 from metrics.stats.distances import Distance, frechet, kernel
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 #: (height, width) that pictures are brought to for EfficientNet-Lite0: the size the network was trained at.
 LITE0_SIZE = (224, 224)
-
+#: Side that pictures are brought to for Inception, and the outputs of its classifier, which features do not use.
+INCEPTION_SIDE, _CLASSES = 299, 1008
 
 #: Below this many scenes influences say nothing.
 FEWEST_SCENES = 4
@@ -157,16 +158,15 @@ class FrechetInception(FeatureDistance):
 
     @classmethod
     def _load(cls, weights: Path) -> nn.Module:
-        from metrics.inception import load_inception
-
         return load_inception(weights)
 
     @property
     def protocol(self) -> str:
-        return f"pytorch-fid inception pooled {self.features}|bilinear 299x299"
+        return f"pytorch-fid inception pooled {self.features}|bilinear {INCEPTION_SIDE}x{INCEPTION_SIDE}"
 
     def _extract(self, pictures: Tensor) -> Tensor:
-        return self._network(pictures)
+        resized = F.interpolate(pictures, (INCEPTION_SIDE,) * 2, mode="bilinear", align_corners=False)
+        return self._network(2 * resized - 1)
 
 
 class FrechetLite0(FeatureDistance):
@@ -194,6 +194,45 @@ class FrechetLite0(FeatureDistance):
     def _extract(self, pictures: Tensor) -> Tensor:
         resized = F.interpolate(pictures, LITE0_SIZE, mode="bilinear", antialias=True)
         return self._network((resized * 2 - 1).contiguous(memory_format=torch.channels_last))
+
+
+def load_inception(path: Path) -> nn.Module:
+    """FID's Inception up to its last average pooling, with the weights of a file in the layout of `pytorch-fid`.
+
+    (B, 3, 299, 299) in [-1, 1] -> (B, 2048). `pytorch_fid.inception.InceptionV3` fetches its weights while it is built,
+    and unpickles them. Here its blocks are put together as it does (its tensors have its names, so the published file
+    fits) and the file is read safely. MetricError where it is another file.
+    """
+    what = "pytorch-fid's Inception network"
+    state = read_state(path, what)
+    with torch.device("meta"):
+        n: Any = fid_network()
+    load_exactly(n, state, path, what)
+    layers = torch.nn.Sequential(
+        n.Conv2d_1a_3x3, n.Conv2d_2a_3x3, n.Conv2d_2b_3x3, torch.nn.MaxPool2d(3, 2),
+        n.Conv2d_3b_1x1, n.Conv2d_4a_3x3, torch.nn.MaxPool2d(3, 2),
+        n.Mixed_5b, n.Mixed_5c, n.Mixed_5d, n.Mixed_6a, n.Mixed_6b, n.Mixed_6c, n.Mixed_6d, n.Mixed_6e,
+        n.Mixed_7a, n.Mixed_7b, n.Mixed_7c, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+    )  # fmt: skip
+    return layers.eval().requires_grad_(False)
+
+
+def fid_network() -> nn.Module:
+    """torchvision's Inception v3 with the blocks that `pytorch-fid` exchanges, untrained."""
+    from pytorch_fid import inception as fid
+    from torchvision.models import inception_v3
+
+    network = inception_v3(num_classes=_CLASSES, aux_logits=False, init_weights=False)
+    network.Mixed_5b = fid.FIDInceptionA(192, pool_features=32)
+    network.Mixed_5c = fid.FIDInceptionA(256, pool_features=64)
+    network.Mixed_5d = fid.FIDInceptionA(288, pool_features=64)
+    network.Mixed_6b = fid.FIDInceptionC(768, channels_7x7=128)
+    network.Mixed_6c = fid.FIDInceptionC(768, channels_7x7=160)
+    network.Mixed_6d = fid.FIDInceptionC(768, channels_7x7=160)
+    network.Mixed_6e = fid.FIDInceptionC(768, channels_7x7=192)
+    network.Mixed_7b = fid.FIDInceptionE_1(1280)
+    network.Mixed_7c = fid.FIDInceptionE_2(2048)
+    return network
 
 
 def _lite0_path() -> Path:

@@ -24,8 +24,8 @@ from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Sco
 from bench.api.scores import ScoreInfo
 from bench.api.seeding import text_digest
 from bench.api.weights import find_file
+from metrics.evaluators.published import VGG16, load_exactly, read_state
 from metrics.pictures import PerPicture
-from metrics.standard import VGG16, load_exactly, read_state
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from cachetools import LRUCache
 
 from bench.api.lazy import torch
 
@@ -32,8 +32,7 @@ class PerPicture:
         """`memory_bytes` bounds what `remembered` keeps; `gpu_batch` is the number of pictures a GPU gets at once."""
         self._function = function
         self._device = device
-        self._memory: OrderedDict[bytes, np.ndarray] = OrderedDict()
-        self._memory_bytes = memory_bytes
+        self._memory: LRUCache[bytes, np.ndarray] = LRUCache(memory_bytes, getsizeof=lambda result: result.nbytes)
         self._chunk = 1 if str(device).startswith("cpu") else gpu_batch
 
     def __call__(self, pictures: Tensor) -> np.ndarray:
@@ -45,18 +44,11 @@ class PerPicture:
     def remembered(self, pictures: Tensor) -> np.ndarray:
         """The same, but results of pictures seen before are kept: originals come back in every cell of a sweep."""
         keys = [hashlib.sha256(picture.cpu().contiguous().numpy()).digest() for picture in pictures]
-        new = [number for number, key in enumerate(keys) if key not in self._memory]
         found = {key: self._memory[key] for key in keys if key in self._memory}
+        new = [number for number, key in enumerate(keys) if key not in found]
         if new:
             found.update(zip((keys[number] for number in new), self(pictures[new]), strict=True))
-        for key in keys:
-            self._memory[key] = found[key]
-            self._memory.move_to_end(key)
-        self._forget()
+        for key, result in found.items():
+            if result.nbytes <= self._memory.maxsize:
+                self._memory[key] = result
         return np.stack([found[key] for key in keys])
-
-    def _forget(self) -> None:
-        used = sum(result.nbytes for result in self._memory.values())
-        while used > self._memory_bytes and self._memory:
-            _, oldest = self._memory.popitem(last=False)
-            used -= oldest.nbytes

@@ -20,7 +20,7 @@ from bench.api.tensors import content_digest, is_finite
 from bench.api.weights import CARD, DIGEST_KEY, MANIFEST, read_metadata, record, weights_name
 from bench.checkpoints.catalogue import COUNTER, PROFILE, Catalogue, Rows, compare
 from bench.checkpoints.importing import is_negative_variance, remarks
-from metrics.standard import LISTED
+from metrics.evaluators.published import LISTED
 
 
 @dataclass(frozen=True)

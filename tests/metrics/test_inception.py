@@ -13,9 +13,8 @@ from bench.api.files import file_digest
 from bench.api.metric import MetricContext, MetricError
 from bench.data.cityscapes import CITYSCAPES
 from metrics import fid
-from metrics.fid import FrechetInception, SmallSampleWarning
-from metrics.inception import fid_network, load_inception
-from metrics.standard import INCEPTION
+from metrics.evaluators.published import INCEPTION
+from metrics.fid import FrechetInception, SmallSampleWarning, fid_network, load_inception
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def context(weights, monkeypatch) -> MetricContext:
     return MetricContext("camvid", CITYSCAPES, weights_dir=weights.parent)
 
 
-def test_features_equal_those_of_pytorch_fid(weights, monkeypatch):
+def test_features_equal_those_of_pytorch_fid(weights, context, monkeypatch):
     from pytorch_fid import inception
 
     state = torch.load(weights, weights_only=True)
@@ -48,7 +47,7 @@ def test_features_equal_those_of_pytorch_fid(weights, monkeypatch):
     pictures = torch.rand(2, 3, 40, 56, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = inception.InceptionV3().eval()(pictures)[0][:, :, 0, 0]
-        features = load_inception(weights)(pictures)
+        features = FrechetInception(context)._extract(pictures)
     assert features.shape == (2, 2048)
     assert expected.std() > 1e-3
     torch.testing.assert_close(features, expected, rtol=1e-5, atol=1e-6)

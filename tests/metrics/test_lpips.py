@@ -16,8 +16,8 @@ from bench.api.files import file_digest
 from bench.api.metric import Comparison, MetricContext, MetricError
 from bench.data.cityscapes import CITYSCAPES
 from metrics import lpips as module
+from metrics.evaluators.published import VGG16
 from metrics.lpips import WEIGHTS_FILE, Lpips, LpipsVgg
-from metrics.standard import VGG16
 
 DATA = Path(__file__).parent / "data"
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.api.metric import MetricError
-from metrics.standard import INCEPTION, LISTED, StandardFile, read_state
+from metrics.evaluators.published import INCEPTION, LISTED, StandardFile, read_state
 
 CONTENT = b"weights"
 FILE = StandardFile("net-1a2b.pth", "https://example.org/net-1a2b.pth", hashlib.sha256(CONTENT).hexdigest())
