@@ -18,8 +18,8 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -68,27 +68,25 @@ def extract(archive: Path, wanted: Sequence[str], limit: int, destination: Path)
     anywhere in the archive, one of more than `limit` bytes, a damaged archive, or no clear choice.
     """
     try:
-        if _starts_as_zip(archive):
-            with zipfile.ZipFile(archive) as opened:
-                member = choose(_zip_members(archive, opened), wanted, archive)
-                with opened.open(member.name) as source:
-                    _copy(source, destination, member, limit, archive)
-        else:
-            with tarfile.open(archive, "r:*") as tar:
-                member = choose(_tar_members(archive, tar), wanted, archive)
-                stored = tar.extractfile(member.name)
-                assert stored is not None  # a plain file, by _tar_members
-                with closing(stored):
-                    _copy(stored, destination, member, limit, archive)
+        with _undamaged(archive), ExitStack() as stack:
+            if _starts_as_zip(archive):
+                packed = stack.enter_context(zipfile.ZipFile(archive))
+                member = choose(_members(archive, _in_zip(packed)), wanted, archive)
+                source: IO[bytes] | None = packed.open(member.name)
+            else:
+                tar = stack.enter_context(tarfile.open(archive, "r:*"))
+                member = choose(_members(archive, _in_tar(tar)), wanted, archive)
+                source = tar.extractfile(member.name)
+            if source is None:
+                raise EOFError(f"{member.name} is no file")
+            stack.enter_context(source)
+            refused = f"{archive} is refused: its entry {member.name!r} has"
+            written = _copy(source, destination, limit, refused, member.size)
+            if written < member.size:
+                raise EOFError(f"{member.name} ends after {written} of {member.size} bytes")
     except RuntimeError as error:  # zipfile's word for a member under a password
         raise CheckpointError(
             f"{archive} cannot be unpacked: {error}; unpack it yourself and import the file"
-        ) from None
-    except DAMAGE as error:
-        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:  # the disk, not the archive
-            raise
-        raise CheckpointError(
-            f"{archive} is truncated or damaged ({error}); download it again. Nothing was written"
         ) from None
     return member.name
 
@@ -133,62 +131,63 @@ def _ends_with(name: str, pattern: str) -> bool:
     )
 
 
-def _zip_members(archive: Path, opened: zipfile.ZipFile) -> list[Member]:
+def _members(archive: Path, found: Iterable[tuple[str, int, bool, bool]]) -> list[Member]:
+    """The files of an archive, of whose entries `found` says name, size, whether they are harmless, and files."""
     members: list[Member] = []
     total = 0
+    for name, size, harmless, is_file in found:
+        check_name(name, archive)
+        if not harmless:
+            raise CheckpointError(
+                f"{archive} is refused: its entry {name!r} is a link or a device. Nothing was written"
+            )
+        total += size
+        if total > ARCHIVE_LIMIT or len(members) > MEMBER_LIMIT:
+            raise CheckpointError(
+                f"{archive} is refused: it unpacks to more than {ARCHIVE_LIMIT >> 30} GiB or {MEMBER_LIMIT} files, "
+                "which no archive of checkpoints does. Nothing was written"
+            )
+        if is_file:
+            members.append(Member(name, size))
+    return members
+
+
+def _in_zip(opened: zipfile.ZipFile) -> Iterator[tuple[str, int, bool, bool]]:
     for info in opened.infolist():
-        check_name(info.filename, archive)
         kind = stat.S_IFMT(info.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise _no_plain_file(archive, info.filename)
-        total = _within_limits(archive, total + info.file_size, len(members))
-        if not info.is_dir():
-            members.append(Member(info.filename, info.file_size))
-    return members
+        yield info.filename, info.file_size, kind in (0, stat.S_IFREG, stat.S_IFDIR), not info.is_dir()
 
 
-def _tar_members(archive: Path, opened: tarfile.TarFile) -> list[Member]:
-    members: list[Member] = []
-    total = 0
+def _in_tar(opened: tarfile.TarFile) -> Iterator[tuple[str, int, bool, bool]]:
     for info in opened:
-        check_name(info.name, archive)
-        if not (info.isreg() or info.isdir()):
-            raise _no_plain_file(archive, info.name)
-        total = _within_limits(archive, total + info.size, len(members))
-        if info.isreg():
-            members.append(Member(info.name, info.size))
-    return members
+        yield info.name, info.size, info.isreg() or info.isdir(), info.isreg()
 
 
-def _no_plain_file(archive: Path, name: str) -> CheckpointError:
-    return CheckpointError(f"{archive} is refused: its entry {name!r} is a link or a device. Nothing was written")
-
-
-def _within_limits(archive: Path, total: int, count: int) -> int:
-    if total > ARCHIVE_LIMIT or count > MEMBER_LIMIT:
-        raise CheckpointError(
-            f"{archive} is refused: it unpacks to more than {ARCHIVE_LIMIT >> 30} GiB or {MEMBER_LIMIT} files, which "
-            "no archive of checkpoints does. Nothing was written"
-        )
-    return total
-
-
-def _copy(source: IO[bytes], destination: Path, member: Member, limit: int, archive: Path) -> None:
-    """Copy a member's bytes; CheckpointError beyond `limit`, whatever size the archive declares."""
+def _copy(source: IO[bytes], destination: Path, limit: int, refused: str, declared: int = 0) -> int:
+    """Copy bytes, and say how many; CheckpointError beyond `limit`, whatever size an archive declares."""
     written = 0
     with destination.open("wb") as target:
-        while member.size <= limit and (chunk := source.read(1 << 20)):
+        while declared <= limit and (chunk := source.read(1 << 20)):
             written += len(chunk)
             if written > limit:
                 break
             target.write(chunk)
-    if max(written, member.size) > limit:
+    if max(written, declared) > limit:
+        raise CheckpointError(f"{refused} more than {limit >> 20} MiB, too many for this network. Nothing was written")
+    return written
+
+
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """CheckpointError for what damaged archives and packed files raise."""
+    try:
+        yield
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:  # the disk, not the archive
+            raise
         raise CheckpointError(
-            f"{archive} is refused: its entry {member.name!r} has more than {limit >> 20} MiB, too many for this "
-            "network. Nothing was written"
-        )
-    if written < member.size:
-        raise EOFError(f"{member.name} ends after {written} of {member.size} bytes")
+            f"{path} is truncated or damaged ({error}); download it again. Nothing was written"
+        ) from None
 
 
 def kind_of(path: Path, what: str | None = None) -> str:
@@ -253,23 +252,8 @@ def _holds_checkpoint(path: Path) -> bool:
 
 def unpack(path: Path, destination: Path, limit: int) -> None:
     """Unpack a single file; CheckpointError where it is damaged, or beyond `limit` bytes."""
-    written = 0
-    try:
-        with _opened(path) as source, destination.open("wb") as target:
-            while chunk := source.read(1 << 20):
-                written += len(chunk)
-                if written > limit:
-                    raise CheckpointError(
-                        f"{path} is refused: it unpacks to more than {limit >> 20} MiB, too many for this network. "
-                        "Nothing was written"
-                    )
-                target.write(chunk)
-    except DAMAGE as error:
-        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
-            raise
-        raise CheckpointError(
-            f"{path} is truncated or damaged ({error}); download it again. Nothing was written"
-        ) from None
+    with _undamaged(path), _opened(path) as source:
+        _copy(source, destination, limit, f"{path} is refused: it unpacks to")
 
 
 def truncated(what: str) -> CheckpointError:

@@ -32,6 +32,12 @@ COUNTER = "num_batches_tracked"
 SHOWN = 20  # problems of one kind that are listed one by one
 
 
+def rows_of(build: Callable[[], nn.Module]) -> Rows:
+    """The rows of the network that `build` makes; it takes no memory."""
+    with torch.device("meta"):
+        return {key: (tuple(value.shape), value.dtype) for key, value in build().state_dict().items()}
+
+
 @dataclass(frozen=True)
 class Published:
     """One network for one data set.
@@ -65,7 +71,7 @@ class Published:
     @cached_property
     def rows(self) -> Rows:
         """Every tensor of the network's state. MethodError where the method has no such network."""
-        return {key: (tuple(value.shape), value.dtype) for key, value in self.network().state_dict().items()}
+        return rows_of(self.build)
 
     def command(self, file: str = "FILE") -> str:
         """What to type to import `file`."""

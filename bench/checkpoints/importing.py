@@ -42,7 +42,7 @@ def import_weights(
 ) -> Path:
     """Read the authors' checkpoint of `name` for `dataset` from `source` and write it into `folder`; the file written.
 
-    Every key, shape and type has to be the network's, every value finite and plausible (`implausible`); floats become
+    Every key, shape and type has to be the network's, every value finite and plausible (`Health`); floats become
     float32. `key` says which state dict is meant where the file holds several. CheckpointError says what is wrong, and
     what the file is instead where that is known; then nothing is written. UsageError for a name or a data set that is
     not in the catalogue, and for a folder that cannot be written.
@@ -65,14 +65,16 @@ def import_weights(
             raise _refusal(source, entry, checkpoint.tensors, named, found, catalogue)
         types = Counter(str(named[row].dtype).removeprefix("torch.") for row in rows if row in named)
         tensors = _fitted(named, rows)
-        broken = tuple(key for key, value in tensors.items() if not is_finite(value))
-        if broken:
+        health = Health()
+        for key, value in tensors.items():
+            health.look(key, value)
+        if health.broken:
             raise CheckpointError(
-                f"{source} is refused: {len(broken)} of its {len(tensors)} tensors hold NaN or infinity. "
+                f"{source} is refused: {len(health.broken)} of its {len(tensors)} tensors hold NaN or infinity. "
                 "Nothing was written",
-                broken[:20],
+                tuple(health.broken[:20]),
             )
-        if wrong := implausible(tensors):
+        if wrong := health.implausible():
             raise CheckpointError(f"{source} is refused: {'; '.join(wrong)}. Nothing was written")
         target = folder / entry.file
         manifest = _manifest(source, checkpoint.entry, entry, len(found.dropped)) | {
@@ -84,21 +86,29 @@ def import_weights(
     return target
 
 
-def implausible(tensors: Mapping[str, Tensor]) -> list[str]:
-    """What no trained network has, in words: weights that are zero throughout, or negative running variances."""
-    found = []
-    weights = [value for value in tensors.values() if value.is_floating_point() and value.ndim > 1]
-    if weights and not any(bool(value.any()) for value in weights):
-        found.append(f"all its {len(weights)} weights are zero")
-    negative = [key for key, value in tensors.items() if is_negative_variance(key, value)]
-    if negative:
-        found.append(f"running variances are negative: {some(negative)}")
-    return found
+class Health:
+    """What no trained network has, looked for a tensor at a time."""
 
+    def __init__(self) -> None:
+        """Nothing was looked at yet."""
+        self.broken: list[str] = []
+        self._negative: list[str] = []
+        self._alive: list[bool] = []
 
-def is_negative_variance(key: str, value: Tensor) -> bool:
-    """Whether a tensor is a batch normalisation's running variance with a value below zero."""
-    return key.endswith("running_var") and bool((value < 0).any())
+    def look(self, key: str, value: Tensor) -> None:
+        """Note what is wrong with one tensor."""
+        if not is_finite(value):
+            self.broken.append(key)
+        if key.endswith("running_var") and bool((value < 0).any()):  # of a batch normalisation
+            self._negative.append(key)
+        if value.is_floating_point() and value.ndim > 1:
+            self._alive.append(bool(value.any()))
+
+    def implausible(self) -> list[str]:
+        """In words: weights that are zero throughout, or negative running variances."""
+        found = [f"running variances are negative: {some(self._negative)}"] if self._negative else []
+        dead = bool(self._alive) and not any(self._alive)
+        return found + ([f"all its {len(self._alive)} weights are zero"] if dead else [])
 
 
 def remarks(manifest: Mapping[str, Any]) -> list[str]:

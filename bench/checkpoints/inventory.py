@@ -16,10 +16,10 @@ from bench.api.files import file_digest
 from bench.api.method import MethodContext, MethodError
 from bench.api.registry import DATASETS, METHODS
 from bench.api.scenes import facts_of
-from bench.api.tensors import content_digest, is_finite
+from bench.api.tensors import content_digest
 from bench.api.weights import CARD, DIGEST_KEY, MANIFEST, read_metadata, record, weights_name
-from bench.checkpoints.catalogue import COUNTER, PROFILE, Catalogue, Rows, compare
-from bench.checkpoints.importing import is_negative_variance, remarks
+from bench.checkpoints.catalogue import COUNTER, PROFILE, Catalogue, Rows, compare, rows_of
+from bench.checkpoints.importing import Health, remarks
 from metrics.evaluators.published import LISTED
 
 
@@ -157,24 +157,16 @@ def verify(catalogue: Catalogue, names: Sequence[str] = (), weights_dir: Path | 
 def verify_file(path: Path, catalogue: Catalogue) -> Verified:
     """Re-read one weights file, a tensor at a time."""
     notes, problems = [], []
+    health, skeleton = Health(), {}
     try:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
-            broken: list[str] = []
-            negative: list[str] = []
-            alive: list[bool] = []
-            skeleton: dict[str, torch.Tensor] = {}
 
             def tensors() -> Iterator[tuple[str, torch.Tensor]]:
                 for key in sorted(file.keys()):
                     tensor = file.get_tensor(key)
                     skeleton[key] = tensor.to("meta")
-                    if not is_finite(tensor):
-                        broken.append(key)
-                    if is_negative_variance(key, tensor):
-                        negative.append(key)
-                    if tensor.is_floating_point() and tensor.ndim > 1:
-                        alive.append(bool(tensor.any()))
+                    health.look(key, tensor)
                     yield key, tensor
 
             digest = content_digest(tensors(), metadata)
@@ -184,12 +176,9 @@ def verify_file(path: Path, catalogue: Catalogue) -> Verified:
         notes.append("no digest is recorded")
     elif metadata[DIGEST_KEY] != digest:
         problems.append(f"its content has changed: digest {digest[:12]}, recorded {metadata[DIGEST_KEY][:12]}")
-    if broken:
-        problems.append(f"{len(broken)} tensor(s) hold NaN or infinity: {some(broken)}")
-    if negative:
-        problems.append(f"running variances are negative: {some(negative)}")
-    if alive and not any(alive):
-        problems.append(f"all its {len(alive)} weights are zero")
+    if health.broken:
+        problems.append(f"{len(health.broken)} tensor(s) hold NaN or infinity: {some(health.broken)}")
+    problems += health.implausible()
     notes += remarks(record(metadata, MANIFEST))
     rows = _rows(path, metadata, catalogue)
     if rows is None:
@@ -286,8 +275,6 @@ def _rows(path: Path, metadata: Mapping[str, str], catalogue: Catalogue) -> Rows
 def _method_rows(method: str, context: MethodContext) -> Rows | None:
     """The rows of a method's network, None for a method without one."""
     try:
-        with torch.device("meta"):
-            network = METHODS.load(method).build_network(context)
+        return rows_of(lambda: METHODS.load(method).build_network(context))
     except MethodError:
         return None
-    return {key: (tuple(value.shape), value.dtype) for key, value in network.state_dict().items()}

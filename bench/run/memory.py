@@ -1,4 +1,7 @@
-"""How much memory a cell takes: the highest point while it is computed."""
+"""How much memory a cell takes: the highest point while it is computed.
+
+psutil tells the present size, and a peak only since the process began; here every cell needs one of its own.
+"""
 
 from __future__ import annotations
 
