@@ -6,8 +6,12 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from bench.cli import app
 
 ROOT = Path(__file__).parents[2]
 #: Pages that people read on the repository's own site, where links have to be valid too.
@@ -73,6 +77,19 @@ def test_paths_in_prose_exist(page: str) -> None:
     named = [path for path in _PATH.findall(_CODE.sub("", text(page))) if not placeholders.fullmatch(path)]
     missing = [path for path in named if not (ROOT / path).exists() and not list(ROOT.glob(path))]
     assert missing == []
+
+
+def options_of(command: Any) -> set[str]:
+    """Every option of a command and of those under it."""
+    own = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+    return own.union(*map(options_of, getattr(command, "commands", {}).values()))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_options_that_pages_name_exist(page: str) -> None:
+    of_others = {"--slow", "--strict", "--nproc-per-node", "--use_ddim", "--diffusion_steps"}
+    named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", re.sub(r"<!--.*?-->", "", text(page), flags=re.DOTALL)))
+    assert named - options_of(typer.main.get_command(app)) - of_others == set()
 
 
 def test_the_picture_of_the_rooms_is_the_codes() -> None:
