@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
-#: The page about the paper's values, which lies beside them in the package; where it is as seen from results/.
+#: The page about the paper's values, which lies beside them in the package.
 PUBLISHED = ROOT / "bench" / "results" / "published" / "README.md"
-FROM_RESULTS = "](../bench/results/published/README.md"
+#: Links from results/, as they are valid in the repository and in the site.
+FROM_RESULTS = {"](../bench/results/published/README.md": "](published.md", "](../docs/": "](../"}
 #: Folders of results that are no documents: what this machine has run, and the pictures behind the leaderboard.
 LEFT_OUT = {"local", "samples", "plots", "readme", "submissions"}
 #: A link from docs/ to results/, as it is valid in the repository; the site has results/ inside.
@@ -37,8 +38,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Makes links to results/, and from there to the paper's values, lead to the site's copies."""
-    return TO_RESULTS.sub("", markdown).replace(FROM_RESULTS, "](published.md")
+    """Makes links to results/, and those from there, lead to the site's copies."""
+    for link, inside in FROM_RESULTS.items():
+        markdown = markdown.replace(link, inside)
+    return TO_RESULTS.sub("", markdown)
 
 
 def command_line() -> str:
