@@ -189,13 +189,13 @@ class Depth(Metric):
         """One scene's arrays of `measure`, from the estimates of its two pictures; all (H, W)."""
         inverse = self._network.inverse
         if inverse:
-            judged = inverse_errors(generated, original, valid)
+            between = inverse_errors(generated, original, valid)
         else:
             inside = valid & (original > 0) & (original <= FARTHEST)
-            judged = depth_errors(generated, original, inside, inverse)
+            between = depth_errors(generated, original, inside, inverse)
         undefined = np.full(len(SCORES), np.nan)
         return {
-            "judge": judged,
+            "judge": between,
             "gt": undefined if depth is None else depth_errors(generated, depth, valid, inverse),
             "original": undefined if depth is None else depth_errors(original, depth, valid, inverse),
         }

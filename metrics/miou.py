@@ -1,16 +1,16 @@
 """mIoU: does the regenerated picture show the same classes in the same places?
 
-A judge (a segmentation network, `metrics/evaluators/registry.py`) maps the regenerated picture to labels. Two
-protocols, both at data-set level (pixels counted over all scenes, as in the papers):
+A segmenter (a network of `metrics/evaluators/registry.py`) maps the regenerated picture to labels. Two protocols,
+both at data-set level (pixels counted over all scenes, as in the papers):
 
-- `gt`: the judge's map against the scene's true labels; printed as `mIoU`.
-- `judge`: against the judge's map of the original picture, the words of the GESCO paper (section 4.1); `mIoU[judge]`.
+- `gt`: the segmenter's map against the scene's true labels; printed as `mIoU`.
+- `judge`: against its map of the original picture, the words of the GESCO paper (section 4.1); `mIoU[judge]`.
 
-`mIoU[original]` is the judge's map of the original picture against the true labels: what a perfect method would get
+`mIoU[original]` is the segmenter's map of the original picture against the true labels: what a perfect method would get
 under `gt`. Pixels whose true label is not evaluated count in none of the three.
 
 `cityscapes`, which has 35 label ids and evaluates 19, has `mIoU[35]` too: `gt` with no pixel and no label left out.
-Judges of the 19 classes get 0 for every other label that the scenes hold (ground, parking, ...), so it is far below
+Segmenters of the 19 classes get 0 for every other label that the scenes hold (ground, parking, ...), so it is far below
 `mIoU` for any method; compare it only with itself, on the same scenes. `streets` shows evaluated labels only: there it
 would be `mIoU` again.
 """
@@ -82,7 +82,7 @@ _declared = partial(
 
 
 class MeanIoU(Metric):
-    """mIoU under the data set's judge: the embedded ones for `streets` and `stuff`, DRN-D-105 for `cityscapes`,
+    """mIoU under the data set's segmenter: the embedded ones for `streets` and `stuff`, DRN-D-105 for `cityscapes`,
     MaskFormer for `coco_stuff`, and any that bench.toml names (`metrics/evaluators/registry.py`)."""
 
     name = "mIoU"
@@ -97,15 +97,15 @@ class MeanIoU(Metric):
     code_version = 2  # counts instead of confusion matrices in the cache; the values are the same
 
     def __init__(self, context: MetricContext) -> None:
-        """MetricError for a data set without a judge, for one that does not fit it, and where weights are missing."""
+        """MetricError for a data set without a segmenter, for one that does not fit it, and for missing weights."""
         super().__init__(context)
         try:
-            self._judge = load_segmenter(context)
+            self._segmenter = load_segmenter(context)
         except MetricError as error:
             raise MetricError(f"mIoU is skipped on `{context.dataset}`: {error}") from error
-        self._evaluated = self._judge.evaluated
+        self._evaluated = self._segmenter.evaluated
         self._counts_every_label = facts_of(context.dataset).counts_every_label
-        self._maps = PerPicture(self._judge.predict, context.device_name, gpu_batch=self._judge.gpu_batch)
+        self._maps = PerPicture(self._segmenter.predict, context.device_name, gpu_batch=self._segmenter.gpu_batch)
 
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:
@@ -114,13 +114,13 @@ class MeanIoU(Metric):
     @property
     def protocol(self) -> str:
         return (
-            f"truth=labels, for mIoU[judge] the judge's map of the original|judge={self._judge.protocol}|"
+            f"truth=labels, for mIoU[judge] the judge's map of the original|judge={self._segmenter.protocol}|"
             f"{len(self._evaluated)} classes"
             f"{', mIoU[35]: every label and pixel' if self._counts_every_label else ''}"
         )
 
     def weights_digest(self) -> str:
-        return self._judge.sha256
+        return self._segmenter.sha256
 
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
         """`class_counts` under `gt`, `judge` and `original` (see the module), each (B, 3, C) int32; on Cityscapes also

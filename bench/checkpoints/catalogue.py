@@ -42,7 +42,7 @@ def rows_of(build: Callable[[], nn.Module]) -> Rows:
 class Published:
     """One network for one data set.
 
-    `name` is the method's or judge's, `file` its name in a folder of weights, `build` makes it with random weights, as
+    `name` is the method's or evaluator's, `file` its name among weights, `build` makes it with random weights, as
     `profile` has it.
     The other fields are those of `catalogue.toml`; `files` may hold *.
     """
@@ -92,7 +92,7 @@ class Catalogue:
     layouts: dict[int, str] = field(default_factory=dict)
 
     def find(self, name: str, dataset: str) -> Published:
-        """The entry of a method or judge for a data set; UsageError names the nearest one there is."""
+        """The entry of a method or evaluator for a data set; UsageError names the nearest one there is."""
         names = list(dict.fromkeys(entry.name for entry in self.entries))
         fitting = [one for one in names if one.casefold() == name.casefold()]
         if not fitting:
@@ -108,7 +108,7 @@ def load_catalogue() -> Catalogue:
     """The catalogue of this package."""
     data = tomllib.loads(FILE.read_text(encoding="utf-8"))
     entries = []
-    for kind in ("methods", "judges"):
+    for kind in ("methods", "segmenters"):
         for name, facts in data[kind].items():
             shared = {key: value for key, value in facts.items() if key != "datasets"}
             for dataset, own in facts["datasets"].items():
@@ -116,7 +116,7 @@ def load_catalogue() -> Catalogue:
                 for key in ("files", "unused", "size"):
                     if key in merged:
                         merged[key] = tuple(merged[key])
-                make = _method if kind == "methods" else _judge
+                make = _method if kind == "methods" else _segmenter
                 file, build = make(name, dataset, merged.get("size"))
                 entries.append(Published(name=name, dataset=dataset, file=file, build=build, **merged))
     return Catalogue(tuple(entries), {int(channels): text for channels, text in data["layouts"].items()})
@@ -129,8 +129,8 @@ def _method(name: str, dataset: str, size: tuple[int, int] | None) -> tuple[str,
     return weights_name(name, context), lambda: METHODS.load(name).build_network(context)
 
 
-def _judge(name: str, dataset: str, size: tuple[int, int] | None) -> tuple[str, Callable[[], nn.Module]]:
-    """File name and builder of a judge's network."""
+def _segmenter(name: str, dataset: str, size: tuple[int, int] | None) -> tuple[str, Callable[[], nn.Module]]:
+    """File name and builder of a segmenter's network."""
     return weights_file(name), lambda: build_drn(name)
 
 

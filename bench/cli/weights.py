@@ -34,7 +34,7 @@ class Format(StrEnum):
 
 @app.command("import")
 def import_checkpoint(
-    method: Annotated[str, typer.Argument(help="A method or a judge, for example spade or drn_d_105.")],
+    method: Annotated[str, typer.Argument(help="A method or an evaluator, for example spade or drn_d_105.")],
     file: Annotated[Path, typer.Argument(help="The authors' file as downloaded: a checkpoint, a zip or a tar.")],
     dataset: Annotated[str, typer.Option(help="cityscapes or coco_stuff.")],
     weights_dir: WeightsDir = None,
@@ -82,7 +82,7 @@ def list_weights(
 
 @app.command("verify")
 def verify_weights(
-    names: Annotated[list[str] | None, typer.Argument(help="Methods, judges or files; without any, all.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Methods, evaluators or files; without any, all.")] = None,
     weights_dir: WeightsDir = None,
 ) -> None:
     """Re-read every weights file: digest, rows, finite values. Exit code 1 if there is a problem."""

@@ -71,7 +71,7 @@ class Track:
 class View:
     """One metric under one protocol, on one track and channel convention: a column of `rows[method]` for each of
     `psnrs` (best channel first), None where there is no number. `reference` is the metric's value of pure noise,
-    `ceiling` what its judge says of the original pictures. `note` says what the ranks rest on."""
+    `ceiling` what its evaluator says of the original pictures. `note` says what the ranks rest on."""
 
     track: str
     channel: str
@@ -227,9 +227,9 @@ def _view(
         if not _has(rows, channel, metric):
             continue
         theirs = measured(rows, metric)
-        judge = data or theirs
+        standard = data or theirs
         for (_, _, psnr), one in theirs.scores.items():
-            scores[name, psnr] = replace(one, noise=judge.beyond(one.value))
+            scores[name, psnr] = replace(one, noise=standard.beyond(one.value))
         found.append(theirs)
     psnrs = tuple(sorted({psnr for _, psnr in scores}, reverse=True))
     decimals = decimals_for([s.value for s in scores.values() if not s.noise])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: What of a metric's identity has to be equal, in words. Its code's version need not be: a rewrite that changes no
 #: value is shown to change none, and one that does is named among what else differs.
-METRIC_IDENTITY = {"protocol": "protocol", "weights_sha256": "judge or feature weights"}
+METRIC_IDENTITY = {"protocol": "protocol", "weights_sha256": "evaluator or feature weights"}
 
 
 @dataclass(frozen=True)

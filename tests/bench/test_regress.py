@@ -240,7 +240,7 @@ def test_what_cannot_be_compared_is_one_line_and_exit_code_two(cli: Cli, base: P
 
 IDENTITIES = {
     "protocol": "its protocol was 'other' and is 'mean over pixels'",
-    "weights_sha256": "its judge or feature weights was 'other' and is 'None'",
+    "weights_sha256": "its evaluator or feature weights was 'other' and is 'None'",
 }
 
 
