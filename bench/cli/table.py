@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from bench.cli.options import OutOption
+from bench.run.ablations import ABLATIONS
 
 WHAT = (
     "mIoU, LPIPS or FID (Tables 1, 2, 3), coco (4), ablation (5), objects, depth or bits (the text's claims), another "
-    "ablation (guidance, steps, ...), or any metric of the results: KID, 'mIoU[judge]', channel_uses, seconds, ..."
+    f"ablation ({', '.join(name for name in ABLATIONS if name != 'fds')}), or any metric of the results: KID, "
+    "'mIoU[judge]', channel_uses, seconds, ..."
 )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from bench.api.errors import UsageError
 from bench.api.scores import COSTS, score_info
-from bench.regress.model import Basis, CellName, Comparison, Cost, Thresholds, Verdict
+from bench.regress.model import Basis, CellName, Cost, ScoreChange, Thresholds, Verdict
 from bench.results.schema import WHOLE_SET
 from bench.results.scores import Measured, Score, read_metric
 from metrics.stats.significance import (
@@ -95,7 +95,7 @@ class Sides:
         return len(self.ids[cell.dataset])
 
 
-def compare(sides: Sides, limits: Thresholds) -> tuple[list[Comparison], int]:
+def compare(sides: Sides, limits: Thresholds) -> tuple[list[ScoreChange], int]:
     """Every comparison, those of the rerun in its order and then what is missing, and how many of them were tested.
 
     UsageError where so few scenes could not show any change, however large.
@@ -107,7 +107,7 @@ def compare(sides: Sides, limits: Thresholds) -> tuple[list[Comparison], int]:
         baseline, scenes = old.get((cell, metric)), sides.scenes(cell)
         if baseline is None:
             value = rerun.value(scenes)
-            found.append(Comparison(cell, metric, rerun.data.higher_is_better, None, value, Verdict.NEW))
+            found.append(ScoreChange(cell, metric, rerun.data.higher_is_better, None, value, Verdict.NEW))
         else:
             found.append(_paired(cell, metric, baseline, rerun, scenes, limits))
     for (cell, metric), baseline in old.items():
@@ -122,7 +122,7 @@ def _quality(found: dict[Key, Side]) -> dict[Key, Side]:
     return {(c, m): n for (c, m), n in found.items() if m not in COSTS and not score_info(m).of_originals}
 
 
-def _missing(cell: CellName, metric: str, baseline: Side, sides: Sides, made: bool) -> Comparison:
+def _missing(cell: CellName, metric: str, baseline: Side, sides: Sides, made: bool) -> ScoreChange:
     """A number of the baseline without one in the rerun. It failed where the cell ran and others have it."""
     if cell in sides.missing:
         note, failed = sides.missing[cell], False
@@ -130,15 +130,15 @@ def _missing(cell: CellName, metric: str, baseline: Side, sides: Sides, made: bo
         failed = made
         note = "it could not be computed" if made else "no metric that can be used here computes it"
     value = baseline.value(sides.scenes(cell))
-    return Comparison(
+    return ScoreChange(
         cell, metric, baseline.data.higher_is_better, value, None, Verdict.MISSING, note=note, failed=failed
     )
 
 
-def _paired(cell: CellName, metric: str, old: Side, new: Side, scenes: int, limits: Thresholds) -> Comparison:
+def _paired(cell: CellName, metric: str, old: Side, new: Side, scenes: int, limits: Thresholds) -> ScoreChange:
     """The two sides of a comparison with the uncorrected p, not decided yet (`UNTESTED` also stands for that)."""
     before, after = old.value(scenes), new.value(scenes)
-    pair = Comparison(cell, metric, new.data.higher_is_better, before, after, Verdict.UNTESTED)
+    pair = ScoreChange(cell, metric, new.data.higher_is_better, before, after, Verdict.UNTESTED)
     if old.data.protocol != new.data.protocol:
         return replace(pair, note="the baseline's was measured under another protocol")
     if old.data.higher_is_better != new.data.higher_is_better:
@@ -164,12 +164,12 @@ def _paired(cell: CellName, metric: str, old: Side, new: Side, scenes: int, limi
     return replace(pair, note="nothing that tells chance from change: no per-scene values, no standard error")
 
 
-def _by_error(pair: Comparison, basis: Basis, error: float, scenes: int) -> Comparison:
+def _by_error(pair: ScoreChange, basis: Basis, error: float, scenes: int) -> ScoreChange:
     p = float(t_p(np.array(pair.change or 0.0), np.array(error), scenes))
     return _with_error(pair, basis, error, p, scenes)
 
 
-def _by_scenes(pair: Comparison, old: np.ndarray, new: np.ndarray) -> Comparison:
+def _by_scenes(pair: ScoreChange, old: np.ndarray, new: np.ndarray) -> ScoreChange:
     """Scenes that are undefined on a side are left out of both; p comes later, for all such comparisons at once."""
     with np.errstate(invalid="ignore"):  # infinite on both sides: undefined
         differences = new - old
@@ -188,12 +188,12 @@ def _by_scenes(pair: Comparison, old: np.ndarray, new: np.ndarray) -> Comparison
     return replace(made, note=note, differences=differences)
 
 
-def _with_error(pair: Comparison, basis: Basis, error: float, p: float | None, scenes: int) -> Comparison:
+def _with_error(pair: ScoreChange, basis: Basis, error: float, p: float | None, scenes: int) -> ScoreChange:
     change, half = pair.change or 0.0, half_width(error, scenes)
     return replace(pair, basis=basis, error=error, low=change - half, high=change + half, p=p)
 
 
-def _decided(found: list[Comparison], sides: Sides, limits: Thresholds) -> tuple[list[Comparison], int]:
+def _decided(found: list[ScoreChange], sides: Sides, limits: Thresholds) -> tuple[list[ScoreChange], int]:
     """The comparisons with corrected p and verdict, and the size of the family."""
     tested = [k for k, c in enumerate(found) if c.basis is not None]
     if not tested:
@@ -216,12 +216,12 @@ def _decided(found: list[Comparison], sides: Sides, limits: Thresholds) -> tuple
     return found, len(tested)
 
 
-def _differences(comparison: Comparison) -> np.ndarray:
+def _differences(comparison: ScoreChange) -> np.ndarray:
     assert comparison.differences is not None
     return comparison.differences
 
 
-def _verdict(made: Comparison, alpha: float) -> Comparison:
+def _verdict(made: ScoreChange, alpha: float) -> ScoreChange:
     change = made.change
     assert change is not None
     assert made.p is not None

@@ -50,7 +50,7 @@ class CellName:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ScoreChange:
     """One metric of one cell on both sides, averaged over seeds; `change` is rerun minus baseline.
 
     `error` is the change's standard error over scenes and `low`, `high` its 95 % interval (not corrected for the number
@@ -120,7 +120,7 @@ class Report:
     """A finished regression report. `family` is the number of comparisons that the correction counts, `ids` the scenes
     compared by data set, `failures` (what, message) of the rerun."""
 
-    comparisons: Sequence[Comparison]
+    comparisons: Sequence[ScoreChange]
     costs: Sequence[Cost]
     changes: Sequence[Change]
     notes: Sequence[str]
@@ -130,7 +130,7 @@ class Report:
     ids: dict[str, tuple[str, ...]]
     about: dict[str, Any]
 
-    def of(self, verdict: Verdict) -> list[Comparison]:
+    def of(self, verdict: Verdict) -> list[ScoreChange]:
         """The comparisons with a verdict, the greatest change for the worse first."""
         return sorted((c for c in self.comparisons if c.verdict is verdict), key=lambda c: -c.decline)
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from bench.api.terminal import visible
 from bench.regress import words
 from bench.regress.compare import by_method
-from bench.regress.model import Comparison, Report, Verdict
+from bench.regress.model import Report, ScoreChange, Verdict
 from bench.regress.words import arrow, chance, interval, markdown, number, shown, signed
 
 #: Version of the JSON's layout.
@@ -54,7 +54,7 @@ def _text(content: str, style: str = "") -> Text:
     return Text(visible(content), style)
 
 
-def _screen_table(made: list[Comparison]) -> Table:
+def _screen_table(made: list[ScoreChange]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("", "method", "PSNR", "metric"):
         table.add_column(heading, overflow="fold")
@@ -96,7 +96,7 @@ def _section(table: str) -> list[str]:
     return [table] if table else []
 
 
-def _table(made: Sequence[Comparison]) -> str:
+def _table(made: Sequence[ScoreChange]) -> str:
     if not made:
         return ""
     rows = [
@@ -143,13 +143,13 @@ def as_junit(report: Report) -> bytes:
     return bytes(ElementTree.tostring(whole, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
-def _outcome(made: Comparison) -> str | None:
+def _outcome(made: ScoreChange) -> str | None:
     if made.verdict is Verdict.WORSE or made.failed:
         return "failure"
     return "skipped" if made.verdict in (Verdict.NEW, Verdict.MISSING, Verdict.UNTESTED) else None
 
 
-def _message(made: Comparison) -> str:
+def _message(made: ScoreChange) -> str:
     told = f"{made.verdict}: {number(made.baseline)} → {number(made.rerun)}"
     if made.low is not None:
         told += f", change {signed(made.change)} ({interval(made)}), p {chance(made)}, floor {number(made.floor)}"

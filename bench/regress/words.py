@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from bench.regress.model import Basis, Change, Comparison, Cost, Report, Verdict
+from bench.regress.model import Basis, Change, Cost, Report, ScoreChange, Verdict
 
 #: Where Markdown, HTML, a mention, a reference, a formula, a link or the next cell of a table can begin.
 _MARKS = re.compile(r"([\\`*_{}\[\]<>#!|~&@/$]|(?<=www)\.)", re.IGNORECASE)
@@ -44,19 +44,19 @@ def signed(value: float | None) -> str:
     return "-" if value is None else f"{value:+.3g}"
 
 
-def interval(made: Comparison) -> str:
+def interval(made: ScoreChange) -> str:
     """The change's 95 % interval."""
     return "-" if made.low is None or made.high is None else f"{made.low:+.3g} to {made.high:+.3g}"
 
 
-def chance(made: Comparison) -> str:
+def chance(made: ScoreChange) -> str:
     """The corrected p; what is far below any level is not told apart."""
     if made.p is None:
         return "-"
     return f"{made.p:.3f}" if made.p >= 0.001 else "<0.001"
 
 
-def arrow(made: Comparison) -> str:
+def arrow(made: ScoreChange) -> str:
     """Metric with the direction of better values."""
     return f"{made.metric} {'↑' if made.higher_is_better else '↓'}"
 
@@ -104,7 +104,7 @@ def _numbers(values: list[int]) -> str:
     return ", ".join(map(str, values))
 
 
-def shown(report: Report) -> list[Comparison]:
+def shown(report: Report) -> list[ScoreChange]:
     """What a reader has to see row by row: everything but what stayed the same or was not tested, regressions first."""
     order = (Verdict.WORSE, Verdict.MISSING, Verdict.BETTER, Verdict.NEW)
     return [made for verdict in order for made in report.of(verdict)]
@@ -112,7 +112,7 @@ def shown(report: Report) -> list[Comparison]:
 
 def untested(report: Report) -> list[str]:
     """A line for each reason why comparisons were not tested, with their metrics."""
-    reasons: dict[str, list[Comparison]] = {}
+    reasons: dict[str, list[ScoreChange]] = {}
     for made in report.of(Verdict.UNTESTED):
         reasons.setdefault(made.note, []).append(made)
     lines = []

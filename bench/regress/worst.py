@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from bench.api.files import Broken, Entry, write_atomically
 from bench.pictures.cells import cached_cells
 from bench.regress.baseline import Baseline
-from bench.regress.model import CellName, Comparison, Report, Verdict
+from bench.regress.model import CellName, Report, ScoreChange, Verdict
 from bench.regress.rerun import cell_name
 from bench.regress.words import number
 from bench.run.cell import read_picture
@@ -46,10 +46,10 @@ def write_worst_scenes(report: Report, baseline: Baseline, run: RunReport, path:
     return True
 
 
-def _worst_cells(report: Report) -> list[tuple[CellName, Comparison]]:
+def _worst_cells(report: Report) -> list[tuple[CellName, ScoreChange]]:
     """Cells that got worse with the comparison that shows it by scene: the greatest decline with per-scene values, of a
     metric that got worse where there is one."""
-    found: dict[CellName, Comparison] = {}
+    found: dict[CellName, ScoreChange] = {}
     for worse in report.of(Verdict.WORSE):
         by_scene = [c for c in report.comparisons if c.cell == worse.cell and c.differences is not None]
         declined = [c for c in by_scene if c.verdict is Verdict.WORSE] or by_scene
@@ -57,7 +57,7 @@ def _worst_cells(report: Report) -> list[tuple[CellName, Comparison]]:
     return list(found.items())[:CELLS]
 
 
-def _worst_scenes(made: Comparison) -> list[int]:
+def _worst_scenes(made: ScoreChange) -> list[int]:
     """Positions of the scenes that declined most; the first ones where the metric has no per-scene values."""
     if made.differences is None:
         return list(range(SCENES))
@@ -85,10 +85,11 @@ def _baseline_picture(entry: Entry | None, scene_id: str, size: tuple[int, int])
     return picture if picture.shape[:2] == size else None
 
 
-Row = tuple[str, list[np.ndarray | None]]
+#: What stands above a row of pictures, and the pictures.
+Titled = tuple[str, list[np.ndarray | None]]
 
 
-def _row(state: CellState, was: Entry | None, position: int, made: Comparison) -> Row:
+def _row(state: CellState, was: Entry | None, position: int, made: ScoreChange) -> Titled:
     """A scene's pictures and what stands above them."""
     cell: Cell = state.cell
     assert state.pictures is not None
@@ -102,7 +103,7 @@ def _row(state: CellState, was: Entry | None, position: int, made: Comparison) -
     return f"{cell.method.spec} at PSNR {cell.channel.psnr:g} ({whole}), {scene_id}{change}", pictures
 
 
-def _paste(rows: Sequence[Row]) -> Image.Image:
+def _paste(rows: Sequence[Titled]) -> Image.Image:
     """The sheet; without a column for the baseline where none of its pictures is there."""
     if any(was is not None for _, (_, was, _) in rows):
         headings = ["original", "baseline", "rerun"]

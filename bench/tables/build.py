@@ -11,7 +11,7 @@ from bench.results.request import choose_metrics, computed_by, listed, mean_leve
 from bench.results.schema import SCENE_SET
 from bench.results.scores import Key, Measured, Score, measured, of_methods, of_originals, of_scenes, ranked
 from bench.run.ablations import Arm
-from bench.tables.model import Column, Row, SceneSetName, Table, arrow, decimals_for
+from bench.tables.model import Column, SceneSetName, Table, TableRow, arrow, decimals_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str, ceil
     columns = tuple(Column(f"{p:g}", data.metric, data.higher_is_better, p, decimals) for p in psnrs)
     by_column, rank_note = ranked([(data, [(channel, m, p) for m in methods]) for p in psnrs])
     table_rows = tuple(
-        Row(method, (method,), tuple(column[k] for column in by_column)) for k, method in enumerate(methods)
+        TableRow(method, (method,), tuple(column[k] for column in by_column)) for k, method in enumerate(methods)
     )
     notes = [
         f"{data.metric} on {scene_set_title(rows)}, {peak_levels(rows, psnrs)}.",
@@ -160,7 +160,7 @@ def _arms_table(
         heading = f"{data.metric} {arrow(data.higher_is_better)}"
         columns.append(Column(heading, data.metric, data.higher_is_better, keys[0][2], decimals))
     by_column, rank_note = ranked([(data, keys) for data in found])
-    table_rows = tuple(Row(a.method, a.labels, tuple(c[k] for c in by_column)) for k, a in enumerate(arms))
+    table_rows = tuple(TableRow(a.method, a.labels, tuple(c[k] for c in by_column)) for k, a in enumerate(arms))
     psnr, scenes, title = keys[0][2], scene_set_name(rows), scene_set_title(rows)
     notes = [
         f"PSNR {psnr:g} dB ({peak_levels(rows, [psnr])}) on {title}.",

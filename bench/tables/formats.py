@@ -17,15 +17,14 @@ def _texts(cells: Sequence[Printed], before: str, after: str) -> list[str]:
 
 
 def _caption(made: Sheet, mark: str) -> str:
-    return made.grid.caption + (f" {mark}: {made.grid.mark}." if made.grid.mark else "")
+    return made.caption + (f" {mark}: {made.mark}." if made.mark else "")
 
 
 def as_text(made: Sheet) -> str:
     """Aligned columns; `*` marks the best of a column."""
-    grid = made.grid
-    lines = [list(grid.headings), *(_texts(row, "*", "") for row in grid.rows)]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(grid.headings))]
-    flush = [str.ljust if k < grid.labels else str.rjust for k in range(len(widths))]
+    lines = [list(made.headings), *(_texts(row, "*", "") for row in made.rows)]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(made.headings))]
+    flush = [str.ljust if k < made.labels else str.rjust for k in range(len(widths))]
     rendered = ["  ".join(put(c, w) for put, c, w in zip(flush, line, widths, strict=True)) for line in lines]
     rule = "-" * len(rendered[0])
     return "\n".join([rendered[0].rstrip(), rule, *(r.rstrip() for r in rendered[1:]), "", _caption(made, "*")]) + "\n"
@@ -33,9 +32,8 @@ def as_text(made: Sheet) -> str:
 
 def as_markdown(made: Sheet) -> str:
     """A GitHub table, the best of a column in bold."""
-    grid = made.grid
-    lines = [list(grid.headings), ["---" if k < grid.labels else "---:" for k in range(len(grid.headings))]]
-    lines += [_texts(row, "**", "**") for row in grid.rows]
+    lines = [list(made.headings), ["---" if k < made.labels else "---:" for k in range(len(made.headings))]]
+    lines += [_texts(row, "**", "**") for row in made.rows]
     body = "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
     return f"{body}\n\n{_caption(made, 'bold')}\n"
 
@@ -47,7 +45,7 @@ def as_csv(made: Sheet) -> str:
     writer.writerow(made.header)
     for record in made.records:
         writer.writerow(["" if x is None else repr(x) if isinstance(x, float) else x for x in record])
-    return f"# {made.grid.headings[0]}; {made.grid.caption}\n{text.getvalue()}"
+    return f"# {made.headings[0]}; {made.caption}\n{text.getvalue()}"
 
 
 #: Characters and what prints them; applied to each character once, so that no replacement is replaced again.
@@ -79,9 +77,8 @@ def _tex(cell: Printed, label: bool) -> str:
 
 def as_latex(made: Sheet) -> str:
     """A floating table for LaTeX with the packages booktabs and amssymb, the best of a column in bold."""
-    grid = made.grid
-    alignment = "l" * grid.labels + "r" * (len(grid.headings) - grid.labels)
-    body = [" & ".join(_tex(cell, k < grid.labels) for k, cell in enumerate(row)) + r" \\" for row in grid.rows]
+    alignment = "l" * made.labels + "r" * (len(made.headings) - made.labels)
+    body = [" & ".join(_tex(cell, k < made.labels) for k, cell in enumerate(row)) + r" \\" for row in made.rows]
     lines = [
         r"% \usepackage{booktabs,amssymb}",
         r"\begin{table}",
@@ -89,7 +86,7 @@ def as_latex(made: Sheet) -> str:
         rf"\caption{{{escaped(_caption(made, 'Bold'))}}}",
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
-        " & ".join(escaped(heading) for heading in grid.headings) + r" \\",
+        " & ".join(escaped(heading) for heading in made.headings) + r" \\",
         r"\midrule",
         *body,
         r"\bottomrule",
@@ -113,17 +110,16 @@ def _td(cell: Printed, label: bool) -> str:
 
 def as_html(made: Sheet) -> str:
     """A `<table>` that stands alone (no style sheet, no script), the best of a column in `<strong>`."""
-    grid = made.grid
     heads = [
-        f'<th scope="col" style="{_NAME if k < grid.labels else _NUMBER};border-bottom:1px solid">{escape(text)}</th>'
-        for k, text in enumerate(grid.headings)
+        f'<th scope="col" style="{_NAME if k < made.labels else _NUMBER};border-bottom:1px solid">{escape(text)}</th>'
+        for k, text in enumerate(made.headings)
     ]
     lines = [
         f'<table style="{_TABLE}">',
         f'<caption style="{_CAPTION}">{escape(_caption(made, "Bold"))}</caption>',
         f"<thead><tr>{''.join(heads)}</tr></thead>",
         "<tbody>",
-        *("<tr>" + "".join(_td(cell, k < grid.labels) for k, cell in enumerate(row)) + "</tr>" for row in grid.rows),
+        *("<tr>" + "".join(_td(cell, k < made.labels) for k, cell in enumerate(row)) + "</tr>" for row in made.rows),
         "</tbody>",
         "</table>",
     ]

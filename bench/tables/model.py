@@ -32,7 +32,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One method (or arm of an ablation): what stands on the left, and one score a column, None where not run."""
 
     method: str
@@ -57,7 +57,7 @@ class Table:
 
     label_headings: tuple[str, ...]
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     scenes: SceneSetName
     title: str
     key: str
@@ -72,7 +72,7 @@ class Table:
         """All notes as one text."""
         return " ".join([*self.notes, *([self.rank_note] if self.rank_note else [])])
 
-    def marked(self, row: Row, position: int) -> bool:
+    def marked(self, row: TableRow, position: int) -> bool:
         """Whether a score is among the best of its column."""
         score = row.scores[position]
         return score is not None and score.rank == 1 and not score.noise
@@ -88,22 +88,15 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class Grid:
-    """What the printed formats need: the first `labels` columns name the rows. `mark` says what the mark means, None
-    where nothing is marked."""
+class Sheet:
+    """One table ready for any format: as printed, where the first `labels` columns name the rows, and with every number
+    in full for csv. `mark` says what the mark for the best means, None where nothing is marked."""
 
     labels: int
     headings: tuple[str, ...]
     rows: tuple[tuple[Printed, ...], ...]
     caption: str
-    mark: str | None = None
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """One table ready for any format: as printed, and with every number in full for csv."""
-
-    grid: Grid
+    mark: str | None
     header: tuple[str, ...]
     records: Sequence[Sequence[object]] = field(repr=False)
 
@@ -119,7 +112,7 @@ def arrow(higher_is_better: bool) -> str:
     return "↑" if higher_is_better else "↓"
 
 
-def _printed(table: Table, row: Row, position: int) -> Printed:
+def _printed(table: Table, row: TableRow, position: int) -> Printed:
     score, column = row.scores[position], table.columns[position]
     if score is None:
         return Printed(NOT_RUN)
@@ -141,20 +134,15 @@ def sheet(table: Table) -> Sheet:
         (*(Printed(label) for label in row.labels), *(_printed(table, row, k) for k in positions)) for row in table.rows
     )
     marked = any(cell.best for row in rows for cell in row)
-    grid = Grid(
-        len(table.label_headings),
-        (*table.label_headings, *(column.heading for column in table.columns)),
-        rows,
-        table.caption,
-        "rank 1" if marked else None,
-    )
     names = [f"{c.psnr:g}" if table.across == "PSNR" and c.psnr is not None else c.metric for c in table.columns]
     header = ["method", *extra_labels(table), *(f"{n}{end}" for n in names for end in _NUMBERS)]
     records = []
     for row in table.rows:
         numbers = [x for s in row.scores for x in ((s.value, s.std, s.stderr, s.rank, s.noise) if s else (None,) * 5)]
         records.append([row.method, *(row.labels if extra_labels(table) else ()), *numbers])
-    return Sheet(grid, tuple(header), records)
+    headings = (*table.label_headings, *(column.heading for column in table.columns))
+    mark = "rank 1" if marked else None
+    return Sheet(len(table.label_headings), headings, rows, table.caption, mark, tuple(header), records)
 
 
 def extra_labels(table: Table) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from bench.results.scores import Score, measured, of_methods, of_scenes, ranked
 from bench.run import ablations
 from bench.run.ablations import Ablation, Arm, find_ablation
 from bench.tables.build import ERROR_NOTE, arms_tables, metric_tables, scene_set_name
-from bench.tables.model import Column, Row, Table, decimals_for
+from bench.tables.model import Column, Table, TableRow, decimals_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +122,7 @@ def _bits_table(frame: pd.DataFrame, rows: pd.DataFrame) -> Table:
         f"What a scene costs on {scene_set_title(rows)}. {ERROR_NOTE}",
         *(f"{d.metric}: {d.protocol}." for d in found),
     )
-    table_rows = tuple(Row(m, (m,), tuple(c[k] for c in by_column)) for k, m in enumerate(methods))
+    table_rows = tuple(TableRow(m, (m,), tuple(c[k] for c in by_column)) for k, m in enumerate(methods))
     scenes, title = scene_set_name(rows), scene_set_title(rows)
     return Table(
         ("method",), tuple(columns), table_rows, scenes, title, f"{scenes.dataset}-bits", notes, rank_note,

@@ -10,7 +10,7 @@ from bench.api.scenes import facts_of
 from bench.api.scores import score_info
 from bench.results.published import PaperValue, Place, paper_values
 from bench.results.scores import Score
-from bench.tables.model import Column, Grid, Printed, Row, SceneSetName, Sheet, Table, decimals_for, extra_labels
+from bench.tables.model import Column, Printed, SceneSetName, Sheet, Table, TableRow, decimals_for, extra_labels
 
 DIFFERENT = "n/a"
 
@@ -45,13 +45,13 @@ def _remarks(table: Table) -> list[str]:
     return [remark for remark in remarks if remark]
 
 
-def _plus_paper_rows(table: Table, values: Mapping[str, Mapping[Place, PaperValue]]) -> list[Row]:
+def _plus_paper_rows(table: Table, values: Mapping[str, Mapping[Place, PaperValue]]) -> list[TableRow]:
     """The table's rows, then the paper's methods that it lacks; an ablation's arms are the paper's already."""
     rows = list(table.rows)
     if not extra_labels(table):
         ours = {row.method for row in rows}
         lacking = dict.fromkeys(method for places in values.values() for method, _ in places if method not in ours)
-        rows += [Row(method, (method,), (None,) * len(table.columns)) for method in lacking]
+        rows += [TableRow(method, (method,), (None,) * len(table.columns)) for method in lacking]
     return rows
 
 
@@ -106,7 +106,7 @@ def compared(table: Table) -> Sheet:
               "paper", "paper_std", "delta")  # fmt: skip
     notes = [note for note in table.notes if not note.startswith("Columns:")]
     caption = " ".join([*_remarks(table), *notes])
-    return Sheet(Grid(len(labels), (*labels, "ours", "paper", "Δ"), tuple(lines), caption), header, records)
+    return Sheet(len(labels), (*labels, "ours", "paper", "Δ"), tuple(lines), caption, None, header, records)
 
 
 def with_values(tables: Sequence[Table]) -> list[Sheet]:

@@ -10,7 +10,7 @@ import pandas as pd
 from table_frames import BASE
 
 from bench.regress.compare import Sides, compare
-from bench.regress.model import CellName, Comparison, Thresholds
+from bench.regress.model import CellName, ScoreChange, Thresholds
 from bench.results.schema import COLUMNS, CONTRIBUTIONS
 
 CHANNEL = "awgn-paper-peak"
@@ -64,12 +64,12 @@ def limits(alpha: float = 0.05, **floors: float) -> Thresholds:
     return Thresholds(alpha, table, {"bits": 1.02, "channel_uses": 1.02, "memory": 1.25, "seconds": 1.5})
 
 
-def verdicts(found: tuple[list[Comparison], int]) -> dict[tuple[str, str], str]:
+def verdicts(found: tuple[list[ScoreChange], int]) -> dict[tuple[str, str], str]:
     """(method, metric) -> verdict."""
     return {(c.cell.method, c.metric): str(c.verdict) for c in found[0]}
 
 
-def compared(old: pd.DataFrame, new: pd.DataFrame, scenes: int, limit: Thresholds | None = None) -> list[Comparison]:
+def compared(old: pd.DataFrame, new: pd.DataFrame, scenes: int, limit: Thresholds | None = None) -> list[ScoreChange]:
     return compare(sides(old, new, scenes), limit or limits())[0]
 
 
