@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from bench.api.errors import WeightsError
+from bench.api.tensors import load_into, read_weights
 from metrics.evaluators.embedded import EvaluatorSpec
 
 BLOCK = 2  # side of the pixel block that is one position of the network
@@ -109,10 +110,8 @@ def load_network(network: N, spec: EvaluatorSpec, weights: Path, device: torch.d
     """Fill a network from a weights file whose identity is known; it is ready for evaluation. MetricError where the
     file does not fit it."""
     try:
-        with safe_open(weights, framework="pt") as file:
-            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        network.fuse().load_state_dict(tensors)
-    except (SafetensorError, RuntimeError, OSError) as error:
+        load_into(network.fuse(), read_weights(weights)[0], weights)
+    except WeightsError as error:
         raise spec.refuse(weights, error) from error
     return network.to(device).to(memory_format=torch.channels_last)
 

@@ -43,7 +43,7 @@ NEVER_LABELLED = (
 )  # fmt: skip
 #: Train id of pixels whose label is not evaluated.
 IGNORED = 255
-#: Label id that a judge gives where it sees something that the data set has no label for.
+#: Label id that a segmenter gives where it sees something that the data set has no label for.
 NO_LABEL = 255
 
 

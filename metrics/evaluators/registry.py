@@ -71,6 +71,11 @@ SegmenterLoader = Callable[[MetricContext], Segmenter]
 DepthLoader = Callable[[Path | None, "torch.device | str"], DepthEstimator]
 
 
+def _of(module: str, name: str) -> Any:
+    """A class of `metrics.evaluators.segmenters` and its like, imported when it is asked for."""
+    return getattr(import_module(f"metrics.evaluators.{module}"), name)
+
+
 def _embedded_segmenter(context: MetricContext) -> Segmenter:
     return EmbeddedSegmenter.load(context.dataset, context.weights_dir, context.device_name)
 
@@ -80,30 +85,9 @@ def _own_segmenter(named: str, context: MetricContext) -> Segmenter:
 
 
 def _drn(name: str, resize: str) -> SegmenterLoader:
-    def load(context: MetricContext) -> Segmenter:
-        from metrics.evaluators.segmenters.drn import DrnSegmenter
-
-        return DrnSegmenter.load(name, resize, context.weights_dir, context.device_name)
-
-    return load
-
-
-def _maskformer(context: MetricContext) -> Segmenter:
-    from metrics.evaluators.segmenters.huggingface import HfSegmenter
-
-    return HfSegmenter.maskformer(context)
-
-
-def _hf(path: str, context: MetricContext) -> Segmenter:
-    from metrics.evaluators.segmenters.huggingface import HfSegmenter
-
-    return HfSegmenter.load(path, context)
-
-
-def _mmseg(path: str, context: MetricContext) -> Segmenter:
-    from metrics.evaluators.segmenters.mmseg import MmsegSegmenter
-
-    return MmsegSegmenter.load(path, context)
+    return lambda context: _of("segmenters.drn", "DrnSegmenter").load(
+        name, resize, context.weights_dir, context.device_name
+    )
 
 
 def _embedded_detector(dataset: str) -> DetectorChoice:
@@ -113,38 +97,38 @@ def _embedded_detector(dataset: str) -> DetectorChoice:
 
 
 def _detr(dataset: str) -> DetectorChoice:
-    def load(weights_dir: Path | None, device: torch.device | str) -> Detector:
-        from metrics.evaluators.detectors.detr import DetrDetector
-
-        return DetrDetector.load(dataset, weights_dir, device)
-
     # 0.7 is what the authors' own demonstration keeps (github.com/facebookresearch/detr, detr_demo.ipynb)
-    return DetectorChoice(load, 0.7, facts_of(dataset).coco_answers)
+    return DetectorChoice(
+        lambda weights_dir, device: _of("detectors.detr", "DetrDetector").load(dataset, weights_dir, device),
+        0.7,
+        facts_of(dataset).coco_answers,
+    )
 
 
 def _embedded_depth(dataset: str) -> DepthLoader:
     return lambda weights_dir, device: EmbeddedDepth.load(dataset, weights_dir, device)
 
 
-def _dpt(weights_dir: Path | None, device: torch.device | str) -> DepthEstimator:
-    from metrics.evaluators.depth.dpt import DptEstimator
-
-    return DptEstimator.load(weights_dir, device)
-
-
 SEGMENTERS: dict[str, SegmenterLoader] = {
     **dict.fromkeys(SPECS["segmenter"], _embedded_segmenter),
     **{f"{n}@{r}": _drn(n, r) for n in ("drn_d_105", "drn_d_22") for r in ("generated", "full")},
-    "maskformer": _maskformer,
+    "maskformer": lambda context: _of("segmenters.huggingface", "HfSegmenter").maskformer(context),
 }
 #: For the data set that is named.
 DETECTORS: dict[str, Callable[[str], DetectorChoice]] = {
     **dict.fromkeys(SPECS["detector"], _embedded_detector),
     "detr_resnet_50": _detr,
 }
-DEPTH: dict[str, DepthLoader] = {**{dataset: _embedded_depth(dataset) for dataset in SPECS["depth"]}, "dpt_large": _dpt}
+DEPTH: dict[str, DepthLoader] = {
+    **{dataset: _embedded_depth(dataset) for dataset in SPECS["depth"]},
+    "dpt_large": lambda weights_dir, device: _of("depth.dpt", "DptEstimator").load(weights_dir, device),
+}
 #: What a segmenter's name begins with that says where it lies.
-SCHEMES: dict[str, Callable[[str, MetricContext], Segmenter]] = {"hf:": _hf, "mmseg:": _mmseg, OWN: _own_segmenter}
+SCHEMES: dict[str, Callable[[str, MetricContext], Segmenter]] = {
+    "hf:": lambda path, context: _of("segmenters.huggingface", "HfSegmenter").load(path, context),
+    "mmseg:": lambda path, context: _of("segmenters.mmseg", "MmsegSegmenter").load(path, context),
+    OWN: _own_segmenter,
+}
 
 
 def names(kind: str, dataset: str) -> tuple[str, ...]:

@@ -162,7 +162,7 @@ def test_files_that_would_give_wrong_numbers_are_refused_with_the_remedy(weights
 
     def told(name: str) -> str:
         with pytest.raises(MetricError) as error:
-            DrnSegmenter(name, "generated", wrong, CPU)
+            DrnSegmenter(name, "generated", wrong, CPU).predict(torch.zeros(1, 3, 8, 8))
         assert f"bench weights import {name}" in str(error.value)
         return str(error.value)
 

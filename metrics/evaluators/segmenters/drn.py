@@ -1,4 +1,4 @@
-"""The paper's judge for Cityscapes: dilated residual networks (DRN-D-22, DRN-D-105), and how pictures reach them.
+"""The paper's segmenter for Cityscapes: dilated residual networks (DRN-D-22, DRN-D-105), and how pictures reach them.
 
 Yu, Koltun and Funkhouser, Dilated Residual Networks, CVPR 2017. Names and shapes of the parameters are those of the
 files that the authors publish (github.com/fyu/drn, BSD-3-Clause); the networks are written from the paper.
@@ -6,18 +6,19 @@ files that the authors publish (github.com/fyu/drn, BSD-3-Clause); the networks 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.api.errors import WeightsError
 from bench.api.files import file_digest
 from bench.api.metric import MetricError
+from bench.api.tensors import is_finite, read_weights
 from bench.api.weights import find_file
 from metrics.evaluators.labels import EVALUATED_IDS
 
@@ -27,7 +28,7 @@ MEAN = (0.29010095242892997, 0.32808144844279574, 0.28696394422942517)
 STD = (0.1829540508368939, 0.18656561047509476, 0.18447508988480435)
 #: (height, width) of Cityscapes's own pictures.
 FULL_SIZE = (1024, 2048)
-#: Pictures that a GPU judges at once, by resize rule: 16 of 256x512 have as many pixels as one of full size.
+#: Pictures that a GPU takes at once, by resize rule: 16 of 256x512 have as many pixels as one of full size.
 RESIZE_RULES = {"generated": 16, "full": 1}
 _STEM_WIDTHS = (16, 16, 32)
 _STAGE_WIDTHS = (64, 128, 256, 512)
@@ -189,11 +190,11 @@ def how_to_get(name: str) -> str:
 
 
 class DrnSegmenter:
-    """A published DRN as judge of pictures of Cityscapes.
+    """A published DRN as the segmenter of pictures of Cityscapes.
 
     Resize rules, by name because mIoU depends on them by many points:
 
-    - `generated`: pictures are judged at the size they were made. OASIS, CC-FPSE and CLADE are scored so, with labels
+    - `generated`: pictures are taken at the size they were made. OASIS, CC-FPSE and CLADE are scored so, with labels
       nearest-downsampled, as the harness's are (boschresearch/OASIS issue 5).
     - `full`: pictures are brought to 1024x2048 first, which reproduced SPADE's published mIoU for one user
       (boschresearch/OASIS issue 18, which does not name the filter: here bicubic). The map is read where the labels'
@@ -203,29 +204,35 @@ class DrnSegmenter:
     evaluated = EVALUATED_IDS
 
     def __init__(self, name: str, resize: str, weights: Path, device: torch.device | str) -> None:
-        """Load a file written by `bench weights import`; MetricError if it does not hold the network `name`."""
-        self.device = device
-        self.sha256 = file_digest(weights)
-        self._resize = resize
+        """For a file written by `bench weights import`, which is read with the first picture."""
+        self.device, self.sha256 = device, file_digest(weights)
+        self._name, self._resize, self._weights = name, resize, weights
         self._title = VARIANTS[name].title
-        network = build_drn(name)
-        try:
-            with safe_open(weights, framework="pt") as file:
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            _check_finite(tensors, weights, name)
-            network.load_state_dict({key: value.float() for key, value in tensors.items()})
-        except (SafetensorError, RuntimeError, OSError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise MetricError(f"{weights} does not hold {self._title} ({reason}). {how_to_get(name)}") from error
-        self._network = network.eval().requires_grad_(False).to(device)
         self._mean = torch.tensor(MEAN, device=device).view(3, 1, 1)
         self._std = torch.tensor(STD, device=device).view(3, 1, 1)
         self._label_ids = torch.tensor(EVALUATED_IDS, dtype=torch.uint8, device=device)
 
     @classmethod
     def load(cls, name: str, resize: str, weights_dir: Path | None, device: torch.device | str) -> DrnSegmenter:
-        """The judge from `weights_dir`, else the user's weights folder; MetricError says what to download and type."""
+        """The segmenter from `weights_dir`, else the user's folder; MetricError says what to download and type."""
         return cls(name, resize, find_file(weights_file(name), weights_dir, how_to_get(name)), device)
+
+    @cached_property
+    def network(self) -> DrnNet:
+        """The network; MetricError where the file holds another one, no numbers, or is not the one it was."""
+        network, remedy = build_drn(self._name), how_to_get(self._name)
+        try:
+            tensors, _ = read_weights(self._weights)
+            network.load_state_dict(tensors)
+        except (WeightsError, RuntimeError) as error:
+            reason = " ".join(str(error.__cause__ or error).split())[:300]
+            raise MetricError(f"{self._weights} does not hold {self._title} ({reason}). {remedy}") from error
+        # otherwise it would name the same class everywhere, and a number would come out
+        if bad := [key for key, value in tensors.items() if not is_finite(value)]:
+            raise MetricError(f"{self._weights}: tensor '{bad[0]}' holds NaN or infinity. {remedy}")
+        if file_digest(self._weights) != self.sha256:
+            raise MetricError(f"{self._weights} was replaced while it was read; start again")
+        return network.eval().requires_grad_(False).to(self.device)
 
     @property
     def protocol(self) -> str:
@@ -234,12 +241,12 @@ class DrnSegmenter:
 
     @property
     def gpu_batch(self) -> int:
-        """Pictures that a GPU judges at once."""
+        """Pictures that a GPU takes at once."""
         return RESIZE_RULES[self._resize]
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, on the judge's device.
+        """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, on its device.
 
         MetricError under `generated` unless H and W are multiples of 8.
         """
@@ -250,9 +257,9 @@ class DrnSegmenter:
         elif size[0] % STRIDE or size[1] % STRIDE:
             raise MetricError(
                 f"{self._title} needs pictures whose height and width are multiples of {STRIDE}, these are "
-                f"{size[0]}x{size[1]}: set another size in [data.cityscapes] of bench.toml, or judge by the rule `full`"
+                f"{size[0]}x{size[1]}: set another size in [data.cityscapes] of bench.toml, or take the rule `full`"
             )
-        classes = self._network((images - self._mean) / self._std)[0].argmax(dim=1)
+        classes = self.network((images - self._mean) / self._std)[0].argmax(dim=1)
         maps = self._label_ids[classes]
         if self._resize == "generated":
             return maps
@@ -264,10 +271,3 @@ def _raster(length: int, full: int, device: torch.device | str) -> Tensor:
     """Where `length` pixels lie among `full`: the indices that Pillow's nearest takes, by which the labels came from
     full size. Exact where `length` divides `full`; elsewhere Pillow's rounding takes some neighbours."""
     return (2 * torch.arange(length, device=device) + 1) * full // (2 * length)
-
-
-def _check_finite(tensors: Mapping[str, Tensor], weights: Path, name: str) -> None:
-    """MetricError for NaN or infinity: the judge would name the same class everywhere, and a number would come out."""
-    for key, value in tensors.items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise MetricError(f"{weights}: tensor '{key}' holds NaN or infinity. {how_to_get(name)}")

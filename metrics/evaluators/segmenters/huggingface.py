@@ -1,4 +1,4 @@
-"""Any semantic segmenter of the `transformers` library as judge, and MaskFormer, the paper's for COCO-Stuff.
+"""Any semantic segmenter of the `transformers` library and MaskFormer, the paper's for COCO-Stuff.
 
 `hf:FOLDER` names a folder as `save_pretrained` writes it, with weights in safetensors; nothing is downloaded and no
 code in it is run. Pictures reach the network as the folder's own image processor prepares them, and its logits or masks
@@ -36,7 +36,7 @@ _MASK_NETWORKS = ("maskformer", "mask2former", "eomt", "eomt_dinov3")
 
 
 class HfSegmenter:
-    """A segmentation network of `transformers` as a judge of one data set's pictures."""
+    """A segmentation network of `transformers` as the segmenter of one data set's pictures."""
 
     gpu_batch = 8
 
@@ -76,21 +76,21 @@ class HfSegmenter:
 
     @classmethod
     def load(cls, path: str, context: MetricContext) -> HfSegmenter:
-        """The judge `hf:PATH`: a folder, or its name among the weights of the context or the user."""
+        """The segmenter `hf:PATH`: a folder, or its name among the weights of the context or the user."""
         return cls(find_named(path, context.weights_dir), context)
 
     @classmethod
     def maskformer(cls, context: MetricContext) -> HfSegmenter:
-        """The paper's judge of COCO-Stuff; MetricError says which files are missing, and where they belong."""
+        """The paper's segmenter of COCO-Stuff; MetricError says which files are missing, and where they belong."""
         return cls(MASKFORMER.find(context.weights_dir), context)
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, on the judge's device."""
+        """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, on its device."""
         size = (int(images.shape[-2]), int(images.shape[-1]))
         inputs = self._processor(images=picture_bytes(images), input_data_format="channels_last", return_tensors="pt")
         if "pixel_mask" in inputs and not bool(inputs["pixel_mask"].all()):
-            raise MetricError("the judge's image processor pads pictures: set do_pad to false in its settings")
+            raise MetricError("the segmenter's image processor pads pictures: set do_pad to false in its settings")
         outputs = self._network(**inputs.to(self._label_ids.device))
         if self._by_masks:
             sizes = [size] * len(images)
@@ -119,7 +119,7 @@ def _model_class(folder: Path) -> str:
     try:
         from transformers.models.auto import modeling_auto as auto
     except ImportError as error:
-        raise MetricError("judges `hf:FOLDER` need the package transformers: pip install transformers") from error
+        raise MetricError("segmenters `hf:FOLDER` need the package transformers: pip install transformers") from error
     try:
         model_type = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
         if not isinstance(model_type, str):
@@ -130,7 +130,7 @@ def _model_class(folder: Path) -> str:
     known = {**auto.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES, **{k: v for k, v in universal.items() if v}}
     if model_type not in known:
         raise MetricError(
-            f"{folder} holds a {model_type}, which is no semantic segmenter that can judge; known: "
+            f"{folder} holds a {model_type}, which is no semantic segmenter that can be asked; known: "
             f"{', '.join(sorted(known))}"
         )
     return str(known[model_type])

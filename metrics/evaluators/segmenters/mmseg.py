@@ -1,4 +1,4 @@
-"""Any segmenter of `mmsegmentation` as judge: `mmseg:CONFIG`, a config file or a folder with one and its checkpoint.
+"""Any segmenter of `mmsegmentation`: `mmseg:CONFIG`, a config file or a folder with one and its checkpoint.
 
 That is what `mim download mmsegmentation --config NAME --dest FOLDER` leaves. Pictures go through the config's own
 `test_pipeline` and back to their size, as mmseg's `inference_model` takes them; the checkpoint is the config's
@@ -26,14 +26,14 @@ from metrics.evaluators.labels import answers, map_file, read_label_map
 _CONFIGS = (".py", ".json", ".yaml", ".yml")
 _CHECKPOINTS = (".pth", ".safetensors")
 _INSTALL = (
-    "judges `mmseg:CONFIG` need mmsegmentation, and mmcv with its compiled operators: pip install 'gesco-bench[mmseg]'"
+    "segmenters `mmseg:CONFIG` need mmsegmentation, and mmcv with compiled operators: pip install 'gesco-bench[mmseg]'"
 )
 #: Tensors that answer nothing: counters, the loss's weights, and heads for training alone.
 _IDLE = ("num_batches_tracked", "auxiliary_head.", "loss_decode.", "data_preprocessor.")
 
 
 class MmsegSegmenter:
-    """A segmentation network of mmsegmentation as a judge of one data set's pictures."""
+    """A segmentation network of mmsegmentation as the segmenter of one data set's pictures."""
 
     gpu_batch = 8
 
@@ -64,12 +64,12 @@ class MmsegSegmenter:
 
     @classmethod
     def load(cls, path: str, context: MetricContext) -> MmsegSegmenter:
-        """The judge `mmseg:PATH`: a config or a folder, as named or among the weights of the context or the user."""
+        """The segmenter `mmseg:PATH`: a config or a folder, as named or among the context's or the user's weights."""
         return cls(_config_file(find_named(path, context.weights_dir)), context)
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, on the judge's device."""
+        """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, on its device."""
         pixels = (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         pictures = [np.ascontiguousarray(picture[..., ::-1]) for picture in pixels]  # mmcv reads files as BGR
         maps = torch.stack([sample.pred_sem_seg.data[0] for sample in self._predict(self._model, pictures)])
