@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
-from bench.api.lazy import torch
+from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, MethodError, Received, Transmission
 from bench.api.scenes import Scene
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 #: name -> Pillow's format and options. The analogue symbols are the pixels that the codec decodes to.
 CODECS: dict[str, tuple[str, dict[str, Any]]] = {

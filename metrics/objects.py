@@ -18,11 +18,10 @@ persons, riders and bicycles alone: `AP50[car]`, `recall[judge:person]`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.api.lazy import torch
+from bench.api.lazy import Tensor, torch
 from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score, spread
 from bench.api.scores import ScoreInfo
 from metrics.average_precision import FALSE, HIT, IGNORED, average_precision, match
@@ -30,9 +29,6 @@ from metrics.evaluators.detectors import FIRST_INSTANCE, MIN_AREA, Detections, b
 from metrics.evaluators.embedded import OWN
 from metrics.evaluators.registry import choose_detector, names
 from metrics.pictures import PerPicture
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 #: Detections of a picture that count, the most certain ones, and the least score; 100 is COCO's number.
 MOST_DETECTIONS = 100

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from cachetools import LRUCache
 
-from bench.api.lazy import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from bench.api.lazy import Tensor, torch
 
 
 class PerPicture:

@@ -18,12 +18,10 @@ import numpy as np
 
 from bench.api.errors import MetricError as MetricError
 from bench.api.errors import MetricFault as MetricFault
-from bench.api.lazy import torch
+from bench.api.lazy import Tensor, torch
 from bench.api.scores import ScoreInfo
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from bench.api.scenes import LabelSpace
 
 #: Rounding of pictures that is let through on either side of [0, 1].

@@ -9,15 +9,12 @@ the data, and only what tables print changes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from bench.api.lazy import torch
+from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, Received, Transmission
 from bench.api.names import PURE_NOISE
 from bench.api.scenes import Scene
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class PureNoise(Method):

@@ -1,5 +1,3 @@
 """CC-FPSE: conditional convolutions and a feature-pyramid semantics-embedding discriminator."""
 
-from methods.ccfpse.method import CcFpse
-
-__all__ = ["CcFpse"]
+from methods.ccfpse.method import CcFpse as CcFpse

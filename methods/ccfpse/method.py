@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from bench.api.method import MethodContext
 from methods.common.gan.method import AdversarialMethod, AdversarialProfile, check_context
-
-if TYPE_CHECKING:
-    from methods.ccfpse.network import CcFpseGenerator, CcFpseTask
 
 #: Label ids of Cityscapes; the authors give every other data set the shallower network.
 CITYSCAPES_LABELS = 35
@@ -160,6 +157,8 @@ class CcFpse(AdversarialMethod):
 
     name: ClassVar[str] = "ccfpse"
     title: ClassVar[str] = "CC-FPSE"
+    network_class: ClassVar[str] = "methods.ccfpse.network:CcFpseGenerator"
+    task_class: ClassVar[str] = "methods.ccfpse.network:CcFpseTask"
     profile: CcFpseProfile
 
     @classmethod
@@ -187,19 +186,6 @@ class CcFpse(AdversarialMethod):
             discriminator_rate=1e-3,
             identity_start=True,
         )
-
-    @classmethod
-    def build_network(cls, context: MethodContext) -> CcFpseGenerator:
-        """The generator of the context's profile."""
-        from methods.ccfpse.network import CcFpseGenerator
-
-        return CcFpseGenerator(cls.profile_for(context).generator)
-
-    @classmethod
-    def task(cls) -> type[CcFpseTask]:
-        from methods.ccfpse.network import CcFpseTask
-
-        return CcFpseTask
 
     def latent_shape(self) -> tuple[int, ...]:
         return self.profile.generator.latent_shape

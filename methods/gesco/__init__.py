@@ -1,5 +1,6 @@
 """GESCO (Grassucci, Barbarossa, Comminiello, arXiv 2306.04321): semantic diffusion over a noisy channel."""
 
-from methods.gesco.method import Gesco, GescoBehindFds, GescoOnLabels, GescoPublished
-
-__all__ = ["Gesco", "GescoBehindFds", "GescoOnLabels", "GescoPublished"]
+from methods.gesco.method import Gesco as Gesco
+from methods.gesco.method import GescoBehindFds as GescoBehindFds
+from methods.gesco.method import GescoOnLabels as GescoOnLabels
+from methods.gesco.method import GescoPublished as GescoPublished

@@ -17,16 +17,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bench.api.lazy import Tensor
 from bench.api.method import MethodContext
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.profile import DiffusionProfile, configured, named_profile
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from bench.api.training.task import TrainingTask
-    from methods.common.diffusion.task import DiffusionTask
 
 #: From which share of the steps on `gesco_fdstrain` trains behind the block, by profile. The embedded one shares the
 #: steps before that with `gesco`: what a map means is learned once, and branching saves the time.
@@ -42,6 +41,7 @@ class Gesco(DiffusionMethod):
 
     name: ClassVar[str] = "gesco"
     title: ClassVar[str] = "GESCO"
+    task_class: ClassVar[str] = "methods.gesco.task:GescoTask"
     default_options: ClassVar[Mapping[str, Any]] = {
         **DiffusionMethod.default_options,
         "fds": True,
@@ -53,12 +53,6 @@ class Gesco(DiffusionMethod):
     @classmethod
     def profile_for(cls, context: MethodContext) -> DiffusionProfile:
         return named_profile(context, cls.name)
-
-    @classmethod
-    def task(cls) -> type[DiffusionTask]:
-        from methods.gesco.task import GescoTask
-
-        return GescoTask
 
     @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
@@ -90,6 +84,7 @@ class GescoPublished(Gesco):
 
     name: ClassVar[str] = "gesco_published"
     title: ClassVar[str] = "GESCO, published training"
+    task_class: ClassVar[str] = "methods.gesco.task:PublishedTask"
     variant_of: ClassVar[str | None] = "gesco"
 
     @classmethod
@@ -97,12 +92,6 @@ class GescoPublished(Gesco):
         """Trained and, at paper size, sampled as published: all 1000 ancestral steps."""
         profile = replace(super().profile_for(context), drop_rate=0.0, kl_weight=0.0, variance="fixed_small")
         return replace(profile, sampler="ancestral", sampling_steps=1000) if context.profile == "paper" else profile
-
-    @classmethod
-    def task(cls) -> type[DiffusionTask]:
-        from methods.gesco.task import PublishedTask
-
-        return PublishedTask
 
     @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
@@ -117,17 +106,12 @@ class GescoOnLabels(GescoPublished):
 
     name: ClassVar[str] = "gesco_labels"
     title: ClassVar[str] = "GESCO on label ids"
+    task_class: ClassVar[str] = "methods.gesco.task:LabelsTask"
 
     @classmethod
     def profile_for(cls, context: MethodContext) -> DiffusionProfile:
         profile = super().profile_for(context)
         return replace(profile, network=replace(profile.network, map_channels=2))
-
-    @classmethod
-    def task(cls) -> type[DiffusionTask]:
-        from methods.gesco.task import LabelsTask
-
-        return LabelsTask
 
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
         from methods.gesco.task import label_values

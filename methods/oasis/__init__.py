@@ -1,5 +1,3 @@
 """OASIS: semantic image synthesis with a segmentation network as the discriminator."""
 
-from methods.oasis.method import Oasis
-
-__all__ = ["Oasis"]
+from methods.oasis.method import Oasis as Oasis

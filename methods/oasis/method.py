@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from bench.api.lazy import Tensor
 from bench.api.method import MethodContext
 from methods.common.gan.method import AdversarialMethod, AdversarialProfile, check_context
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from methods.oasis.network import OasisGenerator
-    from methods.oasis.task import OasisTask
 
 LATENT = 64  # channels of the noise, as published
 
@@ -113,6 +108,8 @@ class Oasis(AdversarialMethod):
 
     name: ClassVar[str] = "oasis"
     title: ClassVar[str] = "OASIS"
+    network_class: ClassVar[str] = "methods.oasis.network:OasisGenerator"
+    task_class: ClassVar[str] = "methods.oasis.task:OasisTask"
     uses_edges: ClassVar[bool] = False
 
     @classmethod
@@ -155,19 +152,6 @@ class Oasis(AdversarialMethod):
             steps=29_700,  # 200 epochs of 2975 scenes
             ignore_first=ignore_first,
         )
-
-    @classmethod
-    def build_network(cls, context: MethodContext) -> OasisGenerator:
-        """The generator of the context's profile."""
-        from methods.oasis.network import OasisGenerator
-
-        return OasisGenerator(cls.profile_for(context).generator)
-
-    @classmethod
-    def task(cls) -> type[OasisTask]:
-        from methods.oasis.task import OasisTask
-
-        return OasisTask
 
     def latent_shape(self) -> tuple[int, ...]:
         return (LATENT,)

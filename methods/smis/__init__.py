@@ -1,5 +1,3 @@
 """SMIS: semantically multi-modal image synthesis with a group-decreasing network."""
 
-from methods.smis.method import Smis
-
-__all__ = ["Smis"]
+from methods.smis.method import Smis as Smis

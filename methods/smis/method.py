@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from bench.api.method import ImpossibleError, MethodContext
 from methods.common.gan.method import (
@@ -14,9 +14,6 @@ from methods.common.gan.method import (
     embedded_patches,
     paper_patches,
 )
-
-if TYPE_CHECKING:
-    from methods.smis.network import SmisGenerator, SmisTask
 
 LATENT = 8  # latent channels a class, as published
 
@@ -132,6 +129,8 @@ class Smis(AdversarialMethod):
 
     name: ClassVar[str] = "smis"
     title: ClassVar[str] = "SMIS"
+    network_class: ClassVar[str] = "methods.smis.network:SmisGenerator"
+    task_class: ClassVar[str] = "methods.smis.network:SmisTask"
     profile: SmisProfile
 
     @classmethod
@@ -161,19 +160,6 @@ class Smis(AdversarialMethod):
             generator_rate=5e-4,
             discriminator_rate=1e-3,
         )
-
-    @classmethod
-    def build_network(cls, context: MethodContext) -> SmisGenerator:
-        """The generator of the context's profile."""
-        from methods.smis.network import SmisGenerator
-
-        return SmisGenerator(cls.profile_for(context).generator)
-
-    @classmethod
-    def task(cls) -> type[SmisTask]:
-        from methods.smis.network import SmisTask
-
-        return SmisTask
 
     def latent_shape(self) -> tuple[int, ...]:
         return self.profile.generator.latent_shape

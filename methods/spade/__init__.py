@@ -1,5 +1,3 @@
 """SPADE: semantic image synthesis with spatially-adaptive normalisation."""
 
-from methods.spade.method import Spade
-
-__all__ = ["Spade"]
+from methods.spade.method import Spade as Spade

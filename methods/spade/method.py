@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from bench.api.method import MethodContext
 from methods.common.gan.method import (
@@ -14,9 +14,6 @@ from methods.common.gan.method import (
     embedded_patches,
     paper_patches,
 )
-
-if TYPE_CHECKING:
-    from methods.spade.network import SpadeGenerator, SpadeTask
 
 
 @dataclass(frozen=True)
@@ -103,6 +100,8 @@ class Spade(AdversarialMethod):
 
     name: ClassVar[str] = "spade"
     title: ClassVar[str] = "SPADE"
+    network_class: ClassVar[str] = "methods.spade.network:SpadeGenerator"
+    task_class: ClassVar[str] = "methods.spade.network:SpadeTask"
     profile: SpadeProfile
 
     @classmethod
@@ -130,16 +129,3 @@ class Spade(AdversarialMethod):
             steps=37_187 if cityscapes else 369_647,
             constant=0.5 if cityscapes else 1.0,
         )
-
-    @classmethod
-    def build_network(cls, context: MethodContext) -> SpadeGenerator:
-        """The generator of the context's profile."""
-        from methods.spade.network import SpadeGenerator
-
-        return SpadeGenerator(cls.profile_for(context).generator)
-
-    @classmethod
-    def task(cls) -> type[SpadeTask]:
-        from methods.spade.network import SpadeTask
-
-        return SpadeTask

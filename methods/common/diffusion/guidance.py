@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
 
-from bench.api.lazy import torch
+from bench.api.lazy import Tensor, torch
 from methods.common.diffusion.compiled import Evaluate
 from methods.common.diffusion.layers import Modulation
 from methods.common.diffusion.profile import Variance
 from methods.common.diffusion.samplers import Denoise
 from methods.common.diffusion.unet import SemanticUNet
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 #: (modulations, branches) -> evaluation; `branches` as in `SemanticUNet.forward`
 Bind = Callable[[Iterable[Modulation], int], Evaluate]

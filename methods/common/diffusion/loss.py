@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.api.lazy import torch
+from bench.api.lazy import Tensor, torch
 from methods.common.diffusion.reverse import (
     Prediction,
     learned_log_variance,
@@ -22,9 +21,6 @@ from methods.common.diffusion.reverse import (
     to_x0,
 )
 from methods.common.diffusion.schedule import NoiseSchedule
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 #: lambda of Eq. 10. L_KL is the sum over all T steps, so on one randomly drawn step it weighs lambda * T = 1.
 KL_WEIGHT = 0.001

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
-from bench.api.lazy import torch
+from bench.api.lazy import Tensor, torch
 from bench.api.method import MethodError
 from methods.common.diffusion.layers import Spade, SpadeBlock
 from methods.common.diffusion.unet import SemanticUNet
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 #: Share of the free memory that a batch may plan for: the estimate leaves out kernels' workspaces and fragmentation.
 USABLE = 0.7

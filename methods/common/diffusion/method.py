@@ -6,9 +6,10 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from bench.api.lazy import torch
+from bench.api.lazy import Tensor, torch
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import facts_of
 from bench.api.weights import weights_in_use
@@ -19,13 +20,10 @@ from methods.common.semantic.frontend import SemanticMethod
 from methods.common.semantic.maps import Edges
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from bench.api.training.task import TrainingTask
     from methods.common.diffusion.compiled import CompiledNetwork
     from methods.common.diffusion.memory import Batches
     from methods.common.diffusion.samplers import Denoise
-    from methods.common.diffusion.task import DiffusionTask
     from methods.common.diffusion.unet import SemanticUNet
 
 #: Values of the option `precision`: of weights and activations at inference; the sampler's own arithmetic is float32.
@@ -59,6 +57,9 @@ class DiffusionMethod(SemanticMethod):
     with many steps to do is compiled. Neither changes what is computed, only its rounding.
     """
 
+    #: The training of this method, `package.module:Class`, built from context and profile: on clean maps, where nothing
+    #: else is said.
+    task_class: ClassVar[str] = "methods.common.diffusion.task:DiffusionTask"
     #: Whether `guidance` is that of the paper's data set, where it names one, and not that of `default_options`.
     papers_guidance: ClassVar[bool] = False
     #: 2: the deterministic samplers start from pure noise and drop what clipping takes from x_0
@@ -157,15 +158,11 @@ class DiffusionMethod(SemanticMethod):
         """The profile that a context names; MethodError for an unknown one."""
 
     @classmethod
-    def task(cls) -> type[DiffusionTask]:
-        """The training of this method, built from (context, profile); on clean maps, where nothing else is said."""
-        from methods.common.diffusion.task import DiffusionTask
-
-        return DiffusionTask
-
-    @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
-        return cls.task()(context, configured(cls.profile_for(context), options or {}, cls.name)[0])
+        task: TrainingTask = resolve_name(cls.task_class)(
+            context, configured(cls.profile_for(context), options or {}, cls.name)[0]
+        )
+        return task
 
     @classmethod
     def auto_edges(cls, context: MethodContext) -> Edges:

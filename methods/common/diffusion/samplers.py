@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from bench.api.lazy import torch
+from bench.api.lazy import Tensor, torch
 from methods.common.diffusion.reverse import Prediction, reverse_step, table, to_epsilon, to_x0
 from methods.common.diffusion.schedule import (
     NoiseSchedule,
@@ -28,9 +28,6 @@ from methods.common.diffusion.schedule import (
     respaced_from_noise,
     respaced_quadratically,
 )
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Denoise: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 Draw: TypeAlias = "Callable[[], Tensor]"

@@ -6,7 +6,8 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.api.lazy import torch
 from bench.api.method import ImpossibleError, MethodContext, MethodError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from bench.api.training.task import TrainingTask
-    from methods.common.gan.task import AdversarialTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +82,15 @@ class AdversarialMethod(SemanticMethod):
     """A generator behind the semantic front end.
 
     As in the paper's comparison it gets all channels, noise on each, and no FDS block; it was trained on clean maps.
-    Subclasses name their profiles, their network (`build_network`) and their training (`task`); a generator with a
-    latent says its shape, and is called with maps and latent. The network is built when it is first used.
+    Subclasses give profiles, each with the configuration of a `generator`, and name the classes of network and training
+    (`package.module:Class`), which are imported when they are first used. A generator with a latent says its shape, and
+    is called with maps and latent.
     """
+
+    #: Built from the configuration of the profile's generator.
+    network_class: ClassVar[str]
+    #: Built from context and profile.
+    task_class: ClassVar[str]
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
         """Find the weights; MethodError where there are none, or they say that they are for something else."""
@@ -109,9 +115,10 @@ class AdversarialMethod(SemanticMethod):
         fit."""
 
     @classmethod
-    @abstractmethod
-    def task(cls) -> type[AdversarialTask]:
-        """The training of this method, built from (context, profile)."""
+    def build_network(cls, context: MethodContext) -> nn.Module:
+        """The generator of the context's profile."""
+        network: nn.Module = resolve_name(cls.network_class)(cls.profile_for(context).generator)  # type: ignore[attr-defined]
+        return network
 
     def latent_shape(self) -> tuple[int, ...] | None:
         """Shape of one scene's latent, drawn from N(0, I); None for a generator without."""
@@ -127,7 +134,8 @@ class AdversarialMethod(SemanticMethod):
     @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
         [profile] = apply_options(options or {}, cls.name, [cls.profile_for(context)], fixed=("steps",))
-        return cls.task()(context, profile)  # type: ignore[call-arg, arg-type]  # subclasses build their own networks
+        task: TrainingTask = resolve_name(cls.task_class)(context, profile)
+        return task
 
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
         """One forward pass; the latent of each scene, where there is one, is drawn from its own generator."""

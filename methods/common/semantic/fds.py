@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from bench.api.lazy import F
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from bench.api.lazy import F, Tensor
 
 #: What stands in the block: the paper's average and maximum, one of the two alone, or nothing.
 POOLS = ("avg-max", "avg", "max", "none")

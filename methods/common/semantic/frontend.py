@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
-from bench.api.lazy import torch
+from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, MethodError, Received, Transmission
 from bench.api.scenes import Scene
 from methods.common.semantic.codec import CODECS
@@ -25,9 +25,6 @@ from methods.common.semantic.maps import (
     scene_maps,
     unpack_labels,
 )
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class SemanticMethod(Method):
