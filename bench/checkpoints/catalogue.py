@@ -135,7 +135,7 @@ def _segmenter(name: str, dataset: str, size: tuple[int, int] | None) -> tuple[s
 
 
 @dataclass(frozen=True)
-class Comparison:
+class LayoutComparison:
     """What came of comparing: `dropped` keys are known to be of no use; the other lists are problems."""
 
     missing: list[str] = field(default_factory=list)
@@ -181,13 +181,13 @@ class Comparison:
         return tuple(lines)
 
 
-def compare(tensors: Mapping[str, Tensor], rows: Rows, unused: tuple[str, ...] = ()) -> Comparison:
+def compare(tensors: Mapping[str, Tensor], rows: Rows, unused: tuple[str, ...] = ()) -> LayoutComparison:
     """Compare a state dict with a network's rows.
 
     Half and double precision stand for float32; whole numbers do not. Keys that match `unused` (regular expressions)
     and that the network lacks are dropped; a file without any such key is another network's: `lacks_unused` tells.
     """
-    found = Comparison(
+    found = LayoutComparison(
         missing=[key for key in rows if key not in tensors and not key.endswith(COUNTER)],
         lacks_unused=bool(unused) and not any(_is_unused(key, unused) for key in tensors),
     )
@@ -253,7 +253,9 @@ def recognise(tensors: Mapping[str, Tensor], entry: Published, catalogue: Catalo
     return None
 
 
-def explain(tensors: Mapping[str, Tensor], entry: Published, found: Comparison, catalogue: Catalogue) -> str | None:
+def explain(
+    tensors: Mapping[str, Tensor], entry: Published, found: LayoutComparison, catalogue: Catalogue
+) -> str | None:
     """What is wrong with a checkpoint that fits no entry, in words, where there is a pattern to it."""
     channels = found.channels()
     if channels and not (found.missing or found.unexpected or found.types):

@@ -22,7 +22,7 @@ from bench.api.weights import MANIFEST
 from bench.checkpoints.archives import CheckpointError
 from bench.checkpoints.catalogue import (
     Catalogue,
-    Comparison,
+    LayoutComparison,
     Published,
     Rows,
     compare,
@@ -167,7 +167,7 @@ def _refusal(
     entry: Published,
     tensors: dict[str, Tensor],
     named: dict[str, Tensor],
-    found: Comparison,
+    found: LayoutComparison,
     catalogue: Catalogue,
 ) -> CheckpointError:
     """Why a checkpoint does not fit: the network that it is of, else the list of rows; `named` are its tensors without

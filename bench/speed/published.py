@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.common.diffusion.layers import Attention, EncoderBlock, Modulation, Spade, SpadeBlock
+from methods.common.diffusion.layers import Attention, DecoderBlock, EncoderBlock, Modulation, SpadeGroupNorm
 from methods.common.diffusion.unet import SemanticUNet
 
 
@@ -23,7 +23,7 @@ def in_published_arithmetic(network: SemanticUNet) -> SemanticUNet:
     """`network`, from now on computing as published; its weights and what it returns stay, but for rounding."""
     forwards: dict[type, Callable[..., Tensor]] = {
         nn.SiLU: _silu,
-        Spade: _spade,
+        SpadeGroupNorm: _spade,
         Attention: _attention,
     }
     for module in network.modules():
@@ -31,7 +31,7 @@ def in_published_arithmetic(network: SemanticUNet) -> SemanticUNet:
             module.forward = partial(_group_norm, module)  # type: ignore[method-assign]
         elif type(module) in forwards:
             module.forward = partial(forwards[type(module)], module)  # type: ignore[method-assign]
-        elif isinstance(module, EncoderBlock | SpadeBlock):
+        elif isinstance(module, EncoderBlock | DecoderBlock):
             module.scale_shift = _scale_shift  # type: ignore[method-assign]
     return network
 
@@ -45,7 +45,7 @@ def _silu(_: nn.SiLU, x: Tensor) -> Tensor:
     return x * torch.sigmoid(x)
 
 
-def _spade(spade: Spade, x: Tensor, modulation: Modulation) -> Tensor:
+def _spade(spade: SpadeGroupNorm, x: Tensor, modulation: Modulation) -> Tensor:
     gamma, beta = modulation
     return spade.param_free_norm(x) * (1 + gamma) + beta
 

@@ -30,7 +30,7 @@ from bench.run.runner import run_plan, write_failures
 from bench.speed.alone import seconds_alone
 from bench.speed.report import blank_figure, png
 from methods.common.diffusion.method import DiffusionMethod
-from methods.common.diffusion.samplers import SAMPLERS
+from methods.common.diffusion.samplers import SAMPLERS, sampler_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +78,7 @@ def _check(request: QualityRequest) -> tuple[str, ...]:
         raise UsageError(f"'{spec.name}' is no diffusion method and has no steps; try --method gesco or sdm")
     if "sampler" in spec.options or "steps" in spec.options:
         raise UsageError(f"'{request.method}' fixes sampler or steps; name them with --samplers and --steps")
-    chosen = tuple(known_name(sampler, SAMPLERS, "sampler") for sampler in request.samplers or ())
+    chosen = tuple(known_name(sampler_name(sampler), SAMPLERS, "sampler") for sampler in request.samplers or ())
     if not request.steps:
         raise UsageError("no number of steps is left: check --steps and --max-steps")
     return chosen or tuple(name for name, sampler in SAMPLERS.items() if not sampler.reproduces)

@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from methods.common.layers import Modulation, Spade, SpectralConv2d
+from methods.common.layers import ModulationConfig, SpadeNorm, SpectralConv2d
 from methods.common.layers.spectral import pointwise
 
 if TYPE_CHECKING:
-    from methods.ccfpse.method import BlockConfig
+    from methods.ccfpse.method import CcFpseBlockConfig
 
 SLOPE = 0.2  # of all leaky ReLUs
 TAPS = 9  # of a 3x3 kernel, row by row
@@ -120,7 +120,7 @@ def conditional_depthwise(x: Tensor, hidden: Tensor, weight: Tensor, bias: Tenso
 class Predictor(nn.Sequential):
     """Two convolutions from the conditioning to kernels or gates; `ConditionalBlock` applies them step by step."""
 
-    def __init__(self, condition: int, out_width: int, config: BlockConfig) -> None:
+    def __init__(self, condition: int, out_width: int, config: CcFpseBlockConfig) -> None:
         super().__init__(
             nn.Conv2d(condition, config.hidden, config.look, padding=config.look // 2),
             nn.ReLU(),
@@ -143,7 +143,7 @@ class ConditionalBlock(nn.Module):
     for which the middle width is the outgoing one.
     """
 
-    def __init__(self, config: BlockConfig, condition: int) -> None:
+    def __init__(self, config: CcFpseBlockConfig, condition: int) -> None:
         super().__init__()
         in_width, out_width = config.in_width, config.out_width
         if out_width > in_width:
@@ -159,7 +159,7 @@ class ConditionalBlock(nn.Module):
         self.conv_3 = nn.Conv2d(out_width, out_width, 1)
         if self.learned_skip:
             self.conv_s = SpectralConv2d(in_width, out_width, 1, bias=False)
-            self.norm_s = Spade(in_width, Modulation(condition, config.hidden, kernel=config.kernel))
+            self.norm_s = SpadeNorm(in_width, ModulationConfig(condition, config.hidden, kernel=config.kernel))
 
     def _hidden(self, condition: Tensor) -> list[Tensor]:
         """Hidden features of the four predictors, computed as one convolution."""

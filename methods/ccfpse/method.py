@@ -13,7 +13,7 @@ CITYSCAPES_LABELS = 35
 
 
 @dataclass(frozen=True)
-class BlockConfig:
+class CcFpseBlockConfig:
     """One residual block: its widths, and what predicts its kernels.
 
     `upsample` doubles the size before it. `hidden` channels of the predicting networks, whose two convolutions have
@@ -42,7 +42,7 @@ class CcFpseConfig:
     latent: int
     seed: tuple[int, int]
     pyramid: int
-    blocks: tuple[BlockConfig, ...]
+    blocks: tuple[CcFpseBlockConfig, ...]
     patch: int = 1
 
     @property
@@ -64,7 +64,7 @@ def paper_config(height: int, width: int, channels: int, deep: bool, base: int =
     names = ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3")
     widths = [16 * base] * 4 + [8 * base, 4 * base, 2 * base, base]
     blocks = tuple(
-        BlockConfig(name, widths[i], widths[i + 1], upsample=i > 0 and (deep or name != "G_middle_1"))
+        CcFpseBlockConfig(name, widths[i], widths[i + 1], upsample=i > 0 and (deep or name != "G_middle_1"))
         for i, name in enumerate(names)
     )
     shrink = 64 if deep else 32
@@ -79,16 +79,16 @@ def embedded_config(height: int, width: int, channels: int) -> CcFpseConfig:
     have looked at the neighbours, is part of what they see).
     """
     blocks = (
-        BlockConfig("head_0", 128, 128, upsample=False, hidden=32),
-        BlockConfig("up_0", 128, 64, hidden=32, kernel=1),
-        BlockConfig("up_1", 64, 32, hidden=32, kernel=1),
-        BlockConfig("up_2", 32, 32, hidden=16, look=1, kernel=1),
+        CcFpseBlockConfig("head_0", 128, 128, upsample=False, hidden=32),
+        CcFpseBlockConfig("up_0", 128, 64, hidden=32, kernel=1),
+        CcFpseBlockConfig("up_1", 64, 32, hidden=32, kernel=1),
+        CcFpseBlockConfig("up_2", 32, 32, hidden=16, look=1, kernel=1),
     )
     return CcFpseConfig(channels, 64, (height // 16, width // 16), 16, blocks, patch=2)
 
 
 @dataclass(frozen=True)
-class EncoderConfig:
+class CcFpseEncoderConfig:
     """`size` (height, width) that the image is resized to, `widths` of the layers of stride 2, `latent` numbers."""
 
     size: tuple[int, int]
@@ -96,18 +96,18 @@ class EncoderConfig:
     latent: int
 
 
-def paper_encoder(base: int = 64, latent: int = 256) -> EncoderConfig:
+def paper_encoder(base: int = 64, latent: int = 256) -> CcFpseEncoderConfig:
     """The published encoder: six layers on a 256x256 picture, whatever the image's shape."""
-    return EncoderConfig((256, 256), (base, 2 * base, 4 * base, 8 * base, 8 * base, 8 * base), latent)
+    return CcFpseEncoderConfig((256, 256), (base, 2 * base, 4 * base, 8 * base, 8 * base, 8 * base), latent)
 
 
-def embedded_encoder(height: int, width: int, latent: int) -> EncoderConfig:
+def embedded_encoder(height: int, width: int, latent: int) -> CcFpseEncoderConfig:
     """The small encoder: three layers on a picture of half the size, for sides that are multiples of 16."""
-    return EncoderConfig((height // 2, width // 2), (16, 32, 64), latent)
+    return CcFpseEncoderConfig((height // 2, width // 2), (16, 32, 64), latent)
 
 
 @dataclass(frozen=True)
-class DiscriminatorConfig:
+class CcFpseDiscriminatorConfig:
     """`channels` of the semantic map, `widths` of the encoding layers of stride 2, `pyramid` channels of the lateral
     layers, `features` channels of what is scored and compared with the embedding.
 
@@ -121,14 +121,14 @@ class DiscriminatorConfig:
     scores: int = 3
 
 
-def paper_discriminator(channels: int, base: int = 64) -> DiscriminatorConfig:
+def paper_discriminator(channels: int, base: int = 64) -> CcFpseDiscriminatorConfig:
     """Five layers from width 64; scores at a quarter, an eighth and a sixteenth of the size."""
-    return DiscriminatorConfig(channels, (base, 2 * base, 4 * base, 8 * base, 8 * base), 4 * base, 2 * base)
+    return CcFpseDiscriminatorConfig(channels, (base, 2 * base, 4 * base, 8 * base, 8 * base), 4 * base, 2 * base)
 
 
-def embedded_discriminator(channels: int) -> DiscriminatorConfig:
+def embedded_discriminator(channels: int) -> CcFpseDiscriminatorConfig:
     """The small one: four layers from width 16; scores at a quarter, an eighth and a sixteenth of the size."""
-    return DiscriminatorConfig(channels, (16, 32, 64, 64), 32, 32)
+    return CcFpseDiscriminatorConfig(channels, (16, 32, 64, 64), 32, 32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +141,8 @@ class CcFpseProfile(AdversarialProfile):
     """
 
     generator: CcFpseConfig
-    encoder: EncoderConfig
-    discriminator: DiscriminatorConfig
+    encoder: CcFpseEncoderConfig
+    discriminator: CcFpseDiscriminatorConfig
     matching_weight: float = 20.0
     identity_start: bool = False
 

@@ -21,7 +21,7 @@ from methods.common.layers import SpectralConv2d
 from methods.common.layers.spectral import pointwise
 
 if TYPE_CHECKING:
-    from methods.ccfpse.method import CcFpseConfig, CcFpseProfile, DiscriminatorConfig, EncoderConfig
+    from methods.ccfpse.method import CcFpseConfig, CcFpseDiscriminatorConfig, CcFpseEncoderConfig, CcFpseProfile
 
 
 def _label_layer(in_width: int, out_width: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -95,7 +95,7 @@ class CcFpseEncoder(nn.Module):
     image, so there the latent is drawn from the prior N(0, I).
     """
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: CcFpseEncoderConfig) -> None:
         super().__init__()
         self.config = config
         widths = (3, *config.widths)
@@ -132,7 +132,7 @@ class CcFpseDiscriminator(nn.Module):
     patch). Nothing published fixes its parameters' names.
     """
 
-    def __init__(self, config: DiscriminatorConfig) -> None:
+    def __init__(self, config: CcFpseDiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
         widths = (3, *config.widths)

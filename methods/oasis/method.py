@@ -49,7 +49,7 @@ def embedded_config(height: int, width: int, labels: int) -> OasisConfig:
 
 
 @dataclass(frozen=True)
-class DiscriminatorConfig:
+class OasisDiscriminatorConfig:
     """`labels` ids; `down` widths of the halving blocks, `up` widths of the doubling ones, as many.
 
     With `patch` p the network sees p x p pixels of the picture as one with 3 p^2 channels, and gives one answer for
@@ -62,14 +62,14 @@ class DiscriminatorConfig:
     patch: int = 1
 
 
-def paper_discriminator(labels: int) -> DiscriminatorConfig:
+def paper_discriminator(labels: int) -> OasisDiscriminatorConfig:
     """The published one: six blocks down, six up."""
-    return DiscriminatorConfig(labels, (128, 128, 256, 256, 512, 512), (512, 256, 256, 128, 128, 64))
+    return OasisDiscriminatorConfig(labels, (128, 128, 256, 256, 512, 512), (512, 256, 256, 128, 128, 64))
 
 
-def embedded_discriminator(labels: int) -> DiscriminatorConfig:
+def embedded_discriminator(labels: int) -> OasisDiscriminatorConfig:
     """The small one: four blocks down and four up on 2x2 patches."""
-    return DiscriminatorConfig(labels, (16, 32, 64, 64), (64, 32, 16, 16), patch=2)
+    return OasisDiscriminatorConfig(labels, (16, 32, 64, 64), (64, 32, 16, 16), patch=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class OasisProfile(AdversarialProfile):
     """
 
     generator: OasisConfig
-    discriminator: DiscriminatorConfig
+    discriminator: OasisDiscriminatorConfig
     ignore_first: bool
     quick_start: bool = False
     mix_weight: float = 5.0

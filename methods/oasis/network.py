@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.common.layers import Modulation, Spade, SpadeBlock, SpectralConv2d
+from methods.common.layers import ModulationConfig, SpadeBlock, SpadeNorm, SpectralConv2d
 from methods.common.layers.spade import SLOPE
 
 if TYPE_CHECKING:
     from bench.api.scenes import LabelSpace
-    from methods.oasis.method import DiscriminatorConfig, OasisConfig
+    from methods.oasis.method import OasisConfig, OasisDiscriminatorConfig
 
 
 def label_order(space: LabelSpace) -> tuple[int, ...]:
@@ -43,13 +43,13 @@ class OasisGenerator(nn.Module):
         self.body = nn.ModuleList()
         for i, hidden in enumerate(config.hidden):
             stride = config.patch if i == len(config.hidden) - 1 else 1
-            modulation = Modulation(channels, hidden, kernel=config.kernel, norm="first_norm", stride=stride)
+            modulation = ModulationConfig(channels, hidden, kernel=config.kernel, norm="first_norm", stride=stride)
             self.body.append(SpadeBlock(config.widths[i], config.widths[i + 1], modulation))
         self.fc = nn.Conv2d(channels, config.widths[0], 3, padding=1)
 
     def conditioned(self) -> list[nn.Conv2d]:
         """The convolutions that read noise (their first 64 input channels) and map."""
-        shared = (module.mlp_shared[0] for module in self.modules() if isinstance(module, Spade))
+        shared = (module.mlp_shared[0] for module in self.modules() if isinstance(module, SpadeNorm))
         return [self.fc, *(conv for conv in shared if isinstance(conv, nn.Conv2d))]
 
     def forward(self, maps: Tensor, noise: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class OasisDiscriminator(nn.Module):
     The skips of the U-Net join what goes up behind the first block with what went down, by concatenation.
     """
 
-    def __init__(self, config: DiscriminatorConfig) -> None:
+    def __init__(self, config: OasisDiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
         down = (3 * config.patch**2, *config.down)

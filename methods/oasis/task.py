@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bench.api.method import MethodContext
 from methods.common.gan.task import AdversarialTask, Batch, Losses
-from methods.common.layers import Spade, SpectralConv2d
+from methods.common.layers import SpadeNorm, SpectralConv2d
 from methods.oasis.network import OasisDiscriminator, OasisGenerator, label_order
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def initialise_quickly(generator: OasisGenerator, discriminator: OasisDiscrimina
         for module in network.modules():
             if isinstance(module, SpectralConv2d):
                 nn.init.xavier_normal_(module.weight_orig)
-            elif isinstance(module, Spade):
+            elif isinstance(module, SpadeNorm):
                 nn.init.xavier_normal_(module.mlp_gamma.weight)
                 nn.init.xavier_normal_(module.mlp_beta.weight)
     latent = generator.config.latent

@@ -19,10 +19,10 @@ LATENT = 8  # latent channels a class, as published
 
 
 @dataclass(frozen=True)
-class BlockConfig:
+class SmisBlockConfig:
     """One residual block: its widths, the groups of its convolutions and what its normalisation looks like.
 
-    `hidden`, `map_groups`, `modulation_groups` and `kernel` are those of `methods.common.layers.Modulation`; the
+    `hidden`, `map_groups`, `modulation_groups` and `kernel` are those of `methods.common.layers.ModulationConfig`; the
     labels are split into `map_groups` equal runs, each of which sees the edge channel. `upsample` doubles the size
     before it.
     """
@@ -44,7 +44,7 @@ class SmisConfig:
 
     labels: int
     seed: tuple[int, int]
-    blocks: tuple[BlockConfig, ...]
+    blocks: tuple[SmisBlockConfig, ...]
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -61,7 +61,7 @@ def paper_config(height: int, width: int, labels: int = 35, base: int = 280) -> 
     widths = (16 * base, 16 * base, 16 * base, 16 * base, 8 * base, 4 * base, 2 * base, base)
     names = ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3")
     blocks = tuple(
-        BlockConfig(name, widths[i], widths[i + 1], groups, labels * groups, labels, labels, upsample=i > 0)
+        SmisBlockConfig(name, widths[i], widths[i + 1], groups, labels * groups, labels, labels, upsample=i > 0)
         for i, (name, groups) in enumerate(zip(names, (35, 35, 20, 14, 10, 4, 1), strict=True))
     )
     return SmisConfig(labels, (height // 64, width // 64), blocks)
@@ -75,17 +75,17 @@ def embedded_config(height: int, width: int, labels: int = 35) -> SmisConfig:
     their scale and shift are 1x1 convolutions.
     """
     blocks = (
-        BlockConfig("head_0", 16 * labels, 16 * labels, labels, 8 * labels, labels, labels, upsample=False),
-        BlockConfig("up_0", 16 * labels, 160, 5, 80, 5, 5, kernel=1),
-        BlockConfig("up_1", 160, 64, 4, 32, 1, 1, kernel=1),
-        BlockConfig("up_2", 64, 16, 2, 32, 1, 1, kernel=1),
-        BlockConfig("up_3", 16, 16, 1, 16, 1, 1, kernel=1),
+        SmisBlockConfig("head_0", 16 * labels, 16 * labels, labels, 8 * labels, labels, labels, upsample=False),
+        SmisBlockConfig("up_0", 16 * labels, 160, 5, 80, 5, 5, kernel=1),
+        SmisBlockConfig("up_1", 160, 64, 4, 32, 1, 1, kernel=1),
+        SmisBlockConfig("up_2", 64, 16, 2, 32, 1, 1, kernel=1),
+        SmisBlockConfig("up_3", 16, 16, 1, 16, 1, 1, kernel=1),
     )
     return SmisConfig(labels, (height // 16, width // 16), blocks)
 
 
 @dataclass(frozen=True)
-class EncoderConfig:
+class SmisEncoderConfig:
     """`labels` ids, `size` (height, width) that class regions are stretched to, channels a label of each layer."""
 
     labels: int
@@ -98,14 +98,14 @@ class EncoderConfig:
         return self.labels * LATENT
 
 
-def paper_encoder(height: int, width: int, labels: int = 35) -> EncoderConfig:
+def paper_encoder(height: int, width: int, labels: int = 35) -> SmisEncoderConfig:
     """The published encoder: regions at full size, six layers of stride 2."""
-    return EncoderConfig(labels, (height, width), (10, 20, 40, 80, 80, 80))
+    return SmisEncoderConfig(labels, (height, width), (10, 20, 40, 80, 80, 80))
 
 
-def embedded_encoder(height: int, width: int, labels: int = 35) -> EncoderConfig:
+def embedded_encoder(height: int, width: int, labels: int = 35) -> SmisEncoderConfig:
     """The small encoder: regions at half size, three layers, so that the latent again has the seed's size."""
-    return EncoderConfig(labels, (height // 2, width // 2), (8, 16, 16))
+    return SmisEncoderConfig(labels, (height // 2, width // 2), (8, 16, 16))
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class SmisProfile(AdversarialProfile):
     """
 
     generator: SmisConfig
-    encoder: EncoderConfig
+    encoder: SmisEncoderConfig
     discriminator: PatchConfig
 
 

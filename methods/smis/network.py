@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from bench.api.method import MethodContext
 from methods.common.gan.patch import MultiScaleDiscriminator
 from methods.common.gan.task import Batch, EncodedTask
-from methods.common.layers import Modulation, SpadeBlock, SpectralConv2d
+from methods.common.layers import ModulationConfig, SpadeBlock, SpectralConv2d
 
 if TYPE_CHECKING:
-    from methods.smis.method import EncoderConfig, SmisConfig, SmisProfile
+    from methods.smis.method import SmisConfig, SmisEncoderConfig, SmisProfile
 
 
 def arrange(maps: Tensor, groups: int) -> Tensor:
@@ -50,7 +50,7 @@ class SmisGenerator(nn.Module):
         first, last = config.blocks[0].in_width, config.blocks[-1].out_width
         self.fc = nn.Conv2d(config.latent_shape[0], first, 3, padding=1, groups=config.labels)
         for block in config.blocks:
-            modulation = Modulation(
+            modulation = ModulationConfig(
                 config.labels + block.map_groups,
                 block.hidden,
                 block.map_groups,
@@ -107,7 +107,7 @@ class SmisEncoder(nn.Module):
     Input: regions (B, 3 * labels, *size); output: two tensors (B, 8 * labels, h, w), the size halved once a layer.
     """
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: SmisEncoderConfig) -> None:
         super().__init__()
         self.config = config
         widths = (3, *config.widths)

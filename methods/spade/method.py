@@ -17,11 +17,11 @@ from methods.common.gan.method import (
 
 
 @dataclass(frozen=True)
-class BlockConfig:
+class SpadeBlockConfig:
     """One residual block: its widths and what its normalisation looks like.
 
-    `hidden`, `kernel` and `stride` are those of `methods.common.layers.Modulation`; `upsample` doubles the size before
-    it.
+    `hidden`, `kernel` and `stride` are those of `methods.common.layers.ModulationConfig`; `upsample` doubles the size
+    before it.
     """
 
     name: str
@@ -42,7 +42,7 @@ class SpadeConfig:
 
     labels: int
     seed: tuple[int, int]
-    blocks: tuple[BlockConfig, ...]
+    blocks: tuple[SpadeBlockConfig, ...]
     patch: int = 1
 
 
@@ -55,7 +55,7 @@ def paper_config(height: int, width: int, labels: int, doublings: int, base: int
     upsample = {"head_0": False, "G_middle_0": True, "G_middle_1": doublings == 6}
     names = (*upsample, "up_0", "up_1", "up_2", "up_3")
     blocks = tuple(
-        BlockConfig(name, widths[i], widths[i + 1], 128, upsample=upsample.get(name, True))
+        SpadeBlockConfig(name, widths[i], widths[i + 1], 128, upsample=upsample.get(name, True))
         for i, name in enumerate(names)
     )
     return SpadeConfig(labels, (height >> doublings, width >> doublings), blocks)
@@ -71,10 +71,10 @@ def embedded_config(height: int, width: int, labels: int) -> SpadeConfig:
     """
     first, hidden = (192, 64) if labels <= 64 else (160, 32)
     blocks = (
-        BlockConfig("head_0", first, first, hidden, kernel=1, upsample=False),
-        BlockConfig("up_0", first, 128, hidden, kernel=1),
-        BlockConfig("up_1", 128, 32, 32, kernel=1),
-        BlockConfig("up_2", 32, 32, 32, kernel=1, stride=2),
+        SpadeBlockConfig("head_0", first, first, hidden, kernel=1, upsample=False),
+        SpadeBlockConfig("up_0", first, 128, hidden, kernel=1),
+        SpadeBlockConfig("up_1", 128, 32, 32, kernel=1),
+        SpadeBlockConfig("up_2", 32, 32, 32, kernel=1, stride=2),
     )
     return SpadeConfig(labels, (height // 16, width // 16), blocks, patch=2)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bench.api.method import MethodContext
 from methods.common.gan.patch import MultiScaleDiscriminator
 from methods.common.gan.task import AdversarialTask, Batch, Losses
-from methods.common.layers import Modulation, SpadeBlock
+from methods.common.layers import ModulationConfig, SpadeBlock
 
 if TYPE_CHECKING:
     from methods.spade.method import SpadeConfig, SpadeProfile
@@ -35,7 +35,7 @@ class SpadeGenerator(nn.Module):
         channels = config.labels + 1
         self.fc = nn.Conv2d(channels, config.blocks[0].in_width, 3, padding=1)
         for block in config.blocks:
-            modulation = Modulation(channels, block.hidden, kernel=block.kernel, stride=block.stride)
+            modulation = ModulationConfig(channels, block.hidden, kernel=block.kernel, stride=block.stride)
             self.add_module(block.name, SpadeBlock(block.in_width, block.out_width, modulation))
         self.conv_img = nn.Conv2d(config.blocks[-1].out_width, 3 * config.patch**2, 3, padding=1)
 

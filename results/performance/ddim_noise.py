@@ -28,8 +28,8 @@ from bench.data.registry import open_dataset
 from methods.common.diffusion.guidance import guided_denoiser
 from methods.common.diffusion.loss import hybrid_loss
 from methods.common.diffusion.reverse import Prediction, noisy_image
-from methods.common.diffusion.samplers import SAMPLERS, ancestral, ddim
-from methods.common.diffusion.schedule import NoiseSchedule, linear_schedule, respaced, respaced_from_noise, subset
+from methods.common.diffusion.samplers import SAMPLERS, ancestral, ddim, sampler_name
+from methods.common.diffusion.schedule import NoiseSchedule, linear_schedule, respaced, respaced_trailing, subset
 from methods.common.diffusion.unet import SemanticUNet
 from methods.common.semantic.maps import semantic_maps
 from methods.gesco.method import Gesco
@@ -102,12 +102,13 @@ def samplers() -> dict[str, tuple[Callable[..., Tensor], NoiseSchedule]]:
     compared |= {
         "DDIM as published, timesteps 0 to 999, 25": (ddim, respaced(FULL, 25)),
         "DDIM as published, its own stride 0 to 960, 25": (ddim, subset(FULL, np.arange(0, 1000, 40))),
-        "DDIM as published, timesteps 39 to 999, 25": (ddim, respaced_from_noise(FULL, 25)),
+        "DDIM as published, timesteps 39 to 999, 25": (ddim, respaced_trailing(FULL, 25)),
         "DDIM as published, timesteps 0 to 999, 100": (ddim, respaced(FULL, 100)),
     }
     for name in ("ddim", "dpmpp", "unipc", "ancestral-quad"):
         for n in (10, 25):
-            compared[f"{name} (ours), {n}"] = (SAMPLERS[name].sample, SAMPLERS[name].respaced(FULL, n))
+            sampler = SAMPLERS[sampler_name(name)]
+            compared[f"{name} (ours), {n}"] = (sampler.sample, sampler.respaced(FULL, n))
     return compared
 
 

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from methods.ccfpse import layers
 from methods.ccfpse.layers import ConditionalBlock, conditional_depthwise
-from methods.ccfpse.method import BlockConfig
+from methods.ccfpse.method import CcFpseBlockConfig
 
 LAYOUTS = {"rows": torch.contiguous_format, "channels last": torch.channels_last}
 
@@ -92,13 +92,13 @@ def test_tap_order_is_row_by_row() -> None:
 
 def test_a_widening_block_is_refused() -> None:
     with pytest.raises(ValueError, match="up_0 widens from 4 to 8"):
-        ConditionalBlock(BlockConfig("up_0", 4, 8), 3)
+        ConditionalBlock(CcFpseBlockConfig("up_0", 4, 8), 3)
 
 
 def test_gates_close_a_path() -> None:
     """With a gate biased far below zero nothing but the skip is left (leaky ReLU of zero is zero)."""
     torch.manual_seed(0)
-    block = ConditionalBlock(BlockConfig("head_0", 4, 4, hidden=3), 2).eval()
+    block = ConditionalBlock(CcFpseBlockConfig("head_0", 4, 4, hidden=3), 2).eval()
     x, condition = torch.randn(1, 4, 3, 3), torch.rand(1, 2, 3, 3)
     with torch.no_grad():
         assert not torch.allclose(block(x, condition), x, atol=1e-3)

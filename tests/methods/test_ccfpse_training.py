@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import LabelSpace, Scene
 from methods.ccfpse.method import (
-    BlockConfig,
     CcFpse,
+    CcFpseBlockConfig,
     CcFpseConfig,
+    CcFpseDiscriminatorConfig,
+    CcFpseEncoderConfig,
     CcFpseProfile,
-    DiscriminatorConfig,
-    EncoderConfig,
     embedded_discriminator,
     paper_discriminator,
 )
@@ -44,11 +44,11 @@ def scenes(count: int = 2) -> Scene:
 def small_profile() -> CcFpseProfile:
     """The embedded profile with two narrow blocks."""
     blocks = (
-        BlockConfig("head_0", 16, 16, upsample=False, hidden=8),
-        BlockConfig("up_0", 16, 8, hidden=8, kernel=1),
+        CcFpseBlockConfig("head_0", 16, 16, upsample=False, hidden=8),
+        CcFpseBlockConfig("up_0", 16, 8, hidden=8, kernel=1),
     )
     generator = CcFpseConfig(10, 4, (8, 8), 8, blocks, patch=2)
-    encoder = EncoderConfig((16, 16), (8, 8), 4)
+    encoder = CcFpseEncoderConfig((16, 16), (8, 8), 4)
     return dataclasses.replace(CcFpse.profile_for(CONTEXT), generator=generator, encoder=encoder, steps=20)
 
 
@@ -123,7 +123,7 @@ def test_recipe_is_the_authors() -> None:
     ],
 )
 def test_discriminator_scores_three_sizes(
-    config: DiscriminatorConfig, size: tuple, scores: list, features: int
+    config: CcFpseDiscriminatorConfig, size: tuple, scores: list, features: int
 ) -> None:
     """Three maps of scores, each pairing a picture with its own semantic map; features of all layers but the first."""
     torch.manual_seed(0)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from methods.common.diffusion.guidance import guided_denoiser
-from methods.common.diffusion.layers import Spade
+from methods.common.diffusion.layers import SpadeGroupNorm
 from methods.common.diffusion.loss import hybrid_loss
 from methods.common.diffusion.reverse import noisy_image, reverse_step
 from methods.common.diffusion.samplers import ancestral, ddim
@@ -178,7 +178,7 @@ def test_five_sampling_steps(network: str) -> None:
 def test_prepared_conditioning_is_that_of_every_spade_layer() -> None:
     network, maps = reference_network("cityscapes"), Golden("sdm", "cityscapes").semantics_clean
     prepared = network.prepare(maps)
-    layers = [module for module in network.modules() if isinstance(module, Spade)]
+    layers = [module for module in network.modules() if isinstance(module, SpadeGroupNorm)]
     assert len(layers) == len(prepared) == 2 * (2 + 18 + 5)  # middle, decoder and up-sampling blocks of six levels
     for layer in layers:
         small = maps[:, :, :: layer.factor, :: layer.factor]  # nearest neighbour by a whole factor

@@ -18,8 +18,8 @@ from methods.common.diffusion.schedule import (
     NoiseSchedule,
     linear_schedule,
     respaced,
-    respaced_from_noise,
-    respaced_quadratically,
+    respaced_quadratic,
+    respaced_trailing,
     subset,
 )
 
@@ -63,7 +63,7 @@ def test_solvers_follow_the_exact_flow_of_a_gaussian(name: str, limit: float) ->
 
 
 def test_second_order_solvers_beat_ddim() -> None:
-    x, schedule = start(), respaced_from_noise(FULL, 100)
+    x, schedule = start(), respaced_trailing(FULL, 100)
     errors = {}
     for sampler in (ddim, dpmpp_2m, unipc):
         pictures = sampler(gaussian_denoiser(DEVIATION), x, schedule, no_noise)
@@ -103,7 +103,7 @@ def test_solvers_equal_those_of_diffusers(
     sampler: Callable[..., Tensor], scheduler: str, settings: dict, steps: int
 ) -> None:
     diffusers = pytest.importorskip("diffusers")
-    schedule, x = respaced_from_noise(FULL, steps), start(3)
+    schedule, x = respaced_trailing(FULL, steps), start(3)
     # a denoiser that is not linear, so that no error cancels
     weights = torch.randn(3, 3, 3, 3, generator=torch.Generator().manual_seed(4)) / 5
 
@@ -129,31 +129,31 @@ def test_solvers_equal_those_of_diffusers(
 
 def test_respacing_from_noise_starts_where_x_is_noise_and_keeps_its_distance_from_the_picture() -> None:
     for steps in (2, 5, 7, 10, 25, 250, 999):
-        schedule = respaced_from_noise(FULL, steps)
+        schedule = respaced_trailing(FULL, steps)
         assert len(schedule) == steps
         assert schedule.timesteps[-1] == 999
         assert schedule.timesteps[0] == round(1000 / steps) - 1
         assert np.ptp(np.diff(schedule.timesteps)) <= 1
         assert np.allclose(schedule.alphas_cumprod, FULL.alphas_cumprod[schedule.timesteps])
         assert schedule.alphas_cumprod_prev[0] == 1.0  # the last step goes to the picture itself
-    assert respaced_from_noise(FULL, 1000) is FULL
+    assert respaced_trailing(FULL, 1000) is FULL
     with pytest.raises(ValueError, match="between 2 and 1000"):
-        respaced_from_noise(FULL, 1)
+        respaced_trailing(FULL, 1)
 
 
 def test_quadratic_respacing_is_dense_where_little_noise_is_left() -> None:
-    assert respaced_quadratically(FULL, 10).timesteps.tolist() == [9, 39, 89, 159, 249, 359, 489, 639, 809, 999]
+    assert respaced_quadratic(FULL, 10).timesteps.tolist() == [9, 39, 89, 159, 249, 359, 489, 639, 809, 999]
     for steps in (2, 5, 25, 50, 250, 999, 1000):
-        schedule = respaced_quadratically(FULL, steps)
+        schedule = respaced_quadratic(FULL, steps)
         assert len(schedule) == steps
         assert schedule.timesteps[-1] == 999
         assert np.diff(schedule.timesteps).min() >= 1
         assert np.allclose(schedule.alphas_cumprod, FULL.alphas_cumprod[schedule.timesteps])
     with pytest.raises(ValueError, match="between 2 and 1000"):
-        respaced_quadratically(FULL, 1001)
+        respaced_quadratic(FULL, 1001)
 
 
-@pytest.mark.parametrize("respacing", [respaced, respaced_from_noise, respaced_quadratically])
+@pytest.mark.parametrize("respacing", [respaced, respaced_trailing, respaced_quadratic])
 def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posteriors_variance(respacing: Callable) -> None:
     schedule = respacing(FULL, 12)
     denoise = with_variance(gaussian_denoiser(DEVIATION), "fixed_small")
@@ -246,4 +246,4 @@ def test_the_published_stride_begins_short_of_pure_noise() -> None:
     """The published `ddim5` keeps 0, 200, ..., 800; at 800 the signal is 4 % of x, which pure noise lacks."""
     published = subset(FULL, np.arange(0, 1000, 200))
     assert math.sqrt(published.alphas_cumprod[-1]) == pytest.approx(0.0390, abs=5e-4)
-    assert math.sqrt(respaced_from_noise(FULL, 5).alphas_cumprod[-1]) < 0.0065
+    assert math.sqrt(respaced_trailing(FULL, 5).alphas_cumprod[-1]) < 0.0065

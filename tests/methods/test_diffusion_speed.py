@@ -13,7 +13,7 @@ from bench.api.scenes import stack
 from bench.data.registry import open_dataset
 from methods.common.diffusion.compiled import CompiledNetwork, at_fixed_batch, filled
 from methods.common.diffusion.guidance import guided_denoiser, plain_denoiser
-from methods.common.diffusion.layers import Attention, GroupNorm, Spade
+from methods.common.diffusion.layers import Attention, GroupNorm, SpadeGroupNorm
 from methods.common.diffusion.memory import Batches, bytes_per_image
 from methods.common.diffusion.method import precision_on
 from methods.common.diffusion.profile import UNetConfig
@@ -59,7 +59,7 @@ def test_one_guided_batch_equals_the_published_two_passes(scale: float, count: i
 
 
 def test_prepared_modulations_serve_every_timestep_and_the_last_one_serves_the_rest() -> None:
-    layer = Spade(8, 5, 4, 4, 1).requires_grad_(False)
+    layer = SpadeGroupNorm(8, 5, 4, 4, 1).requires_grad_(False)
     x = torch.randn(6, 8, 4, 4, generator=torch.Generator().manual_seed(0))
     gamma, beta = layer.modulation(torch.rand(4, 5, 4, 4, generator=torch.Generator().manual_seed(1)))
     spread = [torch.cat([part, part[-1:].expand(2, -1, -1, -1)]) for part in (gamma, beta)]

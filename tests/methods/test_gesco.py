@@ -18,6 +18,7 @@ from bench.api.tensors import write_weights
 from bench.api.weights import weights_name
 from bench.data.registry import open_dataset
 from methods.common.diffusion.profile import UNetConfig
+from methods.common.diffusion.samplers import SAMPLERS
 from methods.common.diffusion.unet import SemanticUNet
 from methods.common.semantic.fds import fast_denoise
 from methods.common.semantic.maps import instance_edges, one_hot
@@ -202,3 +203,10 @@ def test_the_fdstrain_recipe_switches_to_maps_behind_fds(scene: Scene) -> None:
     for step, same in ((switch - 1, True), (switch, False)):
         maps = [t.conditioning(scene, torch.Generator().manual_seed(5), step) for t in (task, raw)]
         assert torch.equal(*maps) == same
+
+
+def test_a_sampler_may_be_named_as_it_is_recorded_and_is_one_identity(context: MethodContext):
+    now, once = (Gesco(context, {"sampler": name}) for name in ("ddim-eta1-quadratic", "ancestral-quad"))
+    assert now.identity() == once.identity()
+    assert now.identity()["options"]["sampler"] == "ancestral-quad"
+    assert now.sampler is SAMPLERS["ddim-eta1-quadratic"]

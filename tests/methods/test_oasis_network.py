@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from methods.common.layers.spade import convolve_with_code
 from methods.common.semantic.maps import one_hot
 from methods.oasis.method import (
-    DiscriminatorConfig,
     OasisConfig,
+    OasisDiscriminatorConfig,
     embedded_config,
     embedded_discriminator,
     paper_config,
@@ -144,7 +144,7 @@ def test_paper_discriminator_has_the_published_widths() -> None:
     assert widths[6:] == [(512, 512), (1024, 256), (512, 256), (512, 128), (256, 128), (256, 64)]
     plain = [name for name, module in judge.named_modules() if isinstance(module, torch.nn.Conv2d)]
     assert plain == ["classify"]  # all others are spectrally normalised
-    narrow = OasisDiscriminator(DiscriminatorConfig(35, (4,) * 6, (4,) * 6))
+    narrow = OasisDiscriminator(OasisDiscriminatorConfig(35, (4,) * 6, (4,) * 6))
     assert narrow(torch.zeros(1, 3, 128, 64)).shape == (1, 36, 128, 64)
 
 

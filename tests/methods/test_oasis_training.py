@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import LabelSpace, Scene
 from methods.common.semantic.maps import one_hot, semantic_maps
-from methods.oasis.method import LATENT, DiscriminatorConfig, Oasis, OasisConfig, OasisProfile, paper_config
+from methods.oasis.method import LATENT, Oasis, OasisConfig, OasisDiscriminatorConfig, OasisProfile, paper_config
 from methods.oasis.network import label_order
 from methods.oasis.task import OasisTask, class_weights, fake_loss, label_mix_loss, mix, mixing_mask, real_loss
 from tests.methods.gan_checks import (
@@ -45,7 +45,7 @@ def small_profile(**changes: object) -> OasisProfile:
     profile = Oasis.profile_for(CONTEXT)
     small = {
         "generator": OasisConfig(35, (2, 4), (8, 8, 8, 8), (8, 8, 8), kernel=1, patch=2),
-        "discriminator": DiscriminatorConfig(35, (8, 8), (8, 8), patch=2),
+        "discriminator": OasisDiscriminatorConfig(35, (8, 8), (8, 8), patch=2),
         "steps": 20,
     }
     return dataclasses.replace(profile, **{**small, **changes})
@@ -199,7 +199,7 @@ def test_unknown_pixels_get_channel_zero_in_training() -> None:
     context = MethodContext("stuff", space(5, unknown=4), 16, 32)
     profile = small_profile(
         generator=OasisConfig(5, (2, 4), (8, 8, 8, 8), (8, 8, 8), kernel=1, patch=2),
-        discriminator=DiscriminatorConfig(5, (8, 8), (8, 8), patch=2),
+        discriminator=OasisDiscriminatorConfig(5, (8, 8), (8, 8), patch=2),
     )
     task = OasisTask(context, profile)
     labels = torch.tensor([4, 0, 3])[None, :, None]

@@ -10,7 +10,7 @@ import torch
 
 from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import LabelSpace, Scene
-from methods.smis.method import BlockConfig, Smis, SmisConfig, SmisProfile
+from methods.smis.method import Smis, SmisBlockConfig, SmisConfig, SmisProfile
 from methods.smis.network import SmisTask
 from tests.methods.gan_checks import (
     check_a_resumed_training_equals_an_uninterrupted_one,
@@ -33,9 +33,9 @@ def scenes(count: int = 2, seed: int = 0) -> Scene:
 def small_profile() -> SmisProfile:
     """The embedded profile with two narrow blocks."""
     blocks = (
-        BlockConfig("head_0", 140, 70, 35, 35, 35, 35, upsample=False),
+        SmisBlockConfig("head_0", 140, 70, 35, 35, 35, 35, upsample=False),
         *(
-            BlockConfig(f"up_{i}", w, v, 1, 8, 1, 1, kernel=1)
+            SmisBlockConfig(f"up_{i}", w, v, 1, 8, 1, 1, kernel=1)
             for i, (w, v) in enumerate([(70, 8), (8, 8), (8, 8), (8, 8)])
         ),
     )

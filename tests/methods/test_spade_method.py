@@ -140,3 +140,8 @@ def test_sample_shows_the_average_and_needs_no_noise() -> None:
     assert first.shape == (2, 3, 16, 32)
     assert 0 <= float(first.min()) <= float(first.max()) <= 1
     assert torch.equal(first, second)
+
+
+def test_a_gan_is_three_files_beside_its_entry_point_and_its_paragraph_of_docs():
+    folder = Path(__file__).parents[2] / "methods" / "spade"
+    assert sorted(file.name for file in folder.glob("*.py")) == ["__init__.py", "method.py", "network.py"]

@@ -54,7 +54,7 @@ class GroupNorm(nn.GroupNorm):
         return normalised.to(x.dtype)
 
 
-class Spade(nn.Module):
+class SpadeGroupNorm(nn.Module):
     """Spatially-adaptive normalisation (paper Eq. 7) on GroupNorm: Norm(a) * (1 + gamma(map)) + beta(map).
 
     gamma and beta depend on the map alone, so `modulation` can be computed once per image and reused at every step.
@@ -134,7 +134,7 @@ class EncoderBlock(nn.Module):
         return self.skip_connection(x) + h
 
 
-class SpadeBlock(nn.Module):
+class DecoderBlock(nn.Module):
     """The middle and decoder block: as `EncoderBlock`, with both norms replaced by SPADE; optional 2x up-sampling."""
 
     scale_shift = staticmethod(scale_shift)
@@ -153,10 +153,10 @@ class SpadeBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.up = up
-        self.in_norm = Spade(channels, map_channels[0], hidden, groups, factors[0])
+        self.in_norm = SpadeGroupNorm(channels, map_channels[0], hidden, groups, factors[0])
         self.in_layers = nn.Sequential(nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1))
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(time_width, 2 * out_channels))
-        self.out_norm = Spade(out_channels, map_channels[1], hidden, groups, factors[1])
+        self.out_norm = SpadeGroupNorm(out_channels, map_channels[1], hidden, groups, factors[1])
         self.out_layers = nn.Sequential(
             nn.SiLU(), nn.Dropout(dropout), nn.Conv2d(out_channels, out_channels, 3, padding=1)
         )

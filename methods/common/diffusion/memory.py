@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from bench.api.lazy import Tensor, torch
 from bench.api.method import MethodError
-from methods.common.diffusion.layers import Spade, SpadeBlock
+from methods.common.diffusion.layers import DecoderBlock, SpadeGroupNorm
 from methods.common.diffusion.unet import SemanticUNet
 
 #: Share of the free memory that a batch may plan for: the estimate leaves out kernels' workspaces and fragmentation.
@@ -21,9 +21,9 @@ def bytes_per_image(network: SemanticUNet, height: int, width: int, guided: bool
     and the activations of one evaluation (two with guidance)."""
     patch = network.config.patch
     pixels = height * width // patch**2
-    spades = [module for module in network.modules() if isinstance(module, Spade)]
+    spades = [module for module in network.modules() if isinstance(module, SpadeGroupNorm)]
     modulations = sum(2 * s.mlp_gamma.out_channels * pixels // s.factor**2 for s in spades)
-    blocks = [module for module in network.modules() if isinstance(module, SpadeBlock)]
+    blocks = [module for module in network.modules() if isinstance(module, DecoderBlock)]
     decoder = [b.in_norm.mlp_gamma.out_channels * pixels // b.in_norm.factor**2 for b in blocks]
     activations = sum(decoder) // 2 + ALIVE * max(decoder)  # decoder inputs are half skips
     itemsize = next(network.parameters()).element_size()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from bench.api.method import MethodContext, MethodError
 from bench.api.scenes import facts_of
 from bench.api.weights import weights_in_use
 from methods.common.diffusion.profile import DiffusionProfile, Variance, as_trained, check_sides, configured
-from methods.common.diffusion.samplers import SAMPLERS
+from methods.common.diffusion.samplers import RECORDED, SAMPLERS, sampler_name
 from methods.common.diffusion.schedule import linear_schedule
 from methods.common.semantic.frontend import SemanticMethod
 from methods.common.semantic.maps import Edges
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from methods.common.diffusion.memory import Batches
     from methods.common.diffusion.samplers import Denoise
     from methods.common.diffusion.unet import SemanticUNet
+
+log = logging.getLogger("bench")
 
 #: Values of the option `precision`: of weights and activations at inference; the sampler's own arithmetic is float32.
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -46,7 +49,7 @@ class DiffusionMethod(SemanticMethod):
     and `guidance`, s in out(0) + s (out(y) - out(0)), as in the published code: s = 2 is the paper's Eq. 13 with s = 1,
     and 1 switches it off. Without it the method's own value for the data set holds.
 
-    Left out, sampler and steps are those that the weights' card names, else the profile's: 10 of `ancestral-quad`
+    Left out, sampler and steps are those that the weights' card names, else the profile's: 10 of `ddim-eta1-quadratic`
     embedded, 25 of `ddim` at paper size, chosen in results/performance/README.md; the papers' own are
     `sampler=ancestral:steps=1000`.
     `variance`, of `ancestral` and `ancestral-dt`, is "learned", "fixed_small" or "fixed_large"; "auto" is "learned" but
@@ -92,12 +95,13 @@ class DiffusionMethod(SemanticMethod):
         chosen = self.options["variance"] != "auto"
         if not chosen:
             self.options["variance"] = self.profile.variance
-        if self.options["sampler"] not in SAMPLERS:
+        name = sampler_name(self.options["sampler"])
+        if name not in SAMPLERS:
             raise MethodError(
                 f"{self.weights.path} names the sampler '{self.options['sampler']}', which this version does not have; "
                 f"name one: {self.name}:sampler=... ({', '.join(SAMPLERS)})"
             )
-        self.sampler = SAMPLERS[self.options["sampler"]]
+        self.sampler = SAMPLERS[name]
         if chosen and not self.sampler.reads_variance:
             readers = ", ".join(name for name, sampler in SAMPLERS.items() if sampler.reads_variance)
             raise MethodError(
@@ -109,6 +113,7 @@ class DiffusionMethod(SemanticMethod):
             self.schedule = self.sampler.respaced(linear_schedule(), self.options["steps"])
         except ValueError as error:
             raise MethodError(f"option steps={self.options['steps']} of {self.name}: {error}") from None
+        self.options["sampler"] = RECORDED.get(name, name)  # a part of the cache's key
         self._compiled: CompiledNetwork | None = None
         self._largest_batch = 0
 
@@ -141,10 +146,12 @@ class DiffusionMethod(SemanticMethod):
             "compile": COMPILE,
         }
         for option, valid in choices.items():
-            if self.options[option] not in valid:
+            if sampler_name(self.options[option]) not in valid:
                 raise MethodError(
                     f"unknown {option} '{self.options[option]}' for {self.name}; known: {', '.join(valid)}"
                 )
+        if given.get("sampler") in RECORDED.values() and log.handlers:  # handlers: once, not in every worker
+            log.warning("sampler=%s is called %s now", given["sampler"], sampler_name(given["sampler"]))
         if "steps" in given and given["steps"] < 1:
             raise MethodError(f"option steps={given['steps']} of {self.name}: a picture takes at least one step")
         if not (math.isfinite(self.options["guidance"]) and self.options["guidance"] >= 0):

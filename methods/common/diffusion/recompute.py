@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from methods.common.diffusion.layers import Attention, EncoderBlock, Modulation, Spade, SpadeBlock
+from methods.common.diffusion.layers import Attention, DecoderBlock, EncoderBlock, Modulation, SpadeGroupNorm
 
 
 def recompute_in_backward(network: nn.Module) -> None:
@@ -19,13 +19,13 @@ def recompute_in_backward(network: nn.Module) -> None:
     what comes out are as before.
     """
     for module in network.modules():
-        if isinstance(module, Spade):
+        if isinstance(module, SpadeGroupNorm):
             _modulate_late(module)
-        elif isinstance(module, EncoderBlock | SpadeBlock | Attention):
+        elif isinstance(module, EncoderBlock | DecoderBlock | Attention):
             _replace(module, "forward", partial(checkpoint, module.forward, use_reentrant=False))
 
 
-def _modulate_late(spade: Spade) -> None:
+def _modulate_late(spade: SpadeGroupNorm) -> None:
     modulation, forward = spade.modulation, spade.forward
 
     def maps_only(maps: Tensor) -> Modulation:

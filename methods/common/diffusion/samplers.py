@@ -25,8 +25,8 @@ from methods.common.diffusion.schedule import (
     NoiseSchedule,
     respaced,
     respaced_by_stride,
-    respaced_from_noise,
-    respaced_quadratically,
+    respaced_quadratic,
+    respaced_trailing,
 )
 
 Denoise: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
@@ -181,15 +181,23 @@ class Sampler:
     reproduces: bool = False
 
 
-#: `ancestral-dt` thresholds dynamically at the 0.95 quantile, as SCDM does (ICML 2024). `ancestral-quad` adds noise of
-#: the posterior's variance and spends its steps where little noise is left: 10 of them do what 100 of `ancestral` do.
+#: `ancestral-dt` thresholds dynamically at the 0.95 quantile, as SCDM does (ICML 2024). `ddim-eta1-quadratic` adds
+#: noise of the posterior's variance, and spends its steps where little noise is left: 10 of them do what 100 of
+#: `ancestral` do.
 #: `ddim-published` is what SDM's and GESCO's scripts do with `--use_ddim True --timestep_respacing ddimN`.
 SAMPLERS: dict[str, Sampler] = {
     "ancestral": Sampler(ancestral, respaced, reads_variance=True),
     "ancestral-dt": Sampler(partial(ancestral, threshold=0.95), respaced, reads_variance=True),
-    "ddim": Sampler(partial(ddim, drop_clipped=True), respaced_from_noise),
+    "ddim": Sampler(partial(ddim, drop_clipped=True), respaced_trailing),
     "ddim-published": Sampler(ddim, respaced_by_stride, reproduces=True),
-    "dpmpp": Sampler(partial(dpmpp_2m, drop_clipped=True), respaced_from_noise),
-    "unipc": Sampler(partial(unipc, drop_clipped=True), respaced_from_noise),
-    "ancestral-quad": Sampler(partial(ddim, drop_clipped=True, eta=1.0), respaced_quadratically),
+    "dpmpp": Sampler(partial(dpmpp_2m, drop_clipped=True), respaced_trailing),
+    "unipc": Sampler(partial(unipc, drop_clipped=True), respaced_trailing),
+    "ddim-eta1-quadratic": Sampler(partial(ddim, drop_clipped=True, eta=1.0), respaced_quadratic),
 }
+#: What identities, weights' cards and results call a sampler that had another name when the first of them were made.
+RECORDED = {"ddim-eta1-quadratic": "ancestral-quad"}
+
+
+def sampler_name(name: str) -> str:
+    """The name in `SAMPLERS` of a sampler that may be given as it is recorded."""
+    return {recorded: current for current, recorded in RECORDED.items()}.get(name, name)

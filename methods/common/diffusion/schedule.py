@@ -71,7 +71,7 @@ def respaced(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
     return subset(schedule, np.round(np.arange(steps) * ((len(schedule) - 1) / (steps - 1))).astype(int))
 
 
-def respaced_from_noise(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
+def respaced_trailing(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
     """Keep `steps` timesteps at equal distances down from the last one; the first is not among them.
 
     Deterministic samplers start where x is pure noise and end with a jump from timestep T / steps - 1 to the picture.
@@ -86,7 +86,7 @@ def respaced_from_noise(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
     return subset(schedule, np.round(total - np.arange(steps) * (total / steps)).astype(int)[::-1] - 1)
 
 
-def respaced_quadratically(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
+def respaced_quadratic(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
     """Keep `steps` timesteps whose distances grow with the noise, the i-th (of 1 ... S) near T (i / S)^2 - 1 (the
     quadratic choice of Song et al. 2021, "Denoising Diffusion Implicit Models", Appendix D.2), the last one included.
 

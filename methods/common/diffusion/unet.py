@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from methods.common.diffusion.layers import (
     Attention,
+    DecoderBlock,
     EncoderBlock,
     GroupNorm,
     Modulation,
-    Spade,
-    SpadeBlock,
+    SpadeGroupNorm,
     timestep_embedding,
 )
 from methods.common.diffusion.profile import UNetConfig
@@ -43,10 +43,10 @@ class SemanticUNet(nn.Module):
         def encoder_block(channels: int, out: int, down: bool = False) -> EncoderBlock:
             return EncoderBlock(channels, out, time_width, c.groups, c.dropout, down)
 
-        def spade_block(channels: int, out: int, factor: int, up: bool = False) -> SpadeBlock:
+        def spade_block(channels: int, out: int, factor: int, up: bool = False) -> DecoderBlock:
             factors = (factor, factor // 2) if up else (factor, factor)
             map_channels = (self._map_channels(factors[0]), self._map_channels(factors[1]))
-            return SpadeBlock(
+            return DecoderBlock(
                 channels,
                 out,
                 time_width,
@@ -108,7 +108,7 @@ class SemanticUNet(nn.Module):
     def reset_parameters(self) -> None:
         """Initialise for training: second convolutions, attention projections and the output start at zero."""
         for module in self.modules():
-            if isinstance(module, EncoderBlock | SpadeBlock):
+            if isinstance(module, EncoderBlock | DecoderBlock):
                 nn.init.zeros_(module.out_layers[-1].weight)  # type: ignore[arg-type]
                 nn.init.zeros_(module.out_layers[-1].bias)  # type: ignore[arg-type]
             elif isinstance(module, Attention):
@@ -117,8 +117,8 @@ class SemanticUNet(nn.Module):
         nn.init.zeros_(self.out[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.out[-1].bias)  # type: ignore[arg-type]
 
-    def _spades(self) -> list[Spade]:
-        return [module for module in self.modules() if isinstance(module, Spade)]
+    def _spades(self) -> list[SpadeGroupNorm]:
+        return [module for module in self.modules() if isinstance(module, SpadeGroupNorm)]
 
     def prepare(self, maps: Tensor) -> list[Modulation]:
         """gamma and beta of every SPADE layer for maps (B, map_channels, H, W); valid for any timestep."""
@@ -158,11 +158,11 @@ class SemanticUNet(nn.Module):
         if branches > 1:
             h, time = _repeated(h, branches), _repeated(time, branches)
         for layer in self.middle_block:
-            h = layer(h, time, modulations) if isinstance(layer, SpadeBlock) else layer(h)
+            h = layer(h, time, modulations) if isinstance(layer, DecoderBlock) else layer(h)
         for block in self.output_blocks:
             h = torch.cat([h, _repeated(skips.pop(), branches)], dim=1)
             for layer in block:  # type: ignore[attr-defined]
-                h = layer(h, time, modulations) if isinstance(layer, SpadeBlock) else layer(h)
+                h = layer(h, time, modulations) if isinstance(layer, DecoderBlock) else layer(h)
         h = self.out(h)
         return F.pixel_shuffle(h, patch) if patch > 1 else h
 

@@ -18,7 +18,7 @@ SLOPE = 0.2  # of the leaky ReLUs of all SPADE descendants
 
 
 @dataclass(frozen=True)
-class Modulation:
+class ModulationConfig:
     """How the semantic map becomes a scale and a shift.
 
     `map_width` channels of the (already arranged) map; `hidden` channels of the shared convolution; `map_groups`
@@ -36,14 +36,14 @@ class Modulation:
     stride: int = 1
 
 
-class Spade(nn.Module):
+class SpadeNorm(nn.Module):
     """Batch normalisation without affine terms, then scaled and shifted pixel by pixel by the semantic map.
 
     Input (B, width, H, W) and a map (B, map_width, H', W'), which is resized by nearest neighbour. With a `code`
     (B, Z) the map has Z channels less: the code stands for Z channels before it, constant over the pixels (OASIS).
     """
 
-    def __init__(self, width: int, modulation: Modulation) -> None:
+    def __init__(self, width: int, modulation: ModulationConfig) -> None:
         super().__init__()
         pad = modulation.kernel // 2
         self.norm, self.stride = modulation.norm, modulation.stride
@@ -105,13 +105,13 @@ def _convolve(layer: nn.Conv2d, x: Tensor, offset: float) -> Tensor:
 
 
 class SpadeBlock(nn.Module):
-    """The residual block of SPADE: (Spade, leaky ReLU, conv 3x3) twice, and a learned skip where the width changes.
+    """The residual block of SPADE: (SpadeNorm, leaky ReLU, conv 3x3) twice, and a learned skip where the width changes.
 
-    The skip is a Spade and a bias-free 1x1 convolution without activation. The middle width is the smaller one.
+    The skip is a SpadeNorm and a bias-free 1x1 convolution without activation. The middle width is the smaller one.
     All three convolutions are spectrally normalised and have `groups` groups.
     """
 
-    def __init__(self, in_width: int, out_width: int, modulation: Modulation, groups: int = 1) -> None:
+    def __init__(self, in_width: int, out_width: int, modulation: ModulationConfig, groups: int = 1) -> None:
         super().__init__()
         middle = min(in_width, out_width)
         self.learned_skip = in_width != out_width
@@ -119,13 +119,13 @@ class SpadeBlock(nn.Module):
         self.conv_1 = SpectralConv2d(middle, out_width, 3, padding=1, groups=groups)
         if self.learned_skip:
             self.conv_s = SpectralConv2d(in_width, out_width, 1, groups=groups, bias=False)
-        self.norm_0 = Spade(in_width, modulation)
-        self.norm_1 = Spade(middle, modulation)
+        self.norm_0 = SpadeNorm(in_width, modulation)
+        self.norm_1 = SpadeNorm(middle, modulation)
         if self.learned_skip:
-            self.norm_s = Spade(in_width, modulation)
+            self.norm_s = SpadeNorm(in_width, modulation)
 
     def forward(self, x: Tensor, maps: Tensor, code: Tensor | None = None) -> Tensor:
-        """(B, in_width, H, W), a map (B, map_width, ...) and a code as in `Spade` to (B, out_width, H, W)."""
+        """(B, in_width, H, W), a map (B, map_width, ...) and a code as in `SpadeNorm` to (B, out_width, H, W)."""
         maps = _resized(maps, x, self.norm_0.stride)
         skip = self.conv_s(self.norm_s(x, maps, code)) if self.learned_skip else x
         inner = self.conv_0(F.leaky_relu(self.norm_0(x, maps, code), SLOPE, inplace=True))
