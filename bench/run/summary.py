@@ -36,11 +36,8 @@ def summary_version(metric: Metric) -> str:
 def summarised(metric: Metric, measured: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The facts of a measurement's manifest that follow from its arrays, JSON-serialisable, and the contributions
     (n,) float64 by score, of those that are no mean of per-scene values."""
-    from bench.run.contract import (  # these import torch, which readers of results need not
-        declared,
-        sound_scores,
-        sound_values,
-    )
+    # these import torch, which readers of results need not
+    from bench.run.contract import declared, sound_scores, sound_values
     from bench.run.guard import house_rules
 
     scenes = len(next(iter(measured.values())))
