@@ -92,8 +92,8 @@ class ScoreInfo:
 COSTS = {
     info.name: info
     for info in (
-        ScoreInfo("bits", False, "cost", 0.0, unit="bits a scene", scenes="bits", published="bits"),
-        ScoreInfo("channel_uses", False, "cost", 0.0, unit="real symbols a scene", scenes="channel_uses"),
+        ScoreInfo("bits", False, "cost", 0.0, scenes="bits", published="bits"),
+        ScoreInfo("channel_uses", False, "cost", 0.0, scenes="channel_uses"),
         ScoreInfo(
             "seconds", False, "cost", 0.0, floor=0.5, unit="s", decimals=2,
             machine=("cpu", "devices", "jobs", "batch_size"),

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from bench.api.errors import UsageError
+from bench.api.scores import score_info
 from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
 from bench.figures.style import Drawing, Look, framed, looks
 from bench.results.request import PSNR, Part, Request, chosen_psnrs, parts
@@ -86,7 +87,7 @@ def _figure(
                 say_nothing(axis)
             axis.set_xscale("log")
             axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.xaxis.set_major_formatter(EngFormatter(unit="s" if cost == "seconds" else "", sep=" "))
+            axis.xaxis.set_major_formatter(EngFormatter(unit=score_info(cost).unit, sep=" "))
             axis.xaxis.set_minor_formatter(NullFormatter())
             axis.margins(x=0.12, y=0.1)
             if axis in axes[-1]:

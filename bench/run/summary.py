@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.run.contract import declared, sound_resamples, sound_scores, sound_values
+from bench.run.guard import house_rules
 from metrics.stats.significance import contributions_of_mean, is_mean, standard_error
 
 if TYPE_CHECKING:
@@ -36,10 +38,6 @@ def summary_version(metric: Metric) -> str:
 def summarised(metric: Metric, measured: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The facts of a measurement's manifest that follow from its arrays, JSON-serialisable, and the contributions
     (n,) float64 by score, of those that are no mean of per-scene values."""
-    # these import torch, which readers of results need not
-    from bench.run.contract import declared, sound_scores, sound_values
-    from bench.run.guard import house_rules
-
     scenes = len(next(iter(measured.values())))
     with _WARNINGS, warnings.catch_warnings(record=True) as caught, house_rules():
         warnings.simplefilter("always")
@@ -71,9 +69,6 @@ def summarised(metric: Metric, measured: Mapping[str, np.ndarray]) -> tuple[dict
 def left_out(metric: Metric, measured: Mapping[str, np.ndarray], scenes: int) -> dict[str, np.ndarray]:
     """What each scene contributes (metrics/stats/significance.py) to the scores that are no mean of per-scene values:
     n - 1 times what a score is more than without the scene. Scores that are undefined without some scene have none."""
-    from bench.run.contract import sound_resamples
-    from bench.run.guard import house_rules
-
     if scenes < 2:
         return {}
     everything = np.ones((1, scenes))
