@@ -3,7 +3,7 @@ paper, and their training (section 3.3).
 
 A feature pyramid turns the semantic map into conditioning at every size; blocks of conditional convolutions lead from a
 latent to the picture. Names and shapes are those of the published checkpoints, less those that
-their authors' network never uses (`unused` in bench/weights/catalogue.toml).
+their authors' network never uses (`unused` in bench/checkpoints/catalogue.toml).
 """
 
 from __future__ import annotations

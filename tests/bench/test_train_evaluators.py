@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,3 +85,15 @@ def test_what_cannot_be_trained_is_refused(arguments: str, message: str, train: 
     assert isinstance(answer.exception, UsageError)
     assert message in str(answer.exception)
     assert not Path("weights").exists()
+
+
+@pytest.mark.slow
+def test_torchrun_trains_a_detector_on_two_processes_and_the_first_one_measures_it(tmp_path: Path, fakes: Path) -> None:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "bench"]
+    what = (
+        "train detector --scenes 8 --steps 2 --option batch_size=2 --threads 1 --device cpu --weights-dir w --out run"
+    )
+    done = subprocess.run([*launch, *what.split()], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("wrote") == done.stdout.count("| 500 val scenes | 500 test scenes |") == 1
+    assert "2, 2 on each of 2 processes, 8" in (tmp_path / "w" / "streets_detector.md").read_text()
