@@ -63,8 +63,7 @@ def measured_metrics(request: Request, part: Part, default: Sequence[str]) -> li
         names = list(dict.fromkeys(name for typed in here for name in choose_metrics(part.rows, typed)))
     else:
         known = sorted(part.rows["metric"].unique())
-        found = ([m] if m in known else [k for k in known if k.startswith(f"{m}[")] for m in default)
-        names = [name for variants in found for name in variants]
+        names = [name for metric in default for name in metric_variants(metric, known)]
     if not names:
         raise UsageError(f"the results hold none of {', '.join(default)}{computed_by(default[0])}; or choose --metrics")
     return [measured(part.frame, name) for name in names]
