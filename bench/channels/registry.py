@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.api.channel import Channel
@@ -76,7 +76,17 @@ def read_channel(written: str | Mapping[str, Any], psnr: float | None = None) ->
 
 def channel_words(convention: str) -> str:
     """The results' column `channel` for captions: `awgn-paper-peak` is "AWGN, paper calibration, peak power"."""
+    known = _installed(convention)
+    return known.words if known else convention
+
+
+def level_words(conventions: Iterable[str]) -> str:
+    """What captions call the column `peak_snr_db` of these channels."""
+    return " or ".join(dict.fromkeys((_installed(one) or Channel).level for one in conventions))
+
+
+def _installed(convention: str) -> Channel | None:
     try:
-        return read_channel(convention).words
+        return read_channel(convention)
     except BenchError:  # of a package that is not here: its own name has to do
-        return convention
+        return None

@@ -31,8 +31,8 @@ def list_datasets(config: ConfigOption = None) -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 
+    from bench.api.errors import DataError
     from bench.api.registry import DATASETS
-    from bench.api.scenes import DataError
     from bench.api.terminal import visible
     from bench.config import load_config
 
@@ -134,8 +134,8 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 def _whereabouts(name: str, config: Config) -> tuple[str, str, str, str]:
     """Where a data set is, its scenes a split, the size it is read at and its label ids, in words."""
+    from bench.api.errors import DataError
     from bench.api.registry import DATASETS
-    from bench.api.scenes import DataError
     from bench.config import DataSection
     from bench.data.folder import FolderSource
     from bench.data.registry import environment_variable, find_root

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.api.errors import STORAGE_ERRORS
+from bench.api.errors import STORAGE_ERRORS, DataError
 from bench.api.files import replacing, sha256
-from bench.api.scenes import DataError, SceneArrays, SceneSource
+from bench.api.scenes import SceneArrays, SceneSource
 from bench.data.cityscapes import IMAGE, INSTANCES, LABELS
 from bench.data.exported import FILE_NAME, SUMS, ExportIndex, read_index
 from bench.data.folder import FIRST_INSTANCE

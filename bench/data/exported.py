@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def read_index(root: Path) -> ExportIndex | None:
 
 def _label_space(dataset: str, name: str) -> LabelSpace:
     """The labels that the file names, of the data set that was exported or the one they are named after."""
-    spaces = (getattr(facts_of(owner), "label_space", None) for owner in (dataset, name))
+    spaces: Iterator[LabelSpace | None] = (getattr(facts_of(owner), "label_space", None) for owner in (dataset, name))
     found = next((space for space in spaces if space is not None and space.name == name), None)
     if found is None:
         raise ValueError(f"no installed data set has the labels of {name}")

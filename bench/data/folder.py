@@ -13,8 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from bench.api import files
-from bench.api.errors import nearest
-from bench.api.scenes import DataError, SceneArrays, SceneSource
+from bench.api.errors import DataError, nearest
+from bench.api.scenes import SceneArrays, SceneSource
 from bench.api.seeding import text_digest
 from bench.data.images import (
     RESIZE_RULES,

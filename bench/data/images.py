@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from bench.api.scenes import DataError
+from bench.api.errors import DataError
 
 #: Formats by Pillow's names, whatever a file's ending says. Others may run programs (EPS) or hold no single picture.
 _PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP")

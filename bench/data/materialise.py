@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.api.scenes import DataError, LabelSpace, Scene, SceneSource
+from bench.api.errors import DataError
+from bench.api.scenes import LabelSpace, Scene, SceneSource
 from bench.api.seeding import text_digest
 
 #: Bumped when the layout of a folder changes.

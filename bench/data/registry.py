@@ -9,8 +9,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.api.errors import DataError
 from bench.api.registry import DATASETS
-from bench.api.scenes import DataError, SceneSource
+from bench.api.scenes import SceneSource
 from bench.data.folder import FolderSource
 from bench.data.listing import is_folder
 

@@ -6,8 +6,8 @@ import re
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from bench.api.errors import nearest
-from bench.api.scenes import DataError, SceneArrays, SceneSource
+from bench.api.errors import DataError, nearest
+from bench.api.scenes import SceneArrays, SceneSource
 from bench.api.seeding import text_digest
 
 #: Scenes that `ids` lists when no limit is given. The splits themselves have no end: a larger limit renders more.

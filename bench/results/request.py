@@ -13,7 +13,7 @@ import numpy as np
 from bench.api.errors import UsageError, known_name
 from bench.api.names import PURE_NOISE, metric_variants, resolve_metrics
 from bench.api.registry import METRICS
-from bench.channels.registry import channel_words
+from bench.channels.registry import channel_words, level_words
 from bench.config import Config
 from bench.results.files import read_results
 from bench.results.schema import SCENE_SET
@@ -194,7 +194,7 @@ def peak_levels(rows: pd.DataFrame, psnrs: Sequence[float]) -> str:
         levels = rows[rows["psnr"] == psnr]["peak_snr_db"].drop_duplicates()
         return " or ".join(db(float(level)) for level in levels)
 
-    return f"peak SNR {', '.join(words(psnr) for psnr in psnrs)} dB"
+    return f"{level_words(map(str, rows['channel'].unique()))} {', '.join(words(psnr) for psnr in psnrs)} dB"
 
 
 def mean_levels(rows: pd.DataFrame) -> str:

@@ -38,8 +38,7 @@ def run(environment: Path) -> Run:
 def test_plugins_run_in_a_sweep_and_stand_in_tables_beside_what_is_built_in(environment: Path, run: Run) -> None:
     done = run(
         "run", "--methods", "label_paint,full_image", "--psnr", "100,10", "--scenes", "6", "--metrics", "mIoU,MAE",
-        "--channel", "erasures:erased=0.25",
-        "--device", "cpu", "--jobs", "1",
+        "--datasets", "streets,discs", "--channel", "erasures:erased=0.25", "--device", "cpu", "--jobs", "1",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     installed = subprocess.run(
@@ -49,17 +48,20 @@ def test_plugins_run_in_a_sweep_and_stand_in_tables_beside_what_is_built_in(envi
     assert installed.stdout.startswith(str(environment / "venv")), "this must not be the checkout"
     rows = pd.read_parquet(environment / "work" / "out" / "results.parquet")
     rows = rows[rows["metric"].isin(["mIoU", "MAE"]) & (rows["scene"] == "all") & (rows["method"] != "pure_noise")]
-    assert set(zip(rows["method"], rows["psnr"], rows["metric"], strict=True)) == {
-        (method, psnr, metric)
+    assert set(zip(rows["dataset"], rows["method"], rows["psnr"], rows["metric"], strict=True)) == {
+        (dataset, method, psnr, metric)
+        for dataset, metric in (("streets", "mIoU"), ("streets", "MAE"), ("discs", "MAE"))
         for method in ("label_paint", "full_image")
         for psnr in (100.0, 10.0)
-        for metric in ("mIoU", "MAE")
     }
+    assert "left out: mIoU is not computed for discs" in done.stderr
     assert (rows["scenes"] == 6).all()
     assert set(zip(rows["channel"], rows["sigma"].round(6), strict=True)) == {
         ("erasures:erased=0.25", 0.00001), ("erasures:erased=0.25", 0.316228)
     }  # fmt: skip
-    at_100 = rows[rows["psnr"] == 100].pivot(index="method", columns="metric", values="value")
+    at_100 = rows[(rows["psnr"] == 100) & (rows["dataset"] == "streets")].pivot(
+        index="method", columns="metric", values="value"
+    )
     assert at_100.loc["label_paint", "mIoU"] > at_100.loc["full_image", "mIoU"] > 0.1, "maps survive lost symbols"
     assert at_100.loc["label_paint", "MAE"] > at_100.loc["full_image", "MAE"] > 0.05, "lost pixels are black"
     assert "label_paint" in done.stdout
@@ -68,7 +70,8 @@ def test_plugins_run_in_a_sweep_and_stand_in_tables_beside_what_is_built_in(envi
     assert table.returncode == 0, table.stderr
     assert "label_paint" in table.stdout
     assert "full_image" in table.stdout
-    assert "Erasures, erased 0.25" in table.stdout
+    assert "discs test at 32x64" in table.stdout
+    assert "Erasures, erased 0.25, peak SNR of what is kept 100.0, 10.0 dB." in " ".join(table.stdout.split())
 
 
 def test_a_plugins_metric_is_plotted_and_regressed_like_ours(environment: Path, run: Run) -> None:
@@ -78,7 +81,7 @@ def test_a_plugins_metric_is_plotted_and_regressed_like_ours(environment: Path, 
     assert "MAE ↓" in drawn
     again = bench(
         environment, environment / "work", "regress", "--baseline", "out", "--out", "again", "--metrics", "MAE",
-        "--methods", "label_paint", "--psnr", "100",
+        "--methods", "label_paint", "--psnr", "100", "--datasets", "streets",
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     (compared,) = json.loads((environment / "work" / "again" / "report.json").read_text())["comparisons"]

@@ -20,6 +20,7 @@ class Erasures(Channel):
 
     kind: ClassVar[str] = "erasures"
     title: ClassVar[str] = "Erasures"
+    level: ClassVar[str] = "peak SNR of what is kept"
 
     def __post_init__(self) -> None:
         """UsageError where `erased` is no probability."""
