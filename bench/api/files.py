@@ -97,7 +97,7 @@ class Entry:
 def _read_manifest(path: Path) -> dict[str, Any]:
     file = path / MANIFEST
     try:
-        manifest = json.loads(file.read_bytes())
+        manifest: dict[str, Any] = json.loads(file.read_bytes())
         sealed = manifest.pop("seal")
         matches = sealed == digest(manifest) and manifest["schema"] == SCHEMA
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

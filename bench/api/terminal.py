@@ -75,7 +75,7 @@ def safe_output() -> Iterator[None]:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=LOOK_ALIKE)
     out, err = before
-    sys.stdout, sys.stderr = out and _Shown(out, False), err and _Shown(err, True)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = out and _Shown(out, False), err and _Shown(err, True)
     try:
         yield
     finally:

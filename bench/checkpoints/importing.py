@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.api.errors import some
+from bench.api.errors import MethodError, some
 from bench.api.files import check_folder, file_digest
-from bench.api.method import MethodError
 from bench.api.tensors import is_finite, write_weights
 from bench.api.weights import MANIFEST
 from bench.checkpoints.archives import CheckpointError

@@ -11,9 +11,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 import bench.api.weights
-from bench.api.errors import UsageError, WeightsError, nearest, some
+from bench.api.errors import MethodError, UsageError, WeightsError, nearest, some
 from bench.api.files import file_digest
-from bench.api.method import MethodContext, MethodError
+from bench.api.method import MethodContext
 from bench.api.registry import DATASETS, METHODS
 from bench.api.scenes import facts_of
 from bench.api.tensors import content_digest

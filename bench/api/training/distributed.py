@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 from bench.api.scenes import Scene
 from bench.api.training.distributed import average, average_before_step, broadcast
 from bench.api.training.update import Precision, autocast, resolve

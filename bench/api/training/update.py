@@ -14,7 +14,7 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 
 #: The number format that networks run in; weights, losses and averages are float32 in all of them.
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
