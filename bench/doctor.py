@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 
 from bench.api.device import cores, cpu_name, memory_gib, resolve_devices
-from bench.api.errors import BenchError
-from bench.api.method import MethodContext, MethodError
-from bench.api.metric import MetricContext, MetricError
+from bench.api.errors import BenchError, DataError, MethodError, MetricError
+from bench.api.method import MethodContext
+from bench.api.metric import MetricContext
 from bench.api.registry import DATASETS, METHODS, METRICS
-from bench.api.scenes import DataError, SceneSource
+from bench.api.scenes import SceneSource
 from bench.api.specs import build_method, parse_spec
 from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
+from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
-from bench.api.method import Method, MethodContext, MethodError, Received, Transmission
+from bench.api.method import Method, MethodContext, Received, Transmission
 from bench.api.scenes import Scene
 
 #: name -> Pillow's format and options. The analogue symbols are the pixels that the codec decodes to.

@@ -33,7 +33,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from bench.api.errors import MetricError
+from bench.api.metric import Comparison, Metric, MetricContext, Score
 from bench.api.scores import ScoreInfo
 from metrics.evaluators.depth import FARTHEST, valid_depth
 from metrics.evaluators.embedded import OWN

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from bench.api.errors import MetricError
 from bench.api.files import file_digest
 from bench.api.lazy import F, torch
-from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from bench.api.metric import Comparison, Metric, MetricContext, Score
 from bench.api.scores import ScoreInfo
 from metrics.evaluators.published import INCEPTION, check_unchanged, load_exactly, read_state
 from metrics.pictures import PerPicture

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from safetensors import SafetensorError
 
+from bench.api.errors import MetricError
 from bench.api.files import file_digest
 from bench.api.lazy import torch
-from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from bench.api.metric import Comparison, Metric, MetricContext, Score
 from bench.api.scores import ScoreInfo
 from bench.api.seeding import text_digest
 from bench.api.weights import find_file

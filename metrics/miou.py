@@ -22,7 +22,8 @@ from functools import partial
 
 import numpy as np
 
-from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score, spread
+from bench.api.errors import MetricError
+from bench.api.metric import Comparison, Metric, MetricContext, Score, spread
 from bench.api.scenes import facts_of
 from bench.api.scores import ScoreInfo
 from metrics.evaluators.labels import IGNORED, NO_LABEL, train_ids

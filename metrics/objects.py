@@ -21,8 +21,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bench.api.errors import MetricError
 from bench.api.lazy import Tensor, torch
-from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score, spread
+from bench.api.metric import Comparison, Metric, MetricContext, Score, spread
 from bench.api.scores import ScoreInfo
 from metrics.average_precision import FALSE, HIT, IGNORED, average_precision, match
 from metrics.evaluators.detectors import FIRST_INSTANCE, MIN_AREA, Detections, boxes_from_instances

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.api.errors import ImpossibleError as ImpossibleError
 from bench.api.errors import MethodError
-from bench.api.errors import MethodFault as MethodFault
 from bench.api.lazy import torch
 from bench.api.scenes import LabelSpace, Scene, SceneSource
 

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from bench.api.errors import MetricError as MetricError
-from bench.api.errors import MetricFault as MetricFault
+from bench.api.errors import MetricError
 from bench.api.lazy import Tensor, torch
 from bench.api.scores import ScoreInfo
 

@@ -81,9 +81,7 @@ def _main() -> None:
         _fail(str(error), error.exit_code)
     except Exception as error:
         # these modules import torch, so only after something went wrong, when most often they are loaded already
-        from bench.api.method import MethodError
-        from bench.api.metric import MetricError
-        from bench.api.scenes import DataError
+        from bench.api.errors import DataError, MethodError, MetricError
 
         if isinstance(error, DataError | MethodError | MetricError):
             _fail(str(error), 1)

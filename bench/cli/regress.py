@@ -125,9 +125,7 @@ def _write(finished: Finished, out: Path, summary: Path | None) -> None:
 
 def _unusable(error: Exception) -> Exception:
     """1 is for regressions alone, so everything else that is meant for people leaves with 2."""
-    from bench.api.method import MethodError
-    from bench.api.metric import MetricError
-    from bench.api.scenes import DataError
+    from bench.api.errors import DataError, MethodError, MetricError
 
     if isinstance(error, BenchError | DataError | MethodError | MetricError):
         return error if isinstance(error, UsageError) else UsageError(str(error))

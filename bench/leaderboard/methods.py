@@ -17,8 +17,8 @@ from typing import Any
 
 from safetensors import safe_open
 
+from bench.api.errors import MethodError
 from bench.api.files import file_digest
-from bench.api.method import MethodError
 from bench.api.names import base_name, own_weights
 from bench.api.registry import METHODS
 from bench.api.specs import method_defaults, parse_spec

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api.errors import BenchError, UsageError, nearest
+from bench.api.errors import BenchError, MethodError, UsageError, nearest
 from bench.api.files import Entry, open_entry
-from bench.api.method import Method, MethodContext, MethodError
+from bench.api.method import Method, MethodContext
 from bench.api.names import PURE_NOISE, shipped_spec
 from bench.api.registry import METHODS
 from bench.api.scenes import SceneArrays, facts_of, stack

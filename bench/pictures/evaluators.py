@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from bench.api.metric import MetricError
+from bench.api.errors import MetricError
 from bench.run.worker import one_thread
 from metrics.evaluators.registry import choose_detector, load_estimator
 

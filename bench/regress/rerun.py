@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.api.errors import UsageError, known_name, nearest
-from bench.api.method import MethodError
+from bench.api.errors import MethodError, UsageError, known_name, nearest
 from bench.api.names import resolve_metrics
 from bench.api.registry import METHODS, METRICS
 from bench.api.specs import parse_spec

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from bench.api.errors import UsageError
-from bench.api.method import MethodError, MethodFault
+from bench.api.errors import MethodError, MethodFault, UsageError
 from bench.api.names import ALL
 from bench.api.registry import METHODS
 from bench.api.specs import MethodSpec, all_methods, parse_spec, spec_name

@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.api.device import Devices
-from bench.api.errors import BenchError, Failure, StorageError, in_words
+from bench.api.errors import BenchError, DataError, Failure, MethodError, MetricError, StorageError, in_words
 from bench.api.files import Entry
-from bench.api.method import MethodError
-from bench.api.metric import MetricError
-from bench.api.scenes import DataError
 from bench.run.cell import compute_cell, find_cell, find_metric, measure_cell
 from bench.run.plan import Cell, MetricPlan
 from bench.run.worker import WORKER, check_code, end_with, one_thread

@@ -13,13 +13,24 @@ from typing import Any
 
 from bench.api.channel import Channel
 from bench.api.device import Devices, resolve_devices
-from bench.api.errors import BenchError, Failure, UsageError, known_name
+from bench.api.errors import (
+    BenchError,
+    DataError,
+    Failure,
+    ImpossibleError,
+    MethodError,
+    MethodFault,
+    MetricError,
+    MetricFault,
+    UsageError,
+    known_name,
+)
 from bench.api.files import safe_name
-from bench.api.method import ImpossibleError, MethodContext, MethodError, MethodFault
-from bench.api.metric import MetricContext, MetricError, MetricFault
+from bench.api.method import MethodContext
+from bench.api.metric import MetricContext
 from bench.api.names import ALL, PURE_NOISE, metrics_asked
 from bench.api.registry import CHANNELS, DATASETS, METHODS, METRICS
-from bench.api.scenes import DataError, LabelSpace, SceneSource
+from bench.api.scenes import LabelSpace, SceneSource
 from bench.api.seeding import digest
 from bench.api.specs import MethodSpec, build_method
 from bench.channels.awgn import Awgn

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.api.errors import UsageError, nearest
-from bench.api.method import MethodError, MethodFault
-from bench.api.metric import MetricError, MetricFault
+from bench.api.errors import MethodError, MethodFault, MetricError, MetricFault, UsageError, nearest
 from bench.api.registry import DATASETS, METHODS, METRICS
 from bench.api.specs import check_options
 from bench.config import Config

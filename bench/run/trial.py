@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
 
-from bench.api.errors import Failure, in_words
+from bench.api.errors import Failure, MethodError, MethodFault, MetricError, MetricFault, in_words
 from bench.api.lazy import torch
-from bench.api.method import Method, MethodError, MethodFault
-from bench.api.metric import Metric, MetricError, MetricFault
+from bench.api.method import Method
+from bench.api.metric import Metric
 from bench.api.registry import Registry
 from bench.config import RunSection
 from bench.run.guard import house_rules, sound_identity

@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from bench.api.errors import BenchError, UsageError, known_name
+from bench.api.errors import BenchError, MethodError, UsageError, known_name
 from bench.api.files import write_atomically
-from bench.api.method import MethodError
 from bench.api.provenance import code_provenance, command_line, commit_in_words, device_names
 from bench.api.registry import METHODS
 from bench.api.scores import score_info

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from bench.api.errors import MethodError
 from bench.api.files import replacing
-from bench.api.method import MethodError
 from bench.api.training.task import TrainingTask
 
 

@@ -12,12 +12,11 @@ import platformdirs
 import torch
 
 from bench.api.device import cpu_name
-from bench.api.errors import UsageError, nearest
-from bench.api.method import MethodContext, MethodError
-from bench.api.metric import MetricError
+from bench.api.errors import DataError, MethodError, MetricError, UsageError, nearest
+from bench.api.method import MethodContext
 from bench.api.provenance import code_provenance
 from bench.api.registry import METHODS
-from bench.api.scenes import DataError, SceneSource
+from bench.api.scenes import SceneSource
 from bench.api.seeding import digest
 from bench.api.tensors import write_weights
 from bench.api.training.distributed import local_first, ranks

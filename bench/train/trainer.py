@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 from bench.api.training.batches import batches, rank_order
 from bench.api.training.distributed import (
     Ranks,

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from bench.api.method import MethodContext, MethodError
+from bench.api.errors import MethodError
+from bench.api.method import MethodContext
 from bench.api.scenes import Scene
 from methods.common.diffusion.profile import DiffusionProfile
 from methods.common.diffusion.task import DiffusionTask

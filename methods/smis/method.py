@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bench.api.method import ImpossibleError, MethodContext
+from bench.api.errors import ImpossibleError
+from bench.api.method import MethodContext
 from methods.common.gan.method import (
     AdversarialMethod,
     AdversarialProfile,

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from bench.api.errors import MetricError
 from bench.api.files import file_digest
-from bench.api.metric import MetricError
 from bench.api.weights import find_file, find_named
 from metrics.evaluators.labels import EVALUATED_IDS, STUFF_IDS
 

@@ -25,9 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.api.errors import nearest, some
+from bench.api.errors import MetricError, nearest, some
 from bench.api.files import file_digest
-from bench.api.metric import MetricError
 
 if TYPE_CHECKING:
     from torch import Tensor

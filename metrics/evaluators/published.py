@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.api.errors import MetricError
 from bench.api.files import file_digest
 from bench.api.lazy import torch
-from bench.api.metric import MetricError
 from bench.api.registry import DATASETS
 from bench.api.scenes import facts_of
 from bench.api.seeding import text_digest

@@ -14,8 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from bench.api.errors import nearest
-from bench.api.metric import MetricContext, MetricError
+from bench.api.errors import MetricError, nearest
+from bench.api.metric import MetricContext
 from bench.api.registry import DATASETS
 from bench.api.scenes import facts_of
 from metrics.evaluators.depth import DepthEstimator

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.api.method import MethodContext, MethodError
+from bench.api.errors import MethodError
+from bench.api.method import MethodContext
 from bench.api.scenes import Scene
 from bench.api.training.options import apply_options
 from bench.api.training.task import TrainingScenes, TrainingTask

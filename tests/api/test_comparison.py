@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.api.metric import Comparison, MetricError
+from bench.api.errors import MetricError
+from bench.api.metric import Comparison
 
 
 def comparison(scenes: int = 4, height: int = 8, width: int = 16) -> Comparison:

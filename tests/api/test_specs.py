@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 from bench.api.specs import parse_spec
 
 

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.api.errors import MetricError
 from bench.api.method import Method, MethodContext, Received, Transmission
-from bench.api.metric import Comparison, Metric, MetricContext, MetricError, Score
+from bench.api.metric import Comparison, Metric, MetricContext, Score
 from bench.api.scenes import Scene
 from bench.api.scores import ScoreInfo
 from methods.common.semantic.frontend import SemanticMethod

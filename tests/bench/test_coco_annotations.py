@@ -5,7 +5,7 @@ import json
 import pytest
 from scene_roots import blocks, coco_official_root, coco_spade_root, picture, save
 
-from bench.api.scenes import DataError
+from bench.api.errors import DataError
 from bench.data.coco_annotations import read_annotations
 from bench.data.coco_stuff import CocoStuff
 from bench.data.folder import check

@@ -11,7 +11,8 @@ from PIL import Image
 from scene_roots import SHARED, Drawn, camvid_root, cityscapes_root, coco_official_root, coco_spade_root
 from typer.testing import CliRunner
 
-from bench.api.scenes import DataError, SceneSource
+from bench.api.errors import DataError
+from bench.api.scenes import SceneSource
 from bench.cli.data import app
 from bench.config import Config
 from bench.data.camvid import CamVid

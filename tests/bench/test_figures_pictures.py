@@ -19,8 +19,7 @@ from PIL import Image
 from test_figures import check_layout, notes
 
 from bench.api import registry
-from bench.api.errors import BenchError, UsageError
-from bench.api.metric import MetricError
+from bench.api.errors import BenchError, MetricError, UsageError
 from bench.config import load_config
 from bench.data.cityscapes import CITYSCAPES
 from bench.data.registry import open_dataset

@@ -13,8 +13,8 @@ import bench_fakes
 import pytest
 from conftest import Answer, manifests
 
-from bench.api.method import MethodFault
-from bench.api.metric import MetricFault, Score
+from bench.api.errors import MethodFault, MetricFault
+from bench.api.metric import Score
 from bench.api.registry import METHODS, METRICS
 from bench.config import RunSection
 from bench.run.process import Ended, WorkerProcess

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from conftest import Answer
 
-from bench.api.errors import UsageError
+from bench.api.errors import MethodError, UsageError
 from bench.api.files import file_digest
-from bench.api.method import MethodContext, MethodError
+from bench.api.method import MethodContext
 from bench.api.specs import parse_spec
 from bench.api.tensors import read_weights, write_weights
 from bench.api.weights import CARD, MANIFEST, METHOD_WEIGHTS, find_weights, read_record

@@ -116,7 +116,7 @@ def test_all_methods_leave_out_what_cannot_be_built_but_a_named_one_is_an_error(
 ) -> None:
     import bench_fakes
 
-    from bench.api.method import MethodError
+    from bench.api.errors import MethodError
 
     def refuse(self: object, context: object, options: object = None) -> None:
         raise MethodError("no weights")

@@ -10,8 +10,8 @@ import bench_fakes
 import pytest
 from conftest import Answer
 
-from bench.api.errors import UsageError
-from bench.api.method import ImpossibleError, MethodContext, MethodError
+from bench.api.errors import ImpossibleError, MethodError, UsageError
+from bench.api.method import MethodContext
 from bench.config import Config
 from bench.run.plan import Plan, make_plan
 

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from scene_roots import SHARED, camvid_root, cityscapes_root, coco_official_root, coco_spade_root, picture, save
 
-from bench.api.scenes import DataError, stack
+from bench.api.errors import DataError
+from bench.api.scenes import stack
 from bench.config import Config
 from bench.data.camvid import CamVid
 from bench.data.cityscapes import Cityscapes

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scene_roots import Drawn, blocks, cityscapes_root, coco_official_root, picture
 
-from bench.api.scenes import DataError
+from bench.api.errors import DataError
 from bench.data.cityscapes import Cityscapes
 from bench.data.coco_stuff import CocoStuff
 from bench.data.export import export

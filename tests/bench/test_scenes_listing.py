@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scene_roots import blocks, camvid_root, cityscapes_root, coco_official_root, coco_spade_root, picture, save
 
-from bench.api.scenes import DataError
+from bench.api.errors import DataError
 from bench.cli.data import app
 from bench.config import Config
 from bench.data.camvid import CAMVID, CamVid

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scene_roots import Drawn, camvid_root, cityscapes_root, picture, save
 
-from bench.api.scenes import DataError, stack
+from bench.api.errors import DataError
+from bench.api.scenes import stack
 from bench.data.camvid import CamVid
 from bench.data.cityscapes import Cityscapes
 from bench.data.materialise import MaterialisedScenes, materialise

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from scene_roots import blocks, camvid_root, cityscapes_root, coco_spade_root, picture, save
 
-from bench.api.scenes import DataError
+from bench.api.errors import DataError
 from bench.data.camvid import CamVid
 from bench.data.cityscapes import Cityscapes
 from bench.data.coco_stuff import CocoStuff

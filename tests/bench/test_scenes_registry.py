@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from scene_roots import camvid_root, cityscapes_root
 
+from bench.api.errors import DataError
 from bench.api.registry import DATASETS
-from bench.api.scenes import DataError
 from bench.data.registry import find_root, open_dataset
 
 VARIABLE = "GESCO_BENCH_CAMVID_ROOT"

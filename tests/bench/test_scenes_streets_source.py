@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.api.scenes import DataError
+from bench.api.errors import DataError
 from bench.data.rendered import DEFAULT_SCENES
 from bench.data.streets import Streets
 

@@ -12,9 +12,8 @@ from scene_roots import camvid_root
 from typer.testing import CliRunner
 
 import bench.data.stuff.render
-from bench.api.errors import UsageError
+from bench.api.errors import DataError, UsageError
 from bench.api.metric import Comparison, MetricContext
-from bench.api.scenes import DataError
 from bench.cli import app
 from bench.data.materialise import materialise
 from bench.data.registry import open_dataset

@@ -102,7 +102,8 @@ def test_a_metric_that_cannot_measure_noise_costs_nothing_but_the_word(
 ) -> None:
     import bench_fakes
 
-    from bench.api.metric import Comparison, MetricError
+    from bench.api.errors import MetricError
+    from bench.api.metric import Comparison
 
     measure = bench_fakes.FakeMse.measure
 

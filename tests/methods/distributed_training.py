@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 from bench.api.training.distributed import process_group, ranks
 from bench.train.trainer import train
 from tests.methods.tiny_training import TinyScenes, TinyTask, run_in, state_of, tiny_gesco

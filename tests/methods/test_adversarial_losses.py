@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 from methods.common.gan.losses import (
     discriminator_hinge,
     feature_matching,

@@ -9,7 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bench.api.method import MethodContext, MethodError
+from bench.api.errors import MethodError
+from bench.api.method import MethodContext
 from bench.api.scenes import LabelSpace, Scene
 from methods.ccfpse.method import (
     CcFpse,

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.api.method import MethodContext, MethodError, Received
+from bench.api.errors import MethodError
+from bench.api.method import MethodContext, Received
 from bench.api.scenes import stack
 from bench.data.registry import open_dataset
 from methods.common.diffusion.compiled import CompiledNetwork, at_fixed_batch, filled

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.api.method import MethodContext, MethodError, Received
+from bench.api.errors import MethodError
+from bench.api.method import MethodContext, Received
 from bench.api.scenes import Scene, stack
 from bench.api.specs import build_method, parse_spec
 from bench.api.tensors import write_weights

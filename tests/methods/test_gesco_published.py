@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.api.method import Method, MethodContext, MethodError, Received
+from bench.api.errors import MethodError
+from bench.api.method import Method, MethodContext, Received
 from bench.api.scenes import LabelSpace, Scene, stack
 from bench.api.tensors import write_weights
 from bench.api.weights import weights_name

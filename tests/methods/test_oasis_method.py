@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.api.method import MethodContext, MethodError
+from bench.api.errors import MethodError
+from bench.api.method import MethodContext
 from bench.api.scenes import LabelSpace
 from bench.api.tensors import write_weights
 from bench.api.weights import weights_name

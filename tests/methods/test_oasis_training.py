@@ -10,7 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bench.api.method import MethodContext, MethodError
+from bench.api.errors import MethodError
+from bench.api.method import MethodContext
 from bench.api.scenes import LabelSpace, Scene
 from methods.common.semantic.maps import one_hot, semantic_maps
 from methods.oasis.method import LATENT, Oasis, OasisConfig, OasisDiscriminatorConfig, OasisProfile, paper_config

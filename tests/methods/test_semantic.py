@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bench.api.method import MethodContext, MethodError, Received
+from bench.api.errors import MethodError
+from bench.api.method import MethodContext, Received
 from bench.api.scenes import LabelSpace
 from methods.common.semantic.codec import CODECS
 from methods.common.semantic.fds import POOLS, fast_denoise

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.api.method import MethodContext, MethodError
+from bench.api.errors import MethodError
+from bench.api.method import MethodContext
 from bench.api.scenes import LabelSpace, Scene
 from methods.smis.method import Smis, SmisBlockConfig, SmisConfig, SmisProfile
 from methods.smis.network import SmisTask

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.api.method import MethodContext, MethodError, Received
+from bench.api.errors import MethodError
+from bench.api.method import MethodContext, Received
 from bench.api.registry import METHODS
 from bench.api.scenes import LabelSpace, Scene
 from bench.api.tensors import write_weights

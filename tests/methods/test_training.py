@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 from bench.train.checkpoint import previous
 from bench.train.trainer import train
 from tests.methods.tiny_training import TinyScenes, TinyTask, run_in, scalars, state_of, tiny_gesco

@@ -7,7 +7,7 @@ import functools
 import pytest
 import torch
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 from methods.gesco.task import GescoTask
 from tests.methods.tiny_training import TinyScenes, TinyTask, randomise, state_of, tiny_gesco
 

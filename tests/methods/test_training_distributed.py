@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 from bench.api.training.batches import rank_order
 from bench.api.training.distributed import Ranks, rank_device, ranks
 from bench.train.trainer import train

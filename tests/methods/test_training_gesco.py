@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 from bench.train.record import validation_losses
 from bench.train.trainer import train
 from methods.common.semantic.maps import scene_maps

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 from bench.api.training.options import apply_options
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 from bench.api.training.update import resolve
 from bench.train.trainer import train
 from tests.methods.tiny_training import TinyScenes, TinyTask, randomise, run_in, state_of, tiny_gesco

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.api.metric import Comparison, MetricContext, MetricError
+from bench.api.errors import MetricError
+from bench.api.metric import Comparison, MetricContext
 from bench.api.scores import score_info
 from bench.data.streets import Streets
 from metrics.depth import SCORES, Depth, depth_errors, fit, inverse_errors

@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.api.metric import Comparison, Metric, MetricContext, MetricError
+from bench.api.errors import MetricError
+from bench.api.metric import Comparison, Metric, MetricContext
 from bench.data.camvid import CAMVID, CamVid
 from bench.data.cityscapes import CITYSCAPES, Cityscapes
 from bench.data.coco_stuff import COCO_STUFF, CocoStuff

@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 import metrics.evaluators.segmenters.drn as drn
+from bench.api.errors import MetricError
 from bench.api.files import file_digest
-from bench.api.metric import MetricContext, MetricError
+from bench.api.metric import MetricContext
 from bench.api.registry import DATASETS
 from metrics.evaluators.labels import EVALUATED_IDS, IGNORED, train_ids
 from metrics.evaluators.registry import SEGMENTERS, load_segmenter, names

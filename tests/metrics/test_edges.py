@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.api.metric import Comparison, Metric, MetricContext, MetricError
+from bench.api.errors import MetricError
+from bench.api.metric import Comparison, Metric, MetricContext
 from bench.api.registry import METRICS
 from bench.api.scenes import stack
 from bench.data.registry import open_dataset

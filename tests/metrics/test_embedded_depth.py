@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.api.metric import MetricError
+from bench.api.errors import MetricError
 from bench.api.weights import METRIC_WEIGHTS
 from metrics.evaluators.block_unet import to_blocks
 from metrics.evaluators.depth import FARTHEST, valid_depth

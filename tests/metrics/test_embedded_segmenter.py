@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.api.metric import MetricError
+from bench.api.errors import MetricError
 from bench.api.scenes import Scene
 from bench.data.cityscapes import CITYSCAPES
 from metrics.evaluators.block_unet import from_blocks, to_blocks

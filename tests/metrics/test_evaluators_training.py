@@ -10,8 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from bench.api.method import MethodError
-from bench.api.metric import MetricError
+from bench.api.errors import MethodError, MetricError
 from metrics.evaluators import training
 from metrics.evaluators.embedded import EVALUATORS, SPECS
 from tests.metrics.evaluator_scenes import Blocks, task_of, trained

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.api.metric import MetricError
+from bench.api.errors import MetricError
 from bench.data.cityscapes import CITYSCAPES
 from metrics import fid
 from metrics.fid import FrechetLite0

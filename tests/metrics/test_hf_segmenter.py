@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bench.api.metric import MetricContext, MetricError
+from bench.api.errors import MetricError
+from bench.api.metric import MetricContext
 from bench.data.cityscapes import CITYSCAPES
 from bench.data.coco_stuff import COCO_STUFF
 from metrics.evaluators.labels import EVALUATED_IDS, NEVER_LABELLED, NO_LABEL

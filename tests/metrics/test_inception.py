@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from bench.api.errors import MetricError
 from bench.api.files import file_digest
-from bench.api.metric import MetricContext, MetricError
+from bench.api.metric import MetricContext
 from bench.data.cityscapes import CITYSCAPES
 from metrics import fid
 from metrics.evaluators.published import INCEPTION

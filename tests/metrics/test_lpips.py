@@ -12,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from bench.api.errors import MetricError
 from bench.api.files import file_digest
-from bench.api.metric import Comparison, MetricContext, MetricError
+from bench.api.metric import Comparison, MetricContext
 from bench.data.cityscapes import CITYSCAPES
 from metrics import lpips as module
 from metrics.evaluators.published import VGG16

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.api.metric import MetricError
+from bench.api.errors import MetricError
 from bench.api.tensors import write_weights
 from metrics.evaluators.embedded import SPECS, EmbeddedSegmenter
 from metrics.evaluators.labels import EVALUATED_IDS, IGNORED, train_ids

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.api.metric import MetricContext, MetricError
+from bench.api.errors import MetricError
+from bench.api.metric import MetricContext
 from metrics.evaluators.labels import EVALUATED_IDS
 from metrics.evaluators.registry import load_segmenter
 from metrics.miou import MeanIoU

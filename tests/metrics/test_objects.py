@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.api.metric import Comparison, MetricContext, MetricError
+from bench.api.errors import MetricError
+from bench.api.metric import Comparison, MetricContext
 from bench.data.streets import Streets
 from metrics.evaluators.detectors import Detections
 from metrics.evaluators.registry import DETECTORS, DetectorChoice, names

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.api.metric import Metric, MetricContext, MetricError
+from bench.api.errors import MetricError
+from bench.api.metric import Metric, MetricContext
 from bench.api.weights import METRIC_WEIGHTS
 from bench.data.cityscapes import CITYSCAPES
 from metrics.depth import Depth

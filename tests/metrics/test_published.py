@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import torch
 
-from bench.api.metric import MetricError
+from bench.api.errors import MetricError
 from metrics.evaluators.published import INCEPTION, LISTED, StandardFile, read_state
 
 CONTENT = b"weights"

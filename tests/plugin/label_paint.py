@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from bench.api.method import MethodContext, MethodError
+from bench.api.errors import MethodError
+from bench.api.method import MethodContext
 from methods.common.semantic.frontend import SemanticMethod
 
 #: RGB means, 0..255, over the first 300 training scenes of `streets`.

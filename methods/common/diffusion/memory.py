@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
-from bench.api.method import MethodError
 from methods.common.diffusion.layers import DecoderBlock, SpadeGroupNorm
 from methods.common.diffusion.unet import SemanticUNet
 

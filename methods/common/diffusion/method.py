@@ -10,8 +10,9 @@ from functools import cached_property
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
+from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
-from bench.api.method import MethodContext, MethodError
+from bench.api.method import MethodContext
 from bench.api.scenes import facts_of
 from bench.api.weights import weights_in_use
 from methods.common.diffusion.profile import DiffusionProfile, Variance, as_trained, check_sides, configured

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from bench.api.method import ImpossibleError, MethodContext, MethodError
+from bench.api.errors import ImpossibleError, MethodError
+from bench.api.method import MethodContext
 from bench.api.training.options import apply_options
 from methods.common.diffusion.loss import KL_WEIGHT
 from methods.common.diffusion.reverse import Prediction

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from bench.api.method import MethodContext, MethodError
+from bench.api.errors import MethodError
+from bench.api.method import MethodContext
 from bench.api.scenes import Scene
 from bench.api.training.batches import moved
 from bench.api.training.task import TrainingTask

@@ -9,8 +9,9 @@ from functools import cached_property
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bench.api.errors import ImpossibleError, MethodError
 from bench.api.lazy import torch
-from bench.api.method import ImpossibleError, MethodContext, MethodError
+from bench.api.method import MethodContext
 from bench.api.training.options import apply_options
 from bench.api.weights import weights_in_use
 from methods.common.semantic.frontend import SemanticMethod

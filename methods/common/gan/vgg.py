@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api.method import MethodError
+from bench.api.errors import MethodError
 from bench.api.tensors import load_into, read_weights
 from bench.api.weights import METHOD_WEIGHTS
 

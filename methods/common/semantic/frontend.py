@@ -10,8 +10,9 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, get_args
 
+from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
-from bench.api.method import Method, MethodContext, MethodError, Received, Transmission
+from bench.api.method import Method, MethodContext, Received, Transmission
 from bench.api.scenes import Scene
 from methods.common.semantic.codec import CODECS
 from methods.common.semantic.fds import POOLS, fast_denoise

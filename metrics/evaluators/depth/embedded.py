@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.api.errors import MetricError
 from bench.api.method import MethodContext
-from bench.api.metric import MetricError
 from bench.api.scenes import Scene
 from bench.api.training.task import TrainingScenes
 from metrics.depth import SCORES, depth_errors, errors

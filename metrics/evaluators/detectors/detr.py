@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api.metric import MetricError
+from bench.api.errors import MetricError
 from bench.api.scenes import facts_of
 from metrics.evaluators.detectors import Detections
 from metrics.evaluators.published import DETR, picture_bytes

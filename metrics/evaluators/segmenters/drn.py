@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.api.errors import WeightsError
+from bench.api.errors import MetricError, WeightsError
 from bench.api.files import file_digest
-from bench.api.metric import MetricError
 from bench.api.tensors import is_finite, read_weights
 from bench.api.weights import find_file
 from metrics.evaluators.labels import EVALUATED_IDS

@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.api.errors import MetricError
 from bench.api.files import file_digest
-from bench.api.metric import MetricContext, MetricError
+from bench.api.metric import MetricContext
 from bench.api.seeding import text_digest
 from bench.api.weights import find_named
 from metrics.evaluators.labels import answers, map_file, read_label_map

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.api.errors import MetricError
 from bench.api.files import file_digest
-from bench.api.metric import MetricContext, MetricError
+from bench.api.metric import MetricContext
 from bench.api.seeding import text_digest
 from bench.api.weights import find_named
 from metrics.evaluators.labels import answers, map_file, read_label_map
