@@ -28,8 +28,9 @@ _MEASURED = re.compile(
 
 #: Columns of a page's prose.
 WIDTH = 118
-_LEFT_ALONE = ("|", "#", "<", "![", ":::", "    ")
+_LEFT_ALONE = ("|", "#", "<", "![", ":::")
 _LIST_ITEM = re.compile(r"\s*(?:[-*]|\d+\.)\s+")
+_START = re.compile(rf"{_LIST_ITEM.pattern}|\s*")
 #: What begins a list or a heading where it begins a line: it stays behind the word before.
 _NO_BEGINNING = re.compile(r" (?=(?:[-+*>#]|\d+\.) )")
 
@@ -47,7 +48,7 @@ def wrapped(text: str) -> str:
 
     for line in text.split("\n"):
         fence = line.lstrip().startswith("```")
-        if in_code or fence or not line.strip() or line.startswith(_LEFT_ALONE):
+        if in_code or fence or not line.strip() or line.startswith("    ") or line.lstrip().startswith(_LEFT_ALONE):
             close()
             done.append(line)
             in_code ^= fence
@@ -60,8 +61,7 @@ def wrapped(text: str) -> str:
 
 
 def _filled(paragraph: str) -> list[str]:
-    item = _LIST_ITEM.match(paragraph)
-    start = item[0] if item else ""
+    start = _START.match(paragraph)[0]  # type: ignore[index]
     rest = _NO_BEGINNING.sub("\0", paragraph[len(start) :])
     lines = textwrap.wrap(
         rest,

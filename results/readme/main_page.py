@@ -103,9 +103,10 @@ method sees the same {images_seen("streets"):,} pictures (on `stuff`, with `--da
 @block(METHODS, "sampling")
 def sampling() -> str:
     from methods.common.diffusion.profile import embedded_profile, paper_profile
+    from methods.common.diffusion.samplers import sampler_name
 
     rows = {row["variant"]: row["s_per_image"] for row in speed("sampling-paper-cuda")["rows"]}
     small, large = embedded_profile(36), paper_profile(36)
     ours, published = rows["ours, batch 1"], rows["published, batch 1"]
-    return f"""On the embedded scenes `gesco` and `sdm` sample with {small.sampling_steps} steps of `{small.sampler}`, at paper size with {large.sampling_steps} of `{large.sampler}`, {ours[str(large.sampling_steps)]:.1f} s a picture on an H100; the papers' protocol, all 1000 ancestral steps ({ours["1000"]:.0f} s; {published["1000"]:.0f} s as
+    return f"""On the embedded scenes `gesco` and `sdm` sample with {small.sampling_steps} steps of `{sampler_name(small.sampler)}`, at paper size with {large.sampling_steps} of `{large.sampler}`, {ours[str(large.sampling_steps)]:.1f} s a picture on an H100; the papers' protocol, all 1000 ancestral steps ({ours["1000"]:.0f} s; {published["1000"]:.0f} s as
 published), is `gesco:sampler=ancestral:steps=1000` ([why, and how fast](../../results/performance/README.md)). `sampler=ddim-published:steps=25` is the published DDIM, noise and all."""

@@ -74,6 +74,9 @@ def test_prose_is_broken_at_120_columns_and_what_is_no_prose_stays() -> None:
     prose_lines = [line for line in lines if not line.startswith(("#", "|")) and line != long]
     assert max(map(len, prose_lines)) < 120
     assert [line for line in prose_lines if line.startswith("- ")] == [prose_lines[1], "- b"]
+    nested = "- a\n\n  | a table | in an item |\n  |---|---|\n\n  " + long.strip()
+    assert wrapped(nested).split("\n")[:5] == nested.split("\n")[:5]
+    assert all(line.startswith("  word") for line in wrapped(nested).split("\n")[5:])
     assert not [line for line in wrapped(" ".join(f"{'x' * k} + y" for k in range(60))).split("\n") if line[0] == "+"]
 
 
