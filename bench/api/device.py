@@ -1,4 +1,4 @@
-"""Which devices a run uses: every visible GPU, or the CPU."""
+"""Which devices a run uses, every visible GPU or the CPU, and how much memory is taken there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from bench.api.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     import torch
+
+MIB = 2**20
+_RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
@@ -84,3 +87,40 @@ def memory_gib() -> float | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (AttributeError, OSError, ValueError):
         return None
+
+
+class PeakMemory:
+    """The peak of memory between the making of the instance and `mib()`, on the torch device named.
+
+    psutil tells the present size, and a peak only since the process began; here every cell needs one of its own.
+    On a GPU it is what torch allocated there. On the CPU it is the resident set of the whole process, so with the
+    backend `threading` that of all cells under way; only Linux lets a process set that mark back, so elsewhere there
+    is no number.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._known = True
+        if device.startswith("cuda"):
+            import torch
+
+            torch.cuda.reset_peak_memory_stats(device)
+            return
+        try:
+            _RESET.write_text("5")  # sets the mark VmHWM back to the present size (man 5 proc)
+        except OSError:
+            self._known = False
+
+    def mib(self) -> float | None:
+        """The peak in MiB; None where the system does not tell."""
+        if not self._known:
+            return None
+        if self._device.startswith("cuda"):
+            import torch
+
+            return float(torch.cuda.max_memory_allocated(self._device) / MIB)
+        try:
+            lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
+            return int(lines["VmHWM"].split()[0]) * 1024 / MIB
+        except (OSError, ValueError, KeyError, IndexError):
+            return None

@@ -11,7 +11,7 @@ from bench.api.scores import named_by_alias
 #: Stands for every method, data set, metric, PSNR or figure.
 ALL = "all"
 #: Stands where a method's name stands in the plan, the cache and the results, for the reference of pure-noise pictures
-#: (bench/run/reference.py). It is no method: nobody can ask for it, and no table shows it as a row.
+#: (bench/run/worker.py). It is no method: nobody can ask for it, and no table shows it as a row.
 PURE_NOISE = "pure_noise"
 
 

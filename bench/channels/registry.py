@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.api.channel import Channel
 from bench.api.errors import BenchError, UsageError, nearest
 from bench.api.registry import CHANNELS
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _WRITTEN = re.compile(r"(?P<kind>[A-Za-z0-9_]+)(?P<values>(-[A-Za-z0-9_.]+)*)(?P<named>(:[A-Za-z_]+=[^:=\s]+)*)")
 

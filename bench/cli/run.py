@@ -99,7 +99,7 @@ def run(
 
 
 def _dry_run(plan: Plan, settings: Config) -> None:
-    from bench.run.estimate import GUESS_SECONDS_A_SCENE, History, in_words, total
+    from bench.run.progress import GUESS_SECONDS_A_SCENE, History, in_words, total
     from bench.run.runner import survey, worker_count
 
     out = settings.run.out

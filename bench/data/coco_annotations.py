@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.data.images import FileError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: A polygon, [x0, y0, x1, y1, ...] in pixels.
 Polygon = list[float]
@@ -21,7 +23,8 @@ _FARTHEST = 1e6  # no picture reaches so far, and Pillow's integers do not reach
 class Annotations:
     """What a file says, by scene id: `objects` polygons, one list an annotation that is no crowd, in the file's order;
     `sizes` (height, width) or None of the pictures it lists; `broken` what is wrong with annotations of the scene.
-    `unlisted` are the annotations whose picture is not listed."""
+    `unlisted` are the annotations whose picture is not listed.
+    """
 
     objects: dict[str, list[list[Polygon]]] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int] | None] = field(default_factory=dict)

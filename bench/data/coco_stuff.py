@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import colorsys
 import threading
-from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -27,6 +26,9 @@ from bench.data.coco_annotations import Annotations, read_annotations
 from bench.data.folder import FIRST_INSTANCE, FolderSource
 from bench.data.images import FileError, Problem, shortened
 from bench.data.listing import Listing, SceneFiles, find_files, is_folder, pair, with_any_case
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PICTURES = (".jpg", ".png", ".jpeg")
 _IMAGE_FOLDERS = ("{split}2017", "images/{split}2017")
@@ -54,7 +56,8 @@ window-blind, window-other, wood, unknown
 
 def _distinct_palette(count: int) -> tuple[tuple[int, int, int], ...]:
     """`count` different RGB colours, the same on every machine: the hue turns by the golden angle, while saturation
-    and brightness cycle through steps, so that neighbouring ids look unlike each other."""
+    and brightness cycle through steps, so that neighbouring ids look unlike each other.
+    """
     steps = ((0.95, 0.95), (0.55, 0.75), (0.80, 0.55), (0.40, 0.95), (0.90, 0.75))
     colours = []
     for index in range(count):

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from bench.api.errors import STORAGE_ERRORS, DataError
 from bench.api.files import replacing, sha256
-from bench.api.scenes import SceneArrays, SceneSource
 from bench.data.cityscapes import IMAGE, INSTANCES, LABELS
 from bench.data.exported import FILE_NAME, SUMS, ExportIndex, read_index
 from bench.data.folder import FIRST_INSTANCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.api.scenes import SceneArrays, SceneSource
 
 #: CITY_SEQUENCE_FRAME: Cityscapes's tools cut names at the underscores.
 _OFFICIAL_STEM = re.compile(r"[a-z0-9-]+_\d{6}_\d{6}")

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.api.scenes import LabelSpace, facts_of
 from bench.api.seeding import text_digest
 from bench.data.folder import file_digest
 from bench.data.images import FileError, Problem
 from bench.data.listing import Listing, SceneFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 FILE_NAME = "dataset.json"
 SUMS = "SHA256SUMS"
@@ -113,7 +115,8 @@ class ExportIndex:
 
 def read_index(root: Path) -> ExportIndex | None:
     """`dataset.json` and `SHA256SUMS` of a data root, or None where the first is not there; FileError for one that
-    cannot be understood or was changed."""
+    cannot be understood or was changed.
+    """
     path = root / FILE_NAME
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

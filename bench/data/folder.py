@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import shlex
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -28,6 +27,9 @@ from bench.data.images import (
     unreadable,
 )
 from bench.data.listing import Listing, SceneFiles, is_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 #: Instance ids of every data set are 0 (none) or at least this, as in Cityscapes. So no instance id equals a label id,
 #: and `where(instances > 0, instances, labels)` is Cityscapes's `instanceIds` picture.
@@ -56,7 +58,8 @@ class FolderSource(SceneSource):
 
     def __init__(self, root: Path, size: tuple[int, int] | None = None, resize: str = "spade") -> None:
         """Look at nothing but whether `root` is a folder and `resize` a rule (DataError); files are read when they are
-        needed."""
+        needed.
+        """
         super().__init__(size)
         if resize not in RESIZE_RULES:
             raise DataError(f"there is no resize rule '{resize}' for {self.name}{nearest(resize, RESIZE_RULES)}")
@@ -132,7 +135,8 @@ class FolderSource(SceneSource):
 
     def evaluation_split(self) -> str:
         """The first of test and val that is under the root and not empty, else one that is there at all, so that its
-        message follows; DataError where neither is."""
+        message follows; DataError where neither is.
+        """
         present = [split for split in ("test", "val") if split in self.available_splits()]
         filled = [split for split in present if self.listing(split).scenes or self.listing(split).problems]
         if not present:
@@ -144,7 +148,8 @@ class FolderSource(SceneSource):
     def ids(self, split: str, limit: int | None = None) -> list[str]:
         """Scene ids in the order of the files' names; DataError where files are missing, because a result over the
         scenes that happen to be complete would be mistaken for one over the data set, or where one of the scenes asked
-        for cannot be had."""
+        for cannot be had.
+        """
         survey = self.survey(split)
         chosen = list(survey.scenes)[:limit]
         problems = [*survey.problems, *(p for i in chosen for p in self._scene_problems(split, survey.scenes[i]))]

@@ -7,15 +7,17 @@ are ignored, as in the official loaders.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from bench.api.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from pathlib import Path
 
 #: Formats by Pillow's names, whatever a file's ending says. Others may run programs (EPS) or hold no single picture.
 _PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP")
@@ -93,7 +95,8 @@ def read_rgb(path: Path) -> np.ndarray:
 
 def read_map(path: Path) -> np.ndarray:
     """A map of ids as (H, W) int32 at its own size; FileError for a file that holds colours instead, or whose ids are
-    not certain."""
+    not certain.
+    """
     with _opened(path) as file:
         image = _decode(path, file, _MAP_FORMATS)
         if image.mode not in _IDS:
@@ -109,7 +112,8 @@ def read_map(path: Path) -> np.ndarray:
 
 def resize_rgb(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """(h, w, 3) uint8 -> (height, width, 3) by one bicubic step, whose kernel Pillow widens when shrinking, so that it
-    filters what would alias. It is the resize of SPADE, CC-FPSE, SMIS and OASIS at test time."""
+    filters what would alias. It is the resize of SPADE, CC-FPSE, SMIS and OASIS at test time.
+    """
     if image.shape[:2] == (height, width):
         return image
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
@@ -117,7 +121,8 @@ def resize_rgb(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def resize_rgb_sdm(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """(h, w, 3) uint8 -> (height, width, 3): halved with a box filter while its short side is at least twice the
-    target's, then one bicubic step. It is the resize of SDM's and GESCO's loaders at test time."""
+    target's, then one bicubic step. It is the resize of SDM's and GESCO's loaders at test time.
+    """
     picture = Image.fromarray(image)
     while min(picture.size) >= 2 * min(height, width):
         picture = picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.BOX)
@@ -235,7 +240,8 @@ def _check_opaque(path: Path, alpha: np.ndarray) -> None:
 
 def _check_palette(path: Path, image: Image.Image, ids: np.ndarray) -> None:
     """FileError where a palette of distinct greys is not the identity: tools that shrink files turn a grey map into
-    one, and then the grey is the id and the index is not."""
+    one, and then the grey is the id and the index is not.
+    """
     colours = np.array(image.getpalette("RGB") or [], dtype=np.int32).reshape(-1, 3)
     used = np.unique(ids)
     if used[-1] >= len(colours):

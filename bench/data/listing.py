@@ -6,11 +6,14 @@ import functools
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.data.images import FileError, Problem, shortened, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class SceneFiles:
 @dataclass(frozen=True)
 class Listing:
     """The complete scenes of a split by id, in the data set's order, what keeps others from being complete, and what
-    is worth knowing (files that are ignored)."""
+    is worth knowing (files that are ignored).
+    """
 
     scenes: dict[str, SceneFiles]
     problems: list[Problem]
@@ -145,7 +149,8 @@ def pair(images: Found, maps: Sequence[tuple[str, Found]], patterns: Iterable[st
 
 def _entries(found: Found) -> list[tuple[Path, bool]]:
     """What is in the folder and whether it is a folder, in an order that no file system decides; an unreadable folder
-    is a problem."""
+    is a problem.
+    """
     try:
         with os.scandir(found.folder) as entries:
             return sorted((Path(entry.path), _is_folder(entry)) for entry in entries)

@@ -13,8 +13,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ import torch
 from bench.api.errors import DataError
 from bench.api.scenes import LabelSpace, Scene, SceneSource
 from bench.api.seeding import text_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Bumped when the layout of a folder changes.
 _FORMAT = 1

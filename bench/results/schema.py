@@ -1,7 +1,7 @@
 """The schema of the results: one row is one number, and a column is a field of `Row`.
 
 Bits, channel uses, seconds and memory are rows as well. Rows of the method `pure_noise`, without channel or PSNR, are
-what the metrics say of pure noise (bench/run/reference.py).
+what the metrics say of pure noise (bench/run/worker.py).
 """
 
 from __future__ import annotations

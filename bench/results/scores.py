@@ -36,7 +36,7 @@ class Score:
     (bench/results/rows.py), None where nothing tells them. It rests on `scenes` scenes, of which each adds one of the
     `contributions` (n,); `order` says whose may be paired by position: equal ones are of the same scenes in the same
     order. `limits` are those of the metric's values. `noise`: it is at least as bad as pure noise
-    (bench/run/reference.py). `rank` is 1 more than the number of methods that are shown to be better, None where there
+    (bench/run/worker.py). `rank` is 1 more than the number of methods that are shown to be better, None where there
     is nothing to compare with (bench/results/ranking.py).
     """
 

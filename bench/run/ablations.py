@@ -41,7 +41,9 @@ class Arm:
 @dataclass(frozen=True)
 class Ablation:
     """One question: rows are `arms`, columns `metrics` (where several variants of one exist, `FID` is any of them).
-    `remark` is what a caption has to say about the arms, beside the question."""
+
+    `remark` is what a caption has to say about the arms, beside the question.
+    """
 
     name: str
     question: str

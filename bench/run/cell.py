@@ -10,28 +10,30 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from bench.api.channel import Channel
+from bench.api.device import PeakMemory
 from bench.api.files import Draft, Entry, open_entry, safe_name
 from bench.api.lazy import torch
 from bench.api.method import Received, Transmission
 from bench.api.metric import Comparison, Metric
 from bench.api.names import PURE_NOISE
-from bench.api.scenes import Scene
 from bench.api.seeding import channel_stream, digest, receiver_stream
-from bench.run.contract import accepted, as_bytes, check_redrawn, joined
-from bench.run.guard import house_rules
-from bench.run.memory import PeakMemory
-from bench.run.pair import Pair
-from bench.run.plan import Cell, MetricPlan, SceneSet
+from bench.run.contract import accepted, as_bytes, check_redrawn, house_rules, joined
 from bench.run.summary import CONTRIBUTIONS, packed, summarised, unpacked
 from bench.run.worker import WORKER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from bench.api.channel import Channel
+    from bench.api.scenes import Scene
+    from bench.run.plan import Cell, MetricPlan, SceneSet
+    from bench.run.worker import Pair
 
 ARRAYS = "arrays.npz"
 
@@ -71,8 +73,11 @@ def channel_pass(scenes: SceneSet, scene: Scene, sent: Transmission, channel: Ch
 
 
 def _cost(sent: Transmission, position: int, channel: Channel) -> dict[str, Any]:
-    """What one scene of a batch costs: bits (payload and side information), the side information's bytes among them,
-    real channel uses and their energy."""
+    """What one scene of a batch costs.
+
+    That is bits (payload and side information), the side information's bytes among them, real channel uses and their
+    energy.
+    """
     symbols, header = sent.symbols[position], len(sent.side_info[position]) + channel.header_bytes
     return {
         "bits": sent.bits[position] + 8 * header,
@@ -91,8 +96,10 @@ def _png(pixels: np.ndarray) -> bytes:
 def draw_batch(
     cell: Cell, pair: Pair, ids: Sequence[str], scene: Scene, between: Scene | None = None
 ) -> tuple[list[dict[str, Any]], np.ndarray, float]:
-    """One batch through sender, channel and receiver: what each scene costs, the pictures (B, H, W, 3) uint8, and the
-    seconds of the three together. The sender is given another batch `between` the two, if there is one."""
+    """One batch through sender, channel and receiver, whose sender is given another batch `between`, if there is one.
+
+    Returns what each scene costs, the pictures (B, H, W, 3) uint8, and the seconds of the three together.
+    """
     spec, identity = cell.method.spec, cell.channel.identity()
     rngs = [receiver_stream(cell.scenes.dataset, scene_id, identity, cell.seed, spec) for scene_id in ids]
     start = time.perf_counter()
@@ -111,8 +118,10 @@ def draw_batch(
 
 
 def _draw_again(cell: Cell, device: str, position: int, first: np.ndarray) -> None:
-    """Draw one scene of a finished cell once more, alone, with another scene sent before it is received, and by a new
-    instance where a plug-in has not been drawn with in this worker before; BenchError where the picture is another."""
+    """Draw one scene of a finished cell once more, alone; BenchError where the picture is another.
+
+    Another scene is sent before it is received, and a plug-in that has not drawn in this worker before is built anew.
+    """
     scene_id, other = cell.scenes.ids[position], cell.scenes.ids[position - 1]
     scene, between = (WORKER.scene(cell.scenes, (one,)) for one in (scene_id, other))
     pair = WORKER.pair_for_check(cell, device)
@@ -121,9 +130,11 @@ def _draw_again(cell: Cell, device: str, position: int, first: np.ndarray) -> No
 
 
 def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance: dict[str, Any]) -> Entry:
-    """Run the method over all scenes and publish the cell, once a scene of it was drawn twice. `seconds` in its
-    manifest count sender, channel and receiver, not reading scenes or writing files; `peak_mib` is the worker's memory
-    (bench/run/memory.py)."""
+    """Run the method over all scenes and publish the cell, once a scene of it was drawn twice.
+
+    `seconds` in its manifest count sender, channel and receiver, not reading scenes or writing files; `peak_mib` is the
+    worker's memory (`PeakMemory`).
+    """
     pair = WORKER.pair(cell, device)
     memory = PeakMemory(device)
     facts: list[dict[str, Any]] = []
@@ -165,8 +176,10 @@ def read_picture(pictures: Entry, position: int) -> np.ndarray:
 
 
 def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch_size: int, device: str) -> Entry:
-    """Measure one metric on a cell's pictures and publish its arrays, what they come to (bench/run/summary.py) and the
-    seconds of it all. Arrays that were measured before and summarised otherwise are summarised again."""
+    """Measure one metric on a cell's pictures; publish its arrays, their summary (bench/run/summary.py) and seconds.
+
+    Arrays that were measured before and summarised otherwise are summarised again.
+    """
     metric: Metric = WORKER.metric(cell.scenes, plan, device)
     start, path = time.perf_counter(), metric_path(out, cell, pictures, plan)
     there = _measured_before(cell, pictures, plan, out)

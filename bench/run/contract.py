@@ -1,9 +1,17 @@
-"""What anyone's method or metric owes the harness, checked on everything that it returns."""
+"""What anyone's method or metric owes the harness, checked on everything that it returns or leaves behind."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import json
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +20,12 @@ from bench.api.errors import BenchError
 from bench.api.lazy import torch
 from bench.api.method import Transmission
 from bench.api.metric import Metric, Score
-from bench.api.scenes import Scene
-from bench.api.scores import ScoreInfo
+from bench.api.seeding import canonical
 from metrics.stats.significance import is_mean
+
+if TYPE_CHECKING:
+    from bench.api.scenes import Scene
+    from bench.api.scores import ScoreInfo
 
 #: A picture may leave [0, 1] by rounding only.
 RANGE_TOLERANCE = 1e-4
@@ -83,8 +94,10 @@ def check_redrawn(first: np.ndarray, again: np.ndarray, scene_id: str, spec: str
 
 
 def joined(parts: Sequence[Any], counts: Sequence[int], name: str) -> dict[str, np.ndarray]:
-    """What `Metric.measure` gave for batches of `counts` scenes, stacked; BenchError where these are not the same
-    arrays of numbers for every batch, one entry a scene."""
+    """What `Metric.measure` gave for batches of `counts` scenes, stacked.
+
+    BenchError where these are not the same arrays of numbers for every batch, one entry a scene.
+    """
     for part, count in zip(parts, counts, strict=True):
         if not isinstance(part, dict) or not part or set(part) != set(parts[0]):
             raise BenchError(f"{name} measured {_shown(part)}; it has to be a dict of arrays, the same for every batch")
@@ -170,3 +183,62 @@ def _shown(value: Any) -> str:
     shape = f" of shape {value.shape}" if isinstance(value, np.ndarray) else ""
     kind = f" of {value.dtype}" if isinstance(value, np.ndarray) else ""
     return f"a {type(value).__name__}{kind}{shape}"
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def house_rules() -> Iterator[None]:
+    """Run anyone's code inside: what a method or metric changes of the process is changed back.
+
+    A method that sets PyTorch's default type, say, would otherwise give every later method other channel noise.
+    Afterwards PyTorch's number of threads, default type, default device and choice of deterministic algorithms, NumPy's
+    treatment of floating-point errors, the working folder, the warning filters and (in the main thread) the handlers of
+    SIGINT and SIGTERM are what they were. Random numbers are not: the harness draws none from global generators. What
+    is printed in the main thread goes to stderr, because stdout is for what `bench` answers.
+    """
+    torch_rules = _torch_rules() if "torch" in sys.modules else None  # what is not imported has not been changed
+    floats, folder, filters = np.geterr(), Path.cwd(), warnings.filters[:]
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS} if main else {}
+    try:
+        with redirect_stdout(sys.stderr) if main else nullcontext():
+            yield
+    finally:
+        if torch_rules is not None and torch_rules != _torch_rules():
+            threads, dtype, device, deterministic, warn_only = torch_rules
+            torch.set_num_threads(threads)
+            torch.set_default_dtype(dtype)
+            torch.set_default_device(None if device.type == "cpu" else device)
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        np.seterr(**floats)  # type: ignore[arg-type]
+        with suppress(OSError):
+            os.chdir(folder)
+        if warnings.filters != filters:
+            warnings.filters[:] = filters  # type: ignore[index]
+            warnings._filters_mutated()  # type: ignore[attr-defined]
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+
+
+def _torch_rules() -> tuple[int, torch.dtype, torch.device, bool, bool]:
+    return (
+        torch.get_num_threads(),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+
+
+def sound_identity(identity: Any) -> dict[str, Any]:
+    """An `identity()` as JSON data, tuples as lists; ValueError where it cannot be a part of a cache key."""
+    if not isinstance(identity, dict):
+        raise ValueError(f"identity() is a {type(identity).__name__}, not a dict")
+    try:
+        data: dict[str, Any] = json.loads(canonical(identity))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"identity() is not JSON data: {error}") from error
+    return data

@@ -5,22 +5,27 @@ from __future__ import annotations
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.api.device import Devices
 from bench.api.errors import BenchError, DataError, Failure, MethodError, MetricError, StorageError, in_words
-from bench.api.files import Entry
 from bench.run.cell import compute_cell, find_cell, find_metric, measure_cell
-from bench.run.plan import Cell, MetricPlan
 from bench.run.worker import WORKER, check_code, end_with, one_thread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.api.device import Devices
+    from bench.api.files import Entry
+    from bench.run.plan import Cell, MetricPlan
 
 
 @dataclass(frozen=True)
 class Task:
-    """A cell and the metrics wanted on it, with what a worker needs to know of the run (`parent`: its process id), and
-    the seconds that what is missing of it should take. `note` is a file in which a worker process says what it is at,
-    so that it is known when the process ends."""
+    """A cell and the metrics wanted on it, with what a worker needs to know of the run (`parent`: its process id).
+
+    `estimate` is the seconds that what is missing of it should take. `note` is a file in which a worker process says
+    what it is at, so that it is known when the process ends.
+    """
 
     cell: Cell
     metrics: tuple[MetricPlan, ...]
@@ -36,8 +41,10 @@ class Task:
 
 @dataclass
 class Outcome:
-    """What became of a task. `failures` are (what, message, traceback); `skipped` are (metric, reason); `fatal` says
-    why the whole run must stop."""
+    """What became of a task.
+
+    `failures` are (what, message, traceback); `skipped` are (metric, reason); `fatal` says why the whole run must stop.
+    """
 
     cell: Cell
     computed: bool = False
@@ -74,8 +81,10 @@ def last_told(task: Task) -> tuple[Outcome, str]:
 
 
 def execute(task: Task) -> Outcome:
-    """Do what of `task` is not in the cache; whatever goes wrong is in the outcome, so no other cell is lost. A method
-    or metric is anybody's code and may raise anything, SystemExit as well."""
+    """Do what of `task` is not in the cache; whatever goes wrong is in the outcome, so no other cell is lost.
+
+    A method or metric is anybody's code and may raise anything, SystemExit as well.
+    """
     outcome = Outcome(task.cell)
     end_with(task.parent)
     _tell(task, outcome, "")

@@ -6,12 +6,9 @@ once. It is small and picklable: a worker rebuilds data set, method and metric f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.api.channel import Channel
 from bench.api.device import Devices, resolve_devices
 from bench.api.errors import (
     BenchError,
@@ -30,18 +27,22 @@ from bench.api.method import MethodContext
 from bench.api.metric import MetricContext
 from bench.api.names import ALL, PURE_NOISE, metrics_asked
 from bench.api.registry import CHANNELS, DATASETS, METHODS, METRICS
-from bench.api.scenes import LabelSpace, SceneSource
 from bench.api.seeding import digest
 from bench.api.specs import MethodSpec, build_method
 from bench.channels.awgn import Awgn
 from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection
 from bench.data.registry import open_dataset
-from bench.run.asked import expanded, methods_asked
-from bench.run.sections import check_sections
 from bench.run.setting import method_setting
 from bench.run.summary import summary_version
-from bench.run.trial import Told, Trial, identity_of
+from bench.run.trial import Told, Trial, check_sections, expanded, identity_of, methods_asked
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from bench.api.channel import Channel
+    from bench.api.scenes import LabelSpace, SceneSource
 
 #: Bumped when the harness itself changes what a cell contains (streams, rounding, order of steps).
 HARNESS_VERSION = 2
@@ -66,8 +67,11 @@ class SceneSet:
     resize: str = "spade"
 
     def open(self) -> SceneSource:
-        """The data set behind the scenes; DataError where its files are not the planned ones, on a worker's machine or
-        since the plan was made: pictures of others must not be kept under this fingerprint."""
+        """The data set behind the scenes.
+
+        DataError where its files are not the planned ones, on a worker's machine or since the plan was made: pictures
+        of others must not be kept under this fingerprint.
+        """
         source = open_dataset(self.opened_as, self.root, self.size, resize=self.resize)
         if source.fingerprint(self.split, self.ids) != self.fingerprint:
             where = "" if self.root is None else f" below {self.root}"
@@ -99,8 +103,10 @@ class MethodPlan:
 
 @dataclass(frozen=True)
 class MetricPlan:
-    """A metric on one data set; `identity` is what its built instance said of itself, `evaluator` what was named, and
-    `summary` the version of what is made of its arrays (bench/run/summary.py)."""
+    """A metric on one data set; `identity` is what its built instance said of itself, `evaluator` what was named.
+
+    `summary` is the version of what is made of its arrays (bench/run/summary.py).
+    """
 
     name: str
     protocol: str
@@ -152,7 +158,7 @@ class Cell:
 class Plan:
     """All cells in the order of the tables, the metrics of each data set, and what was left out and why.
 
-    `references` has one entry a data set: pictures of pure noise for the same scenes (see bench/run/reference.py).
+    `references` has one entry a data set: pictures of pure noise for the same scenes (bench/run/worker.PureNoise).
     `failures` are methods and metrics whose code broke while they were built; the others run.
     """
 
@@ -193,8 +199,10 @@ def _method_plan(spec: MethodSpec, config: Config, scenes: SceneSet, label_space
 
 
 def _noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
-    """Pure noise for every scene. Channel and seed are always the same ones: nothing is sent, and one reference serves
-    all runs over the scenes."""
+    """Pure noise for every scene.
+
+    Channel and seed are always the same ones: nothing is sent, and one reference serves all runs over the scenes.
+    """
     method = MethodPlan(PURE_NOISE, PURE_NOISE, {}, None, {"name": PURE_NOISE, "code_version": 1})
     return Cell(scenes, method, Awgn(100.0), 0, device_kind)
 
@@ -208,8 +216,10 @@ def _metric_plan(name: str, dataset: str, label_space: LabelSpace, evaluator: st
 def _metric_plans(
     asked: Mapping[str, str], dataset: str, label_space: LabelSpace, config: Config, trial: Trial, told: Told
 ) -> tuple[MetricPlan, ...]:
-    """Of the metrics asked for (full name -> as typed) those that the data set allows; what `FID` stands for is what
-    of it can be computed, and `left_out` says so."""
+    """Of the metrics asked for (full name -> as typed) those that the data set allows.
+
+    What `FID` stands for is what of it can be computed, and `left_out` says so.
+    """
     plans: list[MetricPlan] = []
     cannot: list[tuple[str, MetricError]] = []
     for name in asked:

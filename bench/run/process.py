@@ -1,23 +1,34 @@
-"""A process of its own for anyone's code, that is killed and replaced by itself.
+"""Processes of their own for anyone's code, so that what ends or hangs there costs one cell or metric and nothing else.
 
 joblib's pool breaks as a whole when one of its processes dies, and knows no time limits. So each worker is a pool of
-one process, of the same library (loky).
+one process, of the same library (loky), that is killed and replaced by itself.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import socket
 import time
+import uuid
 import warnings
-from collections.abc import Callable
-from concurrent.futures import Future, wait
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
+
+from bench.api.errors import StorageError, storage_message
+from bench.run.execute import Outcome, Task, execute, last_told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 #: Parallelism comes from running cells side by side: libraries below NumPy get one thread a worker, as PyTorch does.
 _THREADS = (
@@ -37,16 +48,17 @@ class Ended(Exception):
 
 
 def _settle() -> None:
-    """First thing in a worker process: Ctrl-C is the parent's, who ends its workers; what is printed there is no part
-    of the answer that `bench` prints."""
+    """First thing in a worker process.
+
+    Ctrl-C is the parent's, who ends its workers; what is printed there is no part of the answer that `bench` prints.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(OSError):
         os.dup2(2, 1)
 
 
 def _ready() -> None:
-    """Import what every task needs, so that a time limit does not count it."""
-    import bench.run.execute  # noqa: F401
+    """Done once this module is imported, and with it what every task needs: a time limit does not count that."""
 
 
 class WorkerProcess:
@@ -90,8 +102,10 @@ class WorkerProcess:
         return self._deadline - time.monotonic()
 
     def answer(self) -> Any:
-        """The call's result or exception; Ended where the process ended or the time is over, and then it is killed.
-        Busy where there is still time."""
+        """The call's result or exception; Busy where there is still time.
+
+        Ended where the process ended or the time is over, and then it is killed.
+        """
         assert self._call is not None
         left = self.seconds_left()
         if self._call.done():
@@ -132,3 +146,71 @@ def _how(error: BrokenProcessPool) -> str:
         return f"it ended its worker process, with exit code {code}"
     cause = ", most likely for lack of memory: use fewer --jobs or a smaller --batch-size" if code == -9 else ""
     return f"its worker process was killed by signal {-code} ({name}){cause}"
+
+
+def run_apart(tasks: Sequence[Task], workers: int, limit: float | None, out: Path) -> Iterator[Outcome]:
+    """Outcomes of `tasks` as they come, from so many worker processes.
+
+    A process that ends, or whose task takes longer than `limit` seconds, costs what it was at: the cell's pictures, or
+    one of its metrics, after which the others are measured by a new process. Closing the iterator kills the processes.
+    """
+    notes = out / "tmp" / f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}"  # as drafts, for `clean_stale`
+    try:
+        notes.mkdir(parents=True)
+    except OSError as error:
+        raise StorageError(storage_message(error, notes) or f"cannot make {notes}: {error.strerror}") from error
+    waiting = deque(replace(task, note=notes / str(number)) for number, task in enumerate(tasks))
+    idle = [WorkerProcess(limit) for _ in range(workers)]
+    busy: list[tuple[WorkerProcess, Task, Outcome]] = []
+    started = list(idle)
+    try:
+        while waiting or busy:
+            while waiting and idle:
+                worker, task = idle.pop(), waiting.popleft()
+                worker.start(execute, task)
+                busy.append((worker, task, Outcome(task.cell)))
+            left = [seconds for worker, _, _ in busy if (seconds := worker.seconds_left()) is not None]
+            wait([worker.pending for worker, _, _ in busy], max(0.0, min(left)) if left else None, FIRST_COMPLETED)
+            done, going = [], []
+            for worker, task, before in busy:
+                try:
+                    outcome, rest = _merged(before, worker.answer()), None
+                except Busy:
+                    going.append((worker, task, before))
+                    continue
+                except Ended as error:
+                    outcome, rest = _after_end(task, before, str(error))
+                except Exception as error:  # the answer did not come through: it cannot be pickled
+                    outcome, rest = _after_end(task, before, f"its worker process failed: {error}")
+                if rest is None:
+                    done.append(outcome)
+                    idle.append(worker)
+                else:
+                    worker.start(execute, rest)
+                    going.append((worker, rest, outcome))
+            busy = going
+            yield from done
+    finally:
+        for worker in started:
+            worker.close()
+        shutil.rmtree(notes, ignore_errors=True)
+
+
+def _merged(before: Outcome, after: Outcome) -> Outcome:
+    """What two processes did of one task, one after the other."""
+    return replace(
+        after,
+        computed=before.computed or after.computed,
+        measured=before.measured + after.measured,
+        failures=before.failures + after.failures,
+    )
+
+
+def _after_end(task: Task, before: Outcome, how: str) -> tuple[Outcome, Task | None]:
+    """What is known of a task whose process ended, and what of it is left: the other metrics, where it ended at one."""
+    told, metric = last_told(task)
+    what = f"{metric} of {task.cell.title}" if metric else task.cell.title
+    told.failures.append((what, how, f"{what}: {how}\n"))
+    outcome = _merged(before, told)
+    rest = tuple(other for other in task.metrics if other.name != metric)
+    return outcome, replace(task, metrics=rest) if metric and rest else None

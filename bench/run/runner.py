@@ -6,9 +6,9 @@ import logging
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.api.device import cores
 from bench.api.errors import Failure, StorageError, UsageError, nearest
@@ -16,9 +16,13 @@ from bench.api.files import Entry, clean_stale, write_atomically
 from bench.api.provenance import code_provenance
 from bench.api.scores import COSTS
 from bench.run.cell import find_cell, find_metric
-from bench.run.estimate import History
 from bench.run.execute import Outcome, Task, execute
-from bench.run.plan import Cell, MetricPlan, Plan
+from bench.run.progress import History
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from bench.run.plan import Cell, MetricPlan, Plan
 
 log = logging.getLogger("bench")
 
@@ -38,8 +42,10 @@ class CellState:
 
 @dataclass
 class RunReport:
-    """A finished run: the state of every cell and of the references of pure noise, what was computed (of the cells),
-    and what went wrong. `unreferenced` has the metrics that cannot measure pure noise."""
+    """A finished run: every cell and reference of pure noise, what was computed (of the cells), and what went wrong.
+
+    `unreferenced` has the metrics that cannot measure pure noise.
+    """
 
     states: list[CellState]
     references: list[CellState] = field(default_factory=list)
@@ -85,10 +91,9 @@ def worker_count(plan: Plan, jobs: int) -> int:
 def _outcomes(
     tasks: list[Task], jobs: int, backend: str, limit: float | None, out: Path
 ) -> Generator[Outcome, None, None]:
-    """Outcomes as they come: from worker processes of our own, from this process, or from joblib's backend of that
-    name."""
+    """Outcomes as they come: from worker processes of our own, from this process, or from joblib's named backend."""
     if backend == "loky":
-        from bench.run.isolation import run_apart
+        from bench.run.process import run_apart
 
         yield from run_apart(tasks, jobs, limit, out)
         return
@@ -184,8 +189,10 @@ def run_plan(
 
 
 def _drop_namesakes(states: Sequence[CellState]) -> list[Failure]:
-    """Take out the scores of metrics that call theirs as another metric or a cost of the same cell does: one name has
-    one number. Returns who does, each metric once."""
+    """Take out the scores of metrics that call theirs as another metric or a cost of the same cell does.
+
+    One name has one number. Returns who does, each metric once.
+    """
     found: dict[str, Failure] = {}
     for state in states:
         taken = dict.fromkeys(COSTS, "the harness")

@@ -6,18 +6,21 @@ caption, file and cache key says them, and no result of theirs can be taken for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError, nearest
-from bench.api.method import MethodContext
 from bench.api.registry import METHODS
 from bench.api.scenes import facts_of
 from bench.api.specs import WEIGHTS, WEIGHTS_NAME, MethodSpec, has_weights, parse_spec
 from bench.api.weights import trained_profile, weights_name
 from bench.config import Config, MethodSection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bench.api.method import MethodContext
 
 #: What can be asked for: the profile of the weights that are found, or one that they have to be of.
 PROFILES = ("auto", "embedded", "paper")
@@ -33,9 +36,9 @@ class Setting:
 
 
 def method_setting(spec: MethodSpec, config: Config, context: MethodContext, profile: str | None = None) -> Setting:
-    """What `spec` is under `config` where `context` says data set, size and device (and `weights_dir` where weights
-    that the spec names were found before, for a configuration that names no folder).
+    """What `spec` is under `config` where `context` says data set, size and device.
 
+    `weights_dir` of `context` is where weights that the spec names were found before, if `config` names no folder.
     Weights are those that the spec names, else those of [methods.NAME], else of the folder that --weights-dir or [run]
     names, as far as it has some of this method. `profile` (or [methods.NAME], or [run]) `auto` is that of the weights
     that are found; without any, embedded for the scenes that the project renders and else paper. UsageError for a

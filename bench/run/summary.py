@@ -10,16 +10,16 @@ import io
 import math
 import threading
 import warnings
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.run.contract import declared, sound_resamples, sound_scores, sound_values
-from bench.run.guard import house_rules
+from bench.run.contract import declared, house_rules, sound_resamples, sound_scores, sound_values
 from metrics.stats.significance import contributions_of_mean, is_mean, standard_error
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.api.files import Entry
     from bench.api.metric import Metric
 
@@ -36,8 +36,11 @@ def summary_version(metric: Metric) -> str:
 
 
 def summarised(metric: Metric, measured: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The facts of a measurement's manifest that follow from its arrays, JSON-serialisable, and the contributions
-    (n,) float64 by score, of those that are no mean of per-scene values."""
+    """What follows from a measurement's arrays.
+
+    That is the facts of its manifest, JSON-serialisable, and the contributions (n,) float64 by score, of those that are
+    no mean of per-scene values.
+    """
     scenes = len(next(iter(measured.values())))
     with _WARNINGS, warnings.catch_warnings(record=True) as caught, house_rules():
         warnings.simplefilter("always")
@@ -67,8 +70,11 @@ def summarised(metric: Metric, measured: Mapping[str, np.ndarray]) -> tuple[dict
 
 
 def left_out(metric: Metric, measured: Mapping[str, np.ndarray], scenes: int) -> dict[str, np.ndarray]:
-    """What each scene contributes (metrics/stats/significance.py) to the scores that are no mean of per-scene values:
-    n - 1 times what a score is more than without the scene. Scores that are undefined without some scene have none."""
+    """What each scene contributes (metrics/stats/significance.py) to the scores that are no mean of per-scene values.
+
+    That is n - 1 times what a score is more than without the scene. Scores that are undefined without some scene have
+    none.
+    """
     if scenes < 2:
         return {}
     everything = np.ones((1, scenes))

@@ -1,4 +1,4 @@
-"""Plug-ins tried out before this process has anything to do with them.
+"""Names and plug-ins tried out before a plan relies on them: what a run asks for, and sections of bench.toml.
 
 A plan is made of what methods and metrics say of themselves once they are built. Anyone's code may end its process at
 that, crash it or never come back, so with the backend `loky` plug-ins are imported and built in a process of their own
@@ -8,18 +8,34 @@ first.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.api.errors import Failure, MethodError, MethodFault, MetricError, MetricFault, in_words
+from bench.api.errors import (
+    Failure,
+    MethodError,
+    MethodFault,
+    MetricError,
+    MetricFault,
+    UsageError,
+    in_words,
+    nearest,
+)  # fmt: skip
 from bench.api.lazy import torch
 from bench.api.method import Method
-from bench.api.metric import Metric
-from bench.api.registry import Registry
-from bench.config import RunSection
-from bench.run.guard import house_rules, sound_identity
+from bench.api.names import ALL
+from bench.api.registry import DATASETS, METHODS, METRICS
+from bench.api.specs import MethodSpec, all_methods, check_options, parse_spec, spec_name
+from bench.run.contract import house_rules, sound_identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from bench.api.metric import Metric
+    from bench.api.registry import Registry
+    from bench.config import Config, RunSection
 
 T = TypeVar("T")
 
@@ -47,8 +63,10 @@ def identity_of(thing: Method | Metric, what: str) -> dict[str, Any]:
 
 
 class Trial:
-    """Calls about methods or metrics by name: of the benchmark's own in this process, of others in one of their own,
-    for at most the run's time limit. `with Trial(run) as trial: trial(METHODS, name, function, ...)`."""
+    """Calls about methods or metrics by name, as in `with Trial(run) as trial: trial(METHODS, name, function, ...)`.
+
+    Those of the benchmark's own are made in this process, others in one of their own, for at most the run's time limit.
+    """
 
     def __init__(self, run: RunSection) -> None:
         self._apart, self._limit = run.backend == "loky", run.time_limit
@@ -84,3 +102,85 @@ class Trial:
 
 def _load(registry: Registry[Any], name: str) -> None:
     registry.load(name)
+
+
+def expanded(asked: Sequence[str], everything: Sequence[str]) -> list[str]:
+    """Names in order, without repetition, everything in the place of `all`."""
+    wanted = [name for one in asked for name in (everything if one.casefold() == ALL else (one,))]
+    return list(dict.fromkeys(wanted))
+
+
+def methods_asked(asked: Sequence[str], trial: Trial, told: Told) -> tuple[list[MethodSpec], set[str]]:
+    """The methods asked for, and those of them that only `all` stands for.
+
+    What `all` cannot import is left out, and what is named and breaks while it is imported has failed. UsageError for
+    a name or an option that does not exist.
+    """
+    everything: list[str] = []
+    named = [name for name in asked if name.casefold() != ALL]
+    if len(named) < len(asked):  # listing methods imports them, third parties' too: only where asked for
+        everything, broken = all_methods(partial(trial.loads, METHODS))
+        told.left_out += broken
+    specs: dict[str, MethodSpec] = {}
+    by_name = set()
+    for text in expanded(asked, everything):
+        try:
+            name = spec_name(text)
+            if name in METHODS.names():
+                trial.loads(METHODS, name)
+            spec = parse_spec(text)
+        except MethodFault as error:
+            told.failed(text, error)
+            continue
+        except MethodError as error:
+            raise UsageError(str(error)) from None
+        specs[spec.text] = spec
+        if text in named:
+            by_name.add(spec.text)
+    return list(specs.values()), set(everything) - by_name
+
+
+def check_sections(config: Config, trial: Trial) -> None:
+    """UsageError for sections of bench.toml about something that does not exist, whether or not this run asks for it.
+
+    That is a data set, method, metric or evaluator, and an option that a method does not have or that is of another
+    type. A plug-in that cannot be imported is none of this: it fails where it is asked for.
+    """
+    for name in config.data:
+        if name not in DATASETS.names():
+            raise UsageError(f"unknown data set in [data.{name}]{nearest(name, DATASETS.names())}")
+    known = METHODS.names()
+    for name, method in config.methods.items():
+        if name not in known:
+            raise UsageError(f"unknown method in [methods.{name}]{nearest(name, known)}")
+        if method.options:
+            try:
+                trial.loads(METHODS, name)
+                check_options(name, method.options, f"[methods.{name}]")
+            except MethodFault:
+                continue
+            except MethodError as error:
+                raise UsageError(str(error)) from None
+    for name, metric in config.metrics.items():
+        _check_evaluators(name, metric.evaluators, trial)
+
+
+def _check_evaluators(metric: str, evaluators: Mapping[str, str], trial: Trial) -> None:
+    """UsageError for a metric, a data set or an evaluator that does not exist."""
+    known = METRICS.names()
+    if metric not in known:
+        raise UsageError(f"unknown metric in [metrics.{metric}]{nearest(metric, known)}")
+    for dataset, evaluator in evaluators.items():
+        where = f"[metrics.{metric}.evaluators]"
+        if dataset not in DATASETS.names():
+            raise UsageError(f"unknown data set '{dataset}' in {where}{nearest(dataset, DATASETS.names())}")
+        try:
+            trial.loads(METRICS, metric)
+            kind = METRICS.load(metric)
+        except MetricFault:
+            return
+        except MetricError as error:
+            raise UsageError(str(error)) from None
+        choice = kind.evaluators(dataset)
+        if evaluator not in choice and not evaluator.startswith(kind.evaluator_schemes):
+            raise UsageError(f"unknown evaluator '{evaluator}' of {dataset} in {where}{nearest(evaluator, choice)}")

@@ -5,6 +5,8 @@ Everything is kept per thread, because a method's instance need not be safe to s
 
 from __future__ import annotations
 
+import copy
+import itertools
 import os
 import tempfile
 import threading
@@ -12,15 +14,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import filelock
 
-from bench.api.device import Devices
 from bench.api.errors import BenchError
-from bench.api.lazy import torch
-from bench.api.method import Method
+from bench.api.lazy import Tensor, torch
+from bench.api.method import Method, Received, Transmission
 from bench.api.metric import Metric, MetricContext
 from bench.api.names import PURE_NOISE
 from bench.api.provenance import code_provenance
@@ -28,10 +30,11 @@ from bench.api.registry import METRICS, OWN
 from bench.api.scenes import Scene, SceneArrays, SceneSource, stack
 from bench.api.seeding import canonical, digest
 from bench.api.specs import build_method, parse_spec
-from bench.run.guard import house_rules
-from bench.run.pair import Pair
-from bench.run.plan import Cell, MetricPlan, SceneSet
-from bench.run.reference import PureNoise
+from bench.run.contract import house_rules
+
+if TYPE_CHECKING:
+    from bench.api.device import Devices
+    from bench.run.plan import Cell, MetricPlan, SceneSet
 
 T = TypeVar("T")
 #: Methods are the largest things kept; cells come ordered by method, so few are enough.
@@ -45,6 +48,61 @@ KEPT_SCENE_BYTES = 512 << 20
 def _method_key(cell: Cell, device: str) -> str:
     scenes, plan = cell.scenes, cell.method
     return digest([plan.spec, plan.identity, scenes.dataset, list(scenes.size), device])
+
+
+class PureNoise(Method):
+    """The reference of pure noise: sends nothing, and every value of every pixel is uniform in [0, 1).
+
+    The paper prints the word `noise` where a number is beyond measure, and does not define it. Here a value is that far
+    gone if it is at least as bad as the same metric's on as many pictures of uniform noise, of the same size, compared
+    with the same scenes. Every run measures that once a data set, with the machinery of its cells; the number stays in
+    the data, and only what tables print changes.
+    """
+
+    name: ClassVar[str] = PURE_NOISE
+    title: ClassVar[str] = "Pure noise"
+
+    def send(self, scene: Scene) -> Transmission:
+        """Nothing, at no cost."""
+        count = len(scene)
+        return Transmission((torch.zeros(0),) * count, (b"",) * count, (0,) * count)
+
+    def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
+        """Pictures out of the scenes' generators alone."""
+        height, width = self.context.height, self.context.width
+        return torch.stack([torch.rand((3, height, width), generator=rng) for rng in rngs])
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One instance of a method that sends, and one that receives: only the channel leads from the one to the other."""
+
+    sender: Method
+    receiver: Method
+
+    @classmethod
+    def of(cls, build: Callable[[], Method]) -> Pair:
+        """Build a method, and copy it before it was used; what cannot be copied is built twice.
+
+        Copies share the tensors of their weights, so that two take little more memory than one.
+        """
+        sender = build()
+        shared: dict[int, Any] = {id(sender.context): sender.context}
+        _share_weights(vars(sender), shared, depth=3)
+        try:
+            return cls(sender, copy.deepcopy(sender, shared))
+        except Exception:  # anyone's classes: locks, files and handles cannot be copied
+            return cls(sender, build())
+
+
+def _share_weights(holder: Any, shared: dict[int, Any], depth: int) -> None:
+    """Enter parameters and buffers of the modules in `holder` into a memo of `copy.deepcopy`."""
+    if isinstance(holder, torch.nn.Module):
+        shared.update((id(tensor), tensor) for tensor in itertools.chain(holder.parameters(), holder.buffers()))
+    elif depth:
+        parts = holder.values() if isinstance(holder, dict) else holder if isinstance(holder, list | tuple) else ()
+        for part in (*parts, *(vars(holder).values() if hasattr(holder, "__dict__") else ())):
+            _share_weights(part, shared, depth - 1)
 
 
 class _Recent(OrderedDict[Hashable, Any]):
@@ -96,9 +154,12 @@ class Worker(threading.local):
         return self._methods.of(_method_key(cell, device), lambda: self._build(cell, device))
 
     def pair_for_check(self, cell: Cell, device: str) -> Pair:
-        """The pair that draws a scene of the cell again. For the first cell with a plug-in's method it is built anew,
-        because an instance whose weights are random is always equal to itself; otherwise, or where memory does not hold
-        two, it is the pair itself. The built-in methods' weights are files, and their digests are in the key."""
+        """The pair that draws a scene of the cell again.
+
+        For the first cell with a plug-in's method it is built anew, because an instance whose weights are random is
+        always equal to itself; otherwise, or where memory does not hold two, it is the pair itself. The built-in
+        methods' weights are files, and their digests are in the key.
+        """
         pair, key = self.pair(cell, device), _method_key(cell, device)
         if key in self._checked or type(pair.sender).__module__.partition(".")[0] in OWN:
             return pair
@@ -140,8 +201,11 @@ class Worker(threading.local):
         return self._metrics.of(key, build)
 
     def device(self, devices: Devices, run_id: str) -> str:
-        """This worker's device. Workers of one run share the devices out by locking numbered files: the first takes
-        number 0, the next number 1; a lock ends with its process."""
+        """This worker's device.
+
+        Workers of one run share the devices out by locking numbered files: the first takes number 0, the next number 1;
+        a lock ends with its process.
+        """
         if len(devices.names) == 1:
             return devices.names[0]
         if run_id not in self._slots:
@@ -150,8 +214,11 @@ class Worker(threading.local):
 
 
 def check_identity(what: str, planned: Mapping[str, Any], built: Mapping[str, Any]) -> None:
-    """BenchError, naming what differs, where a worker built something else than was planned: what it made would be kept
-    under the plan's key. Weights may have been replaced since, and another machine may have other ones."""
+    """BenchError, naming what differs, where a worker built something else than was planned.
+
+    What it made would be kept under the plan's key. Weights may have been replaced since, and another machine may have
+    other ones.
+    """
     if digest(planned) == digest(built):
         return
     told = [
@@ -170,8 +237,7 @@ def _short(value: Any) -> str:
 
 
 def check_code(planned: Mapping[str, Any]) -> None:
-    """BenchError where the code or the packages of this process are not those (`code_provenance`) of the process that
-    made the plan."""
+    """BenchError where code or packages (`code_provenance`) of this process are not those that the plan was made by."""
     here = code_provenance()
     theirs, ours = planned.get("packages", {}), here["packages"]
     told = [
@@ -206,8 +272,11 @@ _watched: set[int] = set()
 
 
 def end_with(parent: int) -> None:
-    """In a worker process that `parent` started: end soon after `parent` has ended, however it did. Otherwise the
-    workers of a killed run would hold its memory and its GPUs for minutes. Does nothing in any other process."""
+    """In a worker process that `parent` started: end soon after `parent` has ended, however it did.
+
+    Otherwise the workers of a killed run would hold its memory and its GPUs for minutes. Does nothing in any other
+    process.
+    """
     if os.getppid() != parent or parent in _watched:
         return
     _watched.add(parent)
@@ -222,8 +291,10 @@ def end_with(parent: int) -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch on exactly one thread: a sum's order, and with it a picture's last bits, must not depend on the number
-    of jobs or cores. All cores are used by running as many workers."""
+    """Torch on exactly one thread; all cores are used by running as many workers.
+
+    A sum's order, and with it a picture's last bits, must not depend on the number of jobs or cores.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -24,7 +24,7 @@ from bench.api.metric import Score
 from bench.api.scenes import Scene
 from bench.config import load_config
 from bench.run.cell import compute_cell, find_cell, find_metric, measure_cell, metric_path, read_picture
-from bench.run.guard import house_rules
+from bench.run.contract import house_rules
 from bench.run.plan import Cell, Plan, make_plan
 from bench.run.worker import Worker
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.config import Config, RunSection
-from bench.run.estimate import GUESS_METRIC_SECONDS_A_SCENE, GUESS_SECONDS_A_SCENE, Estimate, History, total
 from bench.run.plan import Plan, make_plan
+from bench.run.progress import GUESS_METRIC_SECONDS_A_SCENE, GUESS_SECONDS_A_SCENE, Estimate, History, total
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import bench.run.memory
-from bench.run.memory import PeakMemory
+import bench.api.device
+from bench.api.device import PeakMemory
 
 linux = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux sets the mark back")
 
@@ -36,9 +36,9 @@ def test_the_peak_is_of_what_was_allocated_since() -> None:
 
 
 def test_a_system_that_does_not_tell_gives_no_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(bench.run.memory, "_RESET", tmp_path / "absent" / "clear_refs")
+    monkeypatch.setattr(bench.api.device, "_RESET", tmp_path / "absent" / "clear_refs")
     assert PeakMemory("cpu").mib() is None
-    monkeypatch.setattr(bench.run.memory, "_RESET", tmp_path / "clear_refs")
-    monkeypatch.setattr(bench.run.memory, "_STATUS", tmp_path / "status")
+    monkeypatch.setattr(bench.api.device, "_RESET", tmp_path / "clear_refs")
+    monkeypatch.setattr(bench.api.device, "_STATUS", tmp_path / "status")
     (tmp_path / "status").write_text("Name: x\n")
     assert PeakMemory("cpu").mib() is None

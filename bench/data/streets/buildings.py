@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .classes import BUILDING, FENCE, VEGETATION, WALL
 from .draws import Colour, Draws, scaled
-from .ground import Street
 from .scene import BACKDROP, Scene, Surface
+
+if TYPE_CHECKING:
+    from .ground import Street
 
 PLASTER: tuple[Colour, ...] = (
     (0.83, 0.74, 0.58), (0.86, 0.82, 0.74), (0.72, 0.60, 0.45), (0.62, 0.40, 0.32), (0.80, 0.66, 0.60),

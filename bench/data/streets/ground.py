@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .classes import ROAD, SIDEWALK, TERRAIN
-from .draws import Colour, Draws
 from .textures import cell_hash
+
+if TYPE_CHECKING:
+    from .draws import Colour, Draws
 
 Floats = NDArray[np.floating]
 KERB_M = 0.22

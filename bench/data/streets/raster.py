@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera import Camera, PixelGrid
 from .scene import Scene, Surface
+
+if TYPE_CHECKING:
+    from .camera import Camera, PixelGrid
 
 Floats = NDArray[np.floating]
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .camera import Floats, PixelGrid
 from .classes import FIRST_THING
 from .raster import rasterise
 from .shading import shade
 from .world import sample_world
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 RENDERER_VERSION: int = 1
 """Part of every scene's seed and of the data's identity: raise it when any pixel may change."""

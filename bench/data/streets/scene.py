@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from .draws import Colour
+if TYPE_CHECKING:
+    from .draws import Colour
 
 Point = tuple[float, float, float]
 

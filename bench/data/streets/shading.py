@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from .camera import Camera, Floats, PixelGrid
 from .classes import SKY
 from .ground import Street, shade_ground
-from .light import Light
 from .raster import GROUND_FACE, Faces, cast_shadows
 from .scene import Scene, Surface
 from .surfaces import NOISE_SCALE, SHADERS, Samples
 from .textures import fractal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .camera import Camera, Floats, PixelGrid
+    from .light import Light
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,20 @@ smaller than a pixel is faded out rather than left to alias.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .camera import Floats
 from .scene import Surface
 from .textures import cell_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from .camera import Floats
 
 #: Noise texels per metre.
 NOISE_SCALE: dict[Surface, float] = {

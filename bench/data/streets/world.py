@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from . import buildings, furniture, people, plants, vehicles
 from .camera import Camera
@@ -15,6 +13,11 @@ from .draws import Draws
 from .ground import KERB_M, Street, sample_street
 from .light import Light, sample_light
 from .scene import Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
 
 LEADING = {"car": 0.58, "truck": 0.19, "bus": 0.23}
 FOLLOWING = {"car": 0.76, "truck": 0.12, "bus": 0.12}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.streets.draws import Draws
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.data.streets.draws import Draws
 
 Points = NDArray[np.float32]
 _STEPS = 24

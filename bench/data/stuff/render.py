@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from .patterns import PATTERNS
 from .world import SHADES, Light, Region, Thing, World, sample_world
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 RENDERER_VERSION: int = 1
 """Part of every scene's seed and of the data's identity: raise it when any pixel may change."""
@@ -26,7 +29,8 @@ _OUTLINE = 0.024  # width of a thing's outline in picture heights; half of it li
 @dataclass(frozen=True)
 class RenderedScene:
     """`image` (H, W, 3) uint8 RGB; `labels` (H, W) uint8, COCO-Stuff's ids with 182 for unlabelled pixels;
-    `instances` (H, W) int32, 1000 + k on things (labels below 91), k counting from the back, 0 elsewhere."""
+    `instances` (H, W) int32, 1000 + k on things (labels below 91), k counting from the back, 0 elsewhere.
+    """
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.data.coco_stuff import COCO_STUFF
 from bench.data.streets.draws import Draws
@@ -17,6 +16,11 @@ from .grounds import GROUNDS, UNLABELLED, Ground
 from .outlines import Points, below, between, blob, ridge, slab
 from .places import PLACES, RIDGES, Place
 from .sketch import Design, Rgb, parts_of, rgb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 LABELS: dict[str, int] = {name: label for label, name in enumerate(COCO_STUFF.names)}
 UNKNOWN = LABELS["unknown"]
