@@ -6,9 +6,11 @@ from __future__ import annotations
 import codecs
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
+
+T = TypeVar("T")
 
 #: Name of the codec error handler that writes a look-alike where an encoding lacks a character.
 LOOK_ALIKE = "bench.look_alike"
@@ -27,6 +29,19 @@ _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 def visible(text: str) -> str:
     """The text with control characters, but for line ends and tabs, as visible escapes (`\\x1b`)."""
     return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def in_parallel(
+    function: Callable[..., T], calls: Sequence[Any], jobs: int, what: str, shown: bool, threads: bool = False
+) -> Iterator[T]:
+    """Results of the calls in their order, made by `jobs` processes (or `threads`), with a bar on standard error."""
+    from joblib import Parallel, delayed
+    from rich.console import Console
+    from rich.progress import track
+
+    workers = Parallel(n_jobs=jobs, prefer="threads" if threads else None, return_as="generator")
+    results = workers(delayed(function)(*call) for call in calls)
+    yield from track(results, what, len(calls), console=Console(stderr=True), disable=not shown)
 
 
 def _look_alike(error: UnicodeError) -> tuple[str, int]:

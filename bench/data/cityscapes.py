@@ -94,6 +94,7 @@ class Cityscapes(FolderSource):
             self.label_remedy = f"the export is damaged or was changed: export {index.dataset} again"
 
     def available_splits(self) -> list[str]:
+        """The splits with a folder of pictures."""
         return [split for split in self.splits if is_folder(self.root / "leftImg8bit" / split)]
 
     def _list(self, split: str) -> Listing:

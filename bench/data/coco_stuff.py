@@ -15,24 +15,33 @@ Label files hold category id - 1 (0..181) and 255 where nothing is labelled. Whe
 from __future__ import annotations
 
 import colorsys
+import json
+import math
 import threading
-from typing import TYPE_CHECKING, ClassVar
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import PureWindowsPath
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from bench.api.errors import some
 from bench.api.scenes import LabelSpace
-from bench.data.coco_annotations import Annotations, read_annotations
 from bench.data.folder import FIRST_INSTANCE, FolderSource
-from bench.data.images import FileError, Problem, shortened
+from bench.data.images import FileError, Problem
 from bench.data.listing import Listing, SceneFiles, find_files, is_folder, pair, with_any_case
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _PICTURES = (".jpg", ".png", ".jpeg")
 _IMAGE_FOLDERS = ("{split}2017", "images/{split}2017")
 _LABEL_FOLDERS = ("stuffthingmaps_trainval2017/{split}2017", "stuffthingmaps/{split}2017")
+#: A polygon, [x0, y0, x1, y1, ...] in pixels.
+Polygon = list[float]
+_FARTHEST = 1e6  # no picture reaches so far, and Pillow's integers do not reach much farther
 
 #: From COCO-Stuff's `labels.txt`.
 _NAMES = """
@@ -55,8 +64,10 @@ window-blind, window-other, wood, unknown
 
 
 def _distinct_palette(count: int) -> tuple[tuple[int, int, int], ...]:
-    """`count` different RGB colours, the same on every machine: the hue turns by the golden angle, while saturation
-    and brightness cycle through steps, so that neighbouring ids look unlike each other.
+    """`count` different RGB colours, the same on every machine.
+
+    The hue turns by the golden angle, while saturation and brightness cycle through steps, so that neighbouring ids
+    look unlike each other.
     """
     steps = ((0.95, 0.95), (0.55, 0.75), (0.80, 0.55), (0.40, 0.95), (0.90, 0.75))
     colours = []
@@ -88,6 +99,82 @@ COCO_REMOVED = tuple(
         "hair brush",
     )
 )  # fmt: skip
+
+
+@dataclass
+class Annotations:
+    """What an `instances_*.json` says, by scene id.
+
+    `objects` are polygons, one list an annotation that is no crowd, in the file's order; `sizes` (height, width) or
+    None of the pictures it lists; `broken` what is wrong with annotations of the scene. `unlisted` are the annotations
+    whose picture is not listed.
+    """
+
+    objects: dict[str, list[list[Polygon]]] = field(default_factory=dict)
+    sizes: dict[str, tuple[int, int] | None] = field(default_factory=dict)
+    broken: dict[str, list[str]] = field(default_factory=dict)
+    unlisted: list[str] = field(default_factory=list)
+
+
+def read_annotations(path: Path) -> Annotations:
+    """Read a file; FileError where it is no COCO annotation file. One entry that cannot be used spoils no other."""
+    found = Annotations()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        ids = _scene_ids(content["images"], found)
+        for position, annotation in enumerate(content["annotations"]):
+            _take(annotation, f"annotation {annotation.get('id', f'number {position}')}", ids, found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"is not a COCO annotation file ({error!r})"
+        raise FileError(Problem(path, what, "download annotations_trainval2017.zip again, or remove it")) from None
+    return found
+
+
+def _scene_ids(images: list[Mapping[str, Any]], found: Annotations) -> dict[Any, str]:
+    """Scene ids by the file's image ids; ValueError where one picture or one id is listed twice."""
+    ids: dict[Any, str] = {}
+    for image in images:
+        name = PureWindowsPath(image["file_name"]).stem  # takes both kinds of slashes
+        scene_id = unicodedata.normalize("NFC", name)
+        if image["id"] in ids or scene_id in found.sizes:
+            raise ValueError(f"two images of the id {image['id']} or the name {scene_id}")
+        ids[image["id"]] = scene_id
+        height, width = image.get("height"), image.get("width")
+        found.sizes[scene_id] = (int(height), int(width)) if height is not None and width is not None else None
+    return ids
+
+
+def _take(annotation: Mapping[str, Any], name: str, ids: Mapping[Any, str], found: Annotations) -> None:
+    """File one annotation under its scene."""
+    scene_id = ids.get(annotation.get("image_id"))
+    if scene_id is None:
+        found.unlisted.append(name)
+        return
+    mask = annotation.get("segmentation")
+    if isinstance(mask, dict) and annotation.get("iscrowd"):
+        return
+    if not isinstance(mask, list):
+        found.broken.setdefault(scene_id, []).append(f"{name} has no polygons and is no crowd")
+        return
+    polygons = []
+    for polygon in mask:
+        numbers = _numbers(polygon)
+        if numbers is None or len(numbers) % 2:
+            what = "a polygon of an odd length" if numbers else "a polygon that is no list of coordinates"
+            found.broken.setdefault(scene_id, []).append(f"{name} has {what}")
+            return
+        if len(numbers) >= 6:
+            polygons.append(numbers)
+    found.objects.setdefault(scene_id, []).append(polygons)
+
+
+def _numbers(polygon: Any) -> Polygon | None:
+    """A polygon's coordinates; None where it has others than finite numbers in reach."""
+    try:
+        numbers = [float(x) for x in polygon]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return numbers if all(math.isfinite(x) and abs(x) < _FARTHEST for x in numbers) else None
 
 
 class CocoStuff(FolderSource):
@@ -123,6 +210,7 @@ class CocoStuff(FolderSource):
         self._reading = threading.Lock()  # `check` reads scenes in threads; one of them reads the annotations
 
     def available_splits(self) -> list[str]:
+        """The splits with a folder of pictures, in either layout."""
         return [s for s in self.splits if self._spade(s) or is_folder(self._first(_IMAGE_FOLDERS, s))]
 
     def _list(self, split: str) -> Listing:
@@ -169,7 +257,7 @@ class CocoStuff(FolderSource):
             return Listing({}, [error.problem], notes)
         if unlisted:
             count = f"{len(unlisted)} annotation{'' if len(unlisted) == 1 else 's'}"
-            notes.append(f"{path} has {count} of pictures that it does not list, ignored: {shortened(unlisted, 3)}")
+            notes.append(f"{path} has {count} of pictures that it does not list, ignored: {some(unlisted, 3)}")
         return Listing({}, [], notes)
 
     def _scene_problems(self, split: str, files: SceneFiles) -> list[Problem]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from PIL import Image
 
 from bench.api.errors import STORAGE_ERRORS, DataError
 from bench.api.files import replacing, sha256
+from bench.api.terminal import in_parallel
 from bench.data.cityscapes import IMAGE, INSTANCES, LABELS
 from bench.data.exported import FILE_NAME, SUMS, ExportIndex, read_index
 from bench.data.folder import FIRST_INSTANCE
@@ -64,7 +66,8 @@ def export(
     sums = destination / SUMS
     if sums.is_file() and not sums.read_bytes().endswith(b"\n"):
         _append(sums, b"\n")  # a line torn when an export was stopped must not spoil the next one
-    _write_all(source, split, destination, missing, jobs, progress)
+    chunks = [(source, split, destination, missing[at : at + _CHUNK]) for at in range(0, len(missing), _CHUNK)]
+    deque(in_parallel(_write_chunk, chunks, jobs, f"{source.name} {split}", progress), maxlen=0)
     return ExportReport(len(missing), len(ids) - len(missing))
 
 
@@ -110,22 +113,6 @@ def _paths(destination: Path, split: str, stem: str) -> tuple[Path, Path, Path]:
         truth / f"{stem}{LABELS}",
         truth / f"{stem}{INSTANCES}",
     )
-
-
-def _write_all(
-    source: SceneSource, split: str, destination: Path, scenes: list[tuple[str, str]], jobs: int, progress: bool
-) -> None:
-    from joblib import Parallel, delayed
-    from rich.console import Console
-    from rich.progress import track
-
-    chunks = [scenes[start : start + _CHUNK] for start in range(0, len(scenes), _CHUNK)]
-    done = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(_write_chunk)(source, split, destination, chunk) for chunk in chunks
-    )
-    console = Console(stderr=True)
-    for _ in track(done, f"{source.name} {split}", len(chunks), console=console, disable=not progress):
-        pass
 
 
 def _write_chunk(source: SceneSource, split: str, destination: Path, scenes: Sequence[tuple[str, str]]) -> None:

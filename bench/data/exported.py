@@ -47,6 +47,7 @@ class ExportIndex:
     digests: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
+        """The text of `dataset.json`."""
         content = {
             "format": _FORMAT,
             "dataset": self.dataset,
@@ -114,8 +115,9 @@ class ExportIndex:
 
 
 def read_index(root: Path) -> ExportIndex | None:
-    """`dataset.json` and `SHA256SUMS` of a data root, or None where the first is not there; FileError for one that
-    cannot be understood or was changed.
+    """`dataset.json` and `SHA256SUMS` of a data root, or None where the first is not there.
+
+    FileError for one that cannot be understood or was changed.
     """
     path = root / FILE_NAME
     try:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bench.api import files
-from bench.api.errors import DataError, nearest
+from bench.api.errors import DataError, nearest, some
 from bench.api.scenes import SceneArrays, SceneSource
 from bench.api.seeding import text_digest
+from bench.api.terminal import in_parallel
 from bench.data.images import (
     RESIZE_RULES,
     FileError,
@@ -23,7 +24,6 @@ from bench.data.images import (
     read_map,
     read_rgb,
     resize_map,
-    shortened,
     unreadable,
 )
 from bench.data.listing import Listing, SceneFiles, is_folder
@@ -57,9 +57,7 @@ class FolderSource(SceneSource):
     code_version: ClassVar[int] = 2
 
     def __init__(self, root: Path, size: tuple[int, int] | None = None, resize: str = "spade") -> None:
-        """Look at nothing but whether `root` is a folder and `resize` a rule (DataError); files are read when they are
-        needed.
-        """
+        """DataError where `root` is no folder or `resize` no rule; files are read when they are needed."""
         super().__init__(size)
         if resize not in RESIZE_RULES:
             raise DataError(f"there is no resize rule '{resize}' for {self.name}{nearest(resize, RESIZE_RULES)}")
@@ -123,19 +121,18 @@ class FolderSource(SceneSource):
         """The listing, and what is said of files that many scenes share."""
         if split not in self._surveys:
             listing, shared = self.listing(split), self._look_at_other_files(split)
-            problems, notes = (
-                [*listing.problems, *shared.problems],
-                [printable(n) for n in (*listing.notes, *shared.notes)],
-            )
-            self._surveys[split] = Listing(listing.scenes, problems, notes)
+            notes = [printable(note) for note in (*listing.notes, *shared.notes)]
+            self._surveys[split] = Listing(listing.scenes, [*listing.problems, *shared.problems], notes)
         return self._surveys[split]
 
     def notes(self, split: str) -> list[str]:
+        """What the survey notes."""
         return self.survey(split).notes
 
     def evaluation_split(self) -> str:
-        """The first of test and val that is under the root and not empty, else one that is there at all, so that its
-        message follows; DataError where neither is.
+        """The first of test and val that is under the root and not empty; DataError where neither is there.
+
+        Where both are empty it is the first, so that its message follows.
         """
         present = [split for split in ("test", "val") if split in self.available_splits()]
         filled = [split for split in present if self.listing(split).scenes or self.listing(split).problems]
@@ -146,9 +143,10 @@ class FolderSource(SceneSource):
         return (filled or present)[0]
 
     def ids(self, split: str, limit: int | None = None) -> list[str]:
-        """Scene ids in the order of the files' names; DataError where files are missing, because a result over the
-        scenes that happen to be complete would be mistaken for one over the data set, or where one of the scenes asked
-        for cannot be had.
+        """Scene ids in the order of the files' names.
+
+        DataError where files are missing, because a result over the scenes that happen to be complete would be mistaken
+        for one over the data set, or where one of the scenes asked for cannot be had.
         """
         survey = self.survey(split)
         chosen = list(survey.scenes)[:limit]
@@ -191,7 +189,7 @@ class FolderSource(SceneSource):
                 what = f"is {_size(ids)}, but its image {files.image} is {_size(image)} (height x width)"
                 problems.append(Problem(path, what, "both have to be of one size: restore the files"))
         if raw is not None and (wrong := self._wrong_values(raw)):
-            what = f"has label values {shortened(wrong, 10)}, which {self.name} does not have"
+            what = f"has label values {some(wrong, 10)}, which {self.name} does not have"
             problems.append(Problem(files.labels, what, self.label_remedy))
         if image is None or raw is None or problems:
             return None, problems
@@ -263,24 +261,11 @@ def check(source: FolderSource, split: str | None = None, jobs: int = 1, progres
         notes += listing.notes
         if not listing.scenes and not listing.problems:
             problems.append(Problem(source.root, f"has no file in its split {name}", f"it has to hold {source.layout}"))
-        problems += _check_scenes(source, name, list(listing.scenes.values()), jobs, progress)
+        calls = [(name, one) for one in listing.scenes.values()]
+        for _, found in in_parallel(source.examine, calls, jobs, f"{source.name} {name}", progress, threads=True):
+            problems += found
     # a file that many scenes share is named once
     return CheckReport(scenes, list(dict.fromkeys(problems)), list(dict.fromkeys(notes)))
-
-
-def _check_scenes(
-    source: FolderSource, split: str, files: list[SceneFiles], jobs: int, progress: bool
-) -> list[Problem]:
-    from joblib import Parallel, delayed
-    from rich.console import Console
-    from rich.progress import track
-
-    found = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(
-        delayed(source.examine)(split, one) for one in files
-    )
-    console = Console(stderr=True)
-    reports = track(found, f"{source.name} {split}", len(files), console=console, disable=not progress)
-    return [problem for _, problems in reports for problem in problems]
 
 
 @functools.cache

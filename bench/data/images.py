@@ -65,17 +65,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def shortened(items: list[str], limit: int = 5) -> str:
-    """The first `limit` items, comma-separated, and how many more there are."""
-    more = f" and {len(items) - limit} more" if len(items) > limit else ""
-    return ", ".join(items[:limit]) + more
-
-
 def read_rgb(path: Path) -> np.ndarray:
-    """A picture as (H, W, 3) uint8 RGB at its own size; greyscale and palettes are converted, 16 bits scaled by
-    255/65535.
+    """A picture as (H, W, 3) uint8 RGB at its own size.
 
-    FileError for a file that cannot be read, or that leaves open which colours it shows.
+    Greyscale and palettes are converted, 16 bits scaled by 255/65535. FileError for a file that cannot be read, or that
+    leaves open which colours it shows.
     """
     with _opened(path) as file:
         image = _decode(path, file, _PICTURE_FORMATS)
@@ -94,9 +88,7 @@ def read_rgb(path: Path) -> np.ndarray:
 
 
 def read_map(path: Path) -> np.ndarray:
-    """A map of ids as (H, W) int32 at its own size; FileError for a file that holds colours instead, or whose ids are
-    not certain.
-    """
+    """A map of ids as (H, W) int32 at its own size; FileError for colours, and where ids are not certain."""
     with _opened(path) as file:
         image = _decode(path, file, _MAP_FORMATS)
         if image.mode not in _IDS:
@@ -111,8 +103,9 @@ def read_map(path: Path) -> np.ndarray:
 
 
 def resize_rgb(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(h, w, 3) uint8 -> (height, width, 3) by one bicubic step, whose kernel Pillow widens when shrinking, so that it
-    filters what would alias. It is the resize of SPADE, CC-FPSE, SMIS and OASIS at test time.
+    """(h, w, 3) uint8 -> (height, width, 3) by one bicubic step, as SPADE, CC-FPSE, SMIS and OASIS do at test time.
+
+    Pillow widens the kernel when shrinking, so that it filters what would alias.
     """
     if image.shape[:2] == (height, width):
         return image
@@ -120,8 +113,9 @@ def resize_rgb(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def resize_rgb_sdm(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(h, w, 3) uint8 -> (height, width, 3): halved with a box filter while its short side is at least twice the
-    target's, then one bicubic step. It is the resize of SDM's and GESCO's loaders at test time.
+    """(h, w, 3) uint8 -> (height, width, 3) as SDM's and GESCO's loaders resize at test time.
+
+    Halved with a box filter while its short side is at least twice the target's, then one bicubic step.
     """
     picture = Image.fromarray(image)
     while min(picture.size) >= 2 * min(height, width):
@@ -239,8 +233,9 @@ def _check_opaque(path: Path, alpha: np.ndarray) -> None:
 
 
 def _check_palette(path: Path, image: Image.Image, ids: np.ndarray) -> None:
-    """FileError where a palette of distinct greys is not the identity: tools that shrink files turn a grey map into
-    one, and then the grey is the id and the index is not.
+    """FileError where a palette of distinct greys is not the identity.
+
+    Tools that shrink files turn a grey map into one, and then the grey is the id and the index is not.
     """
     colours = np.array(image.getpalette("RGB") or [], dtype=np.int32).reshape(-1, 3)
     used = np.unique(ids)

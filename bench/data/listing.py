@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.data.images import FileError, Problem, shortened, unreadable
+from bench.api.errors import some
+from bench.data.images import FileError, Problem, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,13 +28,15 @@ class SceneFiles:
 
     @property
     def paths(self) -> tuple[Path, ...]:
+        """All of them."""
         return tuple(path for path in (self.image, self.labels, self.instances) if path is not None)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The complete scenes of a split by id, in the data set's order, what keeps others from being complete, and what
-    is worth knowing (files that are ignored).
+    """The complete scenes of a split by id, in the data set's order.
+
+    `problems` keep others from being complete; `notes` are worth knowing (files that are ignored).
     """
 
     scenes: dict[str, SceneFiles]
@@ -148,9 +151,7 @@ def pair(images: Found, maps: Sequence[tuple[str, Found]], patterns: Iterable[st
 
 
 def _entries(found: Found) -> list[tuple[Path, bool]]:
-    """What is in the folder and whether it is a folder, in an order that no file system decides; an unreadable folder
-    is a problem.
-    """
+    """What is in the folder and whether it is a folder, sorted by name; an unreadable folder is a problem."""
     try:
         with os.scandir(found.folder) as entries:
             return sorted((Path(entry.path), _is_folder(entry)) for entry in entries)
@@ -200,7 +201,7 @@ def _notes(founds: Iterable[Found]) -> list[str]:
     for found in founds:
         if found.others and found.folder not in said:
             count = len(found.others)
-            names = shortened([path.name for path in sorted(found.others)], 3)
+            names = some([path.name for path in sorted(found.others)], 3)
             what = f"{count} other file{'' if count == 1 else 's'}, ignored"
             notes.append(f"{found.folder} holds {what}: {names}")
         said.add(found.folder)

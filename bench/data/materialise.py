@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ import torch
 from bench.api.errors import DataError
 from bench.api.scenes import LabelSpace, Scene, SceneSource
 from bench.api.seeding import text_digest
+from bench.api.terminal import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +117,8 @@ def _fill(
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         names = _allocate(temporary, source, split, ids, with_depth)
-        _render_all(temporary, source, split, ids, names, jobs, progress)
+        chunks = [(temporary, source, split, at, ids[at : at + _CHUNK], names) for at in range(0, len(ids), _CHUNK)]
+        deque(in_parallel(_render_chunk, chunks, jobs, f"{source.name} {split} scenes", progress), maxlen=0)
         if source.fingerprint(split, ids) != fingerprint:
             raise DataError(f"files of {source.name} were changed while they were read; start again")
         (temporary / _INDEX).write_text(json.dumps({"ids": ids, "arrays": names}), encoding="utf-8")
@@ -156,27 +159,8 @@ def _allocate(folder: Path, source: SceneSource, split: str, ids: list[str], wit
     return list(arrays)
 
 
-def _render_all(
-    folder: Path, source: SceneSource, split: str, ids: list[str], names: list[str], jobs: int, progress: bool
-) -> None:
-    """Fill the arrays chunk by chunk in `jobs` processes, with a progress bar on standard error."""
-    from joblib import Parallel, delayed
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
-        task = bar.add_task(f"{source.name} {split} scenes", total=len(ids))
-        chunks = ((start, ids[start : start + _CHUNK]) for start in range(0, len(ids), _CHUNK))
-        done = Parallel(n_jobs=jobs, return_as="generator")(
-            delayed(_render_chunk)(folder, source, split, start, chunk, names) for start, chunk in chunks
-        )
-        for written in done:
-            bar.advance(task, written)
-
-
-def _render_chunk(folder: Path, source: SceneSource, split: str, start: int, ids: list[str], names: list[str]) -> int:
-    """Load the scenes `ids` and write them to rows `start` onwards; returns how many."""
+def _render_chunk(folder: Path, source: SceneSource, split: str, start: int, ids: list[str], names: list[str]) -> None:
+    """Load the scenes `ids` and write them to rows `start` onwards."""
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in names}
     for row, scene_id in enumerate(ids, start):
         scene = source.load(split, scene_id)
@@ -187,4 +171,3 @@ def _render_chunk(folder: Path, source: SceneSource, split: str, start: int, ids
             arrays["depths"][row] = scene.depth
     for array in arrays.values():
         array.flush()
-    return len(ids)

@@ -6,8 +6,7 @@ import pytest
 from scene_roots import blocks, coco_official_root, coco_spade_root, picture, save
 
 from bench.api.errors import DataError
-from bench.data.coco_annotations import read_annotations
-from bench.data.coco_stuff import CocoStuff
+from bench.data.coco_stuff import CocoStuff, read_annotations
 from bench.data.folder import check
 
 SQUARE = [10, 10, 30, 10, 30, 30, 10, 30]

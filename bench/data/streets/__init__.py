@@ -20,11 +20,13 @@ class Streets(RenderedSource):
     default_size = (64, 128)
 
     def renderer_version(self) -> int:
+        """The renderer's own."""
         from bench.data.streets.render import RENDERER_VERSION
 
         return RENDERER_VERSION
 
     def render(self, split: str, index: int, scene_id: str) -> SceneArrays:
+        """A street, with depth."""
         from bench.data.streets.render import render_street
 
         scene = render_street(split, index, self.height, self.width)

@@ -24,11 +24,13 @@ class Stuff(RenderedSource):
     default_size = (64, 64)
 
     def renderer_version(self) -> int:
+        """The renderer's own."""
         from bench.data.stuff.render import RENDERER_VERSION
 
         return RENDERER_VERSION
 
     def render(self, split: str, index: int, scene_id: str) -> SceneArrays:
+        """Pictograms, without depth."""
         from bench.data.stuff.render import render_scene
 
         scene = render_scene(split, index, self.height, self.width)
