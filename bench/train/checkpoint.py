@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -11,10 +10,14 @@ from bench.api.errors import MethodError
 from bench.api.files import replacing
 from bench.api.training.task import TrainingTask
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.api.training.task import TrainingTask
+
 
 class Progress(NamedTuple):
-    """How far a training has come: `step` is the next one, `seconds` were spent on the others, `log` is the trainer's
-    half-full log window."""
+    """How far a training has come: `step` is the next one, `seconds` went into the others, `log` is the trainer's."""
 
     step: int
     seconds: float

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bench.api.weights
 from bench.api.errors import UsageError, WeightsError
 from bench.api.files import check_folder
 from bench.api.specs import WEIGHTS_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 #: What weights of one's own are called where nobody gives them a name.
 OWN = "own"
@@ -39,9 +41,11 @@ class Destination:
 
 
 def destination(name: str | None, weights_dir: Path | None) -> Destination:
-    """Where weights go: the folder `name` (`own` where nothing is named) among the user's weights or in `weights_dir`,
-    or `weights_dir` itself where only that is named. UsageError for a name that cannot stand in a spec, or a folder
-    that cannot be written: it is found out before the training, not after."""
+    """Where weights go: the folder `name` among the user's weights or in `weights_dir`.
+
+    `own` where nothing is named, `weights_dir` itself where only that is. UsageError, before the training and not
+    after, for a name that cannot stand in a spec, or a folder that cannot be written.
+    """
     if name is not None and not WEIGHTS_NAME.fullmatch(name):
         raise UsageError(f"--name '{name}': weights are named in letters, digits, '_', '.' and '-'")
     if name is None and weights_dir is None:
@@ -53,8 +57,10 @@ def destination(name: str | None, weights_dir: Path | None) -> Destination:
 
 
 def check_replaceable(path: Path, known: Mapping[str, Any], record: str = "card") -> None:
-    """UsageError where `path` is one of the package's weights, or of another training than this one, of which `known`
-    is known before it; `record` is where the file keeps it."""
+    """UsageError where `path` is one of the package's weights, or of another training than this one.
+
+    `known` is what is known of this one before it, `record` where the file keeps the like.
+    """
     if not path.exists():
         return
     if path.parent.resolve() in [folder.resolve() for folder in bench.api.weights.PACKAGED]:

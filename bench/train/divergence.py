@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: A log entry is out of bounds above FACTOR times the median of the last HISTORY entries within bounds; this many of
 #: them in a row mean divergence. In the trainings of the shipped weights no loss or gradient norm came above 2 medians.

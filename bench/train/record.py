@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from bench.api.training.task import TrainingScenes, TrainingTask
+from bench.api.training.batches import in_order
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
     from torch.utils.tensorboard import SummaryWriter
+
+    from bench.api.training.task import TrainingScenes, TrainingTask
 
 #: Scenes on a sample sheet.
 SHEET = 8
@@ -54,8 +57,7 @@ class Record:
         self._write(f"step {step}/{steps}  {rate:.1f} images/s  {numbers}", step, means)
 
     def validation(self, step: int, task: TrainingTask, scenes: TrainingScenes) -> None:
-        """The task's validation losses over all of `scenes`, as `val/...`; scenes, noise and whatever else is drawn are
-        the same every time."""
+        """The task's validation losses over all of `scenes`, as `val/...`; what is drawn is the same every time."""
         means = validation_losses(task, scenes)
         if not means:
             return
@@ -63,8 +65,10 @@ class Record:
         self._write(f"step {step}  validation: {numbers}", step, {f"val/{key}": value for key, value in means.items()})
 
     def sheet(self, task: TrainingTask, scenes: TrainingScenes, step: int) -> None:
-        """Originals above samples, as one PNG; the same scenes and noise every time. Scene by scene: at paper size a
-        few of them together would not fit beside the training."""
+        """Originals above samples, as one PNG; the same scenes and noise every time.
+
+        Scene by scene: at paper size a few of them together would not fit beside the training.
+        """
         generator = torch.Generator().manual_seed(0)
         columns = []
         for index in range(min(SHEET, len(scenes))):
@@ -72,20 +76,23 @@ class Record:
             columns.append(torch.cat([scene.image[0], task.sample(scene, generator)[0]], dim=1))
         _save(torch.cat(columns, dim=2), self.folder / f"samples-{step:07d}.png")
 
+    def say(self, line: str) -> None:
+        """A line of its own."""
+        if self.report is not None:
+            self.report(line)
+
     def _write(self, line: str, step: int, scalars: dict[str, float]) -> None:
-        if self.writer is None or self.report is None:
-            return
-        self.report(line)
-        for key, value in scalars.items():
-            self.writer.add_scalar(key, value, step)
+        if self.writer is not None:
+            self.say(line)
+            for key, value in scalars.items():
+                self.writer.add_scalar(key, value, step)
 
 
 def validation_losses(task: TrainingTask, scenes: TrainingScenes) -> dict[str, float]:
     """Mean over all of `scenes` of the task's validation losses; the same draws for the same scenes every time."""
     sums: dict[str, float] = {}
-    for start in range(0, len(scenes), task.batch_size):
-        scene = scenes.batch(list(range(start, min(start + task.batch_size, len(scenes)))))
-        for key, value in task.validation(scene, torch.Generator().manual_seed(start)).items():
+    for rows, scene in in_order(scenes, task.batch_size):
+        for key, value in task.validation(scene, torch.Generator().manual_seed(rows[0])).items():
             sums[key] = sums.get(key, 0.0) + value * len(scene)
     return {key: value / len(scenes) for key, value in sums.items()}
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,17 +21,21 @@ from bench.api.training.distributed import (
     step_generator,
     wait_for_all,
 )
-from bench.api.training.task import TrainingScenes, TrainingTask
 from bench.api.training.update import Precision, resolve
 from bench.train.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from bench.train.divergence import DivergenceMonitor
 from bench.train.record import Record
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bench.api.training.task import TrainingScenes, TrainingTask
+
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """How one training runs: `steps` in all; a checkpoint, a log line, a sample sheet and a validation every so many
-    steps.
+    """How one training runs: `steps` in all; checkpoint, log line, sample sheet and validation every so many steps.
 
     `sample_every` and `validate_every` 0 leave those out; `time_limit` stops this process, with a checkpoint, after so
     many seconds. `precision`, `checkpoint_gradients` and `compiled` are explained at `TrainingTask.prepare`.
@@ -50,6 +52,34 @@ class TrainingRun:
     precision: Precision = "auto"
     checkpoint_gradients: bool = False
     compiled: bool | None = None
+
+    def due(self, every: int, step: int) -> bool:
+        """Whether what is done every so many steps (0: never) is done behind `step`, the last one included."""
+        return bool(every) and (step % every == 0 or step == self.steps)
+
+
+class _Log:
+    """The half-full log window, the means of the last full one, and who watches them; a checkpoint keeps `state`."""
+
+    def __init__(self, watched: tuple[str, ...], state: dict[str, Any]) -> None:
+        self.monitor = DivergenceMonitor(watched)
+        if state:
+            self.monitor.restore(state["monitor"])
+        self.window: dict[str, list[float]] = dict(state.get("window", {}))
+        self.last: dict[str, float] = dict(state.get("last", {}))
+
+    def add(self, losses: dict[str, float]) -> None:
+        for key, value in losses.items():
+            self.window.setdefault(key, []).append(value)
+
+    def close(self) -> dict[str, float]:
+        """The window's means; the next one begins."""
+        self.last, self.window = {k: float(np.mean(v)) for k, v in self.window.items()}, {}
+        self.monitor.observe(self.last)
+        return self.last
+
+    def state(self) -> dict[str, Any]:
+        return {"window": self.window, "last": self.last, "monitor": self.monitor.state()}
 
 
 def train(
@@ -72,10 +102,11 @@ def train(
     """
     here = ranks()
     path = run.out / "checkpoint.pt"
-    if len(scenes) < here.world * task.batch_size:
+    together = task.batch_size * here.world
+    if len(scenes) < together:
         raise MethodError(
-            f"{len(scenes)} scenes are fewer than one batch of {here.world * task.batch_size}; take more scenes or a "
-            "smaller batch (--option batch_size=...)"
+            f"{len(scenes)} scenes are fewer than one batch of {together}; take more scenes or a smaller batch "
+            "(--option batch_size=...)"
         )
     run.out.mkdir(parents=True, exist_ok=True)
     task.prepare(run.precision, run.checkpoint_gradients, run.compiled)
@@ -83,79 +114,72 @@ def train(
     rng = torch.Generator().manual_seed(run.seed)
     recipe = {**task.recipe(), **provenance, "seed": run.seed, **_conditions(task, here)}
     found = find_checkpoint(path)
-    start, spent, log = load_checkpoint(found, task, recipe, rng) if found else (0, 0.0, {})
-    if here.world > 1:
-        if not same_on_all_ranks(start, task.device):
-            raise MethodError(
-                f"the processes find different checkpoints: {run.out} has to be one folder for all of them"
-            )
-        task.distribute()
-    if start and here.first:
-        report(f"resuming at step {start} of {run.steps} from {found}")
-    monitor = DivergenceMonitor(task.watched)
-    if log:
-        monitor.restore(log["monitor"])
-    window: dict[str, list[float]] = dict(log.get("window", {}))
-    last: dict[str, float] = dict(log.get("last", {}))
-    began = time.monotonic()
-    step = start
-
-    def order(step: int) -> list[int]:
-        return rank_order(len(scenes), task.batch_size, step, run.seed, here.rank, here.world)
-
-    def checkpoint() -> None:
-        if here.first:
-            record.flush()
-            state = {"window": window, "last": last, "monitor": monitor.state()}
-            save_checkpoint(path, task, recipe, step, spent + time.monotonic() - began, rng, state)
-
-    supply = batches(scenes, order, range(start, run.steps), task.device)
+    start, spent, state = load_checkpoint(found, task, recipe, rng) if found else (0, 0.0, {})
+    _distribute(task, start, run.out)
+    log, step, began = _Log(task.watched, state), start, time.monotonic()
+    supply = batches(
+        scenes,
+        lambda step: rank_order(len(scenes), task.batch_size, step, run.seed, here.rank, here.world),
+        range(start, run.steps),
+        task.device,
+    )
     with Record(run.out, start, report if here.first else None) as record, closing(supply):
+        if start:
+            record.say(f"resuming at step {start} of {run.steps} from {found}")
         for scene in supply:
             generator = rng if here.world == 1 else step_generator(run.seed, step, here.rank)
             losses = task.step(scene, generator, step)
             late = run.time_limit is not None and time.monotonic() - began > run.time_limit
-            if here.world > 1:
-                *means, stop = mean_over_ranks([*losses.values(), float(late)], task.device)
-                losses, late = dict(zip(losses, means, strict=True)), stop > 0
+            losses, late = _agreed(losses, late, task.device)
             _check_finite(losses, step, path)
             step += 1
-            for key, value in losses.items():
-                window.setdefault(key, []).append(value)
-            done = step == run.steps
-            if step % run.log_every == 0 or done:
-                last = {k: float(np.mean(v)) for k, v in window.items()}
-                window = {}
-                images = (step - start) * task.batch_size * here.world
-                record.losses(step, run.steps, images / (time.monotonic() - began), last)
-                monitor.observe(last)
-                if (why := monitor.diverged()) is not None:
-                    raise MethodError(_stop(f"it diverges: at step {step} {why}", path))
-            if run.validate_every and (step % run.validate_every == 0 or done) and validation and here.first:
-                record.validation(step, task, validation)
-            if ((step % run.checkpoint_every == 0 or late) and not monitor.suspicious) or done:
-                checkpoint()
-            if run.sample_every and (step % run.sample_every == 0 or done) and here.first:
-                record.sheet(task, scenes, step)
-            if late and not done:
-                if here.first:
-                    report(f"time limit reached at step {step}; run the same command to go on")
+            log.add(losses)
+            if run.due(run.log_every, step):
+                images = (step - start) * together
+                record.losses(step, run.steps, images / (time.monotonic() - began), log.close())
+                _check_steady(log.monitor, step, path)
+            if here.first:
+                if validation and run.due(run.validate_every, step):
+                    record.validation(step, task, validation)
+                if step == run.steps or ((late or run.due(run.checkpoint_every, step)) and not log.monitor.suspicious):
+                    record.flush()
+                    seconds = spent + time.monotonic() - began
+                    save_checkpoint(path, task, recipe, step, seconds, rng, log.state())
+                if run.due(run.sample_every, step):
+                    record.sheet(task, scenes, step)
+            if late and step < run.steps:
+                record.say(f"time limit reached at step {step}; run the same command to go on")
                 break
     wait_for_all()  # the checkpoint of the first process is written when any returns
     return {
         "steps": step,
-        "images_seen": step * task.batch_size * here.world,
+        "images_seen": step * together,
         "seconds": spent + time.monotonic() - began,
-        "losses": last,
+        "losses": log.last,
         "precision": task.precision,
         "processes": here.world,
         "finished": step >= run.steps,
     }
 
 
+def _distribute(task: TrainingTask, start: int, out: Path) -> None:
+    """Let several processes train together; MethodError where they would not start at one step."""
+    if ranks().world > 1:
+        if not same_on_all_ranks(start, task.device):
+            raise MethodError(f"the processes find different checkpoints: {out} has to be one folder for all of them")
+        task.distribute()
+
+
+def _agreed(losses: dict[str, float], late: bool, device: torch.device) -> tuple[dict[str, float], bool]:
+    """The losses' means over all processes, and whether any of them is late."""
+    if ranks().world == 1:
+        return losses, late
+    *means, stop = mean_over_ranks([*losses.values(), float(late)], device)
+    return dict(zip(losses, means, strict=True)), stop > 0
+
+
 def _conditions(task: TrainingTask, here: Ranks) -> dict[str, Any]:
-    """What of the conditions of a run has to stay for a checkpoint to be continued: where they are not the usual ones,
-    the precision and the number of processes."""
+    """The precision and the number of processes where they are not the usual: they must stay for a checkpoint."""
     conditions: dict[str, Any] = {}
     if task.precision != resolve("auto", task.device, task.precisions):
         conditions["precision"] = task.precision
@@ -168,6 +192,11 @@ def _check_finite(losses: dict[str, float], step: int, path: Path) -> None:
     broken = ", ".join(key for key, value in losses.items() if not math.isfinite(value))
     if broken:
         raise MethodError(_stop(f"{broken} is not finite at step {step}", path))
+
+
+def _check_steady(monitor: DivergenceMonitor, step: int, path: Path) -> None:
+    if (why := monitor.diverged()) is not None:
+        raise MethodError(_stop(f"it diverges: at step {step} {why}", path))
 
 
 def _stop(why: str, path: Path) -> str:

@@ -8,8 +8,7 @@ full resolution.
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from bench.api.errors import WeightsError
 from bench.api.tensors import load_into, read_weights
-from metrics.evaluators.embedded import EvaluatorSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from metrics.evaluators.embedded import EvaluatorSpec
 
 BLOCK = 2  # side of the pixel block that is one position of the network
 
@@ -45,6 +48,7 @@ class ConvNorm(nn.Module):
         self.norm: nn.Module = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve, then normalise."""
         return self.norm(self.conv(x))
 
     def fuse(self) -> None:
@@ -64,6 +68,7 @@ class Down(nn.Module):
         self.second = ConvNorm(outputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, outputs, H/2, W/2)."""
         x = torch.relu(self.reduce(x))
         return torch.relu(x + self.second(torch.relu(self.first(x))))
 
@@ -71,8 +76,7 @@ class Down(nn.Module):
 class BlockUNet(nn.Module):
     """The U-Net that all embedded evaluators are made of; each adds a head of its own.
 
-    `features`: pictures (B, 3, H, W) in [0, 1], H and W multiples of 16 -> (B, widths[0], H/2, W/2), one position a
-    block. A network that is told more of each pixel has more than 3 `channels`.
+    A network that is told more of each pixel has more than 3 `channels`.
     """
 
     def __init__(self, widths: tuple[int, ...], channels: int = 3) -> None:
@@ -83,6 +87,7 @@ class BlockUNet(nn.Module):
         self.up = nn.ModuleList(ConvNorm(a + b, a) for a, b in pairwise(widths))
 
     def features(self, images: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in [0, 1], sides multiples of 16 -> (B, widths[0], H/2, W/2), one position a block."""
         # A permuted view of contiguous blocks is a channels-last tensor: the fast layout on CPU and GPU.
         x = torch.relu(self.stem(to_blocks(images * 2 - 1).permute(0, 3, 1, 2)))
         skips = []
@@ -107,8 +112,7 @@ N = TypeVar("N", bound=BlockUNet)
 
 
 def load_network(network: N, spec: EvaluatorSpec, weights: Path, device: torch.device | str) -> N:
-    """Fill a network from a weights file whose identity is known; it is ready for evaluation. MetricError where the
-    file does not fit it."""
+    """A network ready for evaluation, filled from a weights file; MetricError where that does not fit."""
     try:
         load_into(network.fuse(), read_weights(weights)[0], weights)
     except WeightsError as error:
@@ -117,8 +121,10 @@ def load_network(network: N, spec: EvaluatorSpec, weights: Path, device: torch.d
 
 
 def at_size(images: Tensor, size: tuple[int, int], device: torch.device | str) -> Tensor:
-    """Pictures (B, 3, H, W) on `device`, those of another size brought to `size` with an antialiased bilinear filter:
-    a network knows its objects at the size that it was trained at only."""
+    """Pictures (B, 3, H, W) on `device`, brought to `size` with an antialiased bilinear filter.
+
+    A network knows its objects at the size that it was trained at only.
+    """
     images = images.to(device)
     if tuple(images.shape[-2:]) == size:
         return images

@@ -10,7 +10,6 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -20,8 +19,11 @@ from bench.api.errors import MetricError
 from bench.api.files import file_digest
 from bench.api.weights import find_file, find_named
 from metrics.evaluators.labels import EVALUATED_IDS, STUFF_IDS
+from metrics.evaluators.published import check_unchanged
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
     from torch import Tensor
 
@@ -128,27 +130,26 @@ class EmbeddedEvaluator:
         return self.spec.classes
 
     @classmethod
-    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device | str) -> Self:
-        """A data set's evaluator from `weights_dir` if it holds one, else the package's."""
-        spec = SPECS[cls.name][dataset]
-        return cls(spec, spec.find(weights_dir), device)
+    def load(cls, dataset: str, weights_dir: Path | None, device: torch.device | str, named: str | None = None) -> Self:
+        """A data set's evaluator from `weights_dir` if it holds one, else the package's.
 
-    @classmethod
-    def load_own(cls, named: str, dataset: str, weights_dir: Path | None, device: torch.device | str) -> Self:
-        """The user's own training of a data set's evaluator, named by its folder: `own:NAME` among the user's weights,
-        or `own:PATH`. MetricError where there is none."""
+        With `named` the user's own training, by its folder: `own:NAME` among the user's weights, or `own:PATH`.
+        MetricError where there is none.
+        """
         specs = SPECS[cls.name]
         if dataset not in specs:
             raise MetricError(f"no network of this kind is trained for it; there are some for {', '.join(specs)}")
-        path = find_named(named.removeprefix(OWN), weights_dir, specs[dataset].weights_file)
-        return cls(specs[dataset], path, device, path.parent.name)
+        spec = specs[dataset]
+        if named is None or not named.startswith(OWN):
+            return cls(spec, spec.find(weights_dir), device)
+        path = find_named(named.removeprefix(OWN), weights_dir, spec.weights_file)
+        return cls(spec, path, device, path.parent.name)
 
     @cached_property
     def answer(self) -> Any:
         """The network's function of pictures; MetricError where the file does not fit it, or is another by now."""
         answer = import_module(self.module).load(self.spec, self.weights, self.device)
-        if file_digest(self.weights) != self.sha256:
-            raise MetricError(f"{self.weights} was replaced while it was read; start again")
+        check_unchanged(self.weights, self.sha256)
         return answer
 
 

@@ -17,10 +17,8 @@ another number than one over all of them.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +27,12 @@ from bench.api.errors import MetricError, nearest, some
 from bench.api.files import file_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from torch import Tensor
+
+    from bench.api.scenes import LabelSpace
 
 #: Cityscapes label ids of the train ids 0..18, in order (road, sidewalk, building, ..., bicycle), which Cityscapes and
 #: the rendered streets evaluate.
@@ -68,39 +71,36 @@ def train_ids(labels: np.ndarray | Tensor, evaluated: tuple[int, ...] = EVALUATE
 
 @dataclass(frozen=True)
 class LabelMap:
-    """What a file says: `classes` from the checkpoint's names to the data set's, `unanswered` labels by name."""
+    """What a file says, if it is there: `classes` from the checkpoint's names to the data set's, `unanswered` labels.
 
-    file: Path | None = None
+    `digest`: SHA-256 of the file, empty without one.
+    """
+
+    file: Path
+    digest: str = ""
     classes: Mapping[str, str] = field(default_factory=dict)
     unanswered: tuple[str, ...] = ()
-
-    @property
-    def digest(self) -> str | None:
-        """SHA-256 of the file, None without one."""
-        return file_digest(self.file) if self.file else None
 
 
 @dataclass(frozen=True)
 class Answers:
-    """`labels` (classes,) uint8: the label id of every class of the checkpoint, `NO_LABEL` for classes that the data
-    set does not have. `evaluated`: the evaluated label ids among them, in order. `left_out`: evaluated labels that are
-    not counted, by name."""
+    """What a checkpoint's classes stand for.
+
+    `labels` (classes,) uint8: the label id of each, `NO_LABEL` for classes that the data set does not have.
+    `evaluated`: the evaluated label ids among them, in order. `left_out` names, for the protocol, the evaluated labels
+    that are not counted.
+    """
 
     labels: np.ndarray
     evaluated: tuple[int, ...]
-    left_out: tuple[str, ...]
-
-
-def map_file(dataset: str) -> str:
-    """Name of the file that says what a checkpoint's classes are called in a data set."""
-    return f"labels-{dataset}.toml"
+    left_out: str
 
 
 def read_label_map(folder: Path, dataset: str) -> LabelMap:
     """The folder's file for a data set, an empty map where there is none; MetricError for anything else in it."""
-    file = folder / map_file(dataset)
+    file = folder / f"labels-{dataset}.toml"
     if not file.is_file():
-        return LabelMap()
+        return LabelMap(file)
     try:
         content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:  # ValueError: TOML's, UTF-8's, a number of too many digits
@@ -112,18 +112,15 @@ def read_label_map(folder: Path, dataset: str) -> LabelMap:
         raise MetricError(f"[classes] of {file} must have a label name for each class name")
     if not isinstance(unanswered, list) or not all(isinstance(name, str) for name in unanswered):
         raise MetricError(f"unanswered in {file} must be a list of label names")
-    return LabelMap(file, classes, tuple(unanswered))
+    return LabelMap(file, file_digest(file), classes, tuple(unanswered))
 
 
-def answers(
-    classes: Sequence[str], label_names: Sequence[str], evaluated: Sequence[int], label_map: LabelMap, where: str
-) -> Answers:
-    """Which label each of a checkpoint's `classes` stands for.
+def answers(classes: Sequence[str], space: LabelSpace, label_map: LabelMap) -> Answers:
+    """Which label of a data set's each of a checkpoint's `classes` stands for.
 
-    `label_names` and `evaluated` are the data set's; `where` is the file to write, for the message. MetricError for
-    names in `label_map` that do not exist, and for evaluated labels that no class answers.
+    MetricError for names in `label_map` that do not exist, and for evaluated labels that no class answers.
     """
-    file = label_map.file or where
+    file, label_names, evaluated = label_map.file, space.names, space.evaluated
     ids = {_plain(name): number for number, name in enumerate(label_names)}
     renamed = {}
     for theirs, ours in label_map.classes.items():
@@ -137,11 +134,11 @@ def answers(
     if missing:
         raise MetricError(
             f"it does not answer {len(missing)} of the {len(kept)} evaluated labels: {some(missing, 12)}. Its "
-            f"{len(classes)} classes: {some(classes, 12)}. Where names differ, say so in {where}: [classes] with lines "
+            f"{len(classes)} classes: {some(classes, 12)}. Where names differ, say so in {file}: [classes] with lines "
             f'"name in the checkpoint" = "name in the data set"; or leave labels out: unanswered = [...]'
         )
-    names = tuple(label_names[number] for number in evaluated if number not in kept)
-    return Answers(np.array(labels, dtype=np.uint8), tuple(kept), names)
+    names = ", ".join(label_names[number] for number in evaluated if number not in kept)
+    return Answers(np.array(labels, dtype=np.uint8), tuple(kept), f", without {names}" if names else "")
 
 
 def _plain(name: str) -> str:

@@ -11,13 +11,12 @@ import os
 import pickle
 import re
 import shlex
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.api.errors import MetricError
+from bench.api.errors import MetricError, some
 from bench.api.files import file_digest
 from bench.api.lazy import torch
 from bench.api.registry import DATASETS
@@ -26,6 +25,8 @@ from bench.api.seeding import text_digest
 from bench.api.weights import find_file, user_weights_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
 WEIGHTS = "model.safetensors"
@@ -34,15 +35,17 @@ FILES = ("config.json", WEIGHTS, "preprocessor_config.json")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One published network: `repository` is its place on huggingface.co, and the last part of that the name of its
-    folder among the weights. `idle` matches the names of parameters that no answer depends on, which its file lacks, or
-    has in vain."""
+    """One published network: `repository` is its place on huggingface.co.
+
+    `idle` matches the names of parameters that no answer depends on, which its file lacks, or has in vain.
+    """
 
     repository: str
     idle: str = "$^"
 
     @property
     def folder(self) -> str:
+        """Name of its folder among the weights."""
         return self.repository.rpartition("/")[2]
 
     @property
@@ -198,11 +201,15 @@ def read_state(path: Path, what: str) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise MetricError(f"{path} does not hold {what} ({reason})") from error
+        raise MetricError(f"{path} does not hold {what} ({reason(error)})") from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise MetricError(f"{path} does not hold {what}: it is no mapping from names to tensors")
     return state
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, on one line that is not too long."""
+    return " ".join(str(error).split())[:300]
 
 
 def check_unchanged(path: Path, digest: str) -> None:
@@ -222,8 +229,7 @@ def load_exactly(network: torch.nn.Module, state: dict[str, Tensor], path: Path,
     try:
         network.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise MetricError(f"{path} does not hold {what} ({reason})") from error
+        raise MetricError(f"{path} does not hold {what} ({reason(error)})") from error
 
 
 def load_folder(
@@ -256,8 +262,7 @@ def load_folder(
             prepare = getattr(transformers, processor).from_pretrained(folder, local_files_only=True)
     # not only OSError and ValueError: a configuration that fits no network fails anywhere inside the library
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise MetricError(f"{folder} does not hold {title} ({reason}). {remedy}.") from error
+        raise MetricError(f"{folder} does not hold {title} ({reason(error)}). {remedy}.") from error
     wrong = [
         f"{what.split('_')[0]} {key}"
         for what in _WRONG
@@ -266,8 +271,7 @@ def load_folder(
     ]
     wrong += [f"not finite {key}" for key, value in network.state_dict().items() if not _finite(value)]
     if wrong:
-        listed = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
-        raise MetricError(f"{folder} does not hold {title} ({listed}). {remedy}.")
+        raise MetricError(f"{folder} does not hold {title} ({some(wrong, 3)}). {remedy}.")
     return network.float().eval().requires_grad_(False).to(device), prepare
 
 

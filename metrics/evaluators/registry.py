@@ -9,7 +9,8 @@ one of `transformers`, `mmseg:CONFIG` for one of `mmsegmentation`; it can evalua
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -18,8 +19,8 @@ from bench.api.errors import MetricError, nearest
 from bench.api.metric import MetricContext
 from bench.api.registry import DATASETS
 from bench.api.scenes import facts_of
+from metrics.evaluators import Evaluator
 from metrics.evaluators.depth import DepthEstimator
-from metrics.evaluators.detectors import Detector
 from metrics.evaluators.embedded import EVALUATORS, OWN, SPECS, EmbeddedDepth, EmbeddedDetector, EmbeddedSegmenter
 
 if TYPE_CHECKING:
@@ -28,28 +29,20 @@ if TYPE_CHECKING:
 
     from bench.api.method import MethodContext
     from bench.api.training.task import TrainingTask
+    from metrics.evaluators.detectors import Detector
 
 T = TypeVar("T")
 
 
-class Segmenter(Protocol):
-    """A network that names the class of every pixel.
-
-    `protocol`: the segmenter and how pictures reach it; `sha256`: of its weights file, or over all files that determine
-    its answers; `evaluated`: the evaluated label ids that it answers with; `gpu_batch`: pictures a GPU takes at once;
-    `predict`: pictures (B, 3, H, W) float32 in [0, 1] -> label ids of the data set (B, H, W) uint8, `NO_LABEL` where it
-    sees something that the data set has no label for.
-    """
+class Segmenter(Evaluator, Protocol):
+    """A network that names the class of every pixel."""
 
     @property
-    def protocol(self) -> str: ...
-    @property
-    def gpu_batch(self) -> int: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def evaluated(self) -> tuple[int, ...]: ...
-    def predict(self, images: Tensor) -> Tensor: ...
+    def evaluated(self) -> tuple[int, ...]:
+        """The evaluated label ids that it answers with."""
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, `NO_LABEL` for anything else."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +70,7 @@ def _of(module: str, name: str) -> Any:
 
 
 def _embedded_segmenter(context: MetricContext) -> Segmenter:
-    return EmbeddedSegmenter.load(context.dataset, context.weights_dir, context.device_name)
-
-
-def _own_segmenter(named: str, context: MetricContext) -> Segmenter:
-    return EmbeddedSegmenter.load_own(named, context.dataset, context.weights_dir, context.device_name)
+    return EmbeddedSegmenter.load(context.dataset, context.weights_dir, context.device_name, context.evaluator)
 
 
 def _drn(name: str, resize: str) -> SegmenterLoader:
@@ -90,10 +79,10 @@ def _drn(name: str, resize: str) -> SegmenterLoader:
     )
 
 
-def _embedded_detector(dataset: str) -> DetectorChoice:
+def _embedded_detector(dataset: str, named: str | None = None) -> DetectorChoice:
     # where precision and recall are in balance: of thresholds in steps of 0.05, 0.35 has the best F1 (0.86) against the
     # true boxes of 200 validation scenes of `streets`
-    return DetectorChoice(lambda weights_dir, device: EmbeddedDetector.load(dataset, weights_dir, device), 0.35)
+    return DetectorChoice(lambda weights_dir, device: EmbeddedDetector.load(dataset, weights_dir, device, named), 0.35)
 
 
 def _detr(dataset: str) -> DetectorChoice:
@@ -103,10 +92,6 @@ def _detr(dataset: str) -> DetectorChoice:
         0.7,
         facts_of(dataset).coco_answers,
     )
-
-
-def _embedded_depth(dataset: str) -> DepthLoader:
-    return lambda weights_dir, device: EmbeddedDepth.load(dataset, weights_dir, device)
 
 
 SEGMENTERS: dict[str, SegmenterLoader] = {
@@ -120,14 +105,14 @@ DETECTORS: dict[str, Callable[[str], DetectorChoice]] = {
     "detr_resnet_50": _detr,
 }
 DEPTH: dict[str, DepthLoader] = {
-    **{dataset: _embedded_depth(dataset) for dataset in SPECS["depth"]},
+    **{dataset: partial(EmbeddedDepth.load, dataset) for dataset in SPECS["depth"]},
     "dpt_large": lambda weights_dir, device: _of("depth.dpt", "DptEstimator").load(weights_dir, device),
 }
 #: What a segmenter's name begins with that says where it lies.
 SCHEMES: dict[str, Callable[[str, MetricContext], Segmenter]] = {
     "hf:": lambda path, context: _of("segmenters.huggingface", "HfSegmenter").load(path, context),
     "mmseg:": lambda path, context: _of("segmenters.mmseg", "MmsegSegmenter").load(path, context),
-    OWN: _own_segmenter,
+    OWN: lambda _, context: _embedded_segmenter(context),
 }
 
 
@@ -137,8 +122,7 @@ def names(kind: str, dataset: str) -> tuple[str, ...]:
 
 
 def _chosen(known: Mapping[str, T], kind: str, dataset: str, name: str | None, what: str) -> T:
-    """The data set's evaluator of that name, its first for None; MetricError with the nearest name where there is
-    none. `what` is what is chosen, for the message."""
+    """The data set's evaluator of that name, its first for None; MetricError calls it `what`, and says the nearest."""
     there = names(kind, dataset)
     if not there:
         some = [other for other in DATASETS.built_in() if names(kind, other)]
@@ -175,13 +159,12 @@ def load_segmenter(context: MetricContext) -> Segmenter:
 
 
 def choose_detector(dataset: str, name: str | None) -> DetectorChoice:
-    """The detector of that name, the data set's default for None, `own:NAME` with weights of the user's own;
-    MetricError where there is none."""
+    """The detector of that name, else the data set's default; `own:NAME`: with weights of the user's own.
+
+    MetricError where there is none.
+    """
     if name is not None and name.startswith(OWN):
-        return replace(
-            _embedded_detector(dataset),
-            load=lambda weights_dir, device: EmbeddedDetector.load_own(name, dataset, weights_dir, device),
-        )
+        return _embedded_detector(dataset, name)
     return _chosen(DETECTORS, "detector", dataset, name, "detector")(dataset)
 
 
@@ -193,7 +176,7 @@ def load_estimator(
     MetricError for a data set without one, for an unknown name, and where weights are missing or damaged.
     """
     if name is not None and name.startswith(OWN):
-        return EmbeddedDepth.load_own(name, dataset, weights_dir, device)
+        return EmbeddedDepth.load(dataset, weights_dir, device, name)
     return _chosen(DEPTH, "depth", dataset, name, "depth network")(weights_dir, device)
 
 

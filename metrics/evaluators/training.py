@@ -9,23 +9,27 @@ from __future__ import annotations
 import copy
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bench.api.errors import MethodError
-from bench.api.method import MethodContext
 from bench.api.scenes import Scene
 from bench.api.training.options import apply_options
 from bench.api.training.task import TrainingScenes, TrainingTask
 from bench.api.training.update import Precision, ema_update
 from metrics.evaluators.block_unet import BlockUNet
-from metrics.evaluators.embedded import EvaluatorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from bench.api.method import MethodContext
+    from bench.api.scenes import Scene
+    from metrics.evaluators.embedded import EvaluatorSpec
 
 #: Held-out scenes that are looked at together when a trained evaluator is measured.
 MEASURED_AT_ONCE = 50
@@ -99,6 +103,10 @@ class EvaluatorTask(TrainingTask, Generic[N]):
     def evaluate(self, weights: Path, scenes: TrainingScenes) -> dict[str, float]:
         """Scores of the written evaluator on the original pictures of held-out scenes, by name."""
 
+    def by_class(self, score: str, values: Sequence[float]) -> dict[str, float]:
+        """The values of a score, one a class, by name."""
+        return {f"{score}[{self.space.names[c]}]": v for c, v in zip(self.spec.classes, values, strict=True)}
+
     def shipped(self, network: N) -> BlockUNet:
         """The part of a trained network that ships; all of it, where nothing else is said."""
         assert isinstance(network, BlockUNet)
@@ -109,11 +117,11 @@ class EvaluatorTask(TrainingTask, Generic[N]):
         warmup = min(self.settings.warmup_steps, self.steps // 10)
         if step < warmup:
             return self.settings.learning_rate * ((step + 1) / (warmup + 1))
-        return self.settings.learning_rate * (
-            0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.steps - warmup)))
-        )
+        part = (step - warmup) / max(1, self.steps - warmup)
+        return self.settings.learning_rate * (0.5 * (1 + math.cos(math.pi * part)))
 
     def recipe(self) -> dict[str, Any]:
+        """The network, the settings, and the changes of pictures."""
         return {
             "model": self.spec.version,
             "widths": list(self.spec.widths),
@@ -124,9 +132,11 @@ class EvaluatorTask(TrainingTask, Generic[N]):
         }
 
     def facts(self) -> dict[str, Any]:
+        """What the evaluator looks for in a file: its version and label ids."""
         return {"model": self.spec.version, "labels": list(self.spec.classes)}
 
     def step(self, scene: Scene, generator: torch.Generator, step: int) -> dict[str, float]:
+        """One update of network and average; loss and gradient norm."""
         optimizer = self.optimizers["network"]
         for group in optimizer.param_groups:
             group["lr"] = self.rate(step)
@@ -140,17 +150,21 @@ class EvaluatorTask(TrainingTask, Generic[N]):
 
     @torch.inference_mode()
     def validation(self, scene: Scene, generator: torch.Generator) -> dict[str, float]:
+        """The averaged network's loss."""
         return {"loss": float(self.loss(self.average, scene, generator))}
 
     @torch.inference_mode()
     def sample(self, scene: Scene, generator: torch.Generator) -> Tensor:
+        """`picture` in colour."""
         drawn = self.picture(scene.image.to(self.device)).cpu().float()
         return drawn.expand(-1, 3, -1, -1).clamp(0, 1)
 
     def export(self) -> dict[str, Tensor]:
+        """The shipped part of the average, normalisation folded in."""
         return self.shipped(copy.deepcopy(self.average)).cpu().fuse().state_dict()
 
     def measure(self, weights: Path, held_out: Callable[[str], TrainingScenes]) -> str:
+        """`evaluate` on scenes of `val` and `test`."""
         columns = {}
         for split in ("val", "test"):
             scenes = held_out(split)
@@ -162,14 +176,6 @@ about photographs. Measured on the original pictures, from the written file; aga
 `[original]`: `bench run --datasets {spec.dataset} --metrics {spec.metric} --methods full_image --psnr 100 --scenes 500`
 
 {table(columns)}"""
-
-
-def batches_of(scenes: TrainingScenes) -> list[list[int]]:
-    """The numbers of all scenes, `MEASURED_AT_ONCE` together."""
-    return [
-        list(range(start, min(start + MEASURED_AT_ONCE, len(scenes))))
-        for start in range(0, len(scenes), MEASURED_AT_ONCE)
-    ]
 
 
 def table(columns: Mapping[str, Mapping[str, float]]) -> str:

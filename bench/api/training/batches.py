@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api.scenes import Scene
-from bench.api.training.task import TrainingScenes
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from bench.api.scenes import Scene
+    from bench.api.training.task import TrainingScenes
 
 #: Threads that make batches, and batches that are made ahead.
 WORKERS = 2
@@ -30,6 +33,14 @@ def scene_order(count: int, batch_size: int, step: int, seed: int) -> list[int]:
 def rank_order(count: int, batch_size: int, step: int, seed: int, rank: int, world: int) -> list[int]:
     """The share of process `rank` in the step's batch of `world` times `batch_size` scenes: its own part of it."""
     return scene_order(count, world * batch_size, step, seed)[rank * batch_size : (rank + 1) * batch_size]
+
+
+def in_order(scenes: TrainingScenes, size: int, limit: int | None = None) -> Iterator[tuple[list[int], Scene]]:
+    """All scenes (or the first `limit`) in batches of `size`, the last one smaller: their indices, and they."""
+    count = len(scenes) if limit is None else min(limit, len(scenes))
+    for start in range(0, count, size):
+        rows = list(range(start, min(start + size, count)))
+        yield rows, scenes.batch(rows)
 
 
 def batches(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from bench.api.errors import MethodError, nearest
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 
 def apply_options(

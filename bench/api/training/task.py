@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +12,13 @@ from bench.api.errors import MethodError
 from bench.api.scenes import Scene
 from bench.api.training.distributed import average, average_before_step, broadcast
 from bench.api.training.update import Precision, autocast, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from bench.api.scenes import Scene
 
 
 class TrainingScenes(Protocol):
@@ -62,12 +66,16 @@ class TrainingTask(ABC):
 
     @abstractmethod
     def recipe(self) -> dict[str, Any]:
-        """Everything that determines the training beside data, seed and steps, as JSON-serialisable data. A
-        checkpoint is only continued by an equal recipe."""
+        """Everything that determines the training beside data, seed and steps, as JSON-serialisable data.
+
+        A checkpoint is only continued by an equal recipe.
+        """
 
     def facts(self) -> dict[str, Any]:
-        """What the weights' card says beside the training, as JSON-serialisable data: under `sampling` how the trained
-        network has to be used, as far as the method leaves that open."""
+        """What the weights' card says beside the training, as JSON-serialisable data.
+
+        Under `sampling` how the trained network has to be used, as far as the method leaves that open.
+        """
         return {}
 
     @abstractmethod
@@ -86,8 +94,11 @@ class TrainingTask(ABC):
         """The weights that ship."""
 
     def validation(self, scene: Scene, generator: torch.Generator) -> dict[str, float]:
-        """Losses of the averaged network, mean over held-out scenes; all randomness from `generator`, which is the same
-        for these scenes every time. Empty for a method whose losses say nothing there (the adversarial ones)."""
+        """Losses of the averaged network, mean over held-out scenes.
+
+        All randomness is from `generator`, which is the same for these scenes every time. Empty for a method whose
+        losses say nothing there (the adversarial ones).
+        """
         return {}
 
     def measure(self, weights: Path, held_out: Callable[[str], TrainingScenes]) -> str:

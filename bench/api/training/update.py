@@ -7,14 +7,16 @@ the first step on: the numbers would be others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import nn
 
 from bench.api.errors import MethodError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: The number format that networks run in; weights, losses and averages are float32 in all of them.
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -47,7 +49,7 @@ def linear_fall(step: int, steps: int, constant: float) -> float:
 
 @torch.no_grad()
 def ema_update(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """average <- d average + (1 - d) network, in place.
+    """Average <- d average + (1 - d) network, in place.
 
     d = min(decay, (1 + step) / (10 + step)), so that the random start is forgotten early. Buffers that are no averages
     (integers) are copied.

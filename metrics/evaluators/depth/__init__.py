@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from metrics.evaluators import Evaluator
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -17,21 +19,12 @@ def valid_depth(depth: Tensor) -> Tensor:
     return depth.isfinite() & (depth > 0) & (depth <= FARTHEST)
 
 
-class DepthEstimator(Protocol):
-    """A network that says how far away every pixel of a picture is.
-
-    `protocol`: the network and how pictures reach it; `sha256`: of its weights file; `gpu_batch`: pictures a GPU takes
-    at once. `inverse`: True where its values are proportional to inverse depth up to an unknown scale and shift, as
-    those of MiDaS and DPT are; False where they are depth in metres. `estimate`: pictures (B, 3, H, W) float32 in
-    [0, 1] -> (B, H, W) float32, at the size of the pictures that were given.
-    """
+class DepthEstimator(Evaluator, Protocol):
+    """A network that says how far away every pixel of a picture is."""
 
     @property
-    def protocol(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def gpu_batch(self) -> int: ...
-    @property
-    def inverse(self) -> bool: ...
-    def estimate(self, images: Tensor) -> Tensor: ...
+    def inverse(self) -> bool:
+        """Whether its values are inverse depth up to scale and shift, as MiDaS's and DPT's are, or depth in metres."""
+
+    def estimate(self, images: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) float32 in [0, 1] -> (B, H, W) float32, at the size of the pictures given."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from metrics.evaluators.published import DPT, picture_bytes
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 class DptEstimator:
-    """DPT-Large, trained on MiDaS's mix of data sets: it answers with inverse depth up to scale and shift. Pictures
-    reach it as its image processor says: 384x384."""
+    """DPT-Large, trained on MiDaS's mix of data sets: it answers with inverse depth up to scale and shift.
+
+    Pictures reach it as its image processor says: 384x384.
+    """
 
     gpu_batch = 8
     inverse = True
@@ -36,8 +41,7 @@ class DptEstimator:
 
     @torch.inference_mode()
     def estimate(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) float32 in [0, 1] -> inverse depth (B, H, W) float32, brought to the pictures' size by
-        a bicubic filter, as the authors do."""
+        """Inverse depth (B, H, W), brought to the pictures' size by a bicubic filter, as the authors do."""
         inputs = self._processor(images=picture_bytes(images), input_data_format="channels_last", return_tensors="pt")
         answers = self._network(inputs["pixel_values"].to(self.device)).predicted_depth
         resized = nn.functional.interpolate(answers[:, None].float(), images.shape[-2:], mode="bicubic")

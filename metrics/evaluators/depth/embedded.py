@@ -9,9 +9,7 @@ occurs, and a network that is taught to answer with one number gives it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,13 +18,22 @@ from torch import Tensor, nn
 from bench.api.errors import MetricError
 from bench.api.method import MethodContext
 from bench.api.scenes import Scene
+from bench.api.training.batches import in_order
 from bench.api.training.task import TrainingScenes
 from metrics.depth import SCORES, depth_errors, errors
 from metrics.evaluators.block_unet import BLOCK, BlockUNet, ConvNorm, at_size, from_blocks, load_network, to_blocks
 from metrics.evaluators.depth import FARTHEST, valid_depth
 from metrics.evaluators.embedded import EmbeddedDepth, EvaluatorSpec
 from metrics.evaluators.labels import EVALUATED_IDS, IGNORED, train_ids
-from metrics.evaluators.training import EvaluatorTask, Recipe, augment, batches_of
+from metrics.evaluators.training import MEASURED_AT_ONCE, EvaluatorTask, Recipe, augment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from bench.api.method import MethodContext
+    from bench.api.scenes import Scene
+    from bench.api.training.task import TrainingScenes
 
 #: Depths (metres) of the first and the last bin, the bins between them equally far apart in log depth. Nothing is
 #: nearer in `streets`; the last one also stands for all that is farther, and for the sky.
@@ -52,6 +59,7 @@ class DepthNet(BlockUNet):
         return torch.relu(self.neck(self.features(torch.cat([images, rows], dim=1))))
 
     def forward(self, images: Tensor) -> Tensor:
+        """The logits of the depths."""
         return self.depths(self.described(images))
 
     def depths(self, described: Tensor) -> Tensor:
@@ -71,8 +79,10 @@ def depth_at(place: Tensor) -> Tensor:
 
 
 def decode(logits: Tensor) -> Tensor:
-    """Logits (..., BINS) -> depth (...) in metres: the mean place of the `_WINDOW` neighbouring bins that are most
-    probable together, weighed with their probabilities."""
+    """Logits (..., BINS) -> depth (...) in metres.
+
+    The mean place of the `_WINDOW` neighbouring bins that are most probable together, weighed with their probabilities.
+    """
     probability = logits.softmax(dim=-1).flatten(0, -2)
     place = torch.arange(BINS, dtype=probability.dtype, device=probability.device)
     mass, moment = (
@@ -133,9 +143,11 @@ class Task(EvaluatorTask[TwoHeads]):
         super().__init__(spec, context, TwoHeads(spec), Recipe(4000, 16), options)
 
     def shipped(self, network: TwoHeads) -> BlockUNet:
+        """The depth network without the second head."""
         return network.network
 
     def loss(self, network: TwoHeads, scene: Scene, generator: torch.Generator) -> Tensor:
+        """Cross-entropy of the bins and of the classes, on changed pictures."""
         classes = torch.from_numpy(train_ids(scene.labels, EVALUATED_IDS)).long()
         images, (depth, classes) = augment(scene.image, [_depth(scene), classes], generator)
         with self.autocast():
@@ -156,8 +168,7 @@ class Task(EvaluatorTask[TwoHeads]):
         """
         network = EmbeddedDepth(self.spec, weights, self.device)
         aligned, metric = [], []
-        for rows in batches_of(scenes):
-            scene = scenes.batch(rows)
+        for _, scene in in_order(scenes, MEASURED_AT_ONCE):
             estimates = network.estimate(scene.image).cpu().numpy()
             depths = _depth(scene)
             for estimate, depth, inside in zip(estimates, depths.numpy(), valid_depth(depths).numpy(), strict=True):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from metrics.evaluators import Evaluator
+
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from torch import Tensor
 
 #: Instance ids start here, in every data set; smaller values are no single object (0, or a label id in Cityscapes).
@@ -35,30 +38,24 @@ class Detections:
         return len(self.scores)
 
 
-class Detector(Protocol):
-    """A network that names the objects in a picture and where they are.
-
-    `protocol`: the detector and how pictures reach it; `sha256`: of its weights file; `classes`: the label ids that it
-    answers with; `gpu_batch`: pictures a GPU takes at once; `detect`: pictures (B, 3, H, W) float32 in [0, 1] -> one
-    `Detections` a picture, in the pixels of the pictures that were given.
-    """
+class Detector(Evaluator, Protocol):
+    """A network that names the objects in a picture and where they are."""
 
     @property
-    def protocol(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def classes(self) -> tuple[int, ...]: ...
-    @property
-    def gpu_batch(self) -> int: ...
-    def detect(self, images: Tensor) -> list[Detections]: ...
+    def classes(self) -> tuple[int, ...]:
+        """The label ids that it answers with."""
+
+    def detect(self, images: Tensor) -> list[Detections]:
+        """Pictures (B, 3, H, W) float32 in [0, 1] -> what is in each, in the pixels of the pictures given."""
 
 
 @dataclass(frozen=True)
 class TrueBoxes:
-    """The objects of one scene: `boxes` (N, 4) float32 and `labels` (N,) int64 as in `Detections`, by rising instance
-    id. `small` (N,) bool: fewer visible pixels than asked for. Such an object is to be ignored, as COCO ignores crowds:
-    missing it is no miss, and a detection that fits it and nothing else counts neither for nor against."""
+    """The objects of one scene, by rising instance id: `boxes` and `labels` as in `Detections`.
+
+    `small` (N,) bool: fewer visible pixels than asked for. Such an object is to be ignored, as COCO ignores crowds:
+    missing it is no miss, and a detection that fits it and nothing else counts neither for nor against.
+    """
 
     boxes: np.ndarray
     labels: np.ndarray

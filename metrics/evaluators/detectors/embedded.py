@@ -7,22 +7,26 @@ box, as in FCOS and TTFNet (arXiv 1909.00700). Stride 2, because half of the per
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.api.method import MethodContext
-from bench.api.scenes import Scene
-from bench.api.training.task import TrainingScenes
+from bench.api.training.batches import in_order
 from metrics.average_precision import IGNORED, average_precision, match
 from metrics.evaluators.block_unet import BLOCK, BlockUNet, ConvNorm, at_size, load_network
 from metrics.evaluators.detectors import Detections, TrueBoxes, boxes_from_instances
 from metrics.evaluators.embedded import EmbeddedDetector, EvaluatorSpec
-from metrics.evaluators.training import EvaluatorTask, Recipe, augment, batches_of
+from metrics.evaluators.training import MEASURED_AT_ONCE, EvaluatorTask, Recipe, augment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from bench.api.method import MethodContext
+    from bench.api.scenes import Scene
+    from bench.api.training.task import TrainingScenes
 
 #: Peaks that are kept of a picture, the best ones; street scenes show 6 objects on average and 14 at most.
 MAX_DETECTIONS = 40
@@ -55,6 +59,7 @@ class DetectorNet(BlockUNet):
         nn.init.constant_(self.heat.get_parameter("bias"), float(np.log(_PRIOR / (1 - _PRIOR))))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Heat and distances."""
         x = torch.relu(self.neck(self.features(images)))
         return self.heat(x), BLOCK * self.sides(x).float().clamp(max=_MAX_LOG_DISTANCE).exp()
 
@@ -128,6 +133,7 @@ class Task(EvaluatorTask[DetectorNet]):
         super().__init__(spec, context, DetectorNet(spec), Recipe(1500, 16), options)
 
     def loss(self, network: DetectorNet, scene: Scene, generator: torch.Generator) -> Tensor:
+        """Focal loss and weighted box loss, on changed pictures."""
         images, (labels, instances) = augment(scene.image, [scene.labels, scene.instances], generator)
         true = [
             boxes_from_instances(one.numpy(), other.numpy(), self.spec.classes)
@@ -153,8 +159,7 @@ class Task(EvaluatorTask[DetectorNet]):
         labels = np.zeros((len(scenes), MAX_DETECTIONS), dtype=np.int64)
         outcomes = np.full((len(scenes), MAX_DETECTIONS), IGNORED)
         objects = {label: np.zeros(len(scenes)) for label in classes}
-        for rows in batches_of(scenes):
-            scene = scenes.batch(rows)
+        for rows, scene in in_order(scenes, MEASURED_AT_ONCE):
             for place, (row, found) in enumerate(zip(rows, detector.detect(scene.image), strict=True)):
                 true = boxes_from_instances(scene.labels[place].numpy(), scene.instances[place].numpy(), classes)
                 scores[row, : len(found)], labels[row, : len(found)] = found.scores, found.labels
@@ -165,11 +170,7 @@ class Task(EvaluatorTask[DetectorNet]):
             float(average_precision(scores, np.where(labels == label, outcomes, IGNORED), objects[label])[0])
             for label in classes
         ]
-        names = (self.space.names[label] for label in classes)
-        return {
-            "AP50": float(np.nanmean(precision)),
-            **{f"AP50[{name}]": value for name, value in zip(names, precision, strict=True)},
-        }
+        return {"AP50": float(np.nanmean(precision)), **self.by_class("AP50", precision)}
 
 
 def targets_of(true: TrueBoxes, spec: EvaluatorSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +19,10 @@ from bench.api.files import file_digest
 from bench.api.tensors import is_finite, read_weights
 from bench.api.weights import find_file
 from metrics.evaluators.labels import EVALUATED_IDS
+from metrics.evaluators.published import check_unchanged, reason
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STRIDE = 8  # pixels a side that one position of the logits stands for
 #: Mean and standard deviation of Cityscapes's RGB values in [0, 1], with which the published networks were trained.
@@ -155,6 +158,7 @@ class DrnNet(nn.Module):
         self.up.weight.requires_grad_(False).copy_(_bilinear_kernel().expand_as(self.up.weight))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-softmax, and logits."""
         logits = self.seg(self.base(pictures))
         return F.log_softmax(self.up(logits), dim=1), logits
 
@@ -224,13 +228,12 @@ class DrnSegmenter:
             tensors, _ = read_weights(self._weights)
             network.load_state_dict(tensors)
         except (WeightsError, RuntimeError) as error:
-            reason = " ".join(str(error.__cause__ or error).split())[:300]
-            raise MetricError(f"{self._weights} does not hold {self._title} ({reason}). {remedy}") from error
+            why = reason(error.__cause__ or error)
+            raise MetricError(f"{self._weights} does not hold {self._title} ({why}). {remedy}") from error
         # otherwise it would name the same class everywhere, and a number would come out
         if bad := [key for key, value in tensors.items() if not is_finite(value)]:
             raise MetricError(f"{self._weights}: tensor '{bad[0]}' holds NaN or infinity. {remedy}")
-        if file_digest(self._weights) != self.sha256:
-            raise MetricError(f"{self._weights} was replaced while it was read; start again")
+        check_unchanged(self._weights, self.sha256)
         return network.eval().requires_grad_(False).to(self.device)
 
     @property
@@ -267,6 +270,8 @@ class DrnSegmenter:
 
 
 def _raster(length: int, full: int, device: torch.device | str) -> Tensor:
-    """Where `length` pixels lie among `full`: the indices that Pillow's nearest takes, by which the labels came from
-    full size. Exact where `length` divides `full`; elsewhere Pillow's rounding takes some neighbours."""
+    """Where `length` pixels lie among `full`: the indices that Pillow's nearest takes, which made the labels.
+
+    Exact where `length` divides `full`; elsewhere Pillow's rounding takes some neighbours.
+    """
     return (2 * torch.arange(length, device=device) + 1) * full // (2 * length)

@@ -6,22 +6,26 @@ picture of 64x128 on one CPU core).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.api.method import MethodContext
-from bench.api.scenes import Scene
-from bench.api.training.task import TrainingScenes
+from bench.api.training.batches import in_order
 from metrics.evaluators.block_unet import BLOCK, BlockUNet, at_size, from_blocks, load_network, to_blocks
 from metrics.evaluators.embedded import EmbeddedSegmenter, EvaluatorSpec
 from metrics.evaluators.labels import IGNORED, train_ids
-from metrics.evaluators.training import EvaluatorTask, Recipe, augment, batches_of
+from metrics.evaluators.training import MEASURED_AT_ONCE, EvaluatorTask, Recipe, augment
 from metrics.miou import class_counts, iou_from_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from bench.api.method import MethodContext
+    from bench.api.scenes import Scene
+    from bench.api.training.task import TrainingScenes
 
 
 class SegmenterNet(BlockUNet):
@@ -37,6 +41,7 @@ class SegmenterNet(BlockUNet):
         self.head = nn.Conv2d(spec.widths[0], self.classes * BLOCK**2, 1)
 
     def forward(self, images: Tensor, corner: int | None = None) -> Tensor:
+        """The logits of every pixel, or of one `corner` of the blocks."""
         x = self.features(images)
         if corner is None:
             logits = self.head(x)
@@ -80,10 +85,12 @@ class Task(EvaluatorTask[SegmenterNet]):
         self.cross_entropy = nn.CrossEntropyLoss(ignore_index=IGNORED)
 
     def begin(self, scenes: TrainingScenes) -> None:
+        """Weigh the classes by how rare they are among the scenes."""
         weights = _class_weights(self.spec, scenes).to(self.device)
         self.cross_entropy = nn.CrossEntropyLoss(weight=weights, ignore_index=IGNORED)
 
     def loss(self, network: SegmenterNet, scene: Scene, generator: torch.Generator) -> Tensor:
+        """Weighted cross-entropy, on changed pictures."""
         places = torch.from_numpy(train_ids(scene.labels, self.spec.classes)).long()
         images, (targets,) = augment(scene.image, [places], generator)
         corner = int(torch.randint(4, (), generator=generator)) if self.settings.sparse else None
@@ -103,26 +110,18 @@ class Task(EvaluatorTask[SegmenterNet]):
         """IoU of each class, dataset level against the labels, and their mean."""
         segmenter, classes = EmbeddedSegmenter(self.spec, weights, self.device), self.spec.classes
         total = np.zeros((3, len(classes)), dtype=np.int64)
-        for rows in batches_of(scenes):
-            scene = scenes.batch(rows)
+        for _, scene in in_order(scenes, MEASURED_AT_ONCE):
             predicted, truth = train_ids(segmenter.predict(scene.image), classes), train_ids(scene.labels, classes)
             total += class_counts(predicted, truth, len(classes), IGNORED).sum(axis=0)
         iou = iou_from_counts(total)
-        names = (self.space.names[label] for label in classes)
-        return {
-            "mIoU": float(np.nanmean(iou)),
-            **{f"IoU[{name}]": float(value) for name, value in zip(names, iou, strict=True)},
-        }
+        return {"mIoU": float(np.nanmean(iou)), **self.by_class("IoU", iou.tolist())}
 
 
 def _class_weights(spec: EvaluatorSpec, scenes: TrainingScenes, looked_at: int = 512) -> Tensor:
     """Weights (C,) that fall with the square root of a class's share of pixels, within [0.5, 4]; absent classes 1."""
     counts = np.zeros(256)
-    for start in range(0, min(looked_at, len(scenes)), 64):
-        targets = train_ids(
-            scenes.batch(list(range(start, min(start + 64, looked_at, len(scenes))))).labels, spec.classes
-        )
-        counts += np.bincount(targets.ravel(), minlength=256)
+    for _, scene in in_order(scenes, MEASURED_AT_ONCE, looked_at):
+        counts += np.bincount(train_ids(scene.labels, spec.classes).ravel(), minlength=256)
     counts = counts[: len(spec.classes)]
     present = counts > 0
     weights = np.ones(len(counts), dtype=np.float32)

@@ -15,19 +15,22 @@ anew (it reads pickles: only for sources that you trust):
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from bench.api.errors import MetricError
 from bench.api.files import file_digest
-from bench.api.metric import MetricContext
 from bench.api.seeding import text_digest
 from bench.api.weights import find_named
-from metrics.evaluators.labels import answers, map_file, read_label_map
+from metrics.evaluators.labels import answers, read_label_map
 from metrics.evaluators.published import MASKFORMER, SEGMENTER_IDLE, load_folder, picture_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.api.metric import MetricContext
 
 _SETTINGS = ("config.json", "preprocessor_config.json")
 _HELP = "see metrics/evaluators/segmenters/huggingface.py"
@@ -42,8 +45,7 @@ class HfSegmenter:
     gpu_batch = 8
 
     def __init__(self, folder: Path, context: MetricContext) -> None:
-        """MetricError where the folder lacks files, holds another kind of network, or does not answer the data set's
-        evaluated labels."""
+        """MetricError where files are missing, of another kind of network, or one that answers other labels."""
         device = context.device
         files = _files(folder)
         label_map = read_label_map(folder, context.dataset)
@@ -60,20 +62,12 @@ class HfSegmenter:
         classes = [named.get(number) for number in range(len(named))]
         if not all(isinstance(name, str) for name in classes):
             raise MetricError(f"{folder}: id2label in config.json does not name classes 0 to {len(named) - 1}")
-        found = answers(
-            classes,
-            context.label_space.names,
-            context.label_space.evaluated,
-            label_map,
-            str(folder / map_file(context.dataset)),
-        )
+        found = answers(classes, context.label_space, label_map)
         self._label_ids = torch.from_numpy(found.labels).to(device)
         self._by_masks = self._network.config.model_type in _MASK_NETWORKS
         self.evaluated = found.evaluated
-        digests = [file_digest(file) for file in files] + [label_map.digest or ""]
-        self.sha256 = text_digest(" ".join(digests))
-        left_out = f", without {', '.join(found.left_out)}" if found.left_out else ""
-        self.protocol = f"{kind} {folder.name}@{_size(self._processor)}{left_out}"
+        self.sha256 = text_digest(" ".join([*(file_digest(file) for file in files), label_map.digest]))
+        self.protocol = f"{kind} {folder.name}@{_size(self._processor)}{found.left_out}"
 
     @classmethod
     def load(cls, path: str, context: MetricContext) -> HfSegmenter:

@@ -9,20 +9,24 @@ however, is a Python program that mmengine runs, so name only ones that you trus
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api.errors import MetricError
+from bench.api.errors import MetricError, some
 from bench.api.files import file_digest
-from bench.api.metric import MetricContext
 from bench.api.seeding import text_digest
 from bench.api.weights import find_named
-from metrics.evaluators.labels import answers, map_file, read_label_map
+from metrics.evaluators.labels import answers, read_label_map
+from metrics.evaluators.published import picture_bytes, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from bench.api.metric import MetricContext
 
 _CONFIGS = (".py", ".json", ".yaml", ".yml")
 _CHECKPOINTS = (".pth", ".safetensors")
@@ -39,8 +43,7 @@ class MmsegSegmenter:
     gpu_batch = 8
 
     def __init__(self, config_file: Path, context: MetricContext) -> None:
-        """MetricError where mmsegmentation is missing, where config and checkpoint do not fit, and where the classes do
-        not answer the data set's evaluated labels."""
+        """MetricError without mmsegmentation, where config and checkpoint do not fit, and for classes of others."""
         mmseg = _Mmseg()
         config = mmseg.config(config_file)
         checkpoint = _checkpoint(config_file, config.get("load_from"))
@@ -49,19 +52,11 @@ class MmsegSegmenter:
         _fill(self._model, state, checkpoint)
         self._predict = mmseg.inference_model
         label_map = read_label_map(config_file.parent, context.dataset)
-        found = answers(
-            mmseg.classes(meta, config, config_file),
-            context.label_space.names,
-            context.label_space.evaluated,
-            label_map,
-            str(config_file.parent / map_file(context.dataset)),
-        )
+        found = answers(mmseg.classes(meta, config, config_file), context.label_space, label_map)
         self._label_ids = torch.from_numpy(found.labels).to(context.device)
         self.evaluated = found.evaluated
-        text = f"{config.pretty_text} {file_digest(checkpoint)} {label_map.digest or ''}"
-        self.sha256 = text_digest(text)
-        left_out = f", without {', '.join(found.left_out)}" if found.left_out else ""
-        self.protocol = f"mmseg {config_file.stem}@{_size(config.test_pipeline)}{left_out}"
+        self.sha256 = text_digest(f"{config.pretty_text} {file_digest(checkpoint)} {label_map.digest}")
+        self.protocol = f"mmseg {config_file.stem}@{_size(config.test_pipeline)}{found.left_out}"
 
     @classmethod
     def load(cls, path: str, context: MetricContext) -> MmsegSegmenter:
@@ -71,8 +66,7 @@ class MmsegSegmenter:
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) float32 in [0, 1] -> label ids (B, H, W) uint8, on its device."""
-        pixels = (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        pictures = [np.ascontiguousarray(picture[..., ::-1]) for picture in pixels]  # mmcv reads files as BGR
+        pictures = [np.ascontiguousarray(p[..., ::-1]) for p in picture_bytes(images)]  # mmcv reads files as BGR
         maps = torch.stack([sample.pred_sem_seg.data[0] for sample in self._predict(self._model, pictures)])
         return self._label_ids[maps.to(self._label_ids.device).long()]
 
@@ -102,7 +96,7 @@ class _Mmseg:
             if "test_pipeline" not in config:
                 config.test_pipeline = config.test_dataloader.dataset.pipeline
         except Exception as error:  # a config is a program: it may fail in any way
-            raise MetricError(f"{file} is no config of mmsegmentation ({_reason(error)})") from error
+            raise MetricError(f"{file} is no config of mmsegmentation ({reason(error)})") from error
         return config
 
     def build(self, config: Any, file: Path, device: torch.device | str) -> Any:
@@ -112,7 +106,7 @@ class _Mmseg:
             with torch.random.fork_rng(devices=[]):
                 model = self._models.build(config.model)
         except Exception as error:  # whatever a wrong config does inside mmseg
-            raise MetricError(f"{file}: mmsegmentation cannot build its network ({_reason(error)})") from error
+            raise MetricError(f"{file}: mmsegmentation cannot build its network ({reason(error)})") from error
         model.cfg = config  # where inference_model looks for the pipeline
         return model.to(device).eval().requires_grad_(False)
 
@@ -163,7 +157,7 @@ def _read(checkpoint: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise MetricError(
-            f"{checkpoint} is not read ({_reason(error)}). Only tensors and plain data are taken from a checkpoint; "
+            f"{checkpoint} is not read ({reason(error)}). Only tensors and plain data are taken from a checkpoint; "
             "mmengine's `publish_model.py`, or safetensors, leave nothing else in it"
         ) from error
     state = content.get("state_dict", content) if isinstance(content, dict) else None
@@ -178,13 +172,12 @@ def _fill(model: Any, state: dict[str, Tensor], checkpoint: Path) -> None:
     try:
         found = model.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        raise MetricError(f"{checkpoint} does not fit its config ({_reason(error)})") from error
+        raise MetricError(f"{checkpoint} does not fit its config ({reason(error)})") from error
     wrong = [f"missing {key}" for key in found.missing_keys] + [f"unexpected {key}" for key in found.unexpected_keys]
     wrong = [one for one in wrong if not any(part in one for part in _IDLE)]
     wrong += [f"not finite {k}" for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]
     if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise MetricError(f"{checkpoint} does not fit its config ({', '.join(wrong[:3])}{more})")
+        raise MetricError(f"{checkpoint} does not fit its config ({some(wrong, 3)})")
 
 
 def _size(pipeline: Sequence[Mapping[str, Any]]) -> str:
@@ -195,7 +188,3 @@ def _size(pipeline: Sequence[Mapping[str, Any]]) -> str:
             scale = step.get("scale")
             return f"{'x'.join(map(str, scale))}{ratio}" if scale else f"scale_factor={step.get('scale_factor')}"
     return "generated"
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
