@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -12,7 +11,11 @@ from PIL import Image
 from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, Received, Transmission
-from bench.api.scenes import Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.api.scenes import Scene
 
 #: name -> Pillow's format and options. The analogue symbols are the pixels that the codec decodes to.
 CODECS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -43,6 +46,7 @@ class FullImage(Method):
             raise MethodError(f"unknown codec '{self.options['codec']}' for full_image; known: {', '.join(CODECS)}")
 
     def send(self, scene: Scene) -> Transmission:
+        """The pixels that the codec decodes to; its file is the payload."""
         file_format, options = CODECS[self.options["codec"]]
         symbols, bits = [], []
         for image in scene.image:
@@ -56,4 +60,5 @@ class FullImage(Method):
         return Transmission(tuple(symbols), (b"",) * len(scene), tuple(bits))
 
     def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
+        """What arrives, clipped to [0, 1]."""
         return torch.stack(received.symbols).clamp(0, 1)

@@ -29,17 +29,19 @@ left out of the mean.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.api.errors import MetricError
-from bench.api.metric import Comparison, Metric, MetricContext, Score
+from bench.api.metric import Comparison, MetricContext, Score
 from bench.api.scores import ScoreInfo
-from metrics.evaluators.depth import FARTHEST, valid_depth
-from metrics.evaluators.embedded import OWN
-from metrics.evaluators.registry import load_estimator, names
+from metrics.evaluators.depth import FARTHEST, DepthEstimator, valid_depth
+from metrics.evaluators.registry import EvaluatorMetric, load_estimator
 from metrics.pictures import PerPicture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Metres that fitted depths are not allowed to fall below.
 NEAREST = 1e-3
@@ -54,7 +56,7 @@ _MEMORY_BYTES = 256 << 20
 
 
 def fit(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """scale * estimate + shift that fits `reference` best in the sense of least squares; all are (N,), N >= 1.
+    """Scale * estimate + shift that fits `reference` best in the sense of least squares; all are (N,), N >= 1.
 
     A constant estimate becomes the reference's mean everywhere. The scale may be negative, as in MiDaS's evaluation.
     """
@@ -72,8 +74,10 @@ def errors(estimate: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def depth_errors(estimate: np.ndarray, depth: np.ndarray, valid: np.ndarray, inverse: bool) -> np.ndarray:
-    """Errors (3,) of a picture's `estimate` (H, W) against `depth` (H, W) in metres where `valid` (H, W), after the
-    fit; `inverse` says that the estimate is one of inverse depth. NaN where too few pixels are valid."""
+    """Errors (3,) of a picture's `estimate` (H, W) against `depth` in metres where `valid`, after the fit.
+
+    `inverse` says that the estimate is one of inverse depth. NaN where too few pixels are valid.
+    """
     if valid.sum() < FEWEST_PIXELS:
         return np.full(len(SCORES), np.nan)
     answer, truth = estimate[valid], depth[valid].astype(np.float64)
@@ -82,8 +86,10 @@ def depth_errors(estimate: np.ndarray, depth: np.ndarray, valid: np.ndarray, inv
 
 
 def inverse_errors(estimate: np.ndarray, reference: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Errors (3,) of a picture's inverse depth (H, W) against another one's where `valid` (H, W), after the fit, in
-    units of the reference's largest value there. NaN where too few pixels take part or no reference is above 0."""
+    """Errors (3,) of a picture's inverse depth (H, W) against another one's where `valid`, after the fit.
+
+    The unit is the reference's largest value there. NaN where too few pixels take part or no reference is above 0.
+    """
     answer, truth = estimate[valid], reference[valid].astype(np.float64)
     near = truth >= LEAST_INVERSE * truth.max(initial=0)
     if truth.max(initial=0) <= 0 or near.sum() < FEWEST_PIXELS:
@@ -105,31 +111,21 @@ def _declared(score: str, protocol: str) -> ScoreInfo:
     )  # fmt: skip
 
 
-class Depth(Metric):
+class Depth(EvaluatorMetric):
     """Errors of the estimated depth; the scores are those of the module's description."""
 
-    name = "depth"
+    name = kind = "depth"
     scores = tuple(_declared(score, protocol) for protocol in ("judge", "gt", "original") for score in SCORES)
-    evaluator_schemes = (OWN,)
+    _network: DepthEstimator
 
-    def __init__(self, context: MetricContext) -> None:
-        """MetricError for a data set without a depth network, for another one than its own, and where weights are
-        missing."""
-        super().__init__(context)
-        try:
-            self._network = load_estimator(context.dataset, context.evaluator, context.weights_dir, context.device_name)
-        except MetricError as error:
-            raise MetricError(f"depth is skipped on `{context.dataset}`: {error}") from error
-        self._estimates = PerPicture(
-            self._network.estimate, context.device_name, _MEMORY_BYTES, self._network.gpu_batch
-        )
-
-    @classmethod
-    def evaluators(cls, dataset: str) -> tuple[str, ...]:
-        return names("depth", dataset)
+    def _load(self, context: MetricContext) -> None:
+        network = load_estimator(context.dataset, context.evaluator, context.weights_dir, context.device_name)
+        self._network = network
+        self._estimates = PerPicture(network.estimate, context.device_name, _MEMORY_BYTES, network.gpu_batch)
 
     @property
     def protocol(self) -> str:
+        """What the truth is, the network, and the alignment."""
         inverse = self._network.inverse
         space = "inverse depth" if inverse else "depth"
         reference = f"{space} estimated from the original{', its largest value 1' if inverse else ''}"
@@ -138,12 +134,11 @@ class Depth(Metric):
             f"scale and shift a picture, least squares in {space}|mean over pictures"
         )
 
-    def weights_digest(self) -> str:
-        return self._network.sha256
-
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
-        """AbsRel, RMSE and delta1 of every scene under `gt`, `judge` and `original`, each (B, 3) float64; NaN where
-        undefined, and under the first and the last without true depth."""
+        """AbsRel, RMSE and delta1 of every scene under `gt`, `judge` and `original`, each (B, 3) float64.
+
+        NaN where undefined, and under the first and the last without true depth.
+        """
         generated = self._checked(self._estimates(comparison.generated), comparison)
         original = self._checked(self._estimates.remembered(comparison.original), comparison)
         if comparison.depth is None:

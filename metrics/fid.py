@@ -12,23 +12,21 @@ from __future__ import annotations
 import pickle
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from bench.api.errors import MetricError
-from bench.api.files import file_digest
 from bench.api.lazy import F, torch
-from bench.api.metric import Comparison, Metric, MetricContext, Score
+from bench.api.metric import Comparison, MetricContext, Score
 from bench.api.scores import ScoreInfo
-from metrics.evaluators.published import INCEPTION, check_unchanged, load_exactly, read_state
-from metrics.pictures import PerPicture
+from metrics.evaluators.published import INCEPTION, load_exactly, read_state
+from metrics.pictures import NetworkMetric, PerPicture
 from metrics.stats.distances import Distance, frechet, kernel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
     from torch import Tensor, nn
 
 #: (height, width) that pictures are brought to for EfficientNet-Lite0: the size the network was trained at.
@@ -44,7 +42,7 @@ class SmallSampleWarning(UserWarning):
     """FID is computed from fewer scenes than features: its covariances are singular and it is biased upwards."""
 
 
-class FeatureDistance(Metric):
+class FeatureDistance(NetworkMetric):
     """FID, and KID from the same features (KID is unbiased at small numbers of scenes), named after the network.
 
     With no more scenes than features FID's covariances are singular: the value is exact for the sample, but biased
@@ -59,37 +57,17 @@ class FeatureDistance(Metric):
     features: ClassVar[int]
 
     def __init__(self, context: MetricContext) -> None:
-        super().__init__(context)
-        self._weights = self._find(context)
-        self._digest = file_digest(self._weights)
+        super().__init__(context, self._find(context))
         self._features = PerPicture(self._extract, context.device_name)
-
-    @cached_property
-    def _network(self) -> nn.Module:
-        """The network on the context's device; MetricError where the file does not hold it."""
-        network = self._load(self._weights).to(self.context.device_name)
-        check_unchanged(self._weights, self._digest)
-        return network
-
-    def prepare(self) -> None:
-        _ = self._network
 
     @classmethod
     @abstractmethod
     def _find(cls, context: MetricContext) -> Path:
         """The weights file; MetricError where there is none."""
 
-    @classmethod
-    @abstractmethod
-    def _load(cls, weights: Path) -> nn.Module:
-        """The network, ready to answer."""
-
     @abstractmethod
     def _extract(self, pictures: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) in [0, 1] -> features (B, `features`)."""
-
-    def weights_digest(self) -> str:
-        return self._digest
 
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
         """Features of the `generated` and the `original` pictures, each (B, `features`) float32."""
@@ -157,17 +135,18 @@ class FrechetInception(FeatureDistance):
     def _find(cls, context: MetricContext) -> Path:
         return INCEPTION.find(context.weights_dir)
 
-    @classmethod
-    def _load(cls, weights: Path) -> nn.Module:
-        return load_inception(weights)
+    def load(self) -> nn.Module:
+        """`load_inception` of the file."""
+        return load_inception(*self.files)
 
     @property
     def protocol(self) -> str:
+        """The network and how pictures are resized."""
         return f"pytorch-fid inception pooled {self.features}|bilinear {INCEPTION_SIDE}x{INCEPTION_SIDE}"
 
     def _extract(self, pictures: Tensor) -> Tensor:
         resized = F.interpolate(pictures, (INCEPTION_SIDE,) * 2, mode="bilinear", align_corners=False)
-        return self._network(2 * resized - 1)
+        return self.network(2 * resized - 1)
 
 
 class FrechetLite0(FeatureDistance):
@@ -183,18 +162,19 @@ class FrechetLite0(FeatureDistance):
     def _find(cls, context: MetricContext) -> Path:
         return _lite0_path()
 
-    @classmethod
-    def _load(cls, weights: Path) -> nn.Module:
-        return _load_lite0(weights).to(memory_format=torch.channels_last)
+    def load(self) -> nn.Module:
+        """EfficientNet-Lite0, channels last in memory."""
+        return _load_lite0(*self.files).to(memory_format=torch.channels_last)
 
     @property
     def protocol(self) -> str:
+        """The network and how pictures are resized."""
         height, width = LITE0_SIZE
         return f"efficientnet-lite0 pooled {self.features}|antialiased bilinear {height}x{width}"
 
     def _extract(self, pictures: Tensor) -> Tensor:
         resized = F.interpolate(pictures, LITE0_SIZE, mode="bilinear", antialias=True)
-        return self._network((resized * 2 - 1).contiguous(memory_format=torch.channels_last))
+        return self.network((resized * 2 - 1).contiguous(memory_format=torch.channels_last))
 
 
 def load_inception(path: Path) -> nn.Module:
@@ -219,7 +199,7 @@ def load_inception(path: Path) -> nn.Module:
 
 
 def fid_network() -> nn.Module:
-    """torchvision's Inception v3 with the blocks that `pytorch-fid` exchanges, untrained."""
+    """The Inception v3 of torchvision with the blocks that `pytorch-fid` exchanges, untrained."""
     from pytorch_fid import inception as fid
     from torchvision.models import inception_v3
 
@@ -247,8 +227,7 @@ def _lite0_path() -> Path:
 
 
 def _load_lite0(weights: Path) -> nn.Module:
-    """timm's `tf_efficientnet_lite0` without classifier, with the package's weights: (B, 3, 224, 224) in [-1, 1] ->
-    (B, 1280).
+    """The `tf_efficientnet_lite0` of timm without classifier: (B, 3, 224, 224) in [-1, 1] -> (B, 1280).
 
     The package names its tensors otherwise but lists them in timm's order: count, shape and kind (`weight`, `bias`,
     `running_mean` ...) of every one are checked.

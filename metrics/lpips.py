@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -19,22 +17,22 @@ import numpy as np
 from safetensors import SafetensorError
 
 from bench.api.errors import MetricError
-from bench.api.files import file_digest
 from bench.api.lazy import torch
-from bench.api.metric import Comparison, Metric, MetricContext, Score
+from bench.api.metric import Comparison, MetricContext, Score
 from bench.api.scores import ScoreInfo
-from bench.api.seeding import text_digest
 from bench.api.weights import find_file
 from metrics.evaluators.published import VGG16, load_exactly, read_state
-from metrics.pictures import PerPicture
+from metrics.pictures import NetworkMetric, PerPicture
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor, nn
 
 WEIGHTS_FILE = "alexnet_trunk.safetensors"
 
 
-class LpipsMetric(Metric):
+class LpipsMetric(NetworkMetric):
     """LPIPS distance between the regenerated and the original picture, 0 (alike) upwards, on one trunk."""
 
     #: The trunk, as the `lpips` package calls it.
@@ -43,22 +41,13 @@ class LpipsMetric(Metric):
     smallest_side: ClassVar[int]
 
     def __init__(self, context: MetricContext) -> None:
-        super().__init__(context)
-        self._files = self._find(context.weights_dir), _heads(self.net)
-        self._digest = _digest(self._files)
+        super().__init__(context, self._find(context.weights_dir), _heads(self.net))
         self._distances = PerPicture(self._distance, context.device_name)
 
-    @cached_property
-    def _network(self) -> nn.Module:
-        """The network on the context's device; MetricError where its files do not hold it."""
-        path, heads = self._files
-        network = _build(self.net, self._read(path), path, heads).to(self.context.device_name)
-        if _digest(self._files) != self._digest:
-            raise MetricError(f"{path} or {heads} was replaced while it was read; start again")
-        return network
-
-    def prepare(self) -> None:
-        _ = self._network
+    def load(self) -> nn.Module:
+        """Our trunk with the package's heads."""
+        path, heads = self.files
+        return _build(self.net, self._read(path), path, heads)
 
     @classmethod
     @abstractmethod
@@ -72,11 +61,8 @@ class LpipsMetric(Metric):
 
     @property
     def protocol(self) -> str:
+        """The version and the trunk."""
         return f"lpips=0.1|net={self.net}"
-
-    def weights_digest(self) -> str:
-        """SHA-256 over the digests of the trunk and of the `lpips` package's heads."""
-        return self._digest
 
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
         """`distance` (B,) float64. MetricError for pictures that are too small for the trunk."""
@@ -89,13 +75,14 @@ class LpipsMetric(Metric):
 
     def _distance(self, pairs: Tensor) -> Tensor:
         generated, original = pairs.split(3, dim=1)
-        return self._network(generated, original, normalize=True).flatten()
+        return self.network(generated, original, normalize=True).flatten()
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
         """The mean over scenes."""
         return [Score.mean(self.name, measured["distance"])]
 
     def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The distances."""
         return {self.name: measured["distance"]}
 
 
@@ -163,10 +150,6 @@ def _heads(net: str) -> Path:
     if package is None or package.origin is None:
         raise MetricError("LPIPS needs the package lpips: pip install lpips")
     return Path(package.origin).parent / "weights" / "v0.1" / f"{net}.pth"
-
-
-def _digest(files: tuple[Path, Path]) -> str:
-    return text_digest(" ".join(file_digest(file) for file in files))
 
 
 def _build(net: str, trunk: list[tuple[Tensor, Tensor]], path: Path, heads: Path) -> nn.Module:

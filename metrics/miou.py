@@ -17,18 +17,21 @@ would be `mIoU` again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.api.errors import MetricError
-from bench.api.metric import Comparison, Metric, MetricContext, Score, spread
+from bench.api.metric import Comparison, MetricContext, Score, spread
 from bench.api.scenes import facts_of
 from bench.api.scores import ScoreInfo
 from metrics.evaluators.labels import IGNORED, NO_LABEL, train_ids
-from metrics.evaluators.registry import SCHEMES, load_segmenter, names
+from metrics.evaluators.registry import SCHEMES, EvaluatorMetric, load_segmenter
 from metrics.pictures import PerPicture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def class_counts(predicted: np.ndarray, truth: np.ndarray, num_classes: int, ignore: int | None = None) -> np.ndarray:
@@ -82,11 +85,13 @@ _declared = partial(
 )  # fmt: skip
 
 
-class MeanIoU(Metric):
-    """mIoU under the data set's segmenter: the embedded ones for `streets` and `stuff`, DRN-D-105 for `cityscapes`,
-    MaskFormer for `coco_stuff`, and any that bench.toml names (`metrics/evaluators/registry.py`)."""
+class MeanIoU(EvaluatorMetric):
+    """mIoU under the data set's segmenter, or any that bench.toml names (`metrics/evaluators/registry.py`).
 
-    name = "mIoU"
+    The embedded ones for `streets` and `stuff`, DRN-D-105 for `cityscapes`, MaskFormer for `coco_stuff`.
+    """
+
+    name, kind = "mIoU", "segmenter"
     scores = (
         _declared("mIoU", scenes="mIoU[scene]", originals="mIoU[original]", shown="always"),
         _declared("mIoU[judge]"),
@@ -97,35 +102,26 @@ class MeanIoU(Metric):
     evaluator_schemes = tuple(SCHEMES)
     code_version = 2  # counts instead of confusion matrices in the cache; the values are the same
 
-    def __init__(self, context: MetricContext) -> None:
-        """MetricError for a data set without a segmenter, for one that does not fit it, and for missing weights."""
-        super().__init__(context)
-        try:
-            self._segmenter = load_segmenter(context)
-        except MetricError as error:
-            raise MetricError(f"mIoU is skipped on `{context.dataset}`: {error}") from error
-        self._evaluated = self._segmenter.evaluated
+    def _load(self, context: MetricContext) -> None:
+        segmenter = load_segmenter(context)
+        self._network, self._evaluated = segmenter, segmenter.evaluated
         self._counts_every_label = facts_of(context.dataset).counts_every_label
-        self._maps = PerPicture(self._segmenter.predict, context.device_name, gpu_batch=self._segmenter.gpu_batch)
-
-    @classmethod
-    def evaluators(cls, dataset: str) -> tuple[str, ...]:
-        return names("segmenter", dataset)
+        self._maps = PerPicture(segmenter.predict, context.device_name, gpu_batch=segmenter.gpu_batch)
 
     @property
     def protocol(self) -> str:
+        """What the truth is, the segmenter, and how many classes count."""
         return (
-            f"truth=labels, for mIoU[judge] the judge's map of the original|judge={self._segmenter.protocol}|"
+            f"truth=labels, for mIoU[judge] the judge's map of the original|judge={self._network.protocol}|"
             f"{len(self._evaluated)} classes"
             f"{', mIoU[35]: every label and pixel' if self._counts_every_label else ''}"
         )
 
-    def weights_digest(self) -> str:
-        return self._segmenter.sha256
-
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
-        """`class_counts` under `gt`, `judge` and `original` (see the module), each (B, 3, C) int32; on Cityscapes also
-        `every`, of all labels (B, 3, 35)."""
+        """`class_counts` under `gt`, `judge` and `original` (see the module), each (B, 3, C) int32.
+
+        On Cityscapes also `every`, of all labels (B, 3, 35).
+        """
         classes = len(self._evaluated)
         truth = train_ids(comparison.labels, self._evaluated)
         named = self._maps(comparison.generated)

@@ -17,19 +17,21 @@ persons, riders and bicycles alone: `AP50[car]`, `recall[judge:person]`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.api.errors import MetricError
 from bench.api.lazy import Tensor, torch
-from bench.api.metric import Comparison, Metric, MetricContext, Score, spread
+from bench.api.metric import Comparison, MetricContext, Score, spread
 from bench.api.scores import ScoreInfo
 from metrics.average_precision import FALSE, HIT, IGNORED, average_precision, match
-from metrics.evaluators.detectors import FIRST_INSTANCE, MIN_AREA, Detections, boxes_from_instances
-from metrics.evaluators.embedded import OWN
-from metrics.evaluators.registry import choose_detector, names
+from metrics.evaluators.detectors import FIRST_INSTANCE, MIN_AREA, Detections, Detector, boxes_from_instances
+from metrics.evaluators.registry import EvaluatorMetric, choose_detector
 from metrics.pictures import PerPicture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 #: Detections of a picture that count, the most certain ones, and the least score; 100 is COCO's number.
 MOST_DETECTIONS = 100
@@ -62,50 +64,38 @@ def _declared(score: str, protocol: str, of: str = "") -> ScoreInfo:
     )  # fmt: skip
 
 
-class Objects(Metric):
+class Objects(EvaluatorMetric):
     """Recall and average precision of objects; the scores are those of the module's description.
 
     Objects of fewer than 12 visible pixels are neither asked for nor held against a detection that fits them.
     """
 
-    name = "objects"
+    name, kind = "objects", "detector"
     scores = (
         *(_declared(s, p, of) for p in ("judge", "gt", "original") for of in ("", *SINGLED_OUT) for s in SHARES),
         *(_declared("recall", protocol, "scene") for protocol in ("judge", "gt")),
     )
-    evaluator_schemes = (OWN,)
+    _network: Detector
 
-    def __init__(self, context: MetricContext) -> None:
-        """MetricError for a data set without a detector, for one that is not its own, and where weights are missing."""
-        super().__init__(context)
-        try:
-            choice = choose_detector(context.dataset, context.evaluator)
-            self._detector = choice.load(context.weights_dir, context.device_name)
-        except MetricError as error:
-            raise MetricError(f"objects is skipped on `{context.dataset}`: {error}") from error
-        self._threshold = choice.threshold
-        self._answered_as = choice.answered_as
-        self._columns = _columns(self._detector.classes, context.label_space.names)
+    def _load(self, context: MetricContext) -> None:
+        choice = choose_detector(context.dataset, context.evaluator)
+        self._network = choice.load(context.weights_dir, context.device_name)
+        self._threshold, self._answered_as = choice.threshold, choice.answered_as
+        self._columns = _columns(self._network.classes, context.label_space.names)
         self._width = max(len(SINGLED_OUT), *(column + 1 for column in self._columns.values()))
-        self._detections = PerPicture(self._detect, context.device_name, gpu_batch=self._detector.gpu_batch)
-
-    @classmethod
-    def evaluators(cls, dataset: str) -> tuple[str, ...]:
-        return names("detector", dataset)
+        self._detections = PerPicture(self._detect, context.device_name, gpu_batch=self._network.gpu_batch)
 
     @property
     def protocol(self) -> str:
+        """What the truth is, the detector, its threshold and classes."""
         names = self.context.label_space.names
         renamed = [f"|{names[true]} counts as {names[answer]}" for true, answer in self._answered_as.items()]
         sure = f"{self._threshold:g}"
         return (
             f"truth=instances of {MIN_AREA} pixels or more, for [judge] the detections in the original from "
-            f"{sure} on|detector={self._detector.protocol}|IoU 0.5|recall from score {sure} on, "
-            f"AP from {LEAST_SCORE:g} on over all recalls|{len(self._detector.classes)} classes{''.join(renamed)}"
+            f"{sure} on|detector={self._network.protocol}|IoU 0.5|recall from score {sure} on, "
+            f"AP from {LEAST_SCORE:g} on over all recalls|{len(self._network.classes)} classes{''.join(renamed)}"
         )
-
-    def weights_digest(self) -> str:
-        return self._detector.sha256
 
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
         """What became of every detection, and how many objects there were and were found.
@@ -145,8 +135,7 @@ class Objects(Metric):
 
     @classmethod
     def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
-        """Scores under `gt` and `judge`, but for the recall of single classes: contributions are most of what results
-        weigh.
+        """Scores under `gt` and `judge`, but for single classes' recall: contributions are most of what results weigh.
 
         What became of a detection in its scene is the same in every set; only the curve over all scenes is another.
         """
@@ -160,7 +149,7 @@ class Objects(Metric):
     def _detect(self, pictures: Tensor) -> Tensor:
         """(B, 100, 6) float32: box, score and column of the detections that count; NaN in the padding."""
         found = torch.full((len(pictures), MOST_DETECTIONS, 6), float("nan"))
-        for rows, detections in zip(found, self._detector.detect(pictures), strict=True):
+        for rows, detections in zip(found, self._network.detect(pictures), strict=True):
             kept = self._that_count(detections)
             columns = [self._columns[int(label)] for label in detections.labels[kept]]
             values = np.column_stack([detections.boxes[kept], detections.scores[kept], columns])
@@ -174,7 +163,7 @@ class Objects(Metric):
         sure = int((detections.scores >= self._threshold).sum())
         if sure > MOST_DETECTIONS:
             raise MetricError(
-                f"the detector {self._detector.protocol} is sure of {sure} objects in one picture; at most "
+                f"the detector {self._network.protocol} is sure of {sure} objects in one picture; at most "
                 f"{MOST_DETECTIONS} of a picture count, as in COCO's evaluation"
             )
         return order[:MOST_DETECTIONS]
@@ -193,7 +182,7 @@ class Objects(Metric):
         for name, rows in (("generated", generated), ("original", original)):
             arrays[f"{name}_scores"] = rows[:, 4]
             arrays[f"{name}_classes"] = np.nan_to_num(rows[:, 5], nan=-1).astype(np.int16)
-        true = boxes_from_instances(labels, instances, self._detector.classes)
+        true = boxes_from_instances(labels, instances, self._network.classes)
         true_columns = np.array([self._columns[int(label)] for label in true.labels], dtype=np.int64)
         sure = original[original[:, 4] >= self._threshold]
         crowd = np.where(instances < FIRST_INSTANCE, labels, -1)
@@ -272,5 +261,5 @@ def _scene_recall(measured: Mapping[str, np.ndarray], protocol: str) -> np.ndarr
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole in float64, NaN where the whole is 0."""
+    """Part / whole in float64, NaN where the whole is 0."""
     return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)

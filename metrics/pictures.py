@@ -3,12 +3,53 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from abc import abstractmethod
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from cachetools import LRUCache
 
+from bench.api.files import file_digest
 from bench.api.lazy import Tensor, torch
+from bench.api.metric import Metric, MetricContext
+from bench.api.seeding import text_digest
+from metrics.evaluators.published import check_unchanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import nn
+
+
+class NetworkMetric(Metric):
+    """A metric of a network that is read from `files` when it is first asked."""
+
+    def __init__(self, context: MetricContext, *files: Path) -> None:
+        """Look at the files."""
+        super().__init__(context)
+        self.files, self._digests = files, [file_digest(file) for file in files]
+
+    @abstractmethod
+    def load(self) -> nn.Module:
+        """The network, ready to answer; MetricError where the files do not hold it."""
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The network on the context's device; MetricError where its files do not hold it."""
+        network = self.load().to(self.context.device_name)
+        for file, digest in zip(self.files, self._digests, strict=True):
+            check_unchanged(file, digest)
+        return network
+
+    def prepare(self) -> None:
+        """Load the network."""
+        _ = self.network
+
+    def weights_digest(self) -> str:
+        """SHA-256 of the file, or over the digests of several."""
+        return self._digests[0] if len(self._digests) == 1 else text_digest(" ".join(self._digests))
 
 
 class PerPicture:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from bench.api.method import MethodContext
 from methods.common.gan.method import AdversarialMethod, AdversarialProfile, check_context
+
+if TYPE_CHECKING:
+    from bench.api.method import MethodContext
 
 #: Label ids of Cityscapes; the authors give every other data set the shallower network.
 CITYSCAPES_LABELS = 35
@@ -108,10 +110,11 @@ def embedded_encoder(height: int, width: int, latent: int) -> CcFpseEncoderConfi
 
 @dataclass(frozen=True)
 class CcFpseDiscriminatorConfig:
-    """`channels` of the semantic map, `widths` of the encoding layers of stride 2, `pyramid` channels of the lateral
-    layers, `features` channels of what is scored and compared with the embedding.
+    """A whole discriminator.
 
-    Patches are scored at `scores` sizes, from a quarter of the picture's (the second encoding layer's) downwards.
+    `channels` of the semantic map, `widths` of the encoding layers of stride 2, `pyramid` channels of the lateral
+    layers, `features` channels of what is scored and compared with the embedding. Patches are scored at `scores` sizes,
+    from a quarter of the picture's (the second encoding layer's) downwards.
     """
 
     channels: int
@@ -186,6 +189,3 @@ class CcFpse(AdversarialMethod):
             discriminator_rate=1e-3,
             identity_start=True,
         )
-
-    def latent_shape(self) -> tuple[int, ...]:
-        return self.profile.generator.latent_shape

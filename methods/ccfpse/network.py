@@ -1,5 +1,4 @@
-"""CC-FPSE's generator (Liu et al., NeurIPS 2019, section 3.1 and Fig. 2), encoder and discriminator, written from the
-paper, and their training (section 3.3).
+"""CC-FPSE's networks (Liu et al., NeurIPS 2019, section 3.1 and Fig. 2), from the paper, and their training (3.3).
 
 A feature pyramid turns the semantic map into conditioning at every size; blocks of conditional convolutions lead from a
 latent to the picture. Names and shapes are those of the published checkpoints, less those that
@@ -14,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api.method import MethodContext
 from methods.ccfpse.layers import SLOPE, TAPS, ConditionalBlock
 from methods.common.gan.task import Batch, EncodedTask
 from methods.common.layers import SpectralConv2d
 from methods.common.layers.spectral import pointwise
 
 if TYPE_CHECKING:
+    from bench.api.method import MethodContext
     from methods.ccfpse.method import CcFpseConfig, CcFpseDiscriminatorConfig, CcFpseEncoderConfig, CcFpseProfile
 
 
@@ -205,12 +204,10 @@ class CcFpseTask(EncodedTask):
         super().__init__(context, profile, generator, CcFpseDiscriminator(profile.discriminator), encoder)
 
     def start_differently(self) -> None:
+        """With kernels that copy, where the profile says so."""
         if self.profile.identity_start:
             start_as_identity(self.generator)
 
     def seen(self, batch: Batch) -> Tensor:
         """The true image."""
         return batch.image
-
-    def latent_shape(self) -> tuple[int, ...]:
-        return self.profile.generator.latent_shape

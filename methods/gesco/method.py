@@ -13,18 +13,19 @@ In both the variance channels get no gradient, so they are sampled with a fixed 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.api.lazy import Tensor
-from bench.api.method import MethodContext
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.profile import DiffusionProfile, configured, named_profile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import torch
 
+    from bench.api.lazy import Tensor
+    from bench.api.method import MethodContext
     from bench.api.training.task import TrainingTask
 
 #: From which share of the steps on `gesco_fdstrain` trains behind the block, by profile. The embedded one shares the
@@ -52,10 +53,12 @@ class Gesco(DiffusionMethod):
 
     @classmethod
     def profile_for(cls, context: MethodContext) -> DiffusionProfile:
+        """SDM's, at the size that the context names."""
         return named_profile(context, cls.name)
 
     @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        """With options for the noise on the maps."""
         from methods.gesco.task import Corruption, GescoTask
 
         profile, [corruption] = configured(cls.profile_for(context), options or {}, cls.name, Corruption())
@@ -76,6 +79,7 @@ class GescoBehindFds(Gesco):
 
     @classmethod
     def behind_fds_from(cls, context: MethodContext) -> float | None:
+        """`BEHIND_FDS_FROM` of the profile."""
         return BEHIND_FDS_FROM[context.profile]
 
 
@@ -95,7 +99,8 @@ class GescoPublished(Gesco):
 
     @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
-        return super(Gesco, cls).training_task(context, options)  # without the options of GESCO's noise
+        """Without the options of GESCO's noise."""
+        return super(Gesco, cls).training_task(context, options)
 
 
 class GescoOnLabels(GescoPublished):
@@ -110,10 +115,12 @@ class GescoOnLabels(GescoPublished):
 
     @classmethod
     def profile_for(cls, context: MethodContext) -> DiffusionProfile:
+        """For two channels of conditioning."""
         profile = super().profile_for(context)
         return replace(profile, network=replace(profile.network, map_channels=2))
 
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
+        """From the strongest map and the edges."""
         from methods.gesco.task import label_values
 
         return super().generate(label_values(maps), rngs)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from bench.api.errors import MethodError
-from bench.api.method import MethodContext
-from bench.api.scenes import Scene
-from methods.common.diffusion.profile import DiffusionProfile
 from methods.common.diffusion.task import DiffusionTask
 from methods.common.semantic.fds import fast_denoise
 from methods.common.semantic.maps import scene_maps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.api.method import MethodContext
+    from bench.api.scenes import Scene
+    from methods.common.diffusion.profile import DiffusionProfile
 
 #: The paper's seven levels (section 3.3), as standard deviations like the authors' code uses them.
 NOISE_LEVELS = (0.9, 0.6, 0.36, 0.22, 0.13, 0.05, 0.0)
@@ -81,8 +84,7 @@ def draw_noise_levels(
 
 
 def with_broadcast_noise(maps: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
-    """maps (B, C + 1, H, W) with the same noise (B, 1, H, W) times sigma (B,) on every channel, absent classes and
-    edges included."""
+    """Maps (B, C + 1, H, W) with one noise (B, 1, H, W) times sigma (B,) on all channels, absent and edges too."""
     return maps + sigma[:, None, None, None] * noise
 
 
@@ -116,14 +118,17 @@ class GescoTask(DiffusionTask):
         behind_fds_from: float | None = None,
         corruption: Corruption | None = None,
     ) -> None:
-        """`behind_fds_from`: the share of the steps from which the FDS block stands in front of the network in training
-        too (the `gesco_fdstrain` recipe); None: never, which is the paper's. `corruption`: None is the paper's."""
+        """`behind_fds_from`: from which share of the steps on the FDS block stands before the network in training too.
+
+        None, for both: the paper's, which has it never; it is the recipe of `gesco_fdstrain`.
+        """
         self.corruption = corruption or Corruption()
         self.corruption.check()
         super().__init__(context, profile)
         self.behind_fds_from = behind_fds_from
 
     def conditions(self) -> dict[str, Any]:
+        """The noise, and from where on FDS follows."""
         noise = {} if self.corruption.noise == "independent" else {"noise": self.corruption.noise}
         return {
             "noise_levels": list(self.corruption.levels),
@@ -162,6 +167,7 @@ class PublishedTask(DiffusionTask):
     """Semantic diffusion on maps with broadcast noise of one level a batch."""
 
     def conditions(self) -> dict[str, Any]:
+        """The published noise."""
         return {"noise": "broadcast, one level a batch", "noise_levels": list(PUBLISHED_LEVELS)}
 
     def training_maps(self, scene: Scene, generator: torch.Generator, step: int) -> Tensor:
@@ -177,6 +183,7 @@ class LabelsTask(DiffusionTask):
     """Semantic diffusion on clean label ids and edges."""
 
     def conditions(self) -> dict[str, Any]:
+        """That the maps are no one-hot ones."""
         return {"conditioning": "label ids and edges"}
 
     def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from bench.api.lazy import Tensor
-from bench.api.method import MethodContext
 from methods.common.gan.method import AdversarialMethod, AdversarialProfile, check_context
+
+if TYPE_CHECKING:
+    from bench.api.lazy import Tensor
+    from bench.api.method import MethodContext
 
 LATENT = 64  # channels of the noise, as published
 
@@ -30,9 +32,9 @@ class OasisConfig:
     patch: int = 1
 
     @property
-    def latent(self) -> int:
-        """Channels of the noise."""
-        return LATENT
+    def latent_shape(self) -> tuple[int]:
+        """Shape of one scene's noise."""
+        return (LATENT,)
 
 
 def paper_config(height: int, width: int, labels: int, base: int = 64) -> OasisConfig:
@@ -152,9 +154,6 @@ class Oasis(AdversarialMethod):
             steps=29_700,  # 200 epochs of 2975 scenes
             ignore_first=ignore_first,
         )
-
-    def latent_shape(self) -> tuple[int, ...]:
-        return (LATENT,)
 
     def conditioning(self, maps: Tensor) -> Tensor:
         """Unknown comes first in OASIS's channels."""

@@ -1,9 +1,9 @@
-"""OASIS's networks (Schönfeld et al., ICLR 2021): SPADE blocks steered by noise and map together (section 3.3), and a
-U-Net as the discriminator, which gives every pixel a class or "fake" (section 3.1).
+"""OASIS's networks (Schönfeld et al., ICLR 2021, sections 3.1 and 3.3).
 
-One noise vector a scene is repeated at every pixel ("3D noise") and put before the one-hot channels; the result feeds
-the first convolution and every normalisation. Written from the paper and checked against the published checkpoints'
-layout.
+SPADE blocks steered by noise and map together, and a U-Net as the discriminator, which gives every pixel a class or
+"fake". One noise vector a scene is repeated at every pixel ("3D noise") and put before the one-hot channels; the result
+feeds the first convolution and every normalisation. Written from the paper and checked against the published
+checkpoints' layout.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from methods.common.layers import ModulationConfig, SpadeBlock, SpadeNorm, SpectralConv2d
 from methods.common.layers.spade import SLOPE
+from methods.oasis.method import LATENT
 
 if TYPE_CHECKING:
     from bench.api.scenes import LabelSpace
@@ -38,7 +39,7 @@ class OasisGenerator(nn.Module):
     def __init__(self, config: OasisConfig) -> None:
         super().__init__()
         self.config = config
-        channels = config.latent + config.labels
+        channels = LATENT + config.labels
         self.conv_img = nn.Conv2d(config.widths[-1], 3 * config.patch**2, 3, padding=1)
         self.body = nn.ModuleList()
         for i, hidden in enumerate(config.hidden):

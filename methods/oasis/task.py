@@ -13,12 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api.method import MethodContext
 from methods.common.gan.task import AdversarialTask, Batch, Losses
 from methods.common.layers import SpadeNorm, SpectralConv2d
+from methods.oasis.method import LATENT
 from methods.oasis.network import OasisDiscriminator, OasisGenerator, label_order
 
 if TYPE_CHECKING:
+    from bench.api.method import MethodContext
     from methods.oasis.method import OasisProfile
 
 
@@ -93,7 +94,7 @@ def initialise_quickly(generator: OasisGenerator, discriminator: OasisDiscrimina
             elif isinstance(module, SpadeNorm):
                 nn.init.xavier_normal_(module.mlp_gamma.weight)
                 nn.init.xavier_normal_(module.mlp_beta.weight)
-    latent = generator.config.latent
+    latent = LATENT
     for conv in generator.conditioned():
         nn.init.normal_(conv.weight, std=1 / 3)
         conv.weight[:, :latent].mul_(0.25 / latent**0.5)
@@ -117,10 +118,12 @@ class OasisTask(AdversarialTask):
         self.order = list(label_order(context.label_space))
 
     def start_differently(self) -> None:
+        """With `initialise_quickly`, where the profile says so."""
         if self.profile.quick_start:
             initialise_quickly(self.generator, self.discriminator)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
+        """Cross-entropies of real and fake pixels, LabelMix, and a perceptual term where it has weight."""
         profile, patch = self.profile, self.profile.discriminator.patch
         maps = self._ordered(batch.maps)
         every = profile.perceptual_every
@@ -146,6 +149,7 @@ class OasisTask(AdversarialTask):
         return Losses(total, log["real"] + log["fake"] + profile.mix_weight * log["mix"], log)
 
     def picture(self, network: nn.Module, maps: Tensor, rng: torch.Generator) -> Tensor:
+        """With one fresh noise vector a scene."""
         return network(self._ordered(maps), self._noise(maps, rng))
 
     def _ordered(self, maps: Tensor) -> Tensor:
@@ -153,4 +157,4 @@ class OasisTask(AdversarialTask):
         return maps[:, self.order].contiguous(memory_format=torch.channels_last)
 
     def _noise(self, maps: Tensor, rng: torch.Generator) -> Tensor:
-        return torch.randn((len(maps), self.profile.generator.latent), generator=rng).to(maps.device)
+        return torch.randn((len(maps), LATENT), generator=rng).to(maps.device)

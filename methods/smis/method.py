@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.api.errors import ImpossibleError
-from bench.api.method import MethodContext
 from methods.common.gan.method import (
     AdversarialMethod,
     AdversarialProfile,
@@ -15,6 +14,9 @@ from methods.common.gan.method import (
     embedded_patches,
     paper_patches,
 )
+
+if TYPE_CHECKING:
+    from bench.api.method import MethodContext
 
 LATENT = 8  # latent channels a class, as published
 
@@ -161,6 +163,3 @@ class Smis(AdversarialMethod):
             generator_rate=5e-4,
             discriminator_rate=1e-3,
         )
-
-    def latent_shape(self) -> tuple[int, ...]:
-        return self.profile.generator.latent_shape

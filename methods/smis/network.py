@@ -1,5 +1,4 @@
-"""SMIS's generator, the group-decreasing network (Zhu et al., CVPR 2020, section 3.3 and Fig. 3), its encoder,
-and their training.
+"""SMIS's group-decreasing generator (Zhu et al., CVPR 2020, section 3.3 and Fig. 3), its encoder, and their training.
 
 Every class owns eight latent channels. The first convolutions keep the classes apart, one group a class, and the number
 of groups falls towards the output, so that classes can agree with each other. Written from the paper and checked
@@ -14,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api.method import MethodContext
 from methods.common.gan.patch import MultiScaleDiscriminator
 from methods.common.gan.task import Batch, EncodedTask
 from methods.common.layers import ModulationConfig, SpadeBlock, SpectralConv2d
 
 if TYPE_CHECKING:
+    from bench.api.method import MethodContext
     from methods.smis.method import SmisConfig, SmisEncoderConfig, SmisProfile
 
 
@@ -51,11 +50,7 @@ class SmisGenerator(nn.Module):
         self.fc = nn.Conv2d(config.latent_shape[0], first, 3, padding=1, groups=config.labels)
         for block in config.blocks:
             modulation = ModulationConfig(
-                config.labels + block.map_groups,
-                block.hidden,
-                block.map_groups,
-                block.modulation_groups,
-                block.kernel,
+                config.labels + block.map_groups, block.hidden, block.map_groups, block.modulation_groups, block.kernel
             )
             self.add_module(block.name, SpadeBlock(block.in_width, block.out_width, modulation, block.groups))
         self.conv_img = nn.Conv2d(last, 3, 3, padding=1)
@@ -151,6 +146,3 @@ class SmisTask(EncodedTask):
         encoder = self.profile.encoder
         regions = class_regions(batch.image, batch.labels, encoder.labels, encoder.size)
         return regions.contiguous(memory_format=torch.channels_last)
-
-    def latent_shape(self) -> tuple[int, ...]:
-        return self.profile.generator.latent_shape

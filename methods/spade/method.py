@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from bench.api.method import MethodContext
 from methods.common.gan.method import (
     AdversarialMethod,
     AdversarialProfile,
@@ -14,6 +13,9 @@ from methods.common.gan.method import (
     embedded_patches,
     paper_patches,
 )
+
+if TYPE_CHECKING:
+    from bench.api.method import MethodContext
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api.method import MethodContext
 from methods.common.gan.patch import MultiScaleDiscriminator
 from methods.common.gan.task import AdversarialTask, Batch, Losses
 from methods.common.layers import ModulationConfig, SpadeBlock
 
 if TYPE_CHECKING:
+    from bench.api.method import MethodContext
     from methods.spade.method import SpadeConfig, SpadeProfile
 
 
@@ -73,10 +73,13 @@ class SpadeTask(AdversarialTask):
         super().__init__(context, profile, generator, MultiScaleDiscriminator(profile.discriminator))
 
     def start_differently(self) -> None:
+        """Without chequers."""
         even_patches(self.generator)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
+        """`patch_losses` of the pictures."""
         return self.patch_losses(batch, self.run(self.generator, batch.maps), rng)
 
     def picture(self, network: nn.Module, maps: Tensor, rng: torch.Generator) -> Tensor:
+        """Nothing is drawn."""
         return network(maps)

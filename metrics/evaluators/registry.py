@@ -8,15 +8,16 @@ one of `transformers`, `mmseg:CONFIG` for one of `mmsegmentation`; it can evalua
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from bench.api.errors import MetricError, nearest
-from bench.api.metric import MetricContext
+from bench.api.metric import Metric, MetricContext
 from bench.api.registry import DATASETS
 from bench.api.scenes import facts_of
 from metrics.evaluators import Evaluator
@@ -114,6 +115,35 @@ SCHEMES: dict[str, Callable[[str, MetricContext], Segmenter]] = {
     "mmseg:": lambda path, context: _of("segmenters.mmseg", "MmsegSegmenter").load(path, context),
     OWN: lambda _, context: _embedded_segmenter(context),
 }
+
+
+class EvaluatorMetric(Metric):
+    """A metric that asks the data set's evaluator of one `kind`, or one with weights of the user's own."""
+
+    kind: ClassVar[str]
+    evaluator_schemes: ClassVar[tuple[str, ...]] = (OWN,)
+    _network: Evaluator
+
+    def __init__(self, context: MetricContext) -> None:
+        """MetricError for a data set without an evaluator, for one that does not fit it, and for missing weights."""
+        super().__init__(context)
+        try:
+            self._load(context)
+        except MetricError as error:
+            raise MetricError(f"{self.name} is skipped on `{context.dataset}`: {error}") from error
+
+    @abstractmethod
+    def _load(self, context: MetricContext) -> None:
+        """Set `_network`."""
+
+    @classmethod
+    def evaluators(cls, dataset: str) -> tuple[str, ...]:
+        """The data set's evaluators of the kind, the default first."""
+        return names(cls.kind, dataset)
+
+    def weights_digest(self) -> str:
+        """SHA-256 of the evaluator's weights."""
+        return self._network.sha256
 
 
 def names(kind: str, dataset: str) -> tuple[str, ...]:

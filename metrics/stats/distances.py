@@ -54,8 +54,10 @@ def frechet(x: np.ndarray, y: np.ndarray) -> Distance:
 
 
 def _overlap(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Singular value decomposition of xy' for (n, d) each: left and right vectors (n, k) and values (k,), without the
-    n x n product where n > d."""
+    """Singular value decomposition of xy' for (n, d) each: left and right vectors (n, k) and values (k,).
+
+    Without the n x n product where n > d.
+    """
     if len(x) <= x.shape[1]:
         left, values, right = np.linalg.svd(x @ y.T)
         return left, right.T, values

@@ -43,8 +43,10 @@ _CHUNK = 2048
 
 
 def contributions_of_mean(values: np.ndarray) -> np.ndarray | None:
-    """What each scene contributes to the mean of the defined ones of per-scene values (n,): 0 where it is undefined;
-    scaled so that the standard error is that of the defined values alone. None for fewer than two of those."""
+    """What each scene contributes to the mean of the defined ones of per-scene values (n,); 0 where it is undefined.
+
+    Scaled so that the standard error is that of the defined values alone. None for fewer than two of those.
+    """
     defined = np.isfinite(values)
     n, count = len(values), int(defined.sum())
     if count < 2:
@@ -77,8 +79,10 @@ def half_width(error: float, scenes: int) -> float:
 
 
 def t_p(difference: np.ndarray, error: np.ndarray, scenes: int) -> np.ndarray:
-    """Two-sided p of differences with their standard errors over so many scenes, of any shape: Student's t with one
-    degree of freedom fewer, and never below `smallest_p`."""
+    """Two-sided p of differences with their standard errors over so many scenes, of any shape.
+
+    Student's t with one degree of freedom fewer, and never below `smallest_p`.
+    """
     from scipy import special  # `scipy.stats.t.sf` is this, and takes half a second to import
 
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -121,10 +125,10 @@ def sign_flip_p(differences: np.ndarray, flips: int, seed: int = SEED) -> np.nda
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """p values (K,) corrected for K comparisons (Holm, Scandinavian Journal of Statistics 1979): those at most alpha
-    hold one false alarm or more with a chance of at most alpha, however the comparisons depend on each other.
+    """The p values (K,) corrected for K comparisons (Holm, Scandinavian Journal of Statistics 1979).
 
-    `statsmodels.stats.multitest.multipletests` gives the same, and takes 1.6 s to import where tables have one.
+    Those at most alpha hold one false alarm or more with a chance of at most alpha, however the comparisons depend on
+    each other. `statsmodels.stats.multitest.multipletests` gives the same, and takes 1.6 s to import.
     """
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))

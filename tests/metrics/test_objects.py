@@ -273,7 +273,7 @@ def test_originals_are_looked_at_once_and_scenes_one_by_one(make) -> None:
     metric = make(answers)
     whole = metric.measure(comparison)
     again = metric.measure(comparison)
-    assert metric._detector.asked == [0, 1, 2, 100, 101, 102, 0, 1, 2]
+    assert metric._network.asked == [0, 1, 2, 100, 101, 102, 0, 1, 2]
     for name, array in whole.items():
         np.testing.assert_array_equal(array, again[name])
         assert len(array) == 3

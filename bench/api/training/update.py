@@ -49,7 +49,7 @@ def linear_fall(step: int, steps: int, constant: float) -> float:
 
 @torch.no_grad()
 def ema_update(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Average <- d average + (1 - d) network, in place.
+    """Move the average towards the network, in place: d average + (1 - d) network.
 
     d = min(decay, (1 + step) / (10 + step)), so that the random start is forgotten early. Buffers that are no averages
     (integers) are copied.

@@ -11,14 +11,15 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 import torch
 from torch import Tensor, nn
 
-from methods.common.diffusion.layers import Modulation
-from methods.common.diffusion.unet import SemanticUNet
+if TYPE_CHECKING:
+    from methods.common.diffusion.layers import Modulation
+    from methods.common.diffusion.unet import SemanticUNet
 
 #: Runs before the capture: the first compiles, the next ones settle the library's choice of kernels.
 WARM_UP_RUNS = 3
@@ -32,8 +33,10 @@ def use_compile_cache() -> None:
 
 
 def compiled_pass(network_pass: nn.Module) -> nn.Module:
-    """A module's forward and backward pass, compiled at its first call, for one shape of its inputs. Where the compiler
-    fails, PyTorch says so and runs that part as it is: a training of days must not end over it."""
+    """A module's forward and backward pass, compiled at its first call, for one shape of its inputs.
+
+    Where the compiler fails, PyTorch says so and runs that part as it is: a training of days must not end over it.
+    """
     import torch._dynamo
 
     use_compile_cache()
@@ -54,8 +57,11 @@ class _Capture:
 
 
 class CompiledNetwork:
-    """Evaluations of a network on a CUDA device at one shape at a time; another shape is compiled and captured anew, so
-    callers pad a short batch. Where compiling fails, a warning says why and the network runs as it is."""
+    """Evaluations of a network on a CUDA device at one shape at a time.
+
+    Another shape is compiled and captured anew, so callers pad a short batch. Where compiling fails, a warning says why
+    and the network runs as it is.
+    """
 
     def __init__(self, network: SemanticUNet) -> None:
         use_compile_cache()
@@ -66,11 +72,11 @@ class CompiledNetwork:
         self._failed = False
 
     def bind(self, modulations: Iterable[Modulation], branches: int) -> Evaluate:
-        """A function (x, timesteps) -> output under these modulations, of `branches` maps a picture (see
-        `SemanticUNet.forward`); it and its output are valid until the next call of the function or of `bind`.
+        """A function (x, timesteps) -> output under these modulations, of `branches` maps a picture.
 
-        Where the shapes are those of the last time, each layer's modulation goes into the captured buffers before the
-        next one is asked for, so that they are never in memory twice.
+        It and its output are valid until the next call of the function or of `bind`. Where the shapes are those of the
+        last time, each layer's modulation goes into the captured buffers before the next one is asked for, so that they
+        are never in memory twice.
         """
         given = iter(modulations)
         first = next(given)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from bench.api.lazy import Tensor, torch
 from methods.common.diffusion.compiled import Evaluate
 from methods.common.diffusion.layers import Modulation
-from methods.common.diffusion.profile import Variance
-from methods.common.diffusion.samplers import Denoise
-from methods.common.diffusion.unet import SemanticUNet
+
+if TYPE_CHECKING:
+    from methods.common.diffusion.profile import Variance
+    from methods.common.diffusion.samplers import Denoise
+    from methods.common.diffusion.unet import SemanticUNet
 
 #: (modulations, branches) -> evaluation; `branches` as in `SemanticUNet.forward`
 Bind = Callable[[Iterable[Modulation], int], Evaluate]
@@ -60,8 +63,10 @@ def guided_denoiser(network: SemanticUNet, maps: Tensor, scale: float, bind: Bin
 
 
 def plain_denoiser(network: SemanticUNet, maps: Tensor, scale: float) -> Denoise:
-    """What `guided_denoiser` computes, the way it was published: two evaluations a step, and in each of them every
-    SPADE layer's gamma and beta from the maps anew. The reference for tests and for `bench speed`."""
+    """What `guided_denoiser` computes, the way it was published: the reference for tests and for `bench speed`.
+
+    Two evaluations a step, and in each of them every SPADE layer's gamma and beta from the maps anew.
+    """
 
     def denoise(x: Tensor, timesteps: Tensor) -> Tensor:
         conditional = network(x, timesteps, network.prepare(maps)).float()

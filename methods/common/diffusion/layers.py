@@ -34,6 +34,7 @@ class GroupNorm(nn.GroupNorm):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, ...)."""
         if not torch.compiler.is_compiling() or x.dim() != 4:
             return super().forward(x)
         images, channels = x.shape[:2]
@@ -73,11 +74,12 @@ class SpadeGroupNorm(nn.Module):
         self.mlp_beta = nn.Conv2d(hidden, channels, 3, padding=1)
 
     def modulation(self, maps: Tensor) -> Modulation:
-        """gamma and beta for maps that are already at this layer's resolution."""
+        """Gamma and beta for maps that are already at this layer's resolution."""
         hidden = self.mlp_shared(maps)
         return self.mlp_gamma(hidden), self.mlp_beta(hidden)
 
     def forward(self, x: Tensor, modulation: Modulation) -> Tensor:
+        """Normalise, then scale and shift; one modulation or one a picture, the last one standing for the rest."""
         gamma, beta = modulation
         h = self.param_free_norm(x)
         if len(gamma) in (1, len(h)):
@@ -87,14 +89,12 @@ class SpadeGroupNorm(nn.Module):
             rows = torch.arange(len(h), device=h.device).clamp(max=own)
             return torch.addcmul(beta[rows], h, 1 + gamma[rows])
         return torch.cat(
-            [
-                torch.addcmul(beta[:own], h[:own], 1 + gamma[:own]),
-                torch.addcmul(beta[own:], h[own:], 1 + gamma[own:]),
-            ]
+            [torch.addcmul(beta[:own], h[:own], 1 + gamma[:own]), torch.addcmul(beta[own:], h[own:], 1 + gamma[own:])]
         )
 
 
 def scale_shift(h: Tensor, embedding: Tensor) -> Tensor:
+    """`h` (B, C, H, W) scaled and shifted by the two halves of `embedding` (B, 2 C)."""
     scale, shift = embedding[:, :, None, None].chunk(2, dim=1)
     return torch.addcmul(shift, h, 1 + scale)
 
@@ -122,6 +122,7 @@ class EncoderBlock(nn.Module):
         self.skip_connection = nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """(B, C, H, W) and time codes -> (B, out_channels, H, W), or half the size."""
         norm, act, conv = self.in_layers
         h = act(norm(x))
         if self.down:
@@ -163,6 +164,7 @@ class DecoderBlock(nn.Module):
         self.skip_connection = nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
 
     def forward(self, x: Tensor, time: Tensor, modulations: list[Modulation]) -> Tensor:
+        """(B, C, H, W), time codes and all modulations -> (B, out_channels, H, W), or twice the size."""
         act, conv = self.in_layers
         h = act(self.in_norm(x, modulations[self.in_norm.slot]))
         if self.up:
@@ -188,6 +190,7 @@ class Attention(nn.Module):
         self.proj_out = nn.Conv1d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
         b, c, height, width = x.shape
         # one row a pixel, channels last in memory: what fused attention kernels require of q, k and v
         tokens = self.norm(x).flatten(2).transpose(1, 2)

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.api.lazy import Tensor, torch
-from methods.common.diffusion.reverse import (
-    Prediction,
-    learned_log_variance,
-    posterior_mean,
-    table,
-    to_x0,
-)
-from methods.common.diffusion.schedule import NoiseSchedule
+from methods.common.diffusion.reverse import Prediction, learned_log_variance, posterior_mean, table, to_x0
+
+if TYPE_CHECKING:
+    from methods.common.diffusion.schedule import NoiseSchedule
 
 #: lambda of Eq. 10. L_KL is the sum over all T steps, so on one randomly drawn step it weighs lambda * T = 1.
 KL_WEIGHT = 0.001
@@ -31,8 +28,10 @@ X0_LOSS_FLOOR = 0.05
 
 @dataclass(frozen=True)
 class HybridLoss:
-    """Per-sample losses (B,): `denoising` is L_d as a mean square, `variational` KL(q || p) of the drawn step in bits,
-    `total` their sum with weights 1 and lambda * T."""
+    """Per-sample losses (B,): `total` is the sum of the two with weights 1 and lambda * T.
+
+    `denoising` is L_d as a mean square, `variational` KL(q || p) of the drawn step in bits.
+    """
 
     denoising: Tensor
     variational: Tensor

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
 from methods.common.diffusion.layers import DecoderBlock, SpadeGroupNorm
-from methods.common.diffusion.unet import SemanticUNet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from methods.common.diffusion.unet import SemanticUNet
 
 #: Share of the free memory that a batch may plan for: the estimate leaves out kernels' workspaces and fragmentation.
 USABLE = 0.7
@@ -17,8 +21,10 @@ ALIVE = 6
 
 
 def bytes_per_image(network: SemanticUNet, height: int, width: int, guided: bool) -> int:
-    """Estimate of what one more picture of height x width costs in a batch: the prepared modulations, which is exact,
-    and the activations of one evaluation (two with guidance)."""
+    """Estimate of what one more picture of height x width costs in a batch.
+
+    The prepared modulations, which is exact, and the activations of one evaluation (two with guidance).
+    """
     patch = network.config.patch
     pixels = height * width // patch**2
     spades = [module for module in network.modules() if isinstance(module, SpadeGroupNorm)]
@@ -40,8 +46,10 @@ def planned_batch(network: SemanticUNet, height: int, width: int, guided: bool, 
 
 
 class Batches:
-    """Runs a function over pictures in batches of at most `limit` (None: all at once); where the device runs out of
-    memory the limit is halved, for good, and the same pictures are tried again."""
+    """Runs a function over pictures in batches of at most `limit` (None: all at once).
+
+    Where the device runs out of memory the limit is halved, for good, and the same pictures are tried again.
+    """
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit

@@ -5,28 +5,29 @@ from __future__ import annotations
 import logging
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
-from bench.api.method import MethodContext
 from bench.api.scenes import facts_of
 from bench.api.weights import weights_in_use
 from methods.common.diffusion.profile import DiffusionProfile, Variance, as_trained, check_sides, configured
 from methods.common.diffusion.samplers import RECORDED, SAMPLERS, sampler_name
 from methods.common.diffusion.schedule import linear_schedule
 from methods.common.semantic.frontend import SemanticMethod
-from methods.common.semantic.maps import Edges
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.api.method import MethodContext
     from bench.api.training.task import TrainingTask
     from methods.common.diffusion.compiled import CompiledNetwork
     from methods.common.diffusion.memory import Batches
     from methods.common.diffusion.samplers import Denoise
     from methods.common.diffusion.unet import SemanticUNet
+    from methods.common.semantic.maps import Edges
 
 log = logging.getLogger("bench")
 
@@ -136,6 +137,7 @@ class DiffusionMethod(SemanticMethod):
         return Batches(planned_batch(self.network, here.height, here.width, guided, here.device))
 
     def prepare(self) -> None:
+        """Load the network and look at the free memory."""
         _ = self.batches
 
     def _check_options(self, given: Mapping[str, Any]) -> None:
@@ -167,6 +169,7 @@ class DiffusionMethod(SemanticMethod):
 
     @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        """The task of `task_class`, by the profile with the options set."""
         task: TrainingTask = resolve_name(cls.task_class)(
             context, configured(cls.profile_for(context), options or {}, cls.name)[0]
         )
@@ -174,6 +177,7 @@ class DiffusionMethod(SemanticMethod):
 
     @classmethod
     def auto_edges(cls, context: MethodContext) -> Edges:
+        """What the profile is trained on."""
         return cls.profile_for(context).edges
 
     @classmethod
@@ -184,6 +188,7 @@ class DiffusionMethod(SemanticMethod):
         return SemanticUNet(cls.profile_for(context).network)
 
     def weights_digest(self) -> str | None:
+        """SHA-256 of the network's weights."""
         return self.weights.sha256
 
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
@@ -207,8 +212,10 @@ class DiffusionMethod(SemanticMethod):
         return ((x + 1) / 2).clamp(0, 1).cpu()
 
     def _guided(self, maps: Tensor) -> Denoise:
-        """The guided denoiser: of the network as it is, or compiled at the largest batch seen, to which others are
-        filled up, because each shape is compiled anew."""
+        """The guided denoiser: of the network as it is, or compiled at the largest batch seen.
+
+        Others are filled up to it, because each shape is compiled anew.
+        """
         from methods.common.diffusion.compiled import CompiledNetwork, at_fixed_batch, filled
         from methods.common.diffusion.guidance import guided_denoiser
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.api.errors import ImpossibleError, MethodError
-from bench.api.method import MethodContext
 from bench.api.training.options import apply_options
 from methods.common.diffusion.loss import KL_WEIGHT
 from methods.common.diffusion.reverse import Prediction
 from methods.common.semantic.maps import Edges
+
+if TYPE_CHECKING:
+    from bench.api.method import MethodContext
 
 #: What no training option may set: other options of `bench train`, the data set, and what sampling is told elsewhere.
 FIXED = ("steps", "sampler", "sampling_steps", "prediction", "variance", "edges", "map_channels", "in_channels")
@@ -90,11 +92,12 @@ class DiffusionProfile:
 
 
 def as_trained(profile: DiffusionProfile, facts: Mapping[str, Any], where: str) -> DiffusionProfile:
-    """`profile` with what a weights file says of its own training in place of today's: the network, what it predicts,
-    its edges, and how it is sampled. `facts` are the file's (`bench.api.weights.read_facts`), empty for imported
-    weights; `where` is the file, for the MethodError about a card that cannot be read.
+    """`profile` with what a weights file says of its own training in place of today's.
 
-    Cards without `sampling` are of older trainings, which could not choose: only their recipe says something.
+    That is the network, what it predicts, its edges, and how it is sampled. `facts` are the file's
+    (`bench.api.weights.read_facts`), empty for imported weights; `where` is the file, for the MethodError about a card
+    that cannot be read. Cards without `sampling` are of older trainings, which could not choose: only their recipe says
+    something.
     """
     recipe = facts.get("recipe")
     if not isinstance(recipe, Mapping):
@@ -181,7 +184,9 @@ def named_profile(context: MethodContext, method: str) -> DiffusionProfile:
 def configured(
     profile: DiffusionProfile, options: Mapping[str, Any], method: str, *more: Any
 ) -> tuple[DiffusionProfile, list[Any]]:
-    """`profile` with training options set, those of its network (`width`, `multipliers`, ...) included, and `more`
-    dataclasses of the method's own with theirs. MethodError for an unknown option or a value of the wrong kind."""
+    """`profile` with training options set, and `more` dataclasses of the method's own with theirs.
+
+    The network's (`width`, `multipliers`, ...) are among them. MethodError for an unknown option or a wrong value.
+    """
     profile, network, *rest = apply_options(options, method, [profile, profile.network, *more], FIXED)
     return replace(profile, network=network), rest

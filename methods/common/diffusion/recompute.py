@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from methods.common.diffusion.layers import Attention, DecoderBlock, EncoderBlock, Modulation, SpadeGroupNorm
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def recompute_in_backward(network: nn.Module) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from bench.api.lazy import Tensor, torch
-from methods.common.diffusion.schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from methods.common.diffusion.schedule import NoiseSchedule
 
 #: What the network's first three channels are. "epsilon" is the paper's Eq. 8. "x0", the picture itself, is the same
 #: information, and what a small network on pixel blocks learns far sooner: it need not carry every pixel's noise

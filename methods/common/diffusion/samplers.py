@@ -12,10 +12,9 @@ x what it takes from x_0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -28,6 +27,9 @@ from methods.common.diffusion.schedule import (
     respaced_quadratic,
     respaced_trailing,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Denoise: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 Draw: TypeAlias = "Callable[[], Tensor]"
@@ -52,8 +54,10 @@ def _x0(
 
 
 def _ddim_step(schedule: NoiseSchedule, x: Tensor, i: int, x0: Tensor, sigmas: np.ndarray | float = 0.0) -> Tensor:
-    """From step i to step i - 1 (from step 0: to the picture) if the picture is x0, leaving room for fresh noise of
-    deviation `sigmas[i]` (Song et al. 2021, Eq. 12)."""
+    """From step i to i - 1 (from 0: to the picture) if the picture is x0 (Song et al. 2021, Eq. 12).
+
+    Room is left for fresh noise of deviation `sigmas[i]`.
+    """
     index = torch.tensor(i)
     previous = schedule.alphas_cumprod_prev
     epsilon = to_epsilon(schedule, x, index, x0)
@@ -61,8 +65,7 @@ def _ddim_step(schedule: NoiseSchedule, x: Tensor, i: int, x0: Tensor, sigmas: n
 
 
 def _log_snr_gaps(schedule: NoiseSchedule) -> np.ndarray:
-    """gaps[i] = lambda_{i-1} - lambda_i > 0 for the step from i to i - 1, lambda = log sqrt(alpha / (1 - alpha));
-    infinite for i = 0."""
+    """gaps[i] = lambda_{i-1} - lambda_i > 0, infinite for i = 0; lambda = log sqrt(alpha / (1 - alpha))."""
     alphas = schedule.alphas_cumprod
     lambdas = 0.5 * np.log(alphas / (1 - alphas))
     return np.append(np.inf, lambdas[:-1] - lambdas[1:])
@@ -94,8 +97,10 @@ def ddim(
     drop_clipped: bool = False,
     eta: float = 0.0,
 ) -> Tensor:
-    """DDIM (Song et al. 2021, Eq. 12 and 16): deterministic with eta 0; with eta 1 DDPM's own steps, whose fresh noise
-    has the variance of the posterior q(x_{t-1} | x_t, x_0) rather than a learned one."""
+    """DDIM (Song et al. 2021, Eq. 12 and 16): deterministic with eta 0; with eta 1 DDPM's own steps.
+
+    Their fresh noise has the variance of the posterior q(x_{t-1} | x_t, x_0) rather than a learned one.
+    """
     alphas, previous = schedule.alphas_cumprod, schedule.alphas_cumprod_prev
     sigmas = eta * np.sqrt((1 - previous) / (1 - alphas) * (1 - alphas / previous))  # 0 in the step to the picture
     for i in reversed(range(len(schedule))):
@@ -114,8 +119,11 @@ def dpmpp_2m(
     prediction: Prediction = "epsilon",
     drop_clipped: bool = False,
 ) -> Tensor:
-    """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, Algorithm 2): a DDIM step with x_0 extrapolated along log SNR
-    from this evaluation and the one before. The first and the last step, to the picture, are of first order."""
+    """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, Algorithm 2).
+
+    A DDIM step with x_0 extrapolated along log SNR from this evaluation and the one before. The first and the last
+    step, to the picture, are of first order.
+    """
     gaps, before = _log_snr_gaps(schedule), None
     for i in reversed(range(len(schedule))):
         x0, x = _x0(denoise, x, schedule, i, prediction, drop_clipped)
@@ -172,8 +180,10 @@ def _corrected(new: Tensor, last: Tensor, before: Tensor | None, gaps: np.ndarra
 
 @dataclass(frozen=True)
 class Sampler:
-    """A sampler, the respacing that belongs to it, whether the network says how much noise its steps add, and whether
-    it is there to reproduce published pictures only, not to be recommended (`bench speed` leaves it out)."""
+    """A sampler, the respacing that belongs to it, and whether the network says how much noise its steps add.
+
+    One that `reproduces` published pictures only is not to be recommended (`bench speed` leaves it out).
+    """
 
     sample: Callable[..., Tensor]
     respaced: Callable[[NoiseSchedule, int], NoiseSchedule]

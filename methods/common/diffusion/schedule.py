@@ -13,8 +13,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class NoiseSchedule:
-    """Tables of length S. `timesteps[i]` is what the network is told at step i; `alphas_cumprod` is the paper's
-    alpha_t of Eq. 4; `posterior_*` belong to q(x_{t-1} | x_t, x_0)."""
+    """Tables of length S: `timesteps[i]` is what the network is told at step i.
+
+    `alphas_cumprod` is the paper's alpha_t of Eq. 4; `posterior_*` belong to q(x_{t-1} | x_t, x_0).
+    """
 
     timesteps: np.ndarray
     betas: np.ndarray
@@ -63,8 +65,7 @@ def _check_steps(schedule: NoiseSchedule, steps: int) -> None:
 
 
 def respaced(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
-    """Keep `steps` evenly spaced timesteps, first and last included, with betas that bridge the gaps: the respacing of
-    the published code, for samplers that add noise."""
+    """Keep `steps` evenly spaced timesteps, first and last included, as published: for samplers that add noise."""
     _check_steps(schedule, steps)
     if steps == len(schedule):
         return schedule
@@ -87,10 +88,11 @@ def respaced_trailing(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
 
 
 def respaced_quadratic(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
-    """Keep `steps` timesteps whose distances grow with the noise, the i-th (of 1 ... S) near T (i / S)^2 - 1 (the
-    quadratic choice of Song et al. 2021, "Denoising Diffusion Implicit Models", Appendix D.2), the last one included.
+    """Keep `steps` timesteps whose distances grow with the noise, the last one included.
 
-    Detail is drawn where little noise is left, so that is where a few steps that add noise are best spent.
+    The i-th (of 1 ... S) is near T (i / S)^2 - 1, the quadratic choice of Song et al. 2021, "Denoising Diffusion
+    Implicit Models", Appendix D.2. Detail is drawn where little noise is left, so that is where a few steps that add
+    noise are best spent.
     """
     _check_steps(schedule, steps)
     wished = np.round(len(schedule) * (np.arange(1, steps + 1) / steps) ** 2).astype(int) - 1

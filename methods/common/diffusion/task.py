@@ -5,14 +5,12 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bench.api.errors import MethodError
-from bench.api.method import MethodContext
-from bench.api.scenes import Scene
 from bench.api.training.batches import moved
 from bench.api.training.task import TrainingTask
 from bench.api.training.update import Precision, ema_update, linear_fall
@@ -26,6 +24,10 @@ from methods.common.diffusion.samplers import ancestral
 from methods.common.diffusion.schedule import linear_schedule, respaced
 from methods.common.diffusion.unet import SemanticUNet
 from methods.common.semantic.maps import scene_maps
+
+if TYPE_CHECKING:
+    from bench.api.method import MethodContext
+    from bench.api.scenes import Scene
 
 #: Below this loss scale float16 has not overflowed by chance: the gradients themselves are infinite.
 LEAST_SCALE = 1e-4
@@ -44,13 +46,12 @@ class NetworkPass(nn.Module):
 
 
 class DiffusionTask(TrainingTask):
-    """L = L_d + lambda L_KL (paper Eq. 8 to 10, but see methods/common/diffusion/loss.py on Eqs. 8 and 9), a share of
-    the maps replaced by the null label for guidance.
+    """L = L_d + lambda L_KL (paper Eq. 8 to 10, but see methods/common/diffusion/loss.py on Eqs. 8 and 9).
 
-    On clean maps, as SDM is trained; subclasses give others: `training_maps` for a step, `sample_maps` for the
-    sample sheet, and `conditions`, which says so. Everything is drawn on the device: at paper size a step's noise
-    takes the CPU longer than the network takes a GPU. So a training on CUDA draws other numbers than one on the
-    CPU; both resume exactly.
+    A share of the maps is replaced by the null label for guidance. On clean maps, as SDM is trained; subclasses give
+    others: `training_maps` for a step, `sample_maps` for the sample sheet, and `conditions`, which says so. Everything
+    is drawn on the device: at paper size a step's noise takes the CPU longer than the network takes a GPU. So a
+    training on CUDA draws other numbers than one on the CPU; both resume exactly.
     """
 
     precisions: ClassVar[tuple[Precision, ...]] = ("float32", "bfloat16", "float16")
@@ -93,6 +94,7 @@ class DiffusionTask(TrainingTask):
         return {"training_maps": "clean"}
 
     def recipe(self) -> dict[str, Any]:
+        """The settings, as trainings before each of them could be chosen wrote them."""
         profile = self.profile
         network = asdict(profile.network)
         if network["in_channels"] == 3:  # as below: recipes from before it could be chosen stay valid
@@ -119,9 +121,11 @@ class DiffusionTask(TrainingTask):
         return recipe | self.conditions()
 
     def facts(self) -> dict[str, Any]:
-        return {"sampling": self.profile.sampling} if self.profile.sampling else {}
+        """How the network has to be sampled."""
+        return {"sampling": self.profile.sampling}
 
     def prepare(self, precision: Precision, checkpoint_gradients: bool, compiled: bool | None = None) -> None:
+        """With a loss scale for float16; the gradients may be computed again, and the passes compiled."""
         super().prepare(precision, False)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
         if checkpoint_gradients:
@@ -130,6 +134,7 @@ class DiffusionTask(TrainingTask):
             self.network_pass = compiled_pass(NetworkPass(self.network))
 
     def distribute(self) -> None:
+        """One forward and one backward pass a step: PyTorch averages while the backward pass runs."""
         device = [self.device] if self.device.type == "cuda" else None
         # the network has no buffers; the averages of the other processes are neither shown nor written
         self.network_pass = nn.parallel.DistributedDataParallel(
@@ -158,6 +163,7 @@ class DiffusionTask(TrainingTask):
         return maps
 
     def step(self, scene: Scene, generator: torch.Generator, step: int) -> dict[str, float]:
+        """One update of network and average; mean losses and gradient norm."""
         scene, generator = self._on_device(scene, generator)
         maps = self.conditioning(scene, generator, step)
         image = scene.image * 2 - 1
@@ -177,8 +183,11 @@ class DiffusionTask(TrainingTask):
         return _means(loss) | self._gradient_log(float(norm))
 
     def _gradient_log(self, norm: float) -> dict[str, float]:
-        """The gradient norm before clipping; with float16 the loss scale, and no norm where the scaled gradients
-        overflowed: then the step was left out and the scale halved, which is how the scale is found."""
+        """The gradient norm before clipping; with float16 the loss scale.
+
+        And no norm where the scaled gradients overflowed: then the step was left out and the scale halved, which is how
+        the scale is found.
+        """
         if self.precision != "float16" or self.scaler is None:
             return {"gradient_norm": norm}
         scale = self.scaler.get_scale()
@@ -206,8 +215,7 @@ class DiffusionTask(TrainingTask):
 
     @torch.inference_mode()
     def validation(self, scene: Scene, generator: torch.Generator) -> dict[str, float]:
-        """The averaged network's loss on maps as they are at the end of the training, none dropped; timesteps evenly
-        over the schedule."""
+        """The averaged network's loss on maps as at the end of the training, none dropped; timesteps evenly spread."""
         scene, generator = self._on_device(scene, generator)
         maps = self.training_maps(scene, generator, self.steps)
         count = len(scene)
@@ -230,6 +238,7 @@ class DiffusionTask(TrainingTask):
         return ((x + 1) / 2).clamp(0, 1).cpu()
 
     def export(self) -> dict[str, Tensor]:
+        """The averaged network's state."""
         return self.average.state_dict()
 
 

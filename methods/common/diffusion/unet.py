@@ -6,7 +6,7 @@ outputs (prediction and variance). `SemanticUNet(UNetConfig())` is the paper-siz
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -21,15 +21,18 @@ from methods.common.diffusion.layers import (
     SpadeGroupNorm,
     timestep_embedding,
 )
-from methods.common.diffusion.profile import UNetConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from methods.common.diffusion.profile import UNetConfig
 
 
 class SemanticUNet(nn.Module):
-    """forward(x, timesteps, modulations): x (B, in_channels, H, W), timesteps (B,) in 0..999, modulations from
-    `prepare(maps)`.
+    """The U-Net of SDM and GESCO: forward(x, timesteps, modulations) with modulations from `prepare(maps)`.
 
-    Returns (B, 6, H, W): three channels of prediction, three of the variance interpolation. H and W must be
-    multiples of patch * 2^(levels - 1).
+    x is (B, in_channels, H, W), timesteps (B,) in 0..999. Returns (B, 6, H, W): three channels of prediction, three of
+    the variance interpolation. H and W must be multiples of patch * 2^(levels - 1).
     """
 
     def __init__(self, config: UNetConfig) -> None:
@@ -39,67 +42,64 @@ class SemanticUNet(nn.Module):
         time_width = 4 * c.width
         self.time_embed = nn.Sequential(nn.Linear(c.width, time_width), nn.SiLU(), nn.Linear(time_width, time_width))
         widths = [c.width * m for m in c.multipliers]
-
-        def encoder_block(channels: int, out: int, down: bool = False) -> EncoderBlock:
-            return EncoderBlock(channels, out, time_width, c.groups, c.dropout, down)
-
-        def spade_block(channels: int, out: int, factor: int, up: bool = False) -> DecoderBlock:
-            factors = (factor, factor // 2) if up else (factor, factor)
-            map_channels = (self._map_channels(factors[0]), self._map_channels(factors[1]))
-            return DecoderBlock(
-                channels,
-                out,
-                time_width,
-                c.groups,
-                c.dropout,
-                map_channels,
-                c.spade_hidden,
-                factors,
-                up,
-            )
-
-        def attention(channels: int) -> Attention:
-            return Attention(channels, min(c.head_channels, channels), c.groups)
-
         self.input_blocks = nn.ModuleList(
             [nn.ModuleList([nn.Conv2d(c.in_channels * c.patch**2, widths[0], 3, padding=1)])]
         )
-        skips, channels, factor = [widths[0]], widths[0], 1
+        skips = [widths[0], *self._encoder(widths)]
+        channels, factor = widths[-1], 2 ** (len(widths) - 1)
+        self.middle_block = nn.ModuleList(
+            [
+                self._spade(channels, channels, factor),
+                self._attention(channels),
+                self._spade(channels, channels, factor),
+            ]
+        )
+        self.output_blocks = nn.ModuleList()
+        self._decoder(widths, skips)
+        for slot, spade in enumerate(self._spades()):
+            spade.slot = slot
+        self.out = nn.Sequential(
+            GroupNorm(c.groups, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 6 * c.patch**2, 3, padding=1)
+        )
+
+    def _encoder(self, widths: list[int]) -> list[int]:
+        """Add the input blocks; the widths of what they hand to the decoder."""
+        c, skips, channels = self.config, [], widths[0]
         for level, width in enumerate(widths):
             for _ in range(c.blocks):
-                layers: list[nn.Module] = [encoder_block(channels, width)]
+                layers: list[nn.Module] = [EncoderBlock(channels, width, 4 * c.width, c.groups, c.dropout)]
                 channels = width
-                if factor in c.attention_factors:
-                    layers.append(attention(channels))
+                if 2**level in c.attention_factors:
+                    layers.append(self._attention(channels))
                 self.input_blocks.append(nn.ModuleList(layers))
                 skips.append(channels)
             if level < len(widths) - 1:
-                self.input_blocks.append(nn.ModuleList([encoder_block(channels, channels, down=True)]))
+                down = EncoderBlock(channels, channels, 4 * c.width, c.groups, c.dropout, down=True)
+                self.input_blocks.append(nn.ModuleList([down]))
                 skips.append(channels)
-                factor *= 2
+        return skips
 
-        self.middle_block = nn.ModuleList(
-            [spade_block(channels, channels, factor), attention(channels), spade_block(channels, channels, factor)]
-        )
-
-        self.output_blocks = nn.ModuleList()
+    def _decoder(self, widths: list[int], skips: list[int]) -> None:
+        """Add the output blocks, which take `skips` from the last one on."""
+        c, channels = self.config, widths[-1]
         for level, width in reversed(list(enumerate(widths))):
+            factor = 2**level
             for i in range(c.blocks + 1):
-                layers = [spade_block(channels + skips.pop(), width, factor)]
+                layers: list[nn.Module] = [self._spade(channels + skips.pop(), width, factor)]
                 channels = width
                 if factor in c.attention_factors:
-                    layers.append(attention(channels))
+                    layers.append(self._attention(channels))
                 if level and i == c.blocks:
-                    layers.append(spade_block(channels, channels, factor, up=True))
-                    factor //= 2
+                    layers.append(self._spade(channels, channels, factor, up=True))
                 self.output_blocks.append(nn.ModuleList(layers))
 
-        for slot, spade in enumerate(self._spades()):
-            spade.slot = slot
+    def _spade(self, channels: int, out: int, factor: int, up: bool = False) -> DecoderBlock:
+        c, factors = self.config, (factor, factor // 2 if up else factor)
+        maps = (self._map_channels(factors[0]), self._map_channels(factors[1]))
+        return DecoderBlock(channels, out, 4 * c.width, c.groups, c.dropout, maps, c.spade_hidden, factors, up)
 
-        self.out = nn.Sequential(
-            GroupNorm(c.groups, channels), nn.SiLU(), nn.Conv2d(channels, 6 * c.patch**2, 3, padding=1)
-        )
+    def _attention(self, channels: int) -> Attention:
+        return Attention(channels, min(self.config.head_channels, channels), self.config.groups)
 
     def _map_channels(self, factor: int) -> int:
         """Folded maps condition the finest level only; coarser ones see the nearest-neighbour map, as published."""
@@ -121,7 +121,7 @@ class SemanticUNet(nn.Module):
         return [module for module in self.modules() if isinstance(module, SpadeGroupNorm)]
 
     def prepare(self, maps: Tensor) -> list[Modulation]:
-        """gamma and beta of every SPADE layer for maps (B, map_channels, H, W); valid for any timestep."""
+        """Gamma and beta of every SPADE layer for maps (B, map_channels, H, W); valid for any timestep."""
         return list(self.modulations(maps))
 
     def modulations(self, maps: Tensor) -> Iterator[Modulation]:
@@ -144,8 +144,11 @@ class SemanticUNet(nn.Module):
         return self.time_embed[0].weight.dtype  # type: ignore[union-attr, return-value]
 
     def forward(self, x: Tensor, timesteps: Tensor, modulations: list[Modulation], branches: int = 1) -> Tensor:
-        """See the class. With `branches` > 1 the modulations are of `branches` maps a picture, (branches * B, ...) with
-        the pictures of the first map first, and so is the output: the encoder does not see the map, so it runs once."""
+        """See the class; with `branches` > 1 the modulations are of `branches` maps a picture.
+
+        They are (branches * B, ...) with the pictures of the first map first, and so is the output: the encoder does
+        not see the map, so it runs once.
+        """
         patch, dtype = self.config.patch, self._dtype
         x = x.to(dtype)
         time = self.time_embed(timestep_embedding(timesteps, self.config.width).to(dtype))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.common.gan.vgg import VggFeatures
+if TYPE_CHECKING:
+    from methods.common.gan.vgg import VggFeatures
 
 
 def discriminator_hinge(real: list[Tensor], fake: list[Tensor]) -> Tensor:

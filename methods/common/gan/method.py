@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pkgutil import resolve_name
@@ -11,14 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.api.errors import ImpossibleError, MethodError
 from bench.api.lazy import torch
-from bench.api.method import MethodContext
 from bench.api.training.options import apply_options
 from bench.api.weights import weights_in_use
 from methods.common.semantic.frontend import SemanticMethod
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from torch import Tensor, nn
 
+    from bench.api.method import MethodContext
     from bench.api.training.task import TrainingTask
 
 
@@ -47,8 +48,10 @@ class AdversarialProfile:
 
 
 def check_context(context: MethodContext, method: str, multiples: Mapping[str, int], smallest: int = 0) -> None:
-    """MethodError for a profile that is none of `multiples`; ImpossibleError for sides that are not multiples of the
-    profile's number there or are shorter than `smallest`."""
+    """MethodError for a profile that is none of `multiples`.
+
+    ImpossibleError for sides that are not multiples of the profile's number there or are shorter than `smallest`.
+    """
     if context.profile not in multiples:
         raise MethodError(f"{method} has no profile '{context.profile}'; known: {', '.join(multiples)}")
     multiple, sides = multiples[context.profile], (context.height, context.width)
@@ -107,13 +110,13 @@ class AdversarialMethod(SemanticMethod):
         return load_network(lambda: self.build_network(self.context), self.weights, self.context)
 
     def prepare(self) -> None:
+        """Load the generator."""
         _ = self.network
 
     @classmethod
     @abstractmethod
     def profile_for(cls, context: MethodContext) -> AdversarialProfile:
-        """The profile that a context names, `embedded` or `paper`; MethodError for another one, or a size that does not
-        fit."""
+        """The profile that a context names, `embedded` or `paper`; MethodError for another, or a size that is wrong."""
 
     @classmethod
     def build_network(cls, context: MethodContext) -> nn.Module:
@@ -122,18 +125,20 @@ class AdversarialMethod(SemanticMethod):
         return network
 
     def latent_shape(self) -> tuple[int, ...] | None:
-        """Shape of one scene's latent, drawn from N(0, I); None for a generator without."""
-        return None
+        """Shape of one scene's latent, drawn from N(0, I), as the generator's configuration says; None without."""
+        return getattr(self.profile.generator, "latent_shape", None)  # type: ignore[attr-defined]
 
     def conditioning(self, maps: Tensor) -> Tensor:
         """What the generator sees of received maps (B, C + E, H, W)."""
         return maps
 
     def weights_digest(self) -> str | None:
+        """SHA-256 of the generator's weights."""
         return self.weights.sha256
 
     @classmethod
     def training_task(cls, context: MethodContext, options: Mapping[str, Any] | None = None) -> TrainingTask:
+        """The task of `task_class`, by the profile with the options set."""
         [profile] = apply_options(options or {}, cls.name, [cls.profile_for(context)], fixed=("steps",))
         task: TrainingTask = resolve_name(cls.task_class)(context, profile)
         return task

@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.api.method import MethodContext
-from bench.api.scenes import Scene
 from bench.api.training.task import TrainingTask
 from bench.api.training.update import Precision, ema_update, linear_fall
 from methods.common.gan.losses import discriminator_hinge, feature_matching, generator_hinge, kl_divergence, perceptual
@@ -21,6 +19,8 @@ from methods.common.layers import SpectralConv2d
 from methods.common.semantic.maps import semantic_maps
 
 if TYPE_CHECKING:
+    from bench.api.method import MethodContext
+    from bench.api.scenes import Scene
     from methods.common.gan.method import AdversarialProfile
 
 
@@ -129,6 +129,7 @@ class AdversarialTask(TrainingTask):
         """Pictures (B, 3, H, W) in [-1, 1] that a generator `network` makes of `maps` at a receiver."""
 
     def recipe(self) -> dict[str, Any]:
+        """The profile, and what the perceptual term looks at."""
         recipe = {
             **asdict(self.profile),
             "steps": self.steps,  # the learning rates depend on it
@@ -249,11 +250,8 @@ class EncodedTask(AdversarialTask):
     def seen(self, batch: Batch) -> Tensor:
         """What the encoder looks at; it answers with mean and log variance of the latent."""
 
-    @abstractmethod
-    def latent_shape(self) -> tuple[int, ...]:
-        """Shape of one scene's latent."""
-
     def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
+        """`patch_losses` of pictures with an encoded latent, and the latent's KL term."""
         mean, log_variance = self.run(self.encoder, self.seen(batch))
         noise = torch.randn(mean.shape, generator=rng).to(mean.device)
         fake = self.run(self.generator, batch.maps, mean + noise * (0.5 * log_variance).exp())
@@ -263,8 +261,9 @@ class EncodedTask(AdversarialTask):
         return replace(losses, generator=total, log={**losses.log, "kl": kl})
 
     def picture(self, network: nn.Module, maps: Tensor, rng: torch.Generator) -> Tensor:
-        latent = torch.randn((len(maps), *self.latent_shape()), generator=rng)
-        return network(maps, latent.to(maps.device))
+        """With a latent from the prior."""
+        shape = self.profile.generator.latent_shape  # type: ignore[attr-defined]
+        return network(maps, torch.randn((len(maps), *shape), generator=rng).to(maps.device))
 
 
 def _view(fake: Tensor, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

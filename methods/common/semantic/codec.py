@@ -7,11 +7,14 @@ analogue channel, so a lossy codec (JPEG) costs quality as well as saving bits.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: JPEG quality for maps; the paper says "very strong compression" and gives no number.
 JPEG_QUALITY = 25

@@ -9,8 +9,7 @@ POOLS = ("avg-max", "avg", "max", "none")
 
 
 def fast_denoise(maps: Tensor, pool: str = "avg-max") -> Tensor:
-    """MaxPool3x3(AvgPool3x3(y)), stride 1, padding 1, on (..., C, H, W) maps; the shape stays. `pool` is one of
-    `POOLS`, for ablations.
+    """MaxPool3x3(AvgPool3x3(y)), stride 1, padding 1, on (..., C, H, W) maps; `pool` of `POOLS` is for ablations.
 
     The average removes noise spikes, the maximum keeps the regions of ones. Zero padding counts in the average, as
     in the authors' published code. The third step of Eq. 2, padding the classes that the sender dropped with clean

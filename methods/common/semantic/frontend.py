@@ -7,13 +7,11 @@ Receiver: FDS (if on) -> zero maps for the dropped classes -> the method's own `
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, Received, Transmission
-from bench.api.scenes import Scene
 from methods.common.semantic.codec import CODECS
 from methods.common.semantic.fds import POOLS, fast_denoise
 from methods.common.semantic.maps import (
@@ -26,6 +24,11 @@ from methods.common.semantic.maps import (
     scene_maps,
     unpack_labels,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.api.scenes import Scene
 
 
 class SemanticMethod(Method):
@@ -88,8 +91,10 @@ class SemanticMethod(Method):
         return Transmission(tuple(symbols), tuple(side_info), tuple(bits))
 
     def sent_channels(self, header: bytes) -> tuple[int, ...]:
-        """The channels of the full map that a scene's symbols are, ascending, the edge channel last, from the scene's
-        side information: every channel where that is empty."""
+        """The channels of the full map that a scene's symbols are, ascending, the edge channel last.
+
+        They are in the scene's side information: every channel where that is empty.
+        """
         num_labels = self.context.label_space.size
         classes = unpack_labels(header, num_labels) if header else tuple(range(num_labels))
         return (*classes, num_labels) if self.uses_edges else classes
@@ -107,8 +112,7 @@ class SemanticMethod(Method):
         return torch.stack(full)
 
     def identity(self) -> dict[str, Any]:
-        """As for any method; `pool` is in it only where it changes something, because cells were computed before there
-        was a choice."""
+        """As for any method; `pool` only where it changes something: cells were computed before there was a choice."""
         identity = super().identity()
         if not self.options["fds"] or self.options["pool"] == self.semantic_options["pool"]:
             identity["options"].pop("pool")
