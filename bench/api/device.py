@@ -51,8 +51,7 @@ def resolve_devices(wanted: str) -> Devices:
 
 
 def _surely_no_gpu() -> bool:
-    """Whether the system has no device file of a GPU that PyTorch could use: told without importing it, which takes
-    seconds. False where that is not known."""
+    """Whether no device file is of a GPU that PyTorch could use, told without importing it; False where not known."""
     files = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "dxg", "kfd")
     return sys.platform == "linux" and not any(any(Path("/dev").glob(file)) for file in files)
 

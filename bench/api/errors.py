@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 #: Operating-system errors about the place we write to.
 STORAGE_ERRORS = {
@@ -36,8 +39,11 @@ class UsageError(BenchError):
 
 
 class StorageError(BenchError):
-    """Our own files cannot be written: the disk is full, or forbids it. It ends a run, because every other cell would
-    meet it too; the same operating-system error out of a method's or metric's code costs its cell only."""
+    """Our own files cannot be written: the disk is full, or forbids it.
+
+    It ends a run, because every other cell would meet it too; the same operating-system error out of a method's or
+    metric's code costs its cell only.
+    """
 
 
 class MethodError(Exception):
@@ -94,8 +100,10 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 def known_name(
     typed: str, valid: Iterable[str], what: str, where: str = "", error: type[Exception] = UsageError
 ) -> str:
-    """The one of `valid` that was typed, whatever its case (an exact one first). `error` says `unknown WHAT
-    'typed'WHERE` with the nearest name where there is none, or several that differ in their case only."""
+    """The one of `valid` that was typed, whatever its case (an exact one first).
+
+    `error` says `unknown WHAT 'typed'WHERE` with the nearest name where there is none, or several but for their case.
+    """
     names = list(valid)
     fitting = [typed] if typed in names else [n for n in names if n.casefold() == typed.casefold()]
     if len(fitting) != 1:
@@ -122,8 +130,10 @@ def path_message(error: OSError) -> str | None:
 
 
 def in_words(error: BaseException, meant: tuple[type[BaseException], ...] = ()) -> str:
-    """What an exception of anyone's code says of itself, after its type where it is none of those whose messages are
-    `meant` for people; printable, whatever it holds, and safe against exceptions whose text cannot be made."""
+    """What an exception of anyone's code says of itself, printable, whatever it holds.
+
+    Its type comes first where it is none of those whose messages are `meant` for people.
+    """
     try:
         said = str(error)
     except Exception:

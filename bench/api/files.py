@@ -17,15 +17,17 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import BenchError, StorageError, UsageError, storage_message
 from bench.api.seeding import canonical, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
 
 MANIFEST = "manifest.json"
 #: Bumped when the layout of a sealed folder changes.
@@ -108,8 +110,11 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def open_entry(path: Path, warn: bool = True, key: Mapping[str, Any] | None = None) -> Entry | None:
-    """The sealed folder at `path`, every byte verified; None where there is none, where it is damaged, or where it was
-    made for another `key` than the one given (with `warn`, a warning then names the file)."""
+    """The sealed folder at `path`, every byte verified.
+
+    None where there is none, where it is damaged, or where it was made for another `key` than the one given (with
+    `warn`, a warning then names the file).
+    """
     if not path.is_dir():
         return None
     try:
@@ -125,8 +130,7 @@ def open_entry(path: Path, warn: bool = True, key: Mapping[str, Any] | None = No
 
 
 class Draft:
-    """A folder being filled. `with Draft(out) as draft: draft.write(...); draft.publish(...)`; left unpublished, it
-    is removed."""
+    """A folder being filled, as in `with Draft(out) as draft: ...`; left unpublished, it is removed."""
 
     def __init__(self, out: Path) -> None:
         self.folder = out / "tmp" / f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}"
@@ -152,8 +156,11 @@ class Draft:
         self.files[name] = sha256(data)
 
     def publish(self, target: Path, facts: Mapping[str, Any], replaced: Entry | None = None) -> Entry:
-        """Seal the folder with `facts` beside the files' digests and rename it to `target`. Where another run was
-        faster, its folder stays and is returned; one that is damaged, has another `key` or is `replaced` goes."""
+        """Seal the folder with `facts` beside the files' digests and rename it to `target`.
+
+        Where another run was faster, its folder stays and is returned; one that is damaged, has another `key` or is
+        `replaced` goes.
+        """
         manifest = {"schema": SCHEMA, "files": dict(sorted(self.files.items())), **facts}
         seal = digest(manifest)
         self.write(MANIFEST, (json.dumps({**manifest, "seal": seal}, indent=1, allow_nan=False) + "\n").encode())
@@ -166,7 +173,7 @@ class Draft:
     def _rename(self, target: Path, manifest: dict[str, Any], replaced: Entry | None) -> Entry:
         for _ in range(3):
             try:
-                os.rename(self.folder, target)
+                self.folder.rename(target)
                 return Entry(target, manifest)
             except OSError:
                 if not target.is_dir():
@@ -182,7 +189,7 @@ class Draft:
             except Broken:  # what is there is damaged or replaced: move it out of the way and try again
                 aside = self.folder.with_name(self.folder.name + ".damaged")
                 with suppress(FileNotFoundError):  # another run moved it first
-                    os.rename(target, aside)
+                    target.rename(aside)
                 shutil.rmtree(aside, ignore_errors=True)
         raise BenchError(f"cannot replace the damaged folder {target}; remove it and run again")
 
@@ -193,8 +200,7 @@ def _unwritable(error: OSError, file: Path) -> Exception:
 
 
 def clean_stale(out: Path) -> int:
-    """Remove what killed runs left under OUT/tmp: folders of dead processes of this machine, and any older than a
-    day. Returns how many."""
+    """Remove folders of this machine's dead processes under OUT/tmp, and any older than a day; returns how many."""
     removed = 0
     for folder in (out / "tmp").glob("*"):
         host, pid, _ = ("", *folder.name.removesuffix(".damaged").rsplit(".", 2))[-3:]
@@ -247,8 +253,11 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def check_folder(path: Path, option: str) -> Path:
-    """The folder `path`, there or to be made; nothing is made. UsageError, in the name of the option that chose it, for
-    a file, a device, a place below one, a link that leads nowhere, and where nothing may be written."""
+    """The folder `path`, there or to be made; nothing is made.
+
+    UsageError, in the name of the option that chose it, for a file, a device, a place below one, a link that leads
+    nowhere, and where nothing may be written.
+    """
     if _exists(path, option) and not path.is_dir():
         raise UsageError(f"{option} takes a folder; {path} is {_kind(path)}")
     return _writable(path, option)
@@ -267,7 +276,7 @@ def _exists(path: Path, option: str) -> bool:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         if path.is_symlink():
-            raise UsageError(f"{option}: {path} is a link to {os.readlink(path)}, which does not exist") from None
+            raise UsageError(f"{option}: {path} is a link to {path.readlink()}, which does not exist") from None
         return False
     except OSError as error:  # a loop of links, a name that is too long, a folder that may not be looked into
         raise UsageError(f"{option}: {path} cannot be used ({error.strerror})") from None

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from bench.api.errors import MetricError
 from bench.api.lazy import Tensor, torch
-from bench.api.scores import ScoreInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from bench.api.scenes import LabelSpace
+    from bench.api.scores import ScoreInfo
 
 #: Rounding of pictures that is let through on either side of [0, 1].
 _SLACK = 1e-4
@@ -104,9 +105,11 @@ def _check_pictures(pictures: Tensor, which: str) -> None:
 
 @dataclass(frozen=True)
 class Score:
-    """One number about a set of scenes. `std` is the spread over scenes: the standard deviation (ddof 1) of the scenes'
-    own values; None where a scene has none, or for one scene. How certain the value itself is, its standard error, the
-    harness works out (`Metric.resampled`)."""
+    """One number about a set of scenes.
+
+    `std` is the standard deviation (ddof 1) of the scenes' own values; None where a scene has none, or for one scene.
+    How certain the value itself is, its standard error, the harness works out (`Metric.resampled`).
+    """
 
     metric: str
     value: float
@@ -160,8 +163,10 @@ class Metric(ABC):
 
     @classmethod
     def evaluators(cls, dataset: str) -> tuple[str, ...]:
-        """Names of the networks (and how pictures reach them) that `context.evaluator` chooses from on a data set, the
-        default first; empty for a metric without that choice."""
+        """Names of the networks that `context.evaluator` chooses from on a data set, the default first; may be empty.
+
+        A name also says how pictures reach the network.
+        """
         return ()
 
     @property
@@ -170,8 +175,10 @@ class Metric(ABC):
         """The protocol by name, for example `gt|judge=streets-v1|19 classes`."""
 
     def protocol_for(self, score: str) -> str:
-        """The protocol of one of the metric's scores: where they are made of equal arrays in ways of their own, more
-        than `protocol` says. No part of the cache's key."""
+        """The protocol of one of the metric's scores; no part of the cache's key.
+
+        It says more than `protocol` where scores are made of equal arrays in ways of their own.
+        """
         return self.protocol
 
     @abstractmethod

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError, nearest
 from bench.api.scores import named_by_alias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 #: Stands for every method, data set, metric, PSNR or figure.
 ALL = "all"
@@ -25,8 +28,10 @@ def resolve_metrics(typed: str, known: Iterable[str]) -> list[str]:
 
 
 def metric_variants(typed: str, known: Iterable[str]) -> list[str]:
-    """All full names that what was typed may stand for: the very name, else every one with a bracket after it (`FID`:
-    `FID[inception]` and `FID[lite0]`), in order; empty where there is none."""
+    """All full names that what was typed may stand for, in order; empty where there is none.
+
+    That is the very name, else every one with a bracket after it (`FID`: `FID[inception]` and `FID[lite0]`).
+    """
     names = sorted(known)
     return _variants(typed, names) or _variants(named_by_alias(typed), names)
 

@@ -16,20 +16,9 @@ from bench.api.seeding import text_digest
 
 #: Distributions whose versions can change a picture or a number.
 PACKAGES = (
-    "gesco-bench",
-    "torch",
-    "torchvision",
-    "numpy",
-    "scipy",
-    "pillow",
-    "opencv-python-headless",
-    "lpips",
-    "timm",
-    "transformers",
-    "mmsegmentation",
-)
-
-
+    "gesco-bench", "torch", "torchvision", "numpy", "scipy", "pillow", "opencv-python-headless", "lpips", "timm",
+    "transformers", "mmsegmentation",
+)  # fmt: skip
 #: What pictures and numbers are made by: folders of Python files.
 _SOURCES = ("methods", "metrics", "bench/api", "bench/channels", "bench/data", "bench/run")
 
@@ -44,9 +33,8 @@ def source_digest(*folders: str) -> str:
 def _git(*arguments: str) -> str | None:
     folder = Path(__file__).resolve().parents[2]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=120, check=True
-        )
+        command = ["git", "-C", str(folder), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
@@ -62,8 +50,10 @@ def package_version(package: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def code_provenance() -> dict[str, Any]:
-    """Commit and whether the checkout had changes (None where the package is not run from its repository), digest of
-    the source, versions of Python and of the packages that matter, and the processor."""
+    """Commit, whether the checkout had changes, digest of the source, versions and processor.
+
+    The first two are None where the package is not run from its repository.
+    """
     commit = changes = None
     if (Path(__file__).resolve().parents[2] / ".git").exists():  # not the repository of a surrounding project
         commit = _git("rev-parse", "HEAD")
@@ -99,8 +89,7 @@ def command_line() -> str:
 
 
 def check_provenance(facts: dict[str, Any]) -> None:
-    """ValueError, in one line, where the provenance in a file of results has not the types that its readers take for
-    granted; nothing says who wrote it."""
+    """ValueError, in one line, where provenance in a file by anyone has not the types that readers take for granted."""
     from pydantic import BaseModel, ValidationError
 
     class Run(BaseModel):

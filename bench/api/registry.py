@@ -52,9 +52,11 @@ def _distribution(point: EntryPoint) -> str:
 
 @dataclass(frozen=True)
 class Registry(Generic[T]):
-    """One kind of part. `what` is its name in messages and `base` the class that all of the kind derive from, as
-    `module:name`, because importing it may take long. `error` is raised for what cannot be had, and `fault`, one of
-    them, where the part's own code broke."""
+    """One kind of part, `what` in messages.
+
+    `base` is the class that all of the kind derive from, as `module:name`, because importing it may take long. `error`
+    is raised for what cannot be had, and `fault`, one of them, where the part's own code broke.
+    """
 
     group: str
     what: str

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -13,13 +12,17 @@ from bench.api.errors import DataError
 from bench.api.lazy import Tensor, torch
 from bench.api.registry import DATASETS
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 
 @dataclass(frozen=True)
 class LabelSpace:
     """The meaning of label ids in one data set.
 
     `names[i]` is the name of label id `i`; `palette[i]` its RGB colour, 0..255. `evaluated` are the ids that enter
-    mIoU, `things` the ids that have instances. `unknown` is the id of unlabelled pixels, if there is one.
+    mIoU, `things` the ids that have instances, `never` those that no map holds: where they occur, a file means
+    something else. `unknown` is the id of unlabelled pixels, if there is one.
     """
 
     name: str
@@ -28,6 +31,7 @@ class LabelSpace:
     evaluated: tuple[int, ...]
     things: tuple[int, ...] = ()
     unknown: int | None = None
+    never: tuple[int, ...] = ()
     #: Whether the data sets' own instance pictures are 8 bit (their ids here are moved up): clipping changes nothing.
     eight_bit_instances: bool = False
 
@@ -59,8 +63,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class SceneArrays:
-    """One scene at the data set's size: `image` (H, W, 3) uint8 RGB; `labels` (H, W) uint8, ids of the label space;
-    `instances` (H, W) int32, 0 where none; `depth` (H, W) float32 metres, or None."""
+    """One scene at the data set's size.
+
+    `image` (H, W, 3) uint8 RGB; `labels` (H, W) uint8, ids of the label space; `instances` (H, W) int32, 0 where none;
+    `depth` (H, W) float32 metres, or None.
+    """
 
     id: str
     image: np.ndarray

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import MethodError, nearest
 from bench.api.method import Method, MethodContext
 from bench.api.registry import METHODS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 #: modifier -> the options that it sets. `+fds` is GESCO's sender and FDS block in front of any semantic method.
 MODIFIERS: dict[str, dict[str, Any]] = {
@@ -42,9 +44,11 @@ class MethodSpec:
 
 
 def all_methods(admit: Callable[[str], None] = lambda name: None) -> tuple[list[str], list[str]]:
-    """What `all` stands for: the names of every installed method that is no variant of another one, and a message for
-    each that cannot be used, because a broken plug-in must not take the others down. `admit` is asked before a method
-    is imported, and may raise MethodError."""
+    """What `all` stands for: the names of every installed method that is no variant of another one.
+
+    And a message for each that cannot be used, because a broken plug-in must not take the others down. `admit` is asked
+    before a method is imported, and may raise MethodError.
+    """
     names, broken = [], []
     for name in METHODS.names():
         if not _NAME.fullmatch(name):
@@ -87,8 +91,10 @@ def _checked(value: Any, default: Any, where: str) -> Any:
 
 
 def check_options(name: str, options: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """`options` of a method as they are passed on; MethodError for an unknown one, a value of another type, or a number
-    that is not finite. `where` says in words where they are from."""
+    """`options` of a method as they are passed on; `where` says in words where they are from.
+
+    MethodError for an unknown one, a value of another type, or a number that is not finite.
+    """
     known = known_options(METHODS.load(name))
     checked = {}
     for key, value in options.items():
@@ -120,8 +126,7 @@ def known_options(method: type[Method]) -> dict[str, Any]:
 
 
 def spec_name(text: str) -> str:
-    """The method's name in a spec string, as it is written where it was typed in another case; it may be no valid one.
-    Nothing is imported."""
+    """The method's name in a spec string, in its own case; it may be no valid one. Nothing is imported."""
     return _parts(text)[0]
 
 
@@ -165,8 +170,7 @@ def parse_spec(text: str) -> MethodSpec:
 
 
 def build_method(spec: MethodSpec, context: MethodContext, configured: Mapping[str, Any] | None = None) -> Method:
-    """Build a method: its defaults, then `configured` (bench.toml), then the spec's own options. MethodFault where its
-    constructor breaks."""
+    """Build a method: defaults, then `configured` (bench.toml), then the spec's options; MethodFault if it breaks."""
     options = {**check_options(spec.name, configured or {}, f"[methods.{spec.name}]"), **spec.options}
     if WEIGHTS in options:
         context = replace(context, weights=options.pop(WEIGHTS))

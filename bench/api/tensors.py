@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,8 +13,13 @@ from torch import Tensor
 
 from bench.api.errors import WeightsError, some
 from bench.api.files import file_digest, replacing
-from bench.api.method import MethodContext
 from bench.api.weights import DIGEST_KEY, Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from bench.api.method import MethodContext
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -52,8 +55,10 @@ def is_finite(tensor: Tensor) -> bool:
 
 
 def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """What goes to disk: floats as `dtype`, on the CPU, contiguous, and no part of a larger storage (checkpoints of the
-    guided-diffusion family hold views of one flat vector, which safetensors refuses)."""
+    """What goes to disk: floats as `dtype`, on the CPU, contiguous, and no part of a larger storage.
+
+    Checkpoints of the guided-diffusion family hold views of one flat vector, which safetensors refuses.
+    """
     stored = (tensor.to(dtype) if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
     return stored if stored.untyped_storage().nbytes() == stored.nbytes else stored.clone()
 
@@ -78,8 +83,10 @@ def write_weights(
 
 
 def load_network(build: Callable[[], Network], weights: Weights, context: MethodContext) -> Network:
-    """Build a network, load `weights` and put it, frozen, on the context's device. WeightsError where they do not fit,
-    or are no longer those whose digest is known."""
+    """Build a network, load `weights` and put it, frozen, on the context's device.
+
+    WeightsError where they do not fit, or are no longer those whose digest is known.
+    """
     network = build()
     load_into(network, read_weights(weights.path)[0], weights.path)
     if (now := file_digest(weights.path)) != weights.sha256:

@@ -6,9 +6,11 @@ from __future__ import annotations
 import codecs
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 T = TypeVar("T")
 
@@ -27,7 +29,7 @@ _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 
 
 def visible(text: str) -> str:
-    """The text with control characters, but for line ends and tabs, as visible escapes (`\\x1b`)."""
+    r"""The text with control characters, but for line ends and tabs, as visible escapes (`\\x1b`)."""
     return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
@@ -81,8 +83,11 @@ class _Shown:
 
 @contextmanager
 def safe_output() -> Iterator[None]:
-    """Within it, everything printed is visible text, and what the terminal's encoding lacks is written as something
-    like it (`↑` as `^` in latin-1) instead of ending the command with a UnicodeEncodeError."""
+    """Within it, everything printed is visible text, in the terminal's encoding.
+
+    What that lacks is written as something like it (`↑` as `^` in latin-1) instead of ending the command with a
+    UnicodeEncodeError.
+    """
     codecs.register_error(LOOK_ALIKE, _look_alike)
     before = sys.stdout, sys.stderr
     errors = [getattr(stream, "errors", None) for stream in before]

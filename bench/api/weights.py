@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,8 @@ from bench.api.errors import WeightsError, some
 from bench.api.files import file_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.api.method import MethodContext
 
 _ROOT = Path(__file__).resolve().parents[2]  # `methods` and `metrics` lie beside `bench`, installed or not
@@ -61,8 +62,10 @@ def find_file(file: str, weights_dir: Path | None, remedy: str) -> Path:
 
 
 def find_named(path: str, weights_dir: Path | None, file: str = "") -> Path:
-    """What a person named: a file or folder, or `file` in that folder, as it stands, else in `weights_dir`, else among
-    the user's weights. WeightsError with every place looked at."""
+    """What a person named: a file or folder, or `file` in that folder.
+
+    As it stands, else in `weights_dir`, else among the user's weights. WeightsError with every place looked at.
+    """
     folders = [folder for folder in (Path(), weights_dir, user_weights_dir()) if folder is not None]
     places = [folder / Path(path).expanduser() / file for folder in folders]
     for place in places if path else ():
@@ -181,7 +184,9 @@ def read_record(path: Path, key: str) -> dict[str, Any]:
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """What a weights file says of itself (method, dataset, size, profile, a training's recipe): the card of a training,
-    or the record of an import; empty where it says nothing."""
+    """What a weights file says of itself (method, dataset, size, profile, a training's recipe), empty for nothing.
+
+    It is the card of a training, or the record of an import.
+    """
     metadata = read_metadata(path)
     return record(metadata, CARD) or record(metadata, MANIFEST)

@@ -18,13 +18,15 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from bench.api.errors import STORAGE_ERRORS, BenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".pth.tar", ".pt.tar")
 #: An archive of checkpoints that unpacks to more than this is refused unread.
@@ -92,8 +94,11 @@ def extract(archive: Path, wanted: Sequence[str], limit: int, destination: Path)
 
 
 def choose(members: Sequence[Member], wanted: Sequence[str], archive: Path) -> Member:
-    """The one member that is meant: its path ends as one in `wanted` does, else its name is the same, else it is the
-    only checkpoint there. CheckpointError lists the checkpoints of the archive where that leaves none, or several."""
+    """The one member that is meant.
+
+    Its path ends as one in `wanted` does, else its name is the same, else it is the only checkpoint there.
+    CheckpointError lists the checkpoints of the archive where that leaves none, or several.
+    """
     checkpoints = [m for m in members if m.name.lower().endswith(CHECKPOINT_SUFFIXES)]
     whole = [m for m in members if any(_ends_with(m.name, path) for path in wanted)]
     by_name = [m for m in members if any(_ends_with(m.name, path.rsplit("/", 1)[-1]) for path in wanted)]
@@ -191,9 +196,29 @@ def _undamaged(path: Path) -> Iterator[None]:
 
 
 def kind_of(path: Path, what: str | None = None) -> str:
-    """archive | packed (a single checkpoint) | zip (PyTorch's) | stream (PyTorch's older format) | safetensors;
-    CheckpointError for anything else."""
+    """Which kind of file it is; CheckpointError for anything else.
+
+    archive | packed (a single checkpoint) | zip (PyTorch's) | stream (PyTorch's older format) | safetensors
+    """
     what = what or str(path)
+    head = _head(path, what)
+    if head[:2] == b"PK":
+        return _kind_of_zip(path, what)
+    if head[257:262] == b"ustar":
+        return "archive"
+    if any(head.startswith(magic) for magic in _PACKED):
+        return "packed" if _holds_checkpoint(path) else "archive"
+    if _is_safetensors(head):
+        return "safetensors"
+    if head.lstrip()[:1] == b"<":
+        raise CheckpointError(
+            f"{what} is a web page, not a checkpoint: open the link in a browser and download the file"
+        )
+    return "stream"
+
+
+def _head(path: Path, what: str) -> bytes:
+    """The first bytes of a file; CheckpointError where there are none."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -208,27 +233,23 @@ def kind_of(path: Path, what: str | None = None) -> str:
         raise CheckpointError(f"{what} cannot be read: {error.strerror or error}") from None
     if not head:
         raise CheckpointError(f"{what} is empty; download it again")
-    if head[:2] == b"PK":
-        if not zipfile.is_zipfile(path):
-            raise truncated(what)
-        try:
-            with zipfile.ZipFile(path) as opened:
-                names = opened.namelist()
-        except (*DAMAGE, NotImplementedError) as error:
-            raise CheckpointError(f"{what} is damaged ({error}); download it again") from None
-        roots = {name.split("/", 1)[0] for name in names}
-        return "zip" if len(roots) == 1 and f"{min(roots)}/data.pkl" in names else "archive"
-    if head[257:262] == b"ustar":
-        return "archive"
-    if any(head.startswith(magic) for magic in _PACKED):
-        return "packed" if _holds_checkpoint(path) else "archive"
-    if int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER and head[8:9] == b"{":
-        return "safetensors"
-    if head.lstrip()[:1] == b"<":
-        raise CheckpointError(
-            f"{what} is a web page, not a checkpoint: open the link in a browser and download the file"
-        )
-    return "stream"
+    return head
+
+
+def _kind_of_zip(path: Path, what: str) -> str:
+    if not zipfile.is_zipfile(path):
+        raise truncated(what)
+    try:
+        with zipfile.ZipFile(path) as opened:
+            names = opened.namelist()
+    except (*DAMAGE, NotImplementedError) as error:
+        raise CheckpointError(f"{what} is damaged ({error}); download it again") from None
+    roots = {name.split("/", 1)[0] for name in names}
+    return "zip" if len(roots) == 1 and f"{min(roots)}/data.pkl" in names else "archive"
+
+
+def _is_safetensors(head: bytes) -> bool:
+    return int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER and head[8:9] == b"{"
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -246,8 +267,7 @@ def _holds_checkpoint(path: Path) -> bool:
     except DAMAGE:
         return False  # damaged: reading it as an archive says so
     pickle_or_zip = head[:1] == b"\x80" or head[:2] == b"PK"
-    safetensors = int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER and head[8:9] == b"{"
-    return head[257:262] != b"ustar" and (pickle_or_zip or safetensors)
+    return head[257:262] != b"ustar" and (pickle_or_zip or _is_safetensors(head))
 
 
 def unpack(path: Path, destination: Path, limit: int) -> None:

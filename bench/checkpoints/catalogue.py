@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,9 @@ from bench.api.method import MethodContext
 from bench.api.registry import DATASETS, METHODS
 from bench.api.weights import weights_name
 from metrics.evaluators.segmenters.drn import build_drn, weights_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 FILE = Path(__file__).parent / "catalogue.toml"
 PROFILE = "paper"
@@ -147,6 +150,7 @@ class LayoutComparison:
 
     @property
     def fits(self) -> bool:
+        """Whether there is no problem."""
         return not (self.missing or self.unexpected or self.shapes or self.types or self.lacks_unused)
 
     def counts(self) -> str:
@@ -160,8 +164,10 @@ class LayoutComparison:
         return ", ".join(f"{len(found)} {text}" for found, text in kinds if found)
 
     def channels(self) -> tuple[int, int] | None:
-        """Conditioning channels (labels, edge, and OASIS's noise) of the file and of the network, as far as the
-        convolutions over the map tell them: the rows that differ in their second size alone."""
+        """Conditioning channels (labels, edge, and OASIS's noise) of the file and of the network, where they differ.
+
+        The convolutions over the map tell them: the rows that differ in their second size alone.
+        """
         pairs = {
             (own[1], wanted[1])
             for own, wanted in self.shapes.values()
@@ -208,8 +214,10 @@ def compare(tensors: Mapping[str, Tensor], rows: Rows, unused: tuple[str, ...] =
 
 
 def prefix_of(tensors: Iterable[str], rows: Rows) -> str:
-    """What stands before every key of a checkpoint and not before the network's (`module.` of DataParallel, `net.`):
-    empty where nothing does, or where no key would be the network's without it."""
+    """What stands before every key of a checkpoint and not before the network's (`module.` of DataParallel, `net.`).
+
+    Empty where nothing does, or where no key would be the network's without it.
+    """
     keys, prefix = list(tensors), ""
     while keys and not any(key[len(prefix) :] in rows for key in keys):
         heads = {key[len(prefix) :].partition(".")[::2] for key in keys}
@@ -226,8 +234,10 @@ def without_prefix(tensors: Mapping[str, Tensor], rows: Rows) -> dict[str, Tenso
 
 
 def _inner_prefix(tensors: Iterable[str], rows: Rows) -> tuple[str, int] | None:
-    """What stands before the most keys that are the network's otherwise, and before how many; None where nothing does:
-    a checkpoint may hold several networks side by side (`generator.`, `discriminator.`)."""
+    """What stands before the most keys that are the network's otherwise, and before how many; None for nothing.
+
+    A checkpoint may hold several networks side by side (`generator.`, `discriminator.`).
+    """
     found: Counter[str] = Counter()
     for key in tensors:
         parts = key.split(".")

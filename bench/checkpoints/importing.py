@@ -6,10 +6,8 @@ import datetime as dt
 import importlib.metadata
 import shlex
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -31,6 +29,10 @@ from bench.checkpoints.catalogue import (
     without_prefix,
 )
 from bench.checkpoints.reading import open_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 #: An archive's entry may have so many times the network's size, for optimiser states and double precision, and more.
 _SIZE_FACTOR, _SIZE_SLACK = 8, 64 * 2**20
@@ -111,8 +113,7 @@ class Health:
 
 
 def remarks(manifest: Mapping[str, Any]) -> list[str]:
-    """What a person should know of imported weights, from their record: numbers of less precision than the network's,
-    and which part of the file they are."""
+    """What a person should know of imported weights, from their record: precision that was lost, part of the file."""
     told = []
     for kind, error in (("float16", "5e-4"), ("bfloat16", "2e-3")):
         if count := manifest.get("source_types", {}).get(kind):
@@ -169,8 +170,7 @@ def _refusal(
     found: LayoutComparison,
     catalogue: Catalogue,
 ) -> CheckpointError:
-    """Why a checkpoint does not fit: the network that it is of, else the list of rows; `named` are its tensors without
-    a prefix."""
+    """Why a checkpoint does not fit: the network that it is of, else the list of rows; `named` have no prefix."""
     refused = f"{source} is not the checkpoint of {entry.name} for {entry.dataset}"
     other = recognise(tensors, entry, catalogue)
     if other is not None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 import bench.api.weights
@@ -21,6 +18,12 @@ from bench.api.weights import CARD, DIGEST_KEY, MANIFEST, read_metadata, record,
 from bench.checkpoints.catalogue import COUNTER, PROFILE, Catalogue, Rows, compare, rows_of
 from bench.checkpoints.importing import Health, remarks
 from metrics.evaluators.published import LISTED
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import torch
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,10 @@ class Verified:
 
 
 def inventory(catalogue: Catalogue, weights_dir: Path | None = None) -> list[Item]:
-    """Every network of the catalogue, installed or missing, then every other weights file of the folders, what could be
-    trained, and the published weights that metrics read as they are."""
+    """Every network of the catalogue, installed or missing, and every other weights file of the folders.
+
+    Then what could be trained, and the published weights that metrics read as they are.
+    """
     files: dict[str, tuple[Path, str]] = {}
     more = []
     for path, state in _files(_folders(weights_dir)):

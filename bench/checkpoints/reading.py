@@ -45,8 +45,7 @@ _TEXT = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state dict, the archive's entry it comes from, if it comes from one, and the key in the checkpoint's dictionary
-    that it was under, if it was under one.
+    """A state dict, and where it comes from: an archive's entry, and a key in the checkpoint's dictionary, if any.
 
     Tensors may be views of the mapped file: they are valid inside `open_checkpoint`'s block only.
     """
@@ -204,8 +203,7 @@ def _globals_of_stream(path: Path, what: str) -> list[str]:
 
 
 def _state(loaded: Any, what: str, under: str | None, fits: Callable[[dict[str, Tensor]], bool]) -> Checkpoint:
-    """The state dict in what was loaded: the one under the key `under`, else the only one there is, else the only one
-    that fits."""
+    """The state dict in what was loaded: the one under `under`, else the only one there is, else the only that fits."""
     if not isinstance(loaded, Mapping):
         raise CheckpointError(f"{what} holds a {type(loaded).__name__}, not a state dict")
     found = dict(_state_dicts(loaded))

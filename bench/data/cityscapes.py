@@ -44,6 +44,7 @@ CITYSCAPES = LabelSpace(
     palette=tuple((int(red), int(green), int(blue)) for _, red, green, blue in _ENTRIES),
     evaluated=(7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33),
     things=tuple(range(24, 34)),
+    never=(34,),
 )
 
 
@@ -78,7 +79,6 @@ class Cityscapes(FolderSource):
         "gtFine_trainvaltest.zip and unpack both into one folder"
     )
     layout = "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png and gtFine/SPLIT/CITY/*_gtFine_{labelIds,instanceIds}.png"
-    never: tuple[int, ...] = (34,)
     label_remedy = "it has to be a labelIds file with ids 0..33, not labelTrainIds and not colours"
 
     def __init__(self, root: Path, size: tuple[int, int] | None = None, resize: str = "spade") -> None:

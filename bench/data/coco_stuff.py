@@ -44,7 +44,7 @@ Polygon = list[float]
 _FARTHEST = 1e6  # no picture reaches so far, and Pillow's integers do not reach much farther
 
 #: From COCO-Stuff's `labels.txt`.
-_NAMES = """
+_LABELS = """
 person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, street sign,
 stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, hat, backpack,
 umbrella, shoe, eye glasses, handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat,
@@ -61,6 +61,10 @@ skyscraper, snow, solid-other, stairs, stone, straw, structural-other, table, te
 vegetable, wall-brick, wall-concrete, wall-other, wall-panel, wall-stone, wall-tile, wall-wood, water-other, waterdrops,
 window-blind, window-other, wood, unknown
 """
+_NAMES = tuple(" ".join(_LABELS.split()).split(", "))
+_REMOVED = (
+    "street sign", "hat", "shoe", "eye glasses", "plate", "mirror", "window", "desk", "door", "blender", "hair brush",
+)  # fmt: skip
 
 
 def _distinct_palette(count: int) -> tuple[tuple[int, int, int], ...]:
@@ -79,26 +83,18 @@ def _distinct_palette(count: int) -> tuple[tuple[int, int, int], ...]:
 
 
 #: COCO-Stuff as SPADE, CC-FPSE and GESCO read it: id = category id - 1, and 182 for unlabelled pixels (255 in the
-#: files). `evaluated` holds all 182 classes; the eleven that COCO removed (street sign, hat, shoe, eye glasses, plate,
-#: mirror, window, desk, door, blender, hair brush) never occur, so they add nothing to a mean over present classes.
+#: files). `evaluated` holds all 182 classes; the eleven that COCO removed never occur, so they add nothing to a mean
+#: over present classes.
 COCO_STUFF = LabelSpace(
     name="coco_stuff",
-    names=tuple(name.strip() for name in _NAMES.replace("\n", " ").split(",")),
+    names=_NAMES,
     palette=(*_distinct_palette(182), (0, 0, 0)),
     evaluated=tuple(range(182)),
     things=tuple(range(91)),
     unknown=182,
+    never=tuple(map(_NAMES.index, _REMOVED)),
     eight_bit_instances=True,
 )
-
-#: The eleven classes that COCO removed from COCO-Stuff's list: no map holds their ids.
-COCO_REMOVED = tuple(
-    COCO_STUFF.names.index(name)
-    for name in (
-        "street sign", "hat", "shoe", "eye glasses", "plate", "mirror", "window", "desk", "door", "blender",
-        "hair brush",
-    )
-)  # fmt: skip
 
 
 @dataclass
@@ -185,12 +181,11 @@ class CocoStuff(FolderSource):
     counterpart = "coco_stuff"
     guidance = 2.5
     evaluators: ClassVar = {"segmenter": ("maskformer",), "detector": ("detr_resnet_50",), "depth": ("dpt_large",)}
-    coco_classes: ClassVar = {COCO_STUFF.names[k]: k for k in COCO_STUFF.things if k not in COCO_REMOVED}
+    coco_classes: ClassVar = {COCO_STUFF.names[k]: k for k in COCO_STUFF.things if k not in COCO_STUFF.never}
     label_space = COCO_STUFF
     splits = ("train", "val")
     default_size = (256, 256)
     unlabelled_value = 255
-    never = COCO_REMOVED
     how_to_get = (
         "download train2017.zip, val2017.zip and annotations_trainval2017.zip from https://cocodataset.org and "
         "stuffthingmaps_trainval2017.zip from https://github.com/nightrome/cocostuff and unpack them into one folder"

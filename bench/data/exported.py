@@ -115,10 +115,7 @@ class ExportIndex:
 
 
 def read_index(root: Path) -> ExportIndex | None:
-    """`dataset.json` and `SHA256SUMS` of a data root, or None where the first is not there.
-
-    FileError for one that cannot be understood or was changed.
-    """
+    """`dataset.json` and `SHA256SUMS` of a data root; None without the first, FileError where it is not as written."""
     path = root / FILE_NAME
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

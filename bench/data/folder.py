@@ -51,8 +51,6 @@ class FolderSource(SceneSource):
     label_remedy: str
     #: The value of unlabelled pixels in label files, where it is not the unknown label's id, the last one, itself.
     unlabelled_value: ClassVar[int | None] = None
-    #: Ids of the label space that no label file of the data set holds: where they occur, the files mean something else.
-    never: tuple[int, ...] = ()
     #: Bumped whenever the code here or in a subclass changes what a scene looks like.
     code_version: ClassVar[int] = 2
 
@@ -62,6 +60,7 @@ class FolderSource(SceneSource):
         if resize not in RESIZE_RULES:
             raise DataError(f"there is no resize rule '{resize}' for {self.name}{nearest(resize, RESIZE_RULES)}")
         self.resize = resize
+        self.never = self.label_space.never
         self.root = Path(root)
         if not is_folder(self.root):
             raise DataError(f"the root of {self.name}, {self.root}, is not a folder; it has to hold {self.layout}")

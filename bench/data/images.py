@@ -233,10 +233,7 @@ def _check_opaque(path: Path, alpha: np.ndarray) -> None:
 
 
 def _check_palette(path: Path, image: Image.Image, ids: np.ndarray) -> None:
-    """FileError where a palette of distinct greys is not the identity.
-
-    Tools that shrink files turn a grey map into one, and then the grey is the id and the index is not.
-    """
+    """FileError where a palette of distinct greys is no identity: tools that shrink files move the id into the grey."""
     colours = np.array(image.getpalette("RGB") or [], dtype=np.int32).reshape(-1, 3)
     used = np.unique(ids)
     if used[-1] >= len(colours):

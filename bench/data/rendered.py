@@ -20,10 +20,7 @@ _ID = re.compile(r"([a-z]+)-(\d{6,})")
 
 
 class RenderedSource(SceneSource):
-    """A data set of one of our own renderers.
-
-    Scene `test-000012` is a pure function of its split, its number, the size and the renderer's version.
-    """
+    """A data set of our own: scene `test-000012` is a function of split, number, size and renderer's version alone."""
 
     splits = ("train", "val", "test")
     rendered = True

@@ -73,11 +73,7 @@ def channel_pass(scenes: SceneSet, scene: Scene, sent: Transmission, channel: Ch
 
 
 def _cost(sent: Transmission, position: int, channel: Channel) -> dict[str, Any]:
-    """What one scene of a batch costs.
-
-    That is bits (payload and side information), the side information's bytes among them, real channel uses and their
-    energy.
-    """
+    """One scene's bits (side information included), bytes of side information, real channel uses and their energy."""
     symbols, header = sent.symbols[position], len(sent.side_info[position]) + channel.header_bytes
     return {
         "bits": sent.bits[position] + 8 * header,

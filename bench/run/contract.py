@@ -94,10 +94,7 @@ def check_redrawn(first: np.ndarray, again: np.ndarray, scene_id: str, spec: str
 
 
 def joined(parts: Sequence[Any], counts: Sequence[int], name: str) -> dict[str, np.ndarray]:
-    """What `Metric.measure` gave for batches of `counts` scenes, stacked.
-
-    BenchError where these are not the same arrays of numbers for every batch, one entry a scene.
-    """
+    """Arrays of `Metric.measure`, batches stacked; BenchError where they are not alike, with one entry a scene."""
     for part, count in zip(parts, counts, strict=True):
         if not isinstance(part, dict) or not part or set(part) != set(parts[0]):
             raise BenchError(f"{name} measured {_shown(part)}; it has to be a dict of arrays, the same for every batch")

@@ -41,10 +41,7 @@ class Task:
 
 @dataclass
 class Outcome:
-    """What became of a task.
-
-    `failures` are (what, message, traceback); `skipped` are (metric, reason); `fatal` says why the whole run must stop.
-    """
+    """What became of a task; `skipped` are (metric, reason), and `fatal` says why the whole run must stop."""
 
     cell: Cell
     computed: bool = False

@@ -199,10 +199,7 @@ def _method_plan(spec: MethodSpec, config: Config, scenes: SceneSet, label_space
 
 
 def _noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
-    """Pure noise for every scene.
-
-    Channel and seed are always the same ones: nothing is sent, and one reference serves all runs over the scenes.
-    """
+    """Pure noise for every scene: nothing is sent, so one channel, seed and reference serve all runs over them."""
     method = MethodPlan(PURE_NOISE, PURE_NOISE, {}, None, {"name": PURE_NOISE, "code_version": 1})
     return Cell(scenes, method, Awgn(100.0), 0, device_kind)
 

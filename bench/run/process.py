@@ -48,10 +48,7 @@ class Ended(Exception):
 
 
 def _settle() -> None:
-    """First thing in a worker process.
-
-    Ctrl-C is the parent's, who ends its workers; what is printed there is no part of the answer that `bench` prints.
-    """
+    """First in a worker process: Ctrl-C is its parent's, and what is printed there is no part of `bench`'s answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(OSError):
         os.dup2(2, 1)
@@ -102,10 +99,7 @@ class WorkerProcess:
         return self._deadline - time.monotonic()
 
     def answer(self) -> Any:
-        """The call's result or exception; Busy where there is still time.
-
-        Ended where the process ended or the time is over, and then it is killed.
-        """
+        """The call's result or exception; Busy while there is time; Ended where the process did, or time is over."""
         assert self._call is not None
         left = self.seconds_left()
         if self._call.done():

@@ -189,10 +189,7 @@ def run_plan(
 
 
 def _drop_namesakes(states: Sequence[CellState]) -> list[Failure]:
-    """Take out the scores of metrics that call theirs as another metric or a cost of the same cell does.
-
-    One name has one number. Returns who does, each metric once.
-    """
+    """Take out scores of metrics with another metric's or a cost's name: one name has one number. Returns who did."""
     found: dict[str, Failure] = {}
     for state in states:
         taken = dict.fromkeys(COSTS, "the harness")

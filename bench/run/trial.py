@@ -21,7 +21,7 @@ from bench.api.errors import (
     UsageError,
     in_words,
     nearest,
-)  # fmt: skip
+)
 from bench.api.lazy import torch
 from bench.api.method import Method
 from bench.api.names import ALL

@@ -39,10 +39,6 @@ if TYPE_CHECKING:
 EVALUATED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 #: COCO-Stuff's 182 classes; 182 itself is the label of unlabelled pixels.
 STUFF_IDS = tuple(range(182))
-#: Labels of COCO-Stuff that its authors removed before anything was labelled: no pixel has them.
-NEVER_LABELLED = (
-    "street sign", "hat", "shoe", "eye glasses", "plate", "mirror", "window", "desk", "door", "blender", "hair brush",
-)  # fmt: skip
 #: Train id of pixels whose label is not evaluated.
 IGNORED = 255
 #: Label id that a segmenter gives where it sees something that the data set has no label for.
@@ -128,9 +124,8 @@ def answers(classes: Sequence[str], space: LabelSpace, label_map: LabelMap) -> A
         renamed[_plain(theirs)] = ids[_plain(_known(ours, label_names, f"[classes] of {file}", "label"))]
     left_out = {_plain(_known(name, label_names, f"unanswered in {file}", "label")) for name in label_map.unanswered}
     labels = [renamed.get(_plain(name), ids.get(_plain(name), NO_LABEL)) for name in classes]
-    kept = [number for number in evaluated if _plain(label_names[number]) not in left_out]
-    never = {_plain(name) for name in NEVER_LABELLED}
-    missing = [label_names[n] for n in kept if n not in labels and _plain(label_names[n]) not in never]
+    kept = [number for number in space.evaluated if _plain(label_names[number]) not in left_out]
+    missing = [label_names[n] for n in kept if n not in labels and n not in space.never]
     if missing:
         raise MetricError(
             f"it does not answer {len(missing)} of the {len(kept)} evaluated labels: {some(missing, 12)}. Its "

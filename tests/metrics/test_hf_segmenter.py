@@ -16,7 +16,7 @@ from bench.api.errors import MetricError
 from bench.api.metric import MetricContext
 from bench.data.cityscapes import CITYSCAPES
 from bench.data.coco_stuff import COCO_STUFF
-from metrics.evaluators.labels import EVALUATED_IDS, NEVER_LABELLED, NO_LABEL
+from metrics.evaluators.labels import EVALUATED_IDS, NO_LABEL
 from metrics.evaluators.published import MASKFORMER
 from metrics.evaluators.registry import load_segmenter
 from metrics.evaluators.segmenters.huggingface import HfSegmenter
@@ -81,7 +81,7 @@ def coco_stuff(judge: str | None = None) -> MetricContext:
 
 def coco_classes() -> list[str]:
     """The 171 classes of the checkpoint: every label but the eleven removed ones, and `unknown`."""
-    return [name for name in COCO_STUFF.names[:-1] if name not in NEVER_LABELLED]
+    return [name for k, name in enumerate(COCO_STUFF.names[:-1]) if k not in COCO_STUFF.never]
 
 
 def pictures(count: int = 2, height: int = 48, width: int = 96) -> torch.Tensor:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from bench.api.errors import MethodError
-from bench.api.scenes import Scene
 from bench.api.training.distributed import average, average_before_step, broadcast
 from bench.api.training.update import Precision, autocast, resolve
 
