@@ -155,12 +155,8 @@ class LayoutComparison:
 
     def counts(self) -> str:
         """For example `3 missing, 1 unexpected, 2 of another shape`."""
-        kinds = (
-            (self.missing, "missing"),
-            (self.unexpected, "unexpected"),
-            (self.shapes, "of another shape"),
-            (self.types, "of another type"),
-        )
+        others = (self.shapes, "of another shape"), (self.types, "of another type")
+        kinds = ((self.missing, "missing"), (self.unexpected, "unexpected"), *others)
         return ", ".join(f"{len(found)} {text}" for found, text in kinds if found)
 
     def channels(self) -> tuple[int, int] | None:

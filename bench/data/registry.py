@@ -37,7 +37,7 @@ def open_dataset(
     if size is not None and min(size) < 1:
         raise DataError(f"the size {size[0]}x{size[1]} of {name} is not a size: height and width have to be positive")
     if issubclass(dataset, FolderSource):
-        return dataset(require_root(name, dataset.how_to_get, dataset.layout, root, configured), size, resize)
+        return dataset(_require_root(name, dataset, root, configured), size, resize)
     if resize != "spade":
         raise DataError(f"{name} is rendered at its size: there is nothing to resize, so leave out `resize`")
     return dataset(size)
@@ -61,37 +61,28 @@ def find_root(name: str, argument: Path | None = None, configured: Path | None =
 
     `argument` is the value of --root; `configured` that of `root` under [data.NAME] in bench.toml.
     """
-    if argument is not None:
-        return DataRoot(_expanded(argument, "--root"), "--root")
     variable = environment_variable(name)
-    if os.environ.get(variable):
-        return DataRoot(_expanded(Path(os.environ[variable]), variable), variable)
-    if configured is not None:
-        origin = f"[data.{name}] in bench.toml"
-        return DataRoot(_expanded(configured, origin), origin)
+    named = {"--root": argument, variable: os.environ.get(variable) or None, f"[data.{name}] in bench.toml": configured}
+    for origin, path in named.items():
+        if path is not None:
+            try:
+                return DataRoot(Path(path).expanduser(), origin)
+            except RuntimeError:
+                told = f"there is no home directory for {path} (from {origin}); write the whole path"
+                raise DataError(told) from None
     return None
 
 
-def _expanded(path: Path, origin: str) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        raise DataError(f"there is no home directory for {path} (from {origin}); write the whole path") from None
-
-
-def require_root(
-    name: str, how_to_get: str, layout: str, argument: Path | None = None, configured: Path | None = None
-) -> Path:
+def _require_root(name: str, dataset: type[FolderSource], argument: Path | None, configured: Path | None) -> Path:
     """The root of the data set `name`; DataError says the three ways to name one and where to get the data."""
     root = find_root(name, argument, configured)
     if root is None:
         raise DataError(
             f"{name} needs a data root: give --root FOLDER, set {environment_variable(name)}, or write "
-            f'root = "FOLDER" under [data.{name}] in bench.toml. To get the data: {how_to_get}. '
-            f"The folder has to hold {layout}"
+            f'root = "FOLDER" under [data.{name}] in bench.toml. To get the data: {dataset.how_to_get}. '
+            f"The folder has to hold {dataset.layout}"
         )
     if not is_folder(root.path):
-        raise DataError(
-            f"the root of {name}, {root.path} (from {root.origin}), is not a folder. To get the data: {how_to_get}"
-        )
+        told = f"the root of {name}, {root.path} (from {root.origin}), is not a folder"
+        raise DataError(f"{told}. To get the data: {dataset.how_to_get}")
     return root.path

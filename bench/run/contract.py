@@ -135,9 +135,13 @@ def sound_values(values: Any, count: int, name: str) -> dict[str, np.ndarray]:
         raise BenchError(f"{name} gave {_shown(values)} as values of single scenes; it has to be a dict of arrays")
     _check_names(list(values), name)
     for key, array in values.items():
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf" or array.shape != (count,):
+        if not _are_numbers(array, count):
             raise BenchError(f"{name} gave {key} = {_shown(array)} for {count} scenes; it has to be one number a scene")
     return {key: array.astype(np.float64) for key, array in values.items()}
+
+
+def _are_numbers(array: Any, count: int) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype.kind in "biuf" and array.shape == (count,)
 
 
 def declared(metric: Metric, scores: Sequence[Score], values: Mapping[str, np.ndarray]) -> dict[str, ScoreInfo]:
@@ -165,7 +169,7 @@ def sound_resamples(found: Any, count: int, name: str) -> dict[str, np.ndarray]:
     if not isinstance(found, dict):
         raise BenchError(f"{name} resampled its scenes as {_shown(found)}; it has to be a dict of arrays")
     for key, array in found.items():
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf" or array.shape != (count,):
+        if not _are_numbers(array, count):
             raise BenchError(f"{name} resampled {key} as {_shown(array)}; it has to be {count} numbers")
     return found
 
@@ -177,9 +181,8 @@ def _check_names(names: Sequence[Any], metric: str) -> None:
 
 
 def _shown(value: Any) -> str:
-    shape = f" of shape {value.shape}" if isinstance(value, np.ndarray) else ""
-    kind = f" of {value.dtype}" if isinstance(value, np.ndarray) else ""
-    return f"a {type(value).__name__}{kind}{shape}"
+    about = f" of {value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else ""
+    return f"a {type(value).__name__}{about}"
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -221,30 +221,26 @@ def check_identity(what: str, planned: Mapping[str, Any], built: Mapping[str, An
     """
     if digest(planned) == digest(built):
         return
-    told = [
-        f"{key} {_short(planned.get(key))} in the plan, {_short(built.get(key))} here"
-        for key in sorted({*planned, *built})
-        if canonical(planned.get(key)) != canonical(built.get(key))
-    ]
     raise BenchError(
-        f"{what} is not what was planned: {'; '.join(told)}. Its weights or code were changed while the run was under "
-        "way, or differ on this machine; start the run again"
+        f"{what} is not what was planned: {'; '.join(_apart(planned, built, None))}. Its weights or code were changed "
+        "while the run was under way, or differ on this machine; start the run again"
     )
 
 
-def _short(value: Any) -> str:
-    return str(value)[:64]
+def _apart(planned: Mapping[str, Any], here: Mapping[str, Any], absent: str | None) -> list[str]:
+    """What differs, in words."""
+    pairs = {key: (planned.get(key, absent), here.get(key, absent)) for key in sorted({*planned, *here})}
+    return [
+        f"{key} {str(theirs)[:64]} in the plan, {str(ours)[:64]} here"
+        for key, (theirs, ours) in pairs.items()
+        if canonical(theirs) != canonical(ours)
+    ]
 
 
 def check_code(planned: Mapping[str, Any]) -> None:
     """BenchError where code or packages (`code_provenance`) of this process are not those that the plan was made by."""
     here = code_provenance()
-    theirs, ours = planned.get("packages", {}), here["packages"]
-    told = [
-        f"{name} {theirs.get(name, 'missing')} in the plan, {ours.get(name, 'missing')} here"
-        for name in sorted({*theirs, *ours})
-        if theirs.get(name) != ours.get(name)
-    ]
+    told = _apart(planned.get("packages", {}), here["packages"], "missing")
     if planned.get("source_sha256") != here["source_sha256"]:
         told.append(f"source {str(planned.get('source_sha256'))[:12]} in the plan, {here['source_sha256'][:12]} here")
     if told:

@@ -355,6 +355,7 @@ def test_undefined_and_infinite_scores_are_kept_as_undefined(
         "summarise",
         lambda self, given: [Score("FakeMSE", np.float64("nan"), float("inf"), np.int64(3))],  # type: ignore[arg-type]
     )
+    monkeypatch.setattr(FakeMse, "per_scene", lambda self, given: {"FakeMSE": np.full(3, np.nan)})
     scores = measure_cell(cell, entry, plan().metrics["streets"][0], fakes / "o", 8, "cpu").manifest["scores"]
     assert scores == [{"metric": "FakeMSE", "value": None, "std": None, "stderr": None, "scenes": 3}]
 

@@ -16,6 +16,7 @@ from conftest import Answer, manifests
 from bench.api.errors import MethodFault, MetricFault
 from bench.api.metric import Score
 from bench.api.registry import METHODS, METRICS
+from bench.api.scores import ScoreInfo
 from bench.config import RunSection
 from bench.run.process import Ended, WorkerProcess
 from bench.run.trial import Trial
@@ -149,6 +150,7 @@ def test_a_metric_that_raises_costs_no_other_metric(
 def test_a_metric_that_takes_the_name_of_another_score_fails_alone(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str, giver: str
 ) -> None:
+    monkeypatch.setattr(bench_fakes.FakeRatio, "scores", (ScoreInfo(name, False),))
     monkeypatch.setattr(bench_fakes.FakeRatio, "summarise", lambda self, measured: [Score(name, 0.5, None, 2)])
     monkeypatch.setattr(bench_fakes.FakeRatio, "resampled", classmethod(lambda cls, measured, counts: {}))
     for _ in range(2):  # from the cache, too
