@@ -20,10 +20,7 @@ STORAGE_ERRORS = {
 }
 
 #: Operating-system errors about a path that nobody can have meant.
-PATH_ERRORS = {
-    errno.ENAMETOOLONG: "the name is too long",
-    errno.ELOOP: "its links lead in a circle",
-}
+PATH_ERRORS = {errno.ENAMETOOLONG: "the name is too long", errno.ELOOP: "its links lead in a circle"}
 
 
 class BenchError(Exception):

@@ -39,11 +39,7 @@ DAMAGE = (
 )  # fmt: skip
 
 #: First bytes of packed files, and what unpacks them.
-_PACKED: dict[bytes, Callable[[Path], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
-}
+_PACKED: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _SAFETENSORS_HEADER = 100 * 2**20  # the format's own limit
 
 

@@ -16,16 +16,7 @@ from bench.api.errors import DataError, nearest, some
 from bench.api.scenes import SceneArrays, SceneSource
 from bench.api.seeding import text_digest
 from bench.api.terminal import in_parallel
-from bench.data.images import (
-    RESIZE_RULES,
-    FileError,
-    Problem,
-    printable,
-    read_map,
-    read_rgb,
-    resize_map,
-    unreadable,
-)
+from bench.data.images import RESIZE_RULES, FileError, Problem, printable, read_map, read_rgb, resize_map, unreadable
 from bench.data.listing import Listing, SceneFiles, is_folder
 
 if TYPE_CHECKING:

@@ -12,16 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.api.errors import (
-    Failure,
-    MethodError,
-    MethodFault,
-    MetricError,
-    MetricFault,
-    UsageError,
-    in_words,
-    nearest,
-)
+from bench.api.errors import Failure, MethodError, MethodFault, MetricError, MetricFault, UsageError, in_words, nearest
 from bench.api.lazy import torch
 from bench.api.method import Method
 from bench.api.names import ALL
