@@ -13,13 +13,11 @@ from typing import ClassVar
 import numpy as np
 
 from bench.api.scenes import LabelSpace
-from bench.data.exported import ExportIndex, read_index
+from bench.data.export import IMAGE, INSTANCES, LABELS, ExportIndex, read_index
 from bench.data.folder import FIRST_INSTANCE, FolderSource
 from bench.data.images import Problem
 from bench.data.listing import Found, Listing, SceneFiles, find_files, is_folder, merged, pair
 
-#: The endings of the three files of a scene, in the official layout.
-IMAGE, LABELS, INSTANCES = "_leftImg8bit.png", "_gtFine_labelIds.png", "_gtFine_instanceIds.png"
 #: What the official zips hold beside them.
 _UNREAD = ("_gtFine_color.png", "_gtFine_polygons.json")
 #: Pixels of which an instance file may contradict its label file. Both are drawn from the same polygons, so that
