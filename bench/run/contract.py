@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -147,7 +148,8 @@ def _are_numbers(array: Any, count: int) -> bool:
 def declared(metric: Metric, scores: Sequence[Score], values: Mapping[str, np.ndarray]) -> dict[str, ScoreInfo]:
     """What a metric declares of each of its scores and of the names of single scenes' values.
 
-    BenchError where it says nothing of one, and where a score is not the mean that it is said to be.
+    BenchError where it says nothing of one, and where a score is not the mean that it is said to be; one that is not
+    finite is undefined, whatever it is made of.
     """
     found: dict[str, ScoreInfo] = {}
     for name in [*(score.metric for score in scores), *values]:
@@ -157,6 +159,8 @@ def declared(metric: Metric, scores: Sequence[Score], values: Mapping[str, np.nd
         found[name] = info
     for score in scores:
         name = score.metric
+        if not math.isfinite(score.value):
+            continue
         if found[name].scenes == name and name in values and not is_mean(score.value, values[name]):
             raise BenchError(
                 f"{metric.name} gave {name} = {score.value:g}, which is not the mean of its scenes' values"

@@ -153,6 +153,7 @@ def test_a_metric_that_takes_the_name_of_another_score_fails_alone(
     monkeypatch.setattr(bench_fakes.FakeRatio, "scores", (ScoreInfo(name, False),))
     monkeypatch.setattr(bench_fakes.FakeRatio, "summarise", lambda self, measured: [Score(name, 0.5, None, 2)])
     monkeypatch.setattr(bench_fakes.FakeRatio, "resampled", classmethod(lambda cls, measured, counts: {}))
+    monkeypatch.setattr(bench_fakes.FakeRatio, "scores", (ScoreInfo(name, False),))
     for _ in range(2):  # from the cache, too
         answer = cli(*run("fake_pixels", more=("--metrics", "FakeMSE,FakeRatio")))
         assert answer.code == 1
