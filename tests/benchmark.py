@@ -40,7 +40,7 @@ def tables() -> Iterator[tuple[str, Callable[[], float], Callable[[], float], fl
     from bench.tables import named_tables, render
 
     folder = Path("results")
-    frame, _ = read_results(folder, full=True)
+    frame, _ = read_results(folder)
 
     def spent(work: Callable[[], object]) -> float:
         before = time.process_time()
@@ -51,7 +51,7 @@ def tables() -> Iterator[tuple[str, Callable[[], float], Callable[[], float], fl
         yield (
             f"bench table {what} / reading the results",
             lambda what=what: spent(lambda: render(named_tables(frame, what, 10.0))),  # type: ignore[misc]
-            lambda: spent(lambda: read_results(folder, full=True)), 3.0,
+            lambda: spent(lambda: read_results(folder)), 3.0,
         )  # fmt: skip
 
 

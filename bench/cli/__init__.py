@@ -6,29 +6,29 @@ import logging
 import os
 import sys
 import traceback
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
 
 from bench.api.errors import BenchError, path_message, storage_message
 from bench.api.terminal import safe_output
-from bench.cli.ablate import ablate
 from bench.cli.data import app as data_app
 from bench.cli.doctor import doctor
 from bench.cli.leaderboard import app as leaderboard_app
 from bench.cli.merge import merge
-from bench.cli.plot import plot
+from bench.cli.plot import plot, sheet
 from bench.cli.regress import regress
-from bench.cli.run import run
-from bench.cli.sheet import sheet
+from bench.cli.run import ablate, run
 from bench.cli.speed import app as speed_app
 from bench.cli.table import table
 from bench.cli.train import train
 from bench.cli.weights import app as weights_app
-from bench.packages import check_packages
 
 #: Set to anything, it shows the traceback of an error that is nobody's message.
 TRACEBACK = "GESCO_BENCH_TRACEBACK"
+#: The packages beside `bench`. Their names are so common that a user's own files may have them.
+BESIDE = ("methods", "metrics")
 
 app = typer.Typer(
     help="Generative semantic communication, measured: methods x data sets x channels.",
@@ -44,6 +44,21 @@ app.add_typer(data_app, name="data")
 app.add_typer(leaderboard_app, name="leaderboard")
 app.add_typer(speed_app, name="speed")
 app.add_typer(weights_app, name="weights")
+
+
+def check_packages() -> None:
+    """BenchError, naming the file, where something else comes before one of this project's packages. Imports none."""
+    here = Path(__file__).resolve().parents[2]
+    for name in BESIDE:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            raise BenchError(f"this project's package `{name}` is not in {here}, where `bench` is: install it again")
+        found = Path(spec.origin).resolve()
+        if found.parents[1] != here or found.name != "__init__.py":
+            raise BenchError(
+                f"{spec.origin} hides this project's package `{name}`: rename it, or take its folder off Python's path "
+                "(PYTHONPATH)"
+            )
 
 
 def _fail(message: str, code: int) -> None:

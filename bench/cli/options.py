@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from bench.api.errors import UsageError
+from bench.api.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
     from bench.config import Config
+    from bench.results.request import Request
 
+Number = TypeVar("Number", int, float)
 OutOption = Annotated[
     Path | None,
     typer.Option("--out", help="Folder of results; without it that of bench.toml, the last run's, results/."),
@@ -29,24 +32,41 @@ def names(text: str) -> tuple[str, ...]:
 
 def numbers(text: str, what: str) -> tuple[float, ...]:
     """`15,10` -> (15.0, 10.0); UsageError names what is no number."""
-    found = []
-    for part in names(text):
-        try:
-            found.append(float(part))
-        except ValueError:
-            raise UsageError(f"{what} '{part}' is not a number; write for example {what} 15,10") from None
-    return tuple(found)
+    return tuple(_each(text, what, float, "number; write for example {} 15,10"))
 
 
 def integers(text: str, what: str) -> tuple[int, ...]:
     """`0,1` -> (0, 1); UsageError names what is no whole number."""
-    found = []
+    return tuple(_each(text, what, int, "whole number; write for example {} 0,1"))
+
+
+def _each(text: str, what: str, kind: Callable[[str], Number], no: str) -> Iterator[Number]:
     for part in names(text):
         try:
-            found.append(int(part))
+            yield kind(part)
         except ValueError:
-            raise UsageError(f"{what} '{part}' is not a whole number; write for example {what} 0,1") from None
-    return tuple(found)
+            raise UsageError(f"{what} '{part}' is not a {no.format(what)}") from None
+
+
+@contextmanager
+def kept_on_interrupt(error: type[BenchError] = BenchError) -> Iterator[None]:
+    """An interrupt within is an error that says what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise error("interrupted; finished cells are kept, the same command goes on from there") from None
+
+
+def chosen_results(out: Path | None, to: Path | None, config: Path | None, **choices: Any) -> Request:
+    """The results that --out or the configuration names; what is drawn of them goes to --to, else to plots/ there."""
+    from bench.api.files import check_folder
+    from bench.config import load_config
+    from bench.results.folder import results_folder
+    from bench.results.request import read_request
+
+    settings = load_config(config)
+    folder = results_folder(out, settings)
+    return read_request(folder, check_folder(to or folder / "plots", "--to"), config=settings, **choices)
 
 
 def configured(

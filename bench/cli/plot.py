@@ -1,4 +1,4 @@
-"""`bench plot`: the figures."""
+"""`bench plot` and `bench sheet`: the figures, and a contact sheet of pictures."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from bench.api.errors import BenchError, UsageError
-from bench.cli.options import ConfigOption, OutOption, names, numbers
+from bench.cli.options import ConfigOption, OutOption, chosen_results, names, numbers
 from bench.figures import FIGURES, FORMATS, check_formats, draw_figure, find_figures, save
 
 WHAT = f"{'; '.join(f'{kind.name} ({kind.about})' for kind in FIGURES.values())}; or all."
+ToOption = Annotated[Path | None, typer.Option(help="Folder to write to; without it plots/ in the run's.")]
 
 
 def plot(
@@ -22,7 +23,7 @@ def plot(
     scenes: Annotated[str | None, typer.Option(help="Scenes of the figures of pictures: how many, or ids.")] = None,
     style: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}, comma-separated.")] = "png,svg",
     out: OutOption = None,
-    to: Annotated[Path | None, typer.Option(help="Folder for the figures; without it plots/ in the run's.")] = None,
+    to: ToOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Draw figures of a run; without a name: psnr.
@@ -32,29 +33,15 @@ def plot(
 
     Example: bench plot psnr --methods gesco,smis --format pdf
     """
-    from bench.api.files import check_folder
-    from bench.config import load_config
-    from bench.results.folder import results_folder
-    from bench.results.request import read_request
-
     kinds, formats = find_figures(figures or ["psnr"]), check_formats(names(style))
-    settings = load_config(config)
-    folder = results_folder(out, settings)
-    where = check_folder(to or folder / "plots", "--to")
-    request = read_request(
-        folder,
-        where,
-        methods=names(methods or ""),
-        metrics=names(metrics or ""),
-        psnrs=numbers(psnr or "", "--psnr"),
-        scenes=_scenes(scenes),
-        config=settings,
-        say=lambda line: typer.echo(line, err=True),
-    )
+    request = chosen_results(
+        out, to, config, methods=names(methods or ""), metrics=names(metrics or ""),
+        psnrs=numbers(psnr or "", "--psnr"), scenes=_scenes(scenes), say=lambda line: typer.echo(line, err=True),
+    )  # fmt: skip
     left_out = []
     for kind in kinds:
         try:
-            for path in save(draw_figure(kind.name, request), where, formats):
+            for path in save(draw_figure(kind.name, request), request.to, formats):
                 typer.echo(path)
         except BenchError as error:
             if len(kinds) == 1:
@@ -74,3 +61,21 @@ def _scenes(text: str | None) -> int | tuple[str, ...] | None:
     if int(text) < 1:
         raise UsageError(f"--scenes {text}: at least one scene is drawn")
     return int(text)
+
+
+def sheet(
+    out: OutOption = None,
+    scenes: Annotated[int, typer.Option("--scenes", min=1, help="How many scenes, from the first.")] = 4,
+    psnr: Annotated[str, typer.Option("--psnr", help="PSNRs of the rows, for example 100,10,1.")] = "100,10,1",
+    to: ToOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Put scenes, their label maps, the received maps and every method's pictures on one sheet, as PNG in plots/.
+
+    Example: bench sheet --scenes 3 --psnr 100,10,1
+    """
+    from bench.pictures.sheet import make_sheets
+
+    levels = numbers(psnr, "--psnr")
+    for path in make_sheets(chosen_results(out, to, config), scenes, levels):
+        typer.echo(path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.api.errors import BenchError, UsageError, storage_message
-from bench.cli.options import ConfigOption, configured, integers, names, numbers
+from bench.cli.options import ConfigOption, configured, integers, kept_on_interrupt, names, numbers
 
 if TYPE_CHECKING:
     from bench.config import Config
@@ -50,11 +50,10 @@ def regress(
     from bench.api.files import check_folder
 
     try:
-        settings = configured(config, {"out": check_folder(out or OUT, "--out")})
-        finished = _compared(baseline, _asked(methods, psnr, datasets, metrics, scenes, seeds), settings)
-        _write(finished, settings.run.out, summary)
-    except KeyboardInterrupt:
-        raise UsageError("interrupted; finished cells are kept, the same command goes on from there") from None
+        with kept_on_interrupt(UsageError):
+            settings = configured(config, {"out": check_folder(out or OUT, "--out")})
+            finished = _compared(baseline, _asked(methods, psnr, datasets, metrics, scenes, seeds), settings)
+            _write(finished, settings.run.out, summary)
     except Exception as error:
         raise _unusable(error) from None
     if finished.report.regressed:

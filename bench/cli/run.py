@@ -1,4 +1,4 @@
-"""`bench run`: sweep methods over data sets and channels."""
+"""`bench run` and `bench ablate`: sweep methods over data sets and channels; what each part of the system is worth."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.api.errors import BenchError
-from bench.cli.options import ConfigOption, configured, integers, names, numbers
+from bench.cli.options import ConfigOption, configured, integers, kept_on_interrupt, names, numbers
+from bench.run.ablations import ABLATIONS, find_ablation, plan_ablation
 
 if TYPE_CHECKING:
     from bench.config import Config
+    from bench.results.compute import Computed
     from bench.results.request import Request
     from bench.run.plan import Plan
-    from bench.run.runner import RunReport
+
+WHAT = f"The question: {', '.join(ABLATIONS)}; fds is the paper's Table 5."
+WeightsOption = Annotated[
+    Path | None, typer.Option("--weights-dir", help="Weights of your own, for the methods that it has some of.")
+]
 
 
 def run(
@@ -36,9 +42,7 @@ def run(
     ] = None,
     power: Annotated[str | None, typer.Option(help="Of awgn: peak or average.")] = None,
     profile: Annotated[str | None, typer.Option(help="embedded, paper, or auto: that of the weights.")] = None,
-    weights_dir: Annotated[
-        Path | None, typer.Option("--weights-dir", help="Weights of your own, for the methods that it has some of.")
-    ] = None,
+    weights_dir: WeightsOption = None,
     device: Annotated[str | None, typer.Option(help="auto (all GPUs, else CPU), cpu, cuda, cuda:N.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Workers; 0 is one a GPU or one a CPU core.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Scenes a method gets at once.")] = None,
@@ -92,10 +96,86 @@ def run(
     if dry_run:
         _dry_run(plan, settings)
         return
-    try:
-        _run(plan, settings, replace)
-    except KeyboardInterrupt:
-        raise BenchError("interrupted; finished cells are kept, the same command goes on from there") from None
+    computed = _computed(plan, settings, replace=replace)
+    with kept_on_interrupt():
+        _summary(plan, computed, settings.run.out)
+    _tell_failures(computed)
+
+
+def ablate(
+    what: Annotated[str, typer.Argument(help=WHAT)],
+    psnr: Annotated[float, typer.Option(help="PSNR in dB of the channel; the paper's Table 5 is at 10.")] = 10.0,
+    dataset: Annotated[str | None, typer.Option(help="The data set; without it those of bench.toml.")] = None,
+    scenes: Annotated[int | None, typer.Option(help="Scenes a cell.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated.")] = None,
+    weights_dir: WeightsOption = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of a run: its cache is used, and added to.")] = None,
+    style: Annotated[str, typer.Option("--format", help="text, md, csv, latex or html.")] = "text",
+    published: Annotated[bool, typer.Option("--published", help="The paper's values beside ours, and Δ.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Compute an ablation and print its table. Cells that `bench run` has in the same folder are not computed again.
+
+    Example: bench ablate fds --psnr 10 --scenes 32 --published
+    """
+    from bench.api.files import check_folder
+    from bench.results.files import earlier_results
+    from bench.results.merge import view
+    from bench.tables import check_format, render
+    from bench.tables.named import ablation_tables
+
+    ablation = find_ablation(what)
+    check_format(style)
+    settings = configured(
+        config,
+        {
+            "psnr": (psnr,),
+            "datasets": None if dataset is None else (dataset,),
+            "scenes": scenes,
+            "seeds": None if seeds is None else integers(seeds, "--seeds"),
+            "weights_dir": weights_dir,
+            "out": out,
+        },
+    )
+    folder = check_folder(settings.run.out, "--out")
+    earlier_results(folder)  # results that cannot be added to are told of before anything is computed
+    computed = _computed(plan_ablation(ablation, settings), settings, ablation.name)
+    tables = ablation_tables(view(computed.results, ablation.name)[0], ablation, psnr)
+    typer.echo(render(tables, style, published), nl=False)
+    typer.echo(f"results: {folder}; `bench table {ablation.name} --out {folder}` prints them again", err=True)
+    _tell_failures(computed)
+
+
+def _computed(plan: Plan, settings: Config, ablation: str | None = None, replace: bool = False) -> Computed:
+    """What a plan came to, its folder remembered; lines about what is left out or changed go to stderr."""
+    from rich.console import Console
+
+    from bench.results.compute import compute
+    from bench.results.folder import remember
+    from bench.run.progress import RunProgress
+
+    for line in plan.left_out:
+        typer.echo(f"left out: {line}", err=True)
+    with kept_on_interrupt():
+        computed = compute(plan, settings, RunProgress(Console(stderr=True)), ablation, replace)
+    remember(settings.run.out)
+    for name, reason in computed.report.skipped.items():
+        typer.echo(f"left out: {name}: {reason}", err=True)
+    for note in (*computed.changed, *computed.report.notes):
+        typer.echo(f"note: {note}", err=True)
+    return computed
+
+
+def _tell_failures(computed: Computed) -> None:
+    """BenchError where anything failed, after a line on each failure."""
+    failures = computed.report.failures
+    for what, message, _ in failures:
+        typer.echo(f"failed: {what}: {' '.join(message.split())}", err=True)
+    if failures:
+        raise BenchError(
+            f"{len(failures)} failure(s); everything else is done and kept. Tracebacks: {computed.log}. "
+            "The same command tries the failed cells again"
+        )
 
 
 def _dry_run(plan: Plan, settings: Config) -> None:
@@ -131,32 +211,6 @@ def _dry_run(plan: Plan, settings: Config) -> None:
         typer.echo(
             f"{guesses} of these estimates are guesses of {GUESS_SECONDS_A_SCENE:g} s a scene: no cell of that method "
             "has been computed here yet"
-        )
-
-
-def _run(plan: Plan, settings: Config, replace: bool) -> None:
-    from rich.console import Console
-
-    from bench.results.compute import compute
-    from bench.results.folder import remember
-    from bench.results.merge import view
-    from bench.run.progress import RunProgress
-
-    for line in plan.left_out:
-        typer.echo(f"left out: {line}", err=True)
-    computed = compute(plan, settings, RunProgress(Console(stderr=True)), replace=replace)
-    remember(settings.run.out)
-    report, facts = computed.report, computed.results[1]
-    for note in computed.changed:
-        typer.echo(f"note: {note}", err=True)
-    shown = _beside(view(computed.results, None)[0], computed.rows)
-    _summary(plan, report, shown, facts, settings.run.out, computed.seconds)
-    if report.failures:
-        for what, message, _ in report.failures:
-            typer.echo(f"failed: {what}: {' '.join(message.split())}", err=True)
-        raise BenchError(
-            f"{len(report.failures)} failure(s); everything else is done and kept. Tracebacks: {computed.log}. "
-            "The same command tries the failed cells again"
         )
 
 
@@ -204,25 +258,25 @@ def _beside(everything: Any, own: Any) -> Any:
     return everything[pd.MultiIndex.from_frame(everything[SCENE_SET]).isin(lists)].reset_index(drop=True)
 
 
-def _summary(plan: Plan, report: RunReport, frame: Any, facts: dict[str, Any], out: Path, wall: float) -> None:
+def _summary(plan: Plan, computed: Computed, out: Path) -> None:
+    """The tables of the run's data sets, a plot of them, and where everything lies."""
     from bench.api.names import metric_variants
     from bench.api.scores import shown_always
+    from bench.results.merge import view
     from bench.results.request import Request
     from bench.results.scores import of_methods
     from bench.tables import metric_tables, render
 
-    for name, reason in report.skipped.items():
-        typer.echo(f"left out: {name}: {reason}", err=True)
-    for note in report.notes:
-        typer.echo(f"note: {note}", err=True)
-    shown = []
-    computed = set(of_methods(frame)["metric"])
-    for metric in [name for kind in shown_always(computed) for name in metric_variants(kind, computed)]:
+    report, frame = computed.report, _beside(view(computed.results, None)[0], computed.rows)
+    there = set(of_methods(frame)["metric"])
+    shown = [name for kind in shown_always(there) for name in metric_variants(kind, there)]
+    for metric in shown:
         typer.echo("\n" + render(metric_tables(frame, metric)), nl=False)
-        shown.append(metric)
-    plots = _plots(Request(out, frame, facts, out / "plots")) if shown else []
+    plots = _plots(Request(out, frame, computed.results[1], out / "plots")) if shown else []
     cached = len(plan.cells) - report.computed - sum(state.pictures is None for state in report.states)
-    typer.echo(f"\n{len(plan.cells)} cells: {report.computed} computed, {cached} from the cache, in {wall:.1f} s")
+    typer.echo(
+        f"\n{len(plan.cells)} cells: {report.computed} computed, {cached} from the cache, in {computed.seconds:.1f} s"
+    )
     if plots:
         typer.echo(f"plot:     {plots[0]}")
     typer.echo(f"results:  {out / 'results.parquet'}, {out / 'results.csv'}, {out / 'provenance.json'}")

@@ -1,5 +1,91 @@
-"""Figures: of numbers from results.parquet alone, of pictures from the cache or computed again for a few scenes."""
+"""Figures by name: functions `(request) -> list[Drawing]` of this package's modules, imported when they are drawn.
 
-from bench.figures.catalogue import FIGURES, FORMATS, check_formats, draw_figure, find_figures, save
+Those of numbers need results.parquet alone; those of pictures take them from the cache, or compute a few scenes again.
+Help needs nothing heavy and figures of numbers no torch. One more is its function and a line here.
+"""
 
-__all__ = ["FIGURES", "FORMATS", "check_formats", "draw_figure", "find_figures", "save"]
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.api.errors import UsageError, known_name
+from bench.api.files import safe_name, write_atomically
+from bench.api.names import ALL
+
+if TYPE_CHECKING:
+    from bench.figures.style import Drawing
+    from bench.results.request import Request
+
+FORMATS = ("png", "svg", "pdf")
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """One figure: what it shows, the function that draws it (`module:function`), whether it needs pictures."""
+
+    name: str
+    about: str
+    place: str
+    pictures: bool = False
+
+
+_ALL = (
+    FigureKind("psnr", "metrics against PSNR", "psnr:draw"),
+    FigureKind("bits", "quality against bits and channel uses", "tradeoff:draw_bits"),
+    FigureKind("seconds", "quality against time", "tradeoff:draw_seconds"),
+    FigureKind("comparison", "the methods at one PSNR, Figures 1 and 4", "methods:draw_comparison", True),
+    FigureKind("strip", "one scene over all PSNRs, Figures 3 and 9", "methods:draw_strip", True),
+    FigureKind("ablation", "FDS and noisy training, Figure 5", "methods:draw_ablation", True),
+    FigureKind("compression", "image and maps under compression, Figure 7", "maps:draw_compression", True),
+    FigureKind("fds", "received maps before and after FDS", "maps:draw_fds", True),
+)
+FIGURES: dict[str, FigureKind] = {kind.name: kind for kind in _ALL}
+
+
+def find_figures(names: Sequence[str]) -> list[FigureKind]:
+    """The figures of those names, each once; `all` stands for every one. UsageError with the nearest name; for a
+    metric's name, how to draw it."""
+    found: dict[str, FigureKind] = {}
+    for typed in names:
+        try:
+            name = known_name(typed, [*FIGURES, ALL], "figure")
+        except UsageError as error:
+            raise UsageError(f"{error} (if it is a metric: `bench plot psnr --metrics {typed}`)") from None
+        found.update(FIGURES if name == ALL else {name: FIGURES[name]})
+    return list(found.values())
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """The formats, each once; UsageError with the nearest one."""
+    if not formats:
+        raise UsageError(f"--format needs one of {', '.join(FORMATS)}")
+    return tuple(dict.fromkeys(known_name(one, FORMATS, "format") for one in formats))
+
+
+def draw_figure(name: str, request: Request) -> list[Drawing]:
+    """The figure for each set of scenes and channel convention in the results; UsageError where they lack what it
+    needs, with the command that computes it."""
+    from bench.figures.style import settled, theme
+
+    module, _, function = FIGURES[name].place.partition(":")
+    draw = getattr(importlib.import_module(f"bench.figures.{module}"), function)
+    with theme():
+        return [settled(drawing) for drawing in draw(request)]
+
+
+def save(drawings: Sequence[Drawing], folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Write the drawings, each format a file, each written whole; their paths."""
+    from bench.figures.style import as_bytes, theme
+
+    made = []
+    with theme():
+        for drawing in drawings:
+            for kind in formats:
+                path = folder / f"{safe_name(drawing.stem)}.{kind}"
+                write_atomically(path, as_bytes(drawing, kind))
+                made.append(path)
+    return made

@@ -11,13 +11,13 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError
 from bench.api.names import PURE_NOISE
 from bench.api.scores import score_info
 from bench.leaderboard.submission import Submission
-from bench.results.files import read_results
+from bench.results.files import Run, read_results
 from bench.results.merge import about_scenes
 from bench.results.ranking import explained, rank
 from bench.results.request import mean_levels
@@ -39,15 +39,6 @@ SUBMITTED_NOTE = (
 MEAN_OF = ("track", "channel", "method", "peak_snr_db", "mean_snr_db")
 #: What tells one number of the results from another.
 NUMBER = ("track", "method", "channel", "psnr", "seed", "scene", "metric", "protocol")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One folder of results: tidy rows with contributions, and their provenance."""
-
-    folder: Path
-    frame: pd.DataFrame
-    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -102,7 +93,7 @@ class Board:
 
 def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
     """The results in the folders; raises as `read_results` does."""
-    return tuple(Run(folder, *read_results(folder, full=True)) for folder in folders)
+    return tuple(Run(folder, *read_results(folder)) for folder in folders)
 
 
 def track_of(rows: pd.DataFrame) -> pd.Series[str]:

@@ -27,12 +27,12 @@ from bench.api.registry import METHODS
 from bench.api.scenes import SceneArrays, facts_of, stack
 from bench.api.seeding import channel_stream
 from bench.api.specs import build_method, parse_spec
-from bench.channels.registry import parse_channel, read_channel
-from bench.config import ChannelSection, DataSection
+from bench.channels.registry import read_channel
+from bench.config import DataSection
 from bench.data.registry import open_dataset
 from bench.pictures.cells import Place, cached_cells, paint_labels, strongest_class
 from bench.results.merge import about_scenes
-from bench.results.request import Part, Request
+from bench.results.request import Part, Request, computed_again
 from bench.results.schema import WHOLE_SET
 from bench.run.cell import cell_path, read_picture
 from bench.run.plan import Cell, Plan, make_plan
@@ -175,28 +175,16 @@ class Album:
         return Path(folder) if folder else None
 
     def _plan(self, missing: Sequence[Place]) -> Plan:
-        kind, options = parse_channel(self.part.channel)
-        config = without_weights(self.request.config)
         size, root, resize = self.about["size"], self.about["root"], self.about.get("resize", "spade")
         specs = tuple(dict.fromkeys(spec for spec, _ in missing))
         folders = list(dict.fromkeys(filter(None, map(self._weights_dir, specs))))
-        settings = config.model_copy(
-            update={
-                "run": config.run.model_copy(
-                    update={
-                        "methods": specs, "metrics": (),
-                        "datasets": (self.about["opened_as"],), "psnr": tuple({psnr for _, psnr in missing}),
-                        "scenes": 1, "seeds": (self.seed,), "split": self.split,
-                        "profile": self._profile(specs), "weights_dir": folders[0] if len(folders) == 1 else None,
-                    }
-                ),
-                "channel": ChannelSection(kind=kind, **options),
-                "data": {
-                    self.about["opened_as"]: DataSection(root=root and Path(root), size=tuple(size), resize=resize)
-                },
-            }
+        settings = computed_again(
+            self.request.config, self.about["opened_as"], self.part.channel, methods=specs, metrics=(), scenes=1,
+            psnr=tuple({psnr for _, psnr in missing}), seeds=(self.seed,), split=self.split,
+            profile=self._profile(specs), weights_dir=folders[0] if len(folders) == 1 else None,
         )  # fmt: skip
-        plan = make_plan(settings)
+        data = DataSection(root=root and Path(root), size=tuple(size), resize=resize)
+        plan = make_plan(settings.model_copy(update={"data": {self.about["opened_as"]: data}}))
         fingerprint = self.source.fingerprint(self.split, self.ids)
         cells = tuple(
             replace(cell, scenes=replace(cell.scenes, ids=tuple(self.ids), fingerprint=fingerprint))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,50 +17,70 @@ from bench.results.request import Request, parts
 from bench.results.schema import SCENE_SET
 
 DEFAULT_PSNRS = (100.0, 10.0, 1.0)
-#: Pictures narrower than this are enlarged by a whole factor, pixels kept.
+#: Of pictures on the sheet.
 MIN_WIDTH = 240
 GAP, MARGIN, HEADER = 6, 64, 28
 
 
-def _enlarge(picture: np.ndarray, factor: int) -> Image.Image:
-    image = Image.fromarray(picture)
-    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-
-
-def _block(album: Album, scene: str, psnrs: Sequence[float], sender: str | None) -> list[list[np.ndarray | None]]:
+def _block(album: Album, scene: str, psnrs: Sequence[float], sender: str | None, first: bool) -> list[SheetRow]:
     """The pictures of one scene: a row a PSNR; columns: the truth, the received map, one a method."""
     truth = [album[scene].image, album.labels(scene)]
+    space = [0 if first else 3 * GAP, *[GAP] * len(psnrs)]
     rows = []
     for number, psnr in enumerate(psnrs):
         row: list[np.ndarray | None] = [truth[number] if number < len(truth) else None]
         row += [album.received_map(sender, psnr, scene)] if sender else []
-        rows.append(row + [album.cached(spec, psnr, scene) for spec in album.specs])
-    rows += [[picture] for picture in truth[len(psnrs) :]]  # with a single PSNR the labels get a row of their own
-    return rows
+        row += [album.cached(spec, psnr, scene) for spec in album.specs]
+        rows.append(SheetRow(row, space[number], label=f"{psnr:g} dB"))
+    # with a single PSNR the labels get a row of their own
+    return [*rows, *(SheetRow([picture], GAP) for picture in truth[len(psnrs) :])]
 
 
-def _paste(blocks: list[list[list[np.ndarray | None]]], headings: list[str], psnrs: Sequence[float]) -> Image.Image:
-    """One picture of all blocks: the truth on the left, then the PSNRs, then what depends on them."""
-    height, width = next(p for row in blocks[0] for p in row if p is not None).shape[:2]
-    factor = max(1, -(-MIN_WIDTH // width))
+@dataclass(frozen=True)
+class SheetRow:
+    """Pictures (H, W, 3) uint8 from left to right, None where there is none, `space` pixels below the row above.
+
+    The `title` stands above them in that space, the `label` behind the first picture.
+    """
+
+    pictures: Sequence[np.ndarray | None]
+    space: int
+    title: str = ""
+    label: str = ""
+
+
+def paste(
+    headings: Sequence[str], rows: Sequence[SheetRow], header: int, gap: int, narrowest: int, margin: int = 0,
+    below: int = 0, missing: str = "",
+) -> bytes:  # fmt: skip
+    """A PNG of the rows below their headings, with a margin behind the first column; `missing` names empty places.
+
+    Pictures narrower than `narrowest` are enlarged by a whole factor, pixels kept.
+    """
+    height, width = next(p for row in rows for p in row.pictures if p is not None).shape[:2]
+    factor = max(1, -(-narrowest // width))
     wide, high = width * factor, height * factor
-    lefts = [GAP + column * (wide + GAP) + (MARGIN if column else 0) for column in range(len(headings))]
-    block_height = len(blocks[0]) * (high + GAP) + 2 * GAP
-    sheet = Image.new("RGB", (lefts[-1] + wide + GAP, HEADER + len(blocks) * block_height), "white")
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=14)
+    lefts = [gap + column * (wide + gap) + (margin if column else 0) for column in range(len(headings))]
+    whole = header + sum(row.space + high for row in rows) + below
+    sheet = Image.new("RGB", (lefts[-1] + wide + gap, whole), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
     for left, heading in zip(lefts, headings, strict=True):
-        draw.text((left + wide / 2, HEADER / 2), heading, "black", font, anchor="mm")
-    for number, block in enumerate(blocks):
-        for line, row in enumerate(block):
-            top = HEADER + number * block_height + line * (high + GAP)
-            if line < len(psnrs):
-                middle = GAP + wide + (MARGIN + GAP) / 2
-                draw.text((middle, top + high / 2), f"{psnrs[line]:g} dB", "black", font, anchor="mm")
-            for left, picture in zip(lefts, row, strict=False):
-                if picture is not None:
-                    sheet.paste(_enlarge(picture, factor), (left, top))
-    return sheet
+        draw.text((left + wide / 2, header / 2), heading, "black", font, anchor="mm")
+    top = header
+    for row in rows:
+        draw.text((gap, top + gap), row.title, "black", font)
+        top += row.space
+        draw.text((gap + wide + (margin + gap) / 2, top + high / 2), row.label, "black", font, anchor="mm")
+        for left, picture in zip(lefts, row.pictures, strict=False):
+            if picture is not None:
+                sheet.paste(Image.fromarray(picture).resize((wide, high), Image.Resampling.NEAREST), (left, top))
+            elif missing:
+                draw.rectangle((left, top, left + wide - 1, top + high - 1), outline="gray")
+                draw.text((left + wide / 2, top + high / 2), missing, "gray", font, anchor="mm")
+        top += high
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def make_sheets(request: Request, scenes: int = 4, psnrs: Sequence[float] = DEFAULT_PSNRS) -> list[Path]:
@@ -80,12 +101,10 @@ def make_sheets(request: Request, scenes: int = 4, psnrs: Sequence[float] = DEFA
         if not shown:
             raise UsageError(f"no cell at PSNR {', '.join(f'{p:g}' for p in psnrs)}; choose others with --psnr")
         sender = next(album.map_senders(), None)
-        blocks = [_block(album, scene, shown, sender) for scene in album.ids]
+        rows = [row for k, scene in enumerate(album.ids) for row in _block(album, scene, shown, sender, not k)]
         headings = ["original, labels", *([f"received map ({sender})"] if sender else []), *album.specs]
-        buffer = io.BytesIO()
-        _paste(blocks, headings, shown).save(buffer, "PNG", optimize=True)
         name = next(stem for k, stem in enumerate(stems[number]) if sum(other[k] == stem for other in stems) == 1)
         path = request.to / f"sheet-{safe_name(name)}.png"
-        write_atomically(path, buffer.getvalue())
+        write_atomically(path, paste(headings, rows, HEADER, GAP, MIN_WIDTH, MARGIN, 3 * GAP))
         made.append(path)
     return made

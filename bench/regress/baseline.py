@@ -9,7 +9,6 @@ that numbers are numbers, and that no row is there twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from bench.api.errors import BenchError, UsageError
 from bench.api.names import PURE_NOISE
 from bench.regress.model import Change
 from bench.regress.words import plain
-from bench.results.files import RESULTS, read_results
+from bench.results.files import RESULTS, Run, read_results
 from bench.results.merge import about_scenes
 from bench.results.schema import WHOLE_SET
 
@@ -28,13 +27,8 @@ PLAIN = ("python", "platform", "cpu", "devices", "jobs", "batch_size")
 CELL = ["channel", "method", "psnr", "seed"]
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """Checked results: rows of methods (with `contributions` where the run kept any) and the run's provenance."""
-
-    folder: Path
-    frame: pd.DataFrame
-    facts: Mapping[str, Any]
+class Baseline(Run):
+    """Checked results: rows of methods, and the run's provenance."""
 
     @property
     def datasets(self) -> list[str]:
@@ -71,7 +65,7 @@ def read_baseline(folder: Path) -> Baseline:
     if folder.is_file():
         raise UsageError(f"--baseline takes the folder of a run; {folder} is a file")
     try:
-        frame, facts = read_results(folder, full=True)
+        frame, facts = read_results(folder)
     except UsageError:
         raise
     except (BenchError, OSError) as error:
@@ -105,7 +99,7 @@ def list_changes(
     pairs += [(name, was, now) for name, was, now in _of_mappings(old.get("packages"), new.get("packages"))]
     datasets = [str(name) for name in rerun["dataset"].unique()]
     for dataset in datasets:
-        was, now = (_of_scenes(told, dataset) for told in facts)
+        was, now = (about_scenes(told, dataset) or {"methods": {}, "metrics": {}} for told in facts)
         both = [set(frame[frame["dataset"] == dataset]["method"]) for frame in (baseline, rerun)]
         where = f" on {dataset}" if len(datasets) > 1 else ""
         found = [*_methods(was, now, sorted(both[0] & both[1])), *_metrics(was, now)]
@@ -113,14 +107,6 @@ def list_changes(
     pairs += list(_channels(baseline, rerun))
     pairs.append(("seeds", _listed(baseline["seed"]), _listed(rerun["seed"])))
     return [Change(plain(what), _short_text(was), _short_text(now)) for what, was, now in pairs if was != now]
-
-
-def _of_scenes(facts: Mapping[str, Any], dataset: str) -> Mapping[str, Any]:
-    """What a provenance says of methods and metrics on a data set; one without lists of scenes, the same of all."""
-    about = about_scenes(facts, dataset)
-    if about is None:
-        return facts
-    return {**about, "weights_sha256": {s: identity.get("weights_sha256") for s, identity in about["methods"].items()}}
 
 
 def _commit(facts: Mapping[str, Any]) -> str:
@@ -146,14 +132,9 @@ def _of_mappings(old: object, new: object) -> Iterator[tuple[str, Any, Any]]:
 def _methods(old: Mapping[str, Any], new: Mapping[str, Any], specs: list[str]) -> Iterator[tuple[str, Any, Any]]:
     """Weights, and options and code version where both runs wrote them down."""
     for spec in specs:
-        weights = [f.get("weights_sha256") for f in (old, new)]
-        was, now = (w.get(spec) if isinstance(w, Mapping) else None for w in weights)
-        yield f"weights of {spec}", was, now
-        told = [f.get("methods") for f in (old, new)]
-        before, after = (t.get(spec) if isinstance(t, Mapping) else None for t in told)
-        if not isinstance(before, Mapping) or not isinstance(after, Mapping):
-            continue
-        for key, then, today in _of_mappings(before, after):
+        before, after = (told["methods"].get(spec) or {} for told in (old, new))
+        yield f"weights of {spec}", before.get("weights_sha256"), after.get("weights_sha256")
+        for key, then, today in _of_mappings(before, after) if before and after else ():
             if key == "options":
                 for option, one, other in _of_mappings(then, today):
                     yield f"option {option} of {spec}", one, other
@@ -163,9 +144,7 @@ def _methods(old: Mapping[str, Any], new: Mapping[str, Any], specs: list[str]) -
 
 def _metrics(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """What metrics that both measured say of themselves otherwise (protocol and weights are equal by now)."""
-    was, now = old.get("metrics"), new.get("metrics")
-    if not isinstance(was, Mapping) or not isinstance(now, Mapping):
-        return
+    was, now = old["metrics"], new["metrics"]
     for name in sorted(was.keys() & now.keys()):
         for key, then, today in _of_mappings(was[name], now[name]):
             yield f"{key} of {name}", then, today

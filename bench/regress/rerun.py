@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.api.errors import MethodError, UsageError, known_name, nearest
 from bench.api.names import resolve_metrics
 from bench.api.registry import METHODS, METRICS
 from bench.api.specs import parse_spec
-from bench.channels.registry import parse_channel
-from bench.config import ChannelSection
 from bench.regress.baseline import Baseline
 from bench.regress.model import CellName
 from bench.regress.words import plain
+from bench.results.request import computed_again
 from bench.run.plan import Cell, MetricPlan, Plan, SceneSet, make_plan
-from bench.run.setting import without_weights
 
 if TYPE_CHECKING:
     from bench.config import Config
@@ -179,18 +177,11 @@ class _Group:
 
     def _config(self, config: Config, specs: list[str], psnrs: list[float]) -> Config:
         about = self.baseline.about(self.dataset)
-        kind, options = parse_channel(self.channel)
-        run: dict[str, Any] = {
-            "methods": tuple(specs),
-            "datasets": (str(about.get("opened_as") or self.dataset),),
-            "psnr": tuple(psnrs),
-            "scenes": len(self.ids),
-            "seeds": tuple(self.asked.seeds or sorted({int(seed) for seed in self.rows["seed"]})),
-            "metrics": self.metrics,
-            "split": str(self.rows["split"].iloc[0]),
-        }
-        section = ChannelSection(kind=kind, **options)
-        return without_weights(config.model_copy(update={"run": config.run.model_copy(update=run), "channel": section}))
+        seeds = tuple(self.asked.seeds or sorted({int(seed) for seed in self.rows["seed"]}))
+        return computed_again(
+            config, about["opened_as"], self.channel, methods=tuple(specs), psnr=tuple(psnrs), scenes=len(self.ids),
+            seeds=seeds, metrics=self.metrics, split=str(self.rows["split"].iloc[0]),
+        )  # fmt: skip
 
     def _check(self, plan: Plan) -> None:
         """UsageError where scenes, scale or a metric are not the baseline's."""

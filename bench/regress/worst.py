@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from bench.api.files import Broken, Entry, write_atomically
 from bench.pictures.cells import cached_cells
+from bench.pictures.sheet import SheetRow, paste
 from bench.regress.baseline import Baseline
 from bench.regress.model import CellName, Report, ScoreChange, Verdict
 from bench.regress.rerun import cell_name
@@ -20,7 +20,7 @@ from bench.run.plan import Cell
 from bench.run.runner import CellState, RunReport
 
 CELLS, SCENES = 6, 3
-#: Pictures narrower than this are enlarged by a whole factor, pixels kept.
+#: Of pictures on the sheet.
 MIN_WIDTH = 256
 GAP, LINE = 8, 20
 
@@ -40,9 +40,11 @@ def write_worst_scenes(report: Report, baseline: Baseline, run: RunReport, path:
     if not rows:
         path.unlink(missing_ok=True)
         return False
-    buffer = io.BytesIO()
-    _paste(rows).save(buffer, "PNG", optimize=True)
-    write_atomically(path, buffer.getvalue())
+    headings = ["original", "baseline", "rerun"]
+    if all(row.pictures[1] is None for row in rows):
+        headings = ["original", "rerun (the baseline's folder holds no pictures)"]
+        rows = [replace(row, pictures=row.pictures[::2]) for row in rows]
+    write_atomically(path, paste(headings, rows, LINE, GAP, MIN_WIDTH, below=GAP, missing="not in the baseline"))
     return True
 
 
@@ -85,11 +87,7 @@ def _baseline_picture(entry: Entry | None, scene_id: str, size: tuple[int, int])
     return picture if picture.shape[:2] == size else None
 
 
-#: What stands above a row of pictures, and the pictures.
-Titled = tuple[str, list[np.ndarray | None]]
-
-
-def _row(state: CellState, was: Entry | None, position: int, made: ScoreChange) -> Titled:
+def _row(state: CellState, was: Entry | None, position: int, made: ScoreChange) -> SheetRow:
     """A scene's pictures and what stands above them."""
     cell: Cell = state.cell
     assert state.pictures is not None
@@ -100,35 +98,5 @@ def _row(state: CellState, was: Entry | None, position: int, made: ScoreChange) 
     whole = f"{made.metric} {number(made.baseline)} -> {number(made.rerun)} over all"
     original = cell.scenes.open().load(cell.scenes.split, scene_id).image
     pictures = [original, _baseline_picture(was, scene_id, cell.scenes.size), read_picture(state.pictures, position)]
-    return f"{cell.method.spec} at PSNR {cell.channel.psnr:g} ({whole}), {scene_id}{change}", pictures
-
-
-def _paste(rows: Sequence[Titled]) -> Image.Image:
-    """The sheet; without a column for the baseline where none of its pictures is there."""
-    if any(was is not None for _, (_, was, _) in rows):
-        headings = ["original", "baseline", "rerun"]
-    else:
-        headings = ["original", "rerun (the baseline's folder holds no pictures)"]
-        rows = [(title, [original, rerun]) for title, (original, _, rerun) in rows]
-    height, width = next(p for _, pictures in rows for p in pictures if p is not None).shape[:2]
-    factor = max(1, -(-MIN_WIDTH // width))
-    wide, high = width * factor, height * factor
-    font = ImageFont.load_default(size=13)
-    step = high + LINE + GAP
-    sheet = Image.new("RGB", (GAP + len(headings) * (wide + GAP), LINE + len(rows) * step + GAP), "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, heading in enumerate(headings):
-        draw.text((GAP + column * (wide + GAP) + wide / 2, LINE / 2 + 3), heading, "black", font, anchor="mm")
-    for line, (title, pictures) in enumerate(rows):
-        top = LINE + line * step + GAP
-        draw.text((GAP, top), title, "black", font)
-        for column, picture in enumerate(pictures):
-            left = GAP + column * (wide + GAP)
-            if picture is None:
-                draw.rectangle((left, top + LINE, left + wide - 1, top + LINE + high - 1), outline="gray")
-                middle = (left + wide / 2, top + LINE + high / 2)
-                draw.text(middle, "not in the baseline", "gray", font, anchor="mm")
-            else:
-                shown = Image.fromarray(picture).resize((wide, high), Image.Resampling.NEAREST)
-                sheet.paste(shown, (left, top + LINE))
-    return sheet
+    title = f"{cell.method.spec} at PSNR {cell.channel.psnr:g} ({whole}), {scene_id}{change}"
+    return SheetRow(pictures, GAP + LINE, title)

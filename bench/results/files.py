@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -240,19 +241,27 @@ def whole_results(out: Path, only: Callable[[list[str]], Collection[str]] | None
     return _current(path, rows, told)
 
 
-def read_results(
-    out: Path,
-    full: bool = False,
-    ablation: str | None = None,
-    only: Callable[[list[str]], Collection[str]] | None = None,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The rows and the provenance of the results in `out`, every byte of the file verified; a message says what to do
-    where there are none, where they are damaged, and where a row is there twice.
+@dataclass(frozen=True)
+class Run:
+    """A folder of results: rows with `CONTRIBUTIONS` and references of pure noise, and provenance (`facts`)."""
 
-    The rows are those of methods that `bench run` was asked for; with `ablation` those on the scenes of that ablation
-    (bench/results/merge.py). With `full` the references of pure noise are among them, and there is the column
-    `CONTRIBUTIONS` (arrays, None where there are none). `only` chooses from the names of all scores those whose rows
-    are needed, which is faster.
+    folder: Path
+    frame: pd.DataFrame
+    facts: dict[str, Any]
+
+
+def read_results(
+    out: Path, ablation: str | None = None, only: Callable[[list[str]], Collection[str]] | None = None
+) -> Results:
+    """The rows and the provenance of the results in `out`, every byte of the file verified.
+
+    The rows are those of methods that `bench run` was asked for, with `ablation` those on the scenes of that ablation
+    (bench/results/merge.py), and of the references of pure noise; the column `CONTRIBUTIONS` holds arrays, None where
+    there are none. `only` chooses from the names of all scores those whose rows are needed, which is faster.
+
+    Raises:
+        UsageError: there are no results, or none but an ablation's.
+        BenchError: they are damaged, or a row is there twice.
     """
     results = whole_results(out, only)
     names = ablations_of(results[1])
@@ -262,10 +271,7 @@ def read_results(
             f"the results in {out} are of ablations only ({', '.join(names)}): `bench table {names[0]} --out {out}` "
             f"prints one, `bench run --out {out}` adds a sweep"
         )
-    if full:
-        return frame, facts
-    frame = frame[list(COLUMNS)]
-    return frame[frame["method"] != PURE_NOISE].reset_index(drop=True), facts
+    return frame, facts
 
 
 def _check_companions(out: Path, data: bytes, facts: dict[str, Any]) -> None:

@@ -13,11 +13,12 @@ import numpy as np
 from bench.api.errors import UsageError, known_name
 from bench.api.names import PURE_NOISE, metric_variants, resolve_metrics
 from bench.api.registry import METRICS
-from bench.channels.registry import channel_words, level_words
-from bench.config import Config
-from bench.results.files import read_results
+from bench.channels.registry import channel_words, level_words, parse_channel
+from bench.config import ChannelSection, Config
+from bench.results.files import Run, read_results
 from bench.results.schema import SCENE_SET
 from bench.results.scores import of_methods, of_scenes
+from bench.run.setting import without_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,28 +27,21 @@ if TYPE_CHECKING:
 PSNR = 10.0
 
 
-def _silent(line: str) -> None:
-    """Says nothing."""
-
-
 @dataclass(frozen=True)
-class Request:
+class Request(Run):
     """A run's results, and choices that are empty where the figure is to choose.
 
-    `frame` and `facts` are what `read_results(folder, full=True)` gives; `to` is where pictures that have to be
-    computed are kept; `scenes` is a number, or ids; `say` gets lines for people about what takes time.
+    `to` is where pictures that have to be computed are kept; `scenes` is a number, or ids; `say` gets lines for people
+    about what takes time.
     """
 
-    folder: Path
-    frame: pd.DataFrame
-    facts: dict[str, Any]
     to: Path
     methods: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     psnrs: tuple[float, ...] = ()
     scenes: int | tuple[str, ...] | None = None
     config: Config = field(default_factory=Config)
-    say: Callable[[str], None] = _silent
+    say: Callable[[str], None] = lambda line: None
 
     @property
     def commit(self) -> str:
@@ -88,8 +82,15 @@ class Part:
 
 def read_request(folder: Path, to: Path, **choices: Any) -> Request:
     """The results in `folder`, with the choices; raises as `read_results` does, UsageError for unknown methods."""
-    frame, facts = read_results(folder, full=True)
-    return select(Request(folder, frame, facts, to, **choices))
+    return select(Request(folder, *read_results(folder), to, **choices))
+
+
+def computed_again(config: Config, opened_as: str, channel: str, **run: Any) -> Config:
+    """The configuration for cells of results: their data set, channel and weights, and the values of `run`."""
+    kind, options = parse_channel(channel)
+    config = without_weights(config)
+    section = config.run.model_copy(update={"datasets": (opened_as,), **run})
+    return config.model_copy(update={"run": section, "channel": ChannelSection(kind=kind, **options)})
 
 
 def select(request: Request) -> Request:

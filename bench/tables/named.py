@@ -68,11 +68,11 @@ def ablation_tables(frame: pd.DataFrame, ablation: Ablation, psnr: float) -> lis
 def read_ablation(folder: Path, name: str, psnr: float) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows and the provenance that an ablation is to be shown from: those on the scenes that `bench ablate` ran it
     on, or where it did not at that PSNR, those of the folder's sweeps. Raises as `read_results` does."""
-    frame, facts = read_results(folder, full=True, ablation=name)
+    frame, facts = read_results(folder, name)
     arms = {arm.method for arm in _arms(frame, find_ablation(name))}
     if (frame["method"].isin(arms) & frame["psnr"].eq(psnr)).any():
         return frame, facts
-    return read_results(folder, full=True)
+    return read_results(folder)
 
 
 def _ablation(name: str) -> Callable[[pd.DataFrame, float], list[Table]]:
@@ -177,8 +177,8 @@ def read_for_table(folder: Path, what: str, psnr: float) -> list[Table]:
         return named_tables(read_ablation(folder, name, psnr)[0], what, psnr)
     if word not in NAMED:
         with suppress(UsageError):  # which is told of all rows
-            return metric_tables(read_results(folder, full=True, only=partial(_needed, what))[0], what)
-    return named_tables(read_results(folder, full=True)[0], what, psnr)
+            return metric_tables(read_results(folder, only=partial(_needed, what))[0], what)
+    return named_tables(read_results(folder)[0], what, psnr)
 
 
 def _needed(what: str, known: Sequence[str]) -> set[str]:

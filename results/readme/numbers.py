@@ -43,7 +43,7 @@ def claim(holds: bool, sentence: str) -> None:
 def _results(ablation: str | None) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The committed rows and their provenance: of sweeps, or on the scenes of an ablation."""
     if ablation is None:
-        return read_results(RESULTS, full=True)
+        return read_results(RESULTS)
     return read_ablation(RESULTS, ablation, PSNR)
 
 

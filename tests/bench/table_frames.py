@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.api.names import PURE_NOISE
+from bench.results.files import read_results
 from bench.results.schema import COLUMNS, CONTRIBUTIONS
 
 BASE = {
@@ -16,6 +19,12 @@ BASE = {
     "sigma": 0.36, "peak_snr_db": 8.9, "mean_snr_db": math.nan, "cell": "unknown", "scene_count": 32, "scene": "all",
     "metric": "mIoU", "scenes": 32, "higher_is_better": True, "protocol": "gt|judge=x",
 }  # fmt: skip
+
+
+def method_rows(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows of methods, without those of pure noise, and the provenance of the results in a folder."""
+    rows, facts = read_results(folder)
+    return rows[rows["method"] != PURE_NOISE].reset_index(drop=True), facts
 
 
 def frame(values: Mapping[tuple[str, float, int], tuple[float, float | None]], **other: object) -> pd.DataFrame:

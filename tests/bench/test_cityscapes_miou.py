@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import TOML, Answer
 from scene_roots import cityscapes_root
+from table_frames import method_rows
 
-from bench.results.files import read_results
 from tests.metrics.drn_data import write_filled
 
 ARGUMENTS = ("--datasets", "cityscapes", "--methods", "fake_pixels", "--psnr", "100", "--metrics", "mIoU")
@@ -32,7 +32,7 @@ def test_the_configured_judge_scores_and_is_named_in_every_row(
     write_filled("drn_d_22", tmp_path / "weights")
     done = cli("run", "--root", str(root), "--out", "out", *ARGUMENTS)
     assert done.code == 0, done.err
-    rows, facts = read_results(Path("out"))
+    rows, facts = method_rows(Path("out"))
     rows = rows[rows["metric"].str.startswith("mIoU")]
     assert set(rows["metric"]) == {"mIoU", "mIoU[judge]", "mIoU[original]", "mIoU[35]", "mIoU[scene]"}
     assert rows["protocol"].str.contains("judge=DRN-D-22@generated|19 classes", regex=False).all()
@@ -51,6 +51,6 @@ def test_without_weights_the_metric_is_left_out_and_the_pictures_are_made(
     told = next(line for line in done.err.splitlines() if line.startswith("left out: mIoU is not computed"))
     assert "drn_d_22-cityscapes.safetensors" in told
     assert "bench weights import drn_d_22 drn_d_22_cityscapes.pth --dataset cityscapes" in told
-    rows, _ = read_results(Path("out"))
+    rows, _ = method_rows(Path("out"))
     assert not rows["metric"].str.startswith("mIoU").any()
     assert "bits" in set(rows["metric"])

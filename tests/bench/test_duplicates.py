@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import TOML, Answer
-from table_frames import at10
+from table_frames import at10, method_rows
 
 from bench.api.errors import BenchError
-from bench.results.files import PROVENANCE, RESULTS, read_results, write_results
+from bench.results.files import PROVENANCE, RESULTS, write_results
 from bench.results.parquet import FACTS_KEY
 from bench.results.schema import ROW
 
@@ -24,7 +24,7 @@ ONCE = ("run", "--methods", "fake_pixels,fake_maps", "--psnr", "100,10", "--seed
 
 def numbers(folder: Path) -> pd.DataFrame:
     """The rows but for what a clock or the memory says."""
-    rows, _ = read_results(folder)
+    rows, _ = method_rows(folder)
     return rows[~rows["metric"].isin(["seconds", "memory"])].reset_index(drop=True)
 
 
@@ -98,4 +98,4 @@ def test_rows_that_differ_in_anything_that_names_them_are_no_duplicates(tmp_path
     others = {"psnr": 7, "seed": 7, "scene_count": 7, "size": "7x7"}
     other = rows.assign(**{column: others.get(column, "other")})
     write_results(pd.concat([rows, other]), {}, tmp_path)
-    assert len(read_results(tmp_path)[0]) == 2
+    assert len(method_rows(tmp_path)[0]) == 2

@@ -41,7 +41,7 @@ def at(view: View, method: str, psnr: float = 10.0) -> tuple[float, float | None
 
 
 def test_ranks_of_the_committed_results_are_those_of_the_tables() -> None:
-    frame, _ = read_results(COMMITTED, full=True)
+    frame, _ = read_results(COMMITTED)
     whole = frame[frame["metric"].isin(["mIoU", "LPIPS", "KID[lite0]", "bits"])]
     board = build_board([Run(COMMITTED, whole, read_runs([COMMITTED])[0].facts)], [])
     for one in board.views:
@@ -182,7 +182,7 @@ def test_a_view_is_one_family_of_pairs() -> None:
 
 def test_committed_results_have_the_standard_errors_that_ranks_rest_on() -> None:
     """The committed results, of whichever version: draws of mIoU and the ± of FID, or contributions."""
-    frame, _ = read_results(COMMITTED, full=True)
+    frame, _ = read_results(COMMITTED)
     for metric in ("mIoU", "FID[lite0]"):
         found = measured(frame, metric)
         errors = np.array([entry.stderr for entry in found.scores.values()], dtype=float)

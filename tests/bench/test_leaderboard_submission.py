@@ -238,7 +238,7 @@ def test_an_exported_submission_is_valid_and_has_the_numbers_of_the_run(results:
     )
     submission, _ = Shelf(results).add(out)
     assert Shelf(results).gaps(submission) == []
-    frame, facts = read_results(results, full=True)
+    frame, facts = read_results(results)
     own = frame[frame["method"] == "gesco"].sort_values(["metric", "psnr", "scene"])
     theirs = submission.frame().sort_values(["metric", "psnr", "scene"])
     assert list(theirs["value"]) == list(own["value"])
@@ -277,7 +277,7 @@ def test_export_refuses_unknown_methods_and_names_that_no_submission_can_have(re
 
 
 def test_every_score_of_the_committed_results_is_declared_and_within_its_bounds() -> None:
-    frame, _ = read_results(COMMITTED, full=True)
+    frame, _ = read_results(COMMITTED)
     for (metric, better), rows in frame.groupby(["metric", "higher_is_better"]):
         info = find_score(str(metric))
         assert info is not None, f"nobody declares {metric}"

@@ -22,7 +22,7 @@ RUN = ("run", "--methods", "fake_pixels", "--psnr", "100,10", "--metrics", "Fake
 def test_rows_and_tables_have_the_direction_of_their_score(cli: Cli, fakes: Path) -> None:
     answer = cli(*RUN)
     assert answer.code == 0, answer.err
-    rows, _ = read_results(fakes / "out", full=True)
+    rows, _ = read_results(fakes / "out")
     for name, better in (("FakeError", False), ("FakePSNR", True), ("bits", False)):
         of_it = rows[rows["metric"] == name]
         assert {scene == WHOLE_SET for scene in of_it["scene"]} == {True, False}  # set-level and per scene

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Answer
+from table_frames import method_rows
 
 from bench.api.device import resolve_devices
 from bench.api.errors import UsageError, known_name
@@ -17,7 +18,6 @@ from bench.checkpoints.catalogue import load_catalogue
 from bench.cli.train import WHAT
 from bench.config import Config, RunSection
 from bench.figures import find_figures
-from bench.results.files import read_results
 from bench.run.ablations import find_ablation
 from bench.run.plan import make_plan
 from bench.speed.sizes import named_size
@@ -58,7 +58,7 @@ def test_commands_take_methods_data_sets_metrics_splits_and_devices_in_any_case(
         "--metrics", "FAKEMSE", "--device", "CPU", "--calibration", "PAPER", "--out", "o",
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    rows, _ = read_results(fakes / "o")
+    rows, _ = method_rows(fakes / "o")
     assert {(m, d, s) for m, d, s in zip(rows["method"], rows["dataset"], rows["split"], strict=True)} == {
         ("fake_pixels", "streets", "test")
     }

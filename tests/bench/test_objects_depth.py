@@ -27,7 +27,7 @@ def test_a_run_measures_objects_and_depth_and_tables_show_them(cli: Cli, fakes: 
     answer = cli("run", "--psnr", "100,1", "--scenes", "6", "--out", "out")
     assert answer.code == 0, answer.err
     assert "left out" not in answer.err
-    rows, _ = read_results(fakes / "out", full=True)
+    rows, _ = read_results(fakes / "out")
     whole = rows[rows["scene"] == WHOLE_SET]
     clean, noisy = (
         whole[(whole["psnr"] == psnr) & (whole["method"] == "full_image")].set_index("metric")["value"]

@@ -15,6 +15,7 @@ import yaml
 from conftest import ROOT, TOML, Answer, manifests
 from PIL import Image
 from regress_frames import workflow
+from table_frames import method_rows
 
 from bench.cli.regress import regress
 from bench.regress.run import code_digest
@@ -56,7 +57,7 @@ def edited(
     base: Path, frame_changes: dict[str, Any], fact_changes: Callable[[dict[str, Any]], None] | None = None
 ) -> None:
     """Write the baseline again with columns assigned and its provenance changed."""
-    frame, facts = read_results(base, full=True)
+    frame, facts = read_results(base)
     if fact_changes is not None:
         fact_changes(facts)
     write_results(frame.assign(**frame_changes), facts, base)
@@ -137,7 +138,7 @@ def test_the_worst_scenes_stand_beside_the_originals_and_the_baselines(cli: Cli,
     columns = [sheet[48:176, left : left + 256] for left in (8, 272, 536)]
     assert np.array_equal(columns[0], columns[1])
     assert np.abs(columns[2] - 0.7 * columns[0]).max() <= 1
-    frame, _ = read_results(next((fakes / "r").glob("code-*")))
+    frame, _ = method_rows(next((fakes / "r").glob("code-*")))
     mse = frame[(frame["metric"] == "FakeMSE") & (frame["scene"] != "all")].set_index("scene")["value"]
     source = importlib.import_module("bench.data.registry").open_dataset("streets", None, (32, 64))
     worst = source.load("test", mse.idxmax()).image.repeat(4, axis=0).repeat(4, axis=1)
@@ -170,14 +171,14 @@ def test_part_of_the_baseline_can_be_chosen(cli: Cli, base: Path, fakes: Path) -
     assert answer.code == 0, answer.err
     assert verdicts(fakes / "r") == {("fake_maps", 30.0): "same"}
     assert len(report(fakes / "r")["scenes"]["streets"]) == 7
-    frame, facts = read_results(base, full=True)
+    frame, facts = read_results(base)
     write_results(frame[(frame["method"] != "fake_maps") | (frame["psnr"] == 30)], facts, base)
     assert cli("regress", "--baseline", "base", "--methods", "fake_maps", "--out", "r").code == 0
     assert verdicts(fakes / "r") == {("fake_maps", 30.0): "same"}  # at 100 the baseline has another method only
 
 
 def test_what_only_one_side_has_is_new_or_missing(cli: Cli, base: Path, fakes: Path) -> None:
-    frame, _ = read_results(base, full=True)
+    frame, _ = read_results(base)
     edited(base, {"method": frame["method"].replace("fake_maps", "of_a_removed_plugin")})
     answer = cli("regress", "--baseline", "base", "--out", "r")
     assert answer.code == 0, answer.err
@@ -192,7 +193,7 @@ def test_what_only_one_side_has_is_new_or_missing(cli: Cli, base: Path, fakes: P
 
 
 def test_a_method_that_crashes_now_fails_the_check(cli: Cli, base: Path, fakes: Path) -> None:
-    frame, _ = read_results(base, full=True)
+    frame, _ = read_results(base)
     edited(base, {"method": frame["method"].replace("fake_maps", "fake_faulty")})
     answer = cli("regress", "--baseline", "base", "--out", "r")
     assert answer.code == 1
@@ -246,7 +247,7 @@ IDENTITIES = {
 
 def test_another_metric_or_other_scenes_are_refused_by_name(cli: Cli, base: Path) -> None:
     for key, message in IDENTITIES.items():
-        _, facts = read_results(base)
+        _, facts = method_rows(base)
         before = dict(scenes(facts)["metrics"]["FakeMSE"])
         edited(base, {}, lambda facts, key=key: scenes(facts)["metrics"]["FakeMSE"].update({key: "other"}))  # type: ignore[misc]
         said = refused(cli)
@@ -255,7 +256,7 @@ def test_another_metric_or_other_scenes_are_refused_by_name(cli: Cli, base: Path
         edited(base, {}, lambda facts, before=before: scenes(facts)["metrics"].update(FakeMSE=before))  # type: ignore[misc]
     edited(base, {}, lambda facts: scenes(facts).update(fingerprint="0" * 64))
     assert "the scenes of streets have another content" in refused(cli)
-    frame, facts = read_results(base, full=True)
+    frame, facts = read_results(base)
     scenes(facts)["fingerprint"] = "f"
     write_results(frame.assign(scene=frame["scene"].replace("test-000000", "test-000009")), facts, base)
     assert "'test-000009' there is 'test-000000' here" in refused(cli)

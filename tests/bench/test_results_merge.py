@@ -11,7 +11,7 @@ from typing import Any
 import bench_fakes
 import pytest
 from conftest import Answer, manifests
-from table_frames import at10
+from table_frames import at10, method_rows
 
 from bench.results.files import add_results, read_results, whole_results
 from bench.results.merge import of_schema_1
@@ -27,7 +27,7 @@ def run(cli: Cli, *arguments: str, code: int = 0) -> Answer:
 
 def cells(folder: Path) -> set[tuple[str, float, int]]:
     """(method, PSNR, number of scenes) of the results."""
-    rows, _ = read_results(folder)
+    rows, _ = method_rows(folder)
     return set(rows[["method", "psnr", "scene_count"]].itertuples(index=False, name=None))
 
 
@@ -42,7 +42,7 @@ def test_a_second_run_keeps_the_baselines_of_the_first(cli: Cli, fakes: Path) ->
     assert {"fake_pixels", "fake_maps"} <= set(heads(second.out))  # the end of the run shows both
     assert cells(fakes / "o") == {(m, p, 3) for m in ("fake_pixels", "fake_maps") for p in (10.0, 5.0)}
     assert heads(cli("table", "FakeMSE", "--out", "o").out)[2:4] == ["fake_pixels", "fake_maps"]
-    _, facts = read_results(fakes / "o")
+    _, facts = method_rows(fakes / "o")
     assert [one["command"].split()[5] for one in facts["runs"]] == ["fake_pixels", "fake_maps"]
     assert [len(one["cell_ids"]) for one in facts["runs"]] == [2, 3]  # the second one's, and the pure noise of both
     assert all(one["commit"] == facts["commit"] for one in facts["runs"])
@@ -52,9 +52,9 @@ def test_a_second_run_keeps_the_baselines_of_the_first(cli: Cli, fakes: Path) ->
 
 def test_the_same_run_again_changes_nothing(cli: Cli, fakes: Path) -> None:
     run(cli, "--psnr", "10,5")
-    before, _ = read_results(fakes / "o", full=True)
+    before, _ = read_results(fakes / "o")
     run(cli, "--psnr", "10,5")
-    after, facts = read_results(fakes / "o", full=True)
+    after, facts = read_results(fakes / "o")
     assert before.drop(columns="contributions").equals(after.drop(columns="contributions"))
     assert len(facts["runs"]) == 1
 
@@ -69,7 +69,7 @@ def test_replace_leaves_nothing_of_earlier_runs(cli: Cli, fakes: Path) -> None:
 def test_a_metric_measured_later_stands_beside_the_others_of_its_cell(cli: Cli, fakes: Path) -> None:
     run(cli, "--psnr", "10", "--metrics", "FakeMSE")
     run(cli, "--psnr", "10", "--metrics", "FakeRatio")
-    rows, facts = read_results(fakes / "o")
+    rows, facts = method_rows(fakes / "o")
     assert {"FakeMSE", "FakeRatio"} <= set(rows["metric"])
     assert len(facts["runs"]) == 2
     assert set(facts["sets"]["streets/test/32x64/3"]["metrics"]) == {"FakeMSE", "FakeRatio"}
@@ -85,7 +85,7 @@ def test_a_method_with_other_code_or_weights_replaces_its_cells_and_is_never_the
     assert "fake_pixels on streets (3 scenes) has other weights, options or code now: 2 older cell(s)" in answer.err
     # the older cell at PSNR 5 is of another fake_pixels: in one row with the new one it would say something wrong
     assert cells(fakes / "o") == {("fake_pixels", 10.0, 3), ("fake_maps", 10.0, 3), ("fake_maps", 5.0, 3)}
-    rows, facts = read_results(fakes / "o")
+    rows, facts = method_rows(fakes / "o")
     assert not rows.duplicated(["method", "psnr", "seed", "scene", "metric"]).any()
     assert facts["sets"]["streets/test/32x64/3"]["methods"]["fake_pixels"]["code_version"] == 7
     assert len(facts["cell_folders"]) == 3
@@ -98,7 +98,7 @@ def test_a_metric_that_measures_otherwise_is_not_mixed_with_its_older_numbers(
     monkeypatch.setattr(bench_fakes.FakeMse, "protocol", "sum over pixels")
     answer = run(cli, "--methods", "fake_pixels", "--psnr", "10")
     assert "FakeMSE on streets (3 scenes) is measured otherwise now" in answer.err
-    rows, _ = read_results(fakes / "o")
+    rows, _ = method_rows(fakes / "o")
     assert set(rows[rows["metric"] == "FakeMSE"]["method"]) == {"fake_pixels"}
     assert set(rows[rows["metric"] == "bits"]["method"]) == {"fake_pixels", "fake_maps"}
 
@@ -156,7 +156,7 @@ def test_runs_that_end_at_the_same_moment_lose_nothing(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    rows, facts = read_results(tmp_path)
+    rows, facts = method_rows(tmp_path)
     assert sorted(rows["method"]) == methods
     assert len(facts["runs"]) == 6
 
@@ -165,7 +165,7 @@ def test_scenes_of_another_content_take_the_place_of_those_of_their_name(tmp_pat
     one = {"datasets": {"streets": {"fingerprint": "one"}}}
     add_results([part("old", **one), part("older", **one)], tmp_path)
     _, notes = add_results([part("new", datasets={"streets": {"fingerprint": "two"}})], tmp_path)
-    assert read_results(tmp_path)[0]["method"].tolist() == ["new"]
+    assert method_rows(tmp_path)[0]["method"].tolist() == ["new"]
     assert "the scenes of streets (32 scenes) have another content now" in notes[0]
     assert "2 older cell(s)" in notes[0]
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import Answer
-from table_frames import at10
+from table_frames import at10, method_rows
 
 from bench.api.errors import BenchError
-from bench.results.files import read_results, write_results
+from bench.results.files import write_results
 from bench.results.parquet import FACTS_KEY, intact, pack
 from bench.results.schema import COLUMNS
 
@@ -56,9 +56,9 @@ def test_no_flipped_bit_of_the_results_goes_unnoticed(folder: Path) -> None:
     for bit in np.random.default_rng(0).integers(8 * len(data), size=60):
         path.write_bytes(flipped(data, int(bit)))
         with pytest.raises(BenchError, match="is damaged"):
-            read_results(folder)
+            method_rows(folder)
     path.write_bytes(data)
-    assert read_results(folder)[0]["value"].tolist() == [0.63, 0.41]
+    assert method_rows(folder)[0]["value"].tolist() == [0.63, 0.41]
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_a_broken_provenance_json_is_an_error(folder: Path) -> None:
     for broken in (text.replace("bench run", "bench ran"), text[:-20], "[]", "[" * 100_000, text.replace("{", "\x00")):
         file.write_text(broken)
         with pytest.raises(BenchError, match=r"provenance\.json is damaged"):
-            read_results(folder)
+            method_rows(folder)
     file.write_text(text)
-    read_results(folder)
+    method_rows(folder)
 
 
 def test_files_of_different_runs_are_noticed_and_the_next_run_makes_them_good(
@@ -108,7 +108,7 @@ def test_results_without_a_digest_are_read_and_said_to_be_unverified(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = ROWS.drop(columns=["cell", "scene_count"])
-    rows, facts = read_results(as_schema_1(tmp_path, old))
+    rows, facts = method_rows(as_schema_1(tmp_path, old))
     assert rows["value"].tolist() == [0.63, 0.41]
     assert rows["scene_count"].tolist() == [32, 32]
     assert [run["command"] for run in facts["runs"]] == ["bench run"]
@@ -144,13 +144,13 @@ def test_what_is_no_results_file_is_one_line_that_says_why(cli: Cli, tmp_path: P
 
 def test_a_column_that_we_do_not_know_is_left_alone(tmp_path: Path) -> None:
     more = ROWS.assign(note="x", when=pd.Timestamp("2026-01-01"), parts=[[1], [2]])
-    rows, _ = read_results(as_schema_1(tmp_path, more))
+    rows, _ = method_rows(as_schema_1(tmp_path, more))
     assert tuple(rows.columns) == COLUMNS
 
 
 def test_escape_sequences_in_the_provenance_do_not_reach_a_terminal(tmp_path: Path) -> None:
     facts = {**FACTS, "command": "bench run \x1b[2J", "notes": ["two\nlines \u202e"]}
-    _, told = read_results(as_schema_1(tmp_path, ROWS, facts))
+    _, told = method_rows(as_schema_1(tmp_path, ROWS, facts))
     assert told["command"] == r"bench run \x1b[2J"
     assert told["notes"] == [r"two lines \u202e"]
 
@@ -160,4 +160,4 @@ def test_a_sealed_file_with_a_strange_provenance_is_refused(tmp_path: Path) -> N
     data = pack(pa.Table.from_pandas(ROWS, preserve_index=False), {"schema": 2, "runs": 3}, [], [])
     (tmp_path / "results.parquet").write_bytes(data)
     with pytest.raises(BenchError, match="not as `bench run` writes results"):
-        read_results(tmp_path)
+        method_rows(tmp_path)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import Answer
 from scipy import stats
+from table_frames import method_rows
 
 import bench.run.cell
 from bench.api.files import Draft, Entry, open_entry
@@ -53,7 +54,7 @@ def test_measurements_of_earlier_versions_are_summarised_again_without_a_look_at
     cli: Cli, fakes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cli(*RUN).code == 0
-    rows, _ = read_results(fakes / "o", full=True)
+    rows, _ = read_results(fakes / "o")
     made = {entry.path: entry for entry in entries(fakes / "o")}
     assert len(made) == 4  # two metrics, of the cell and of pure noise
     for entry in made.values():
@@ -68,7 +69,7 @@ def test_measurements_of_earlier_versions_are_summarised_again_without_a_look_at
         assert {k: v for k, v in entry.manifest.items() if k != "files"} == {
             k: v for k, v in before.items() if k != "files"
         }
-    after, _ = read_results(fakes / "o", full=True)
+    after, _ = read_results(fakes / "o")
     pictures = ~rows["metric"].isin(["seconds", "memory"])
     assert rows[pictures].drop(columns=CONTRIBUTIONS).equals(after[pictures].drop(columns=CONTRIBUTIONS))
     assert not list((fakes / "o" / "tmp").iterdir())
@@ -158,7 +159,7 @@ def test_means_have_spread_and_standard_error_of_their_scenes(cli: Cli, fakes: P
     """`std` and `stderr` are two columns of results and csv, each of them one thing: of metrics and of costs."""
     answer = cli("run", "--methods", "fake_maps", "--metrics", "FakeMSE", "--psnr", "10", "--scenes", "7", "--out", "o")
     assert answer.code == 0, answer.err
-    rows, _ = read_results(fakes / "o")
+    rows, _ = method_rows(fakes / "o")
     for metric in ("FakeMSE", "bits", "channel_uses"):
         own = rows[rows["metric"] == metric]
         (whole,) = own[own["scene"] == "all"].to_dict("records")

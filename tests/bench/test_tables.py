@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Answer
-from table_frames import frame
+from table_frames import frame, method_rows
 
 from bench.api.errors import BenchError, UsageError
 from bench.api.files import sha256
@@ -194,8 +194,8 @@ def test_a_name_without_its_bracket_is_a_table_of_every_variant() -> None:
 def test_rows_are_tidy_and_say_where_they_come_from(cli: Cli, fakes: Path) -> None:
     answer = cli("run", "--methods", "fake_pixels,fake_maps", "--psnr", "100,10", "--out", "o")
     assert answer.code == 0, answer.err
-    rows, facts = read_results(fakes / "o")
-    assert tuple(rows.columns) == COLUMNS
+    rows, facts = method_rows(fakes / "o")
+    assert tuple(rows.columns) == (*COLUMNS, CONTRIBUTIONS)
     key = ["dataset", "method", "channel", "psnr", "seed", "scene", "metric"]
     assert not rows.duplicated(key).any()
     mse = rows[(rows["metric"] == "FakeMSE") & (rows["method"] == "fake_pixels")]
@@ -223,9 +223,8 @@ def test_contributions_that_need_the_arrays_are_kept_with_the_results_and_nowher
         "run", "--methods", both, "--metrics", "FakeMSE,FakeRatio", "--psnr", "10", "--scenes", "6", "--out", "o"
     )
     assert answer.code == 0, answer.err
-    assert CONTRIBUTIONS not in read_results(fakes / "o")[0]
     assert CONTRIBUTIONS not in (fakes / "o" / "results.csv").read_text()
-    rows, _ = read_results(fakes / "o", full=True)
+    rows, _ = read_results(fakes / "o")
     kept = rows[rows[CONTRIBUTIONS].notna()]
     assert kept[["method", "metric", "scene"]].to_numpy().tolist() == [
         ["fake_pixels", "FakeRatio", "all"], ["fake_pixels:gain=0.9", "FakeRatio", "all"],
@@ -241,7 +240,7 @@ def test_contributions_that_need_the_arrays_are_kept_with_the_results_and_nowher
 
 def test_the_three_files_agree(cli: Cli, fakes: Path) -> None:
     assert cli("run", "--psnr", "10", "--out", "o").code == 0
-    rows, facts = read_results(fakes / "o", full=True)
+    rows, facts = read_results(fakes / "o")
     told = json.loads((fakes / "o" / "provenance.json").read_text())
     digests = {name: sha256((fakes / "o" / name).read_bytes()) for name in ("results.parquet", "results.csv")}
     assert told.pop("files") == digests
@@ -259,4 +258,4 @@ def test_a_damaged_results_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "results.parquet"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(BenchError, match=r"results\.parquet is damaged"):
-        read_results(tmp_path)
+        method_rows(tmp_path)

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from conftest import Answer
-from table_frames import at10, frame
+from table_frames import at10, frame, method_rows
 
-from bench.results.files import read_results
 from bench.results.request import mean_levels, peak_levels
 from bench.results.schema import COLUMNS, upgraded
 from bench.tables import metric_tables
@@ -27,7 +26,7 @@ def test_the_mean_snr_is_the_energy_sent_over_channel_uses_and_noise(cli: Cli, f
     from bench.run.worker import WORKER
 
     assert cli("run", "--methods", "fake_pixels,fake_maps", "--psnr", "100,10", "--out", "o").code == 0
-    rows, _ = read_results(fakes / "o")
+    rows, _ = method_rows(fakes / "o")
     scenes = make_plan(load_config()).cells[0].scenes
     images = WORKER.scene(scenes, scenes.ids).image.double()
     noisy = rows[(rows["method"] == "fake_pixels") & (rows["psnr"] == 10)]
@@ -45,7 +44,7 @@ def test_the_mean_snr_is_the_energy_sent_over_channel_uses_and_noise(cli: Cli, f
 
 def test_under_average_power_the_two_are_one(cli: Cli, fakes: Path) -> None:
     assert cli("run", "--psnr", "10", "--power", "average", "--out", "o").code == 0
-    rows, _ = read_results(fakes / "o")
+    rows, _ = method_rows(fakes / "o")
     assert (rows["mean_snr_db"] - rows["peak_snr_db"]).abs().max() < 1e-6
     assert "Mean SNR, of what a method sends: the peak SNR." in cli("table", "FakeMSE", "--out", "o").out
 
@@ -75,7 +74,7 @@ def test_results_of_earlier_versions_have_a_peak_snr_and_no_mean(tmp_path: Path)
     assert new["peak_snr_db"].tolist() == [8.9]
     assert np.isnan(new["mean_snr_db"]).all()
     committed = Path(__file__).parents[2] / "results"
-    rows, _ = read_results(committed)
+    rows, _ = method_rows(committed)
     assert tuple(rows.columns) == COLUMNS
     assert "peak SNR ∞, 26.0, 17.7, 13.2, 8.9, 4.4, 0.9 dB" in metric_tables(rows, "mIoU")[0].caption
     assert {"peak_snr_db", "true_snr_db"} & set(pq.read_schema(committed / "results.parquet").names)
