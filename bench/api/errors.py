@@ -24,9 +24,13 @@ PATH_ERRORS = {errno.ENAMETOOLONG: "the name is too long", errno.ELOOP: "its lin
 
 
 class BenchError(Exception):
-    """A run cannot go on; the message says what is wrong and what to do. Exit code 1."""
+    """A run cannot go on; the message says what is wrong and what to do, `details` one problem a line. Exit code 1."""
 
     exit_code = 1
+
+    def __init__(self, message: str, details: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.details = tuple(details)
 
 
 class UsageError(BenchError):

@@ -44,11 +44,7 @@ _SAFETENSORS_HEADER = 100 * 2**20  # the format's own limit
 
 
 class CheckpointError(BenchError):
-    """A weights file is refused or damaged: one sentence for people, and `details`, a list with one problem a line."""
-
-    def __init__(self, message: str, details: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.details = details
+    """A weights file is refused or damaged."""
 
 
 @dataclass(frozen=True)

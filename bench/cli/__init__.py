@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -61,8 +62,8 @@ def check_packages() -> None:
             )
 
 
-def _fail(message: str, code: int) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+def _fail(message: str, code: int, details: Sequence[str] = ()) -> None:
+    print(f"error: {' '.join(message.split())}", *(f"  {line}" for line in details), sep="\n", file=sys.stderr)
     sys.exit(code)
 
 
@@ -93,7 +94,7 @@ def _main() -> None:
         check_packages()
         app()
     except BenchError as error:
-        _fail(str(error), error.exit_code)
+        _fail(error.args[0], error.exit_code, error.details)
     except Exception as error:
         # these modules import torch, so only after something went wrong, when most often they are loaded already
         from bench.api.errors import DataError, MethodError, MetricError

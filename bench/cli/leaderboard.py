@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,8 +50,7 @@ def build(
     settings = load_config(config)
     check_folder(out, "--out")
     folders = [results_folder(folder, settings) for folder in results or ()] or [results_folder(None, settings)]
-    with _listed():
-        typer.echo(build_site(folders, out, settings, scenes, _say))
+    typer.echo(build_site(folders, out, settings, scenes, _say))
 
 
 @app.command()
@@ -87,8 +84,7 @@ def add(file: Annotated[Path, typer.Argument(help="A submission.")], results: Sh
     from bench.leaderboard.store import Shelf
 
     shelf = Shelf(results)
-    with _listed():
-        submission, target = shelf.add(file)
+    submission, target = shelf.add(file)
     _report(shelf, [submission])
     typer.echo(f"wrote {target}")
 
@@ -104,8 +100,7 @@ def check(
     if not submissions and not results.is_dir():
         raise UsageError(f"there is no folder {results}; --results names the folder whose submissions are checked")
     shelf = Shelf(results)
-    with _listed():
-        checked = [shelf.check(file) for file in submissions] if submissions else shelf.read()
+    checked = [shelf.check(file) for file in submissions] if submissions else shelf.read()
     if not checked:
         _say(f"there are no submissions in {results}")
     _report(shelf, checked)
@@ -133,10 +128,9 @@ def export(
 
     check_file(out, "--out")
     folder = results_folder(results, load_config())
-    with _listed():
-        left_out = export_submission(
-            folder, method, out, authors=author, licence=licence, title=title, paper=paper, code=code
-        )
+    left_out = export_submission(
+        folder, method, out, authors=author, licence=licence, title=title, paper=paper, code=code
+    )
     if left_out:
         _say(f"left out, because no submission may have them: {', '.join(left_out)}")
     typer.echo(f"wrote {out}")
@@ -159,17 +153,3 @@ def _report(shelf: Shelf, submissions: list[Submission]) -> None:
         typer.echo(f"ok  {submission.name}: {len(submission.data['results'])} results")
         for line in shelf.gaps(submission):
             typer.echo(f"    {line}")
-
-
-@contextmanager
-def _listed() -> Iterator[None]:
-    """Prints what is wrong with a submission one problem a line."""
-    from bench.leaderboard.submission import SubmissionError
-
-    try:
-        yield
-    except SubmissionError as error:
-        typer.echo(f"error: {error.file} is no valid submission:", err=True)
-        for problem in error.problems:
-            typer.echo(f"  {problem}", err=True)
-        raise typer.Exit(error.exit_code) from None

@@ -13,7 +13,7 @@ from bench.cli.options import integers, names, numbers
 app = typer.Typer(help="Measure speed, and quality against the number of sampling steps.", no_args_is_help=True)
 
 if TYPE_CHECKING:
-    from bench.speed.sizes import Size
+    from bench.speed.timing import Size
 
 SizeOption = Annotated[str, typer.Option("--size", help="paper (256x512, 654 M parameters) or small (any machine).")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto (a GPU, else the CPU), cpu, cuda, cuda:N.")]
@@ -39,7 +39,7 @@ def sampling(
     Example: bench speed sampling --size paper --device cuda
     """
     from bench.speed.sampling import measure_sampling
-    from bench.speed.sizes import named_size
+    from bench.speed.timing import named_size
 
     chosen = named_size(size)
     _measure("sampling", measure_sampling, chosen, steps or chosen.steps, repeats, device, threads, out)
@@ -58,7 +58,7 @@ def training(
 
     Example: bench speed training --size paper --device cuda
     """
-    from bench.speed.sizes import named_size
+    from bench.speed.timing import named_size
     from bench.speed.training import measure_training
 
     chosen = named_size(size)

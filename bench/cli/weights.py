@@ -47,17 +47,10 @@ def import_checkpoint(
     For example: bench weights import spade checkpoints.tar.gz --dataset cityscapes
     """
     from bench.api.weights import MANIFEST, read_record, user_weights_dir
-    from bench.checkpoints.archives import CheckpointError
     from bench.checkpoints.catalogue import load_catalogue
     from bench.checkpoints.importing import import_weights, remarks
 
-    try:
-        path = import_weights(file, method, dataset, weights_dir or user_weights_dir(), load_catalogue(), key)
-    except CheckpointError as error:
-        typer.echo(f"error: {error}", err=True)
-        for line in error.details:
-            typer.echo(f"  {line}", err=True)
-        raise typer.Exit(error.exit_code) from None
+    path = import_weights(file, method, dataset, weights_dir or user_weights_dir(), load_catalogue(), key)
     typer.echo(f"wrote {path}")
     for remark in remarks(read_record(path, MANIFEST)):
         typer.echo(f"note: {remark}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError, known_name
-from bench.api.files import safe_name, write_atomically
+from bench.api.files import safe_name, write_files
 from bench.api.names import ALL
 
 if TYPE_CHECKING:
@@ -81,11 +81,6 @@ def save(drawings: Sequence[Drawing], folder: Path, formats: Sequence[str]) -> l
     """Write the drawings, each format a file, each written whole; their paths."""
     from bench.figures.style import as_bytes, theme
 
-    made = []
     with theme():
-        for drawing in drawings:
-            for kind in formats:
-                path = folder / f"{safe_name(drawing.stem)}.{kind}"
-                write_atomically(path, as_bytes(drawing, kind))
-                made.append(path)
-    return made
+        made = {f"{safe_name(one.stem)}.{kind}": as_bytes(one, kind) for one in drawings for kind in formats}
+    return write_files(folder, made)

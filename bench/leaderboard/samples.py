@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from bench.api.errors import BenchError
-from bench.api.files import safe_name, sha256
+from bench.api.files import replacing, safe_name, sha256
 from bench.api.scenes import LabelSpace
 from bench.api.seeding import digest
 from bench.pictures.album import Album
@@ -54,25 +50,12 @@ def write_samples(request: Request, scenes: int = SCENES) -> dict[str, Any]:
     if out.exists() and not (out / INDEX).is_file() and any(out.iterdir()):
         raise BenchError(f"{out} exists and holds no samples; choose another folder or remove it")
     with replacing(out) as draft:
+        draft.mkdir()
         sets = [_write_set(album, draft) for album in albums]
         provenance = {key: request.facts.get(key) for key in ("commit", "dirty", "date", "command", "devices")}
         index = sealed({"schema": SCHEMA, "provenance": provenance, "sets": sets}, draft)
         (draft / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
     return index
-
-
-@contextmanager
-def replacing(out: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of `out` where nothing is raised."""
-    draft = out.with_name(f".{out.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        draft.mkdir(parents=True)
-        yield draft
-        if out.exists():
-            shutil.rmtree(out)
-        draft.rename(out)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _longest(albums: Sequence[Album], say: Callable[[str], None]) -> list[Album]:

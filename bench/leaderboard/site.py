@@ -20,12 +20,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bench.api.errors import BenchError, UsageError, storage_message
-from bench.api.files import sha256
+from bench.api.files import replacing, sha256
 from bench.config import Config
 from bench.leaderboard import pages
 from bench.leaderboard.board import Board, build_board, read_runs
 from bench.leaderboard.methods import About, about_methods, citation_of
-from bench.leaderboard.samples import SCENES, read_index, replacing, write_samples
+from bench.leaderboard.samples import SCENES, read_index, write_samples
 from bench.leaderboard.store import Shelf
 from bench.leaderboard.submission import schema_text
 from bench.results.files import PROVENANCE, RESULTS
@@ -60,6 +60,7 @@ def build_site(
     gaps = {s.name: [gap for shelf in shelves for gap in shelf.gaps(s)] for s in submitted}
     try:
         with replacing(out) as draft:
+            draft.mkdir()
             indices = list(_samples(board, draft, config, scenes, say))
             downloads = list(_data(board, about, draft))
             _assets(draft)

@@ -49,11 +49,13 @@ CELL = ("dataset", "split", "size", "channel", "psnr", "seed", "metric", "protoc
 
 
 class SubmissionError(BenchError):
-    """The submission in `file` is refused; `problems` has one line for each thing that is wrong."""
+    """The submission in `file` is refused; `details` has one line for each thing that is wrong."""
 
     def __init__(self, file: Path, problems: list[str]) -> None:
-        self.file, self.problems = file, tuple(problems)
-        super().__init__(f"{file} is no valid submission: {'; '.join(problems)}")
+        super().__init__(f"{file} is no valid submission:", problems)
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} {'; '.join(self.details)}"
 
 
 @dataclass(frozen=True, eq=False)

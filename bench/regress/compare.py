@@ -248,8 +248,7 @@ def compare_costs(
         if was is None or now is None or not (math.isfinite(was) and math.isfinite(now)):
             continue
         made = Cost(cell, what, was, now, False)
-        warned = made.factor >= limits.warn[what] and not other_machine(what, facts)
-        found.append(Cost(cell, what, was, now, warned))
+        found.append(replace(made, warned=made.factor >= limits.warn[what] and not other_machine(what, facts)))
     return found
 
 

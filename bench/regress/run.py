@@ -62,23 +62,20 @@ def run_regression(
     comparisons, family = compare(sides, limits)
     both = (baseline.facts, facts)
     common = _rows_of(baseline.frame, cells)
+    # what crashed, and metrics of the baseline that found out only while measuring that they cannot
+    failures = [(what, message) for what, message, _ in run.failures] + list(run.skipped.items())
     report = Report(
         comparisons,
         compare_costs(baseline.frame, frame, rerun.ids, limits, both),
         list_changes(common, frame, both),
         _notes(rerun, run, both),
-        [(plain(what), plain(message, 500)) for what, message in _failures(run)],
+        [(plain(what), plain(message, 500)) for what, message in failures],
         limits.alpha,
         family,
         rerun.ids,
         _about(folder, out, baseline, facts, common, frame),
     )
     return Finished(report, baseline, run, out)
-
-
-def _failures(run: RunReport) -> list[tuple[str, str]]:
-    """What crashed, and metrics of the baseline that found out only while measuring that they cannot."""
-    return [(what, message) for what, message, _ in run.failures] + list(run.skipped.items())
 
 
 def _rows_of(frame: pd.DataFrame, cells: frozenset[CellName]) -> pd.DataFrame:

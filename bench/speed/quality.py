@@ -14,7 +14,7 @@ import pandas as pd
 from rich.console import Console
 
 from bench.api.errors import BenchError, MethodError, UsageError, known_name
-from bench.api.files import write_atomically
+from bench.api.files import write_files
 from bench.api.provenance import code_provenance, command_line, commit_in_words, device_names
 from bench.api.registry import METHODS
 from bench.api.scores import score_info
@@ -290,19 +290,11 @@ def _publish(
         "command": command_line(),
     }
     text = as_markdown(table, compared, request, facts)
-    return text, _write(table, compared, text, facts, request.out)
-
-
-def _write(table: pd.DataFrame, compared: pd.DataFrame, text: str, facts: dict[str, Any], out: Path) -> list[Path]:
     data = {"rows": _records(table), "compared_with_reference": _records(compared), "provenance": facts}
-    document = json.dumps(data, indent=1, allow_nan=False) + "\n"
-    made = []
-    for name, content in (
-        ("steps.md", text.encode()),
-        ("steps.csv", table.to_csv(index=False).encode()),
-        ("steps.json", document.encode()),
-        ("steps.png", plot_quality(table)),
-    ):
-        write_atomically(out / name, content)
-        made.append(out / name)
-    return made
+    contents = {
+        "steps.md": text.encode(),
+        "steps.csv": table.to_csv(index=False).encode(),
+        "steps.json": (json.dumps(data, indent=1, allow_nan=False) + "\n").encode(),
+        "steps.png": plot_quality(table),
+    }
+    return text, write_files(request.out, contents)

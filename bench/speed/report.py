@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.api.files import write_atomically
+from bench.api.files import write_files
 from bench.api.provenance import code_provenance, command_line, commit_in_words, device_names
-from bench.speed.sizes import Size
+from bench.speed.timing import Size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,9 +171,4 @@ def write_report(kind: str, measured: dict[str, Any], facts: dict[str, Any], out
     contents = {"json": text.encode(), "md": as_markdown(kind, measured, facts).encode()}
     if kind == "training":
         contents["png"] = plot_losses(measured["losses"])
-    made = []
-    for suffix, data in contents.items():
-        path = out / f"{stem}.{suffix}"
-        write_atomically(path, data)
-        made.append(path)
-    return made
+    return write_files(out, {f"{stem}.{suffix}": data for suffix, data in contents.items()})

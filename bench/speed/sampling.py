@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from bench.speed.published import in_published_arithmetic
-from bench.speed.sizes import CHANNELS, Size
-from bench.speed.timing import Timing, count_flops, interleaved, matmul_peak, peak_memory, timed
+from bench.speed.timing import CHANNELS, Size, Timing, count_flops, interleaved, matmul_peak, peak_memory, timed
 from methods.common.diffusion.compiled import CompiledNetwork
 from methods.common.diffusion.guidance import guided_denoiser, plain_denoiser
 from methods.common.diffusion.samplers import Denoise, ancestral

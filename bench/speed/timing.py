@@ -1,4 +1,4 @@
-"""Timing that can be trusted: warm-up, interleaved repeats, median and spread, and the machine's own matmul speed.
+"""What is timed, and timing that can be trusted: warm-up, interleaved repeats, median and spread, matmul speed.
 
 Variants run in turn, A B C A B C, so that a machine whose speed drifts is unfair to none of them.
 """
@@ -13,9 +13,40 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.api.errors import known_name
+from methods.common.diffusion.profile import UNetConfig
+
 #: Side of the square matrices behind the matmul peak: large enough to be bound by arithmetic.
 MATMUL_SIDE = {"cuda": 8192, "cpu": 1024}
 MATMUL_RUNS = 5
+#: One-hot channels of Cityscapes's 35 label ids and the edge channel.
+CHANNELS = 36
+
+
+@dataclass(frozen=True)
+class Size:
+    """A network, the size of its pictures, and how much is timed: sampling steps a run, training updates a run, and
+    counted runs of each variant."""
+
+    name: str
+    network: UNetConfig
+    height: int
+    width: int
+    steps: int
+    updates: int
+    repeats: int
+
+
+SIZES = {
+    "paper": Size("paper", UNetConfig(map_channels=CHANNELS), 256, 512, 20, 10, 3),
+    # the same six levels, an eighth of the width at a quarter of the side
+    "small": Size("small", UNetConfig(map_channels=CHANNELS, width=32, spade_hidden=16), 64, 128, 2, 1, 3),
+}
+
+
+def named_size(name: str) -> Size:
+    """A size by its name; UsageError names the nearest one."""
+    return SIZES[known_name(name, SIZES, "size")]
 
 
 @dataclass(frozen=True)

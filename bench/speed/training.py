@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from bench.api.method import MethodContext
 from bench.api.scenes import LabelSpace, Scene
 from bench.speed.published import in_published_arithmetic
-from bench.speed.sizes import CHANNELS, Size
-from bench.speed.timing import interleaved, peak_memory
+from bench.speed.timing import CHANNELS, Size, interleaved, peak_memory
 from methods.common.diffusion.loss import hybrid_loss
 from methods.common.diffusion.profile import paper_profile
 from methods.common.diffusion.reverse import noisy_image

@@ -27,7 +27,7 @@ Change = Callable[[dict[str, Any]], object]
 def refusal(file: Path) -> str:
     with pytest.raises(SubmissionError) as caught:
         read_submission(file)
-    return "\n".join(caught.value.problems)
+    return "\n".join(caught.value.details)
 
 
 def refused(tmp_path: Path, change: Change) -> str:

@@ -20,7 +20,7 @@ from bench.config import Config, RunSection
 from bench.figures import find_figures
 from bench.run.ablations import find_ablation
 from bench.run.plan import make_plan
-from bench.speed.sizes import named_size
+from bench.speed.timing import named_size
 from bench.tables import render
 from metrics.evaluators.embedded import SPECS
 

@@ -29,8 +29,17 @@ from bench.speed.quality import (
 )
 from bench.speed.report import provenance, write_report
 from bench.speed.sampling import inputs, measure_sampling, seeded_network
-from bench.speed.sizes import CHANNELS, SIZES, Size, named_size
-from bench.speed.timing import Timing, count_flops, interleaved, matmul_peak, peak_memory
+from bench.speed.timing import (
+    CHANNELS,
+    SIZES,
+    Size,
+    Timing,
+    count_flops,
+    interleaved,
+    matmul_peak,
+    named_size,
+    peak_memory,
+)
 from bench.speed.training import PlainTraining, measure_training, random_scene
 from methods.common.diffusion.profile import UNetConfig, embedded_profile
 from methods.common.diffusion.samplers import SAMPLERS

@@ -13,7 +13,6 @@ from bench.api.scenes import facts_of
 from bench.api.scores import score_info
 
 FOLDER = Path(__file__).parent
-#: Data set -> the paper's data set that it stands for.
 #: The paper prints FID divided by ten (its heading says ten times FID).
 SCALED = {"FID/10": ("FID", 10.0)}
 
