@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 
 def leave_current_folder() -> None:
-    """Take the current folder, which `python -m` puts first, off Python's path: a `metrics.py` or `random.py` in it is
-    then in nobody's way, as it is not in the command's. A checkout that is run from its own folder keeps it."""
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    """Take the current folder, which `python -m` puts first, off Python's path, as it is for the command.
+
+    A `metrics.py` in it is in nobody's way then. A checkout that is run from its own folder keeps it.
+    """
+    here = Path(__file__).absolute().parents[1]
     with suppress(OSError):  # a current folder that was deleted
-        if not sys.flags.safe_path and os.path.abspath(sys.path[0]) == os.getcwd() != here:
+        if not sys.flags.safe_path and Path(sys.path[0]).absolute() == Path.cwd() != here:
             del sys.path[0]
 
 

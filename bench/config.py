@@ -74,8 +74,10 @@ class ChannelSection(BaseModel):
 
 
 class DataSection(_Section):
-    """[data.NAME]: where a data set is, at which size (height, width) it is read, and how its pictures are resized to
-    that: "spade" in one bicubic step, "sdm" as the loaders of SDM and GESCO do (see bench/data/images.py)."""
+    """[data.NAME]: where a data set is, at which size (height, width) and how resized it is read.
+
+    `resize` "spade" is one bicubic step, "sdm" as the loaders of SDM and GESCO do (see bench/data/images.py).
+    """
 
     root: Place | None = None
     size: tuple[Side, Side] | None = None
@@ -91,8 +93,10 @@ class MethodSection(_Section):
 
 
 class TrainSection(_Section):
-    """[train.NAME]: what `bench train NAME` does where the command line says nothing; `options` are fields of the
-    method's recipe, for example GESCO's `noise_weights` (the method checks them)."""
+    """[train.NAME]: what `bench train NAME` does where the command line says nothing.
+
+    `options` are fields of the method's recipe, for example GESCO's `noise_weights` (the method checks them).
+    """
 
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     checkpoint_gradients: bool = False
@@ -182,8 +186,7 @@ def _text(path: Path) -> str:
 
 
 def read_config(path: Path) -> Config:
-    """Read one bench.toml; UsageError names the file and the nearest known key. Relative paths in it are as written
-    by its author: relative to the file's folder."""
+    """Read one bench.toml, whose paths are relative to it; UsageError names file and nearest known key."""
     text = _text(path)
     try:
         raw = tomllib.loads(text)

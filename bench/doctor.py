@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -22,6 +22,9 @@ from bench.data.registry import open_dataset
 from bench.run.setting import method_setting
 from bench.run.trial import identity_of
 from metrics.evaluators.published import LISTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,7 @@ def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """Look at machine and data sets, then at methods and metrics on each data set that is there, one finding at a
-    time. Never raises for a gap."""
+    """Look at the machine, data sets, and methods and metrics on each of these; gaps are findings, never errors."""
     yield from _machine()
     sources = []
     for finding, source in _datasets(config):

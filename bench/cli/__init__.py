@@ -79,8 +79,10 @@ def _fault(error: Exception) -> str:
 
 
 def main() -> None:
-    """Run the command line; errors meant for people become one line on stderr and an exit code: 2 for what cannot be
-    asked for, 1 for what failed. So does any other error, whose traceback the variable `TRACEBACK` brings back."""
+    """Run the command line; errors for people become a line on stderr and exit code 2 (of the request) or 1.
+
+    So does any other error, whose traceback the variable `TRACEBACK` brings back.
+    """
     with safe_output():
         _main()
 

@@ -56,8 +56,10 @@ def check(
     quiet: Quiet = False,
     config: ConfigOption = None,
 ) -> None:
-    """Verify a data root: decode every file and list every problem, which is what would stop a run. Exit code 1 if
-    there is one. Notes say what is ignored."""
+    """Verify a data root: decode every file and list every problem, which is what would stop a run.
+
+    Exit code 1 if there is one. Notes say what is ignored.
+    """
     from bench.data.folder import FolderSource
     from bench.data.folder import check as check_root
     from bench.data.images import printable

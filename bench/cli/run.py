@@ -215,8 +215,7 @@ def _dry_run(plan: Plan, settings: Config) -> None:
 
 
 def _plots(request: Request) -> list[Path]:
-    """The plot of the run's tables. What it was drawn from is kept beside it, so that it is drawn again only where the
-    results, or what draws them, are others."""
+    """The plot of the run's tables, drawn again only where the results, or what draws them, are others."""
     from bench.api.files import file_digest, write_atomically
 
     record, made_of = request.to / "drawn.json", _made_of(request)
@@ -240,7 +239,7 @@ def _made_of(request: Request) -> str:
     from bench.api.files import sha256
     from bench.api.provenance import package_version, source_digest
     from bench.api.seeding import digest
-    from bench.results.rows import COLUMNS, CONTRIBUTIONS
+    from bench.results.schema import COLUMNS, CONTRIBUTIONS
 
     rows = pd.util.hash_pandas_object(request.frame[list(COLUMNS)], index=False).to_numpy().tobytes()
     parts = [part.tobytes() if hasattr(part, "tobytes") else b"" for part in request.frame[CONTRIBUTIONS]]

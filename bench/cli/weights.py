@@ -60,8 +60,10 @@ def import_checkpoint(
 def list_weights(
     format: Annotated[Format, typer.Option(help="text or json.")] = Format.text, weights_dir: WeightsDir = None
 ) -> None:
-    """Every network: installed, packaged, own (and how to name it), unused or missing; for what is missing, where its
-    authors publish it and what to type."""
+    """Every network: installed, packaged, own (and how to name it), unused or missing.
+
+    For what is missing, where its authors publish it and what to type.
+    """
     from bench.checkpoints.catalogue import load_catalogue
     from bench.checkpoints.inventory import inventory
 

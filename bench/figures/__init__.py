@@ -7,9 +7,7 @@ Help needs nothing heavy and figures of numbers no torch. One more is its functi
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError, known_name
@@ -17,6 +15,9 @@ from bench.api.files import safe_name, write_files
 from bench.api.names import ALL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from bench.figures.style import Drawing
     from bench.results.request import Request
 
@@ -47,8 +48,7 @@ FIGURES: dict[str, FigureKind] = {kind.name: kind for kind in _ALL}
 
 
 def find_figures(names: Sequence[str]) -> list[FigureKind]:
-    """The figures of those names, each once; `all` stands for every one. UsageError with the nearest name; for a
-    metric's name, how to draw it."""
+    """The figures of those names (`all`: every one), each once; UsageError with the nearest one, or a metric's way."""
     found: dict[str, FigureKind] = {}
     for typed in names:
         try:
@@ -67,8 +67,7 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
 
 
 def draw_figure(name: str, request: Request) -> list[Drawing]:
-    """The figure for each set of scenes and channel convention in the results; UsageError where they lack what it
-    needs, with the command that computes it."""
+    """The figure for each set of scenes and channel of the results; UsageError where they lack its numbers."""
     from bench.figures.style import settled, theme
 
     module, _, function = FIGURES[name].place.partition(":")

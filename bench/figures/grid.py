@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
 from bench.figures.style import MARGIN, framed, line_height, text_width
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from matplotlib.figure import Figure
 
 GAP = 0.05
 #: Inches between blocks of rows.
@@ -50,8 +53,7 @@ class PanelRow:
 
 
 def draw_grid(title: str, headings: Sequence[str], rows: Sequence[PanelRow], notes: Sequence[str]) -> Figure:
-    """A figure of `rows`, each with as many panels as there are `headings` (whose lines are separated by newlines).
-    Boxes are named in a legend."""
+    """A figure of `rows`, each with a panel a heading (lines separated by newlines); a legend names the boxes."""
     named = {box.name: box.colour for row in rows for panel in row.panels if panel for box in panel.boxes}
     handles = [Line2D([], [], color=colour, linewidth=2, label=name) for name, colour in sorted(named.items())]
     height, width = next(p for row in rows for p in row.panels if p is not None).image.shape[:2]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError
 from bench.api.names import metric_variants
@@ -12,6 +11,9 @@ from bench.results.request import Part, Request, choose_metrics, computed_by
 from bench.results.scores import Key, Measured, Score, measured
 from bench.tables.model import arrow
 from metrics.stats.significance import LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def point(data: Measured, key: Key) -> Score | None:
@@ -55,9 +57,10 @@ def axis_label(data: Measured) -> str:
 
 
 def measured_metrics(request: Request, part: Part, default: Sequence[str]) -> list[Measured]:
-    """The metrics asked for, else those of `default` that the results hold (all variants of one that has only such:
-    `FID[lite0]`), measured on `part`. UsageError for a named one that they lack, and where they hold none, with the
-    command that computes it."""
+    """The metrics asked for, else those of `default` (`FID`: its variants) that the results hold, measured on `part`.
+
+    UsageError, with the command that computes it, for a named one that they lack, and where they hold none.
+    """
     if request.metrics:
         here = [m for m in request.metrics if metric_variants(m, part.rows["metric"].unique())] or request.metrics
         names = list(dict.fromkeys(name for typed in here for name in choose_metrics(part.rows, typed)))

@@ -26,8 +26,10 @@ QUALITIES = (90, 50, 25, 10, 5)
 
 
 def draw_fds(request: Request) -> list[Drawing]:
-    """Received maps before and after the FDS block at each PSNR (the paper's Eq. 2 at work): one figure for each
-    part of the results and each scene; UsageError where no method has an FDS block."""
+    """Maps before and after the FDS block (Eq. 2) at each PSNR: one figure for each part of the results and scene.
+
+    UsageError where no method has an FDS block.
+    """
     made = []
     for part in parts(request):
         album = Album(request, part, 1)
@@ -127,8 +129,7 @@ def _right(equal: np.ndarray) -> str:
 
 
 def draw_compression(request: Request) -> list[Drawing]:
-    """Image and maps under the same compression, with what each costs (the paper's Figure 7): one figure for each set
-    of scenes in the results and each scene.
+    """Image and maps under the same compression (the paper's Figure 7): a figure for each set of scenes and scene.
 
     Nothing is sent here. Image and maps go through a codec at falling qualities; below each picture stand the bits a
     pixel and how much of the content is still there.

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError
-from bench.api.scenes import LabelSpace
 from bench.figures.grid import Box, Panel, PanelRow, draw_grid
 from bench.figures.intervals import axis_label, measured_metrics, point
 from bench.figures.style import Drawing, palette
 from bench.pictures.album import Album, main_methods
 from bench.pictures.evaluators import Evaluators, load_evaluators, paint_nearness
 from bench.results.request import PSNR, Part, Request, chosen_psnrs, parts, select
-from bench.results.scores import Measured
 from bench.run.ablations import ABLATIONS
 from bench.tables.model import decimals_for
 from bench.tables.named import read_ablation
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bench.api.scenes import LabelSpace
+    from bench.results.scores import Measured
 
 ORIGINAL = "original"
 ABLATION_METRICS = ("mIoU", "LPIPS")
@@ -28,9 +31,11 @@ BOX_COLOURS = tuple(palette()[k] for k in (8, 5, 6, 7, 3, 1, 0, 2, 4, 9))
 
 
 def draw_comparison(request: Request) -> list[Drawing]:
-    """The paper's Figures 1 and 4: one figure for each part of the results and each PSNR (10 where none is chosen), a
-    row of pictures and a row of depth maps for each scene. Without a detector no boxes are drawn, without a depth
-    network no depth row; the notes say so and why."""
+    """The paper's Figures 1 and 4: one figure for each part of the results and each PSNR (10 where none is chosen).
+
+    A row of pictures and one of depth maps for each scene. Without a detector no boxes are drawn, without a depth
+    network no depth row; the notes say so and why.
+    """
     made = []
     for part in parts(request):
         album = Album(request, part, 2)
@@ -118,9 +123,10 @@ def _strip(album: Album, specs: list[str], psnrs: list[float], scene: str) -> Dr
 
 
 def draw_ablation(request: Request) -> list[Drawing]:
-    """The paper's Figure 5 and Table 5: a column for each arm of the ablation that the results have, at PSNR 10 where
-    none is chosen, with numbers below; on the scenes of `bench ablate fds` where that was run. UsageError for fewer
-    than two arms."""
+    """The paper's Figure 5 and Table 5: a column for each arm there is, at PSNR 10 where none is chosen.
+
+    On the scenes of `bench ablate fds` where that was run. UsageError for fewer than two arms.
+    """
     request = _with_arms(request)
     made = []
     for part in parts(request):

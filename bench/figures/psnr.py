@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 
@@ -18,8 +18,10 @@ from bench.figures.intervals import axis_label, interval_notes, measured_metrics
 from bench.figures.style import PAPER_LINE, Drawing, Framed, Look, families, framed, looks, paper_handle
 from bench.results.published import paper_values
 from bench.results.request import Part, Request, chosen_psnrs, parts
-from bench.results.scores import Measured
 from bench.tables.build import PAPER_TABLES
+
+if TYPE_CHECKING:
+    from bench.results.scores import Measured
 
 #: Most methods that share a panel.
 TOGETHER = 4
@@ -117,6 +119,13 @@ def _paper_curve(axis: Any, published: Published, psnrs: Sequence[float], method
     return bool(points)
 
 
+def _context(axis: Any, part: Part, data: Measured, psnrs: Sequence[float], method: str) -> None:
+    """A method of another family, in grey."""
+    line = [(k, p.value) for k, psnr in enumerate(psnrs) if (p := point(data, (part.channel, method, psnr)))]
+    if line:
+        axis.plot(*zip(*line, strict=True), color="0.82", linewidth=0.7, gid=f"context {method}", zorder=1)
+
+
 def _finish(axis: Any, data: Measured, psnrs: Sequence[float]) -> None:
     axis.set_xticks(range(len(psnrs)), [f"{psnr:g}" for psnr in psnrs])
     axis.set_xlim(-0.35, len(psnrs) - 0.65)
@@ -172,12 +181,8 @@ def _by_family(
     frame = framed(SMALL_INCHES[0] * columns, height, title, notes)
     axes = _axes(frame, rows, columns, shared=True)
     for axis, members in zip(axes, grouped.values(), strict=False):
-        for method in part.methods:
-            if method not in members:
-                places = [(part.channel, method, psnr) for psnr in psnrs]
-                line = [(k, p.value) for k, place in enumerate(places) if (p := point(data, place))]
-                if line:
-                    axis.plot(*zip(*line, strict=True), color="0.82", linewidth=0.7, gid=f"context {method}", zorder=1)
+        for method in [m for m in part.methods if m not in members]:
+            _context(axis, part, data, psnrs, method)
         dashed = False
         for method in members:
             dashed |= _paper_curve(axis, values, psnrs, method, look[method])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
@@ -15,6 +14,9 @@ from bench.figures.intervals import axis_label, interval_notes, measured_metrics
 from bench.figures.style import Drawing, Look, framed, looks
 from bench.results.request import PSNR, Part, Request, chosen_psnrs, parts
 from bench.results.scores import Measured, measured
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 METRICS = ("mIoU",)
 SENT = {"bits": "bits a scene (digital payload)", "channel_uses": "channel uses a scene (real symbols)"}
@@ -37,8 +39,10 @@ def draw_seconds(request: Request) -> list[Drawing]:
 
 
 def _tradeoff(request: Request, name: str, costs: dict[str, str], title: str, note: str) -> list[Drawing]:
-    """Panels: a column for each of `costs` (metric -> axis label), a row for each metric and PSNR chosen (without a
-    choice mIoU at PSNR 10). `note` is about the costs. UsageError where the results have none of them."""
+    """A column for each of `costs` (metric -> axis label), a row for each metric and PSNR (else mIoU at PSNR 10).
+
+    `note` is about the costs. UsageError where the results have none of them.
+    """
     made = []
     for part in parts(request):
         there = set(part.rows["metric"])

@@ -8,15 +8,12 @@ conditions, or in a view of their own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError
 from bench.api.names import PURE_NOISE
 from bench.api.scores import score_info
-from bench.leaderboard.submission import Submission
 from bench.results.files import Run, read_results
 from bench.results.merge import about_scenes
 from bench.results.ranking import explained, rank
@@ -26,7 +23,12 @@ from bench.results.scores import Score, measured, of_methods, of_originals
 from bench.tables.model import decimals_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
     import pandas as pd
+
+    from bench.leaderboard.submission import Submission
 
 log = logging.getLogger("bench")
 
@@ -60,9 +62,11 @@ class Track:
 
 @dataclass(frozen=True)
 class View:
-    """One metric under one protocol, on one track and channel convention: a column of `rows[method]` for each of
-    `psnrs` (best channel first), None where there is no number. `reference` is the metric's value of pure noise,
-    `ceiling` what its evaluator says of the original pictures. `note` says what the ranks rest on."""
+    """One metric under one protocol on one track and channel: a column of `rows[method]` for each PSNR, best first.
+
+    None stands where there is no number. `reference` is the metric's value of pure noise, `ceiling` what its evaluator
+    says of the original pictures, `note` what the ranks rest on.
+    """
 
     track: str
     channel: str
@@ -79,8 +83,10 @@ class View:
 
 @dataclass(frozen=True)
 class Board:
-    """Everything that the site shows of numbers. `levels` are the peak SNRs in dB by channel convention and PSNR label,
-    `mean_levels` a sentence on the methods' mean SNRs by track and channel convention."""
+    """Everything that the site shows of numbers.
+
+    `levels` are peak SNRs in dB by channel and PSNR label, `mean_levels` a sentence on mean SNRs by track and channel.
+    """
 
     tracks: tuple[Track, ...]
     methods: tuple[str, ...]
@@ -104,8 +110,7 @@ def track_of(rows: pd.DataFrame) -> pd.Series[str]:
 
 
 def build_board(runs: Sequence[Run], submissions: Sequence[Submission]) -> Board:
-    """Everything in one board. UsageError where runs and submissions mean different scenes by one description, or two
-    methods have one name."""
+    """Everything in one board; UsageError for two methods of one name, or other scenes under one description."""
     import pandas as pd
 
     own = merged(runs)
@@ -147,8 +152,7 @@ def merged(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def tracks_of(runs: Sequence[Run], submitted: Mapping[Submission, pd.DataFrame]) -> tuple[Track, ...]:
-    """The sets of scenes. UsageError where a run or a submission was measured on other scenes than what came before it
-    under the same description."""
+    """The sets of scenes; UsageError for one that has other scenes than what came before under its description."""
     found: dict[str, Track] = {}
     parts = [
         (f"the results in {run.folder}", run.frame, lambda name, count, run=run: fingerprint_of(run, name, count))

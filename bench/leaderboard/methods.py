@@ -9,11 +9,10 @@ from __future__ import annotations
 import inspect
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import safe_open
 
@@ -23,9 +22,14 @@ from bench.api.names import base_name, own_weights
 from bench.api.registry import METHODS
 from bench.api.specs import method_defaults, parse_spec
 from bench.api.weights import CARD, MANIFEST, METHOD_WEIGHTS, read_record, user_weights_dir
-from bench.leaderboard.board import Board, Run
-from bench.leaderboard.submission import Submission
 from bench.results.merge import identity_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.leaderboard.board import Board
+    from bench.leaderboard.submission import Submission
+    from bench.results.files import Run
 
 #: What a modifier of a spec string adds to a title.
 MODIFIER_TITLES = {"+fds": " + FDS", "-nofds": " without FDS"}
@@ -38,8 +42,10 @@ MODIFIER_WORDS = {
 
 @dataclass(frozen=True)
 class WeightsFacts:
-    """The weights behind a method's numbers on one data set. `licence` and `source` are None where the file is not on
-    this machine; `trained` are facts of its training."""
+    """The weights behind a method's numbers on one data set, with facts of how they were `trained`.
+
+    `licence` and `source` are None where the file is not on this machine.
+    """
 
     dataset: str
     sha256: str
@@ -50,8 +56,7 @@ class WeightsFacts:
 
 @dataclass(frozen=True)
 class About:
-    """A method for people. `authors`, `licence` and `provenance` are a submission's own words; `paper` and `code` are
-    http(s) addresses."""
+    """A method for people; `authors`, `licence`, `provenance` are a submission's, `paper`, `code` web addresses."""
 
     name: str
     title: str

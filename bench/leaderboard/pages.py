@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from bench.api.files import safe_name
@@ -12,10 +11,15 @@ from bench.api.names import base_name
 from bench.api.provenance import commit_in_words
 from bench.api.scores import COSTS
 from bench.channels.registry import channel_words
-from bench.leaderboard.board import Board, Run, View
-from bench.leaderboard.methods import About
-from bench.results.scores import Score
 from bench.tables.model import arrow
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from bench.leaderboard.board import Board, View
+    from bench.leaderboard.methods import About
+    from bench.results.files import Run
+    from bench.results.scores import Score
 
 #: How many of each chart.js has.
 COLOURS, SHAPES, LINES = 8, 6, 4
@@ -37,8 +41,7 @@ def page_names(methods: Sequence[str]) -> dict[str, str]:
 
 
 def looks(methods: Sequence[str], submitted: Collection[str] = ()) -> dict[str, dict[str, int]]:
-    """Numbers of a colour, a marker and a dash for each method: a method and its variants behind FDS share the first
-    two. Names of submissions are no specs."""
+    """Numbers of a colour, marker and dash a method; those behind FDS share the first two. Submissions are no specs."""
     base = {method: method if method in submitted else base_name(method) for method in methods}
     bases = list(dict.fromkeys(base.values()))
     found = {}

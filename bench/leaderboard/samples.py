@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +17,16 @@ from PIL import Image
 
 from bench.api.errors import BenchError
 from bench.api.files import replacing, safe_name, sha256
-from bench.api.scenes import LabelSpace
 from bench.api.seeding import digest
 from bench.pictures.album import Album
 from bench.pictures.evaluators import Evaluators, load_evaluators, paint_nearness, span_of
 from bench.results.request import Request, parts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from bench.api.scenes import LabelSpace
     from metrics.evaluators.detectors import Detections
 
 SCHEMA = 2
@@ -37,9 +38,11 @@ BLANK = 128
 
 
 def write_samples(request: Request, scenes: int = SCENES) -> dict[str, Any]:
-    """Write the first `scenes` scenes of each data set of a run, whose cache has to be there, to the new folder
-    `request.to`; the index. `request.say` gets a line for what is left out. BenchError without cells, or where the
-    folder holds something else than samples."""
+    """Write the first `scenes` scenes of each data set of a run to the new folder `request.to`; the index.
+
+    `request.say` gets a line for what is left out. BenchError without cells in the run's cache, or where the folder
+    holds something else than samples.
+    """
     results, out = request.folder, request.to
     albums = _longest([a for part in parts(request) if (a := Album(request, part, scenes)).look_for_all()], request.say)
     if not albums:
@@ -162,8 +165,10 @@ def _files(
 
 
 def boxes_svg(found: Sequence[Detections | None], threshold: float, size: tuple[int, int], space: LabelSpace) -> str:
-    """Boxes and names of a strip of pictures, stacked from the top, as a transparent SVG of the strip's size. Noise
-    makes detectors see a hundred things, so all boxes of a picture are one path."""
+    """Boxes and names of a strip of pictures, stacked from the top, as a transparent SVG of the strip's size.
+
+    Noise makes detectors see a hundred things, so all boxes of a picture are one path.
+    """
     height, width = size
     thin, text = width / 200, width / 27
     parts = [

@@ -12,24 +12,28 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from bench.api.errors import BenchError, UsageError, storage_message
 from bench.api.files import replacing, sha256
-from bench.config import Config
 from bench.leaderboard import pages
 from bench.leaderboard.board import Board, build_board, read_runs
 from bench.leaderboard.methods import About, about_methods, citation_of
 from bench.leaderboard.samples import SCENES, read_index, write_samples
 from bench.leaderboard.store import Shelf
 from bench.leaderboard.submission import schema_text
-from bench.results.files import PROVENANCE, RESULTS
+from bench.results.files import PROVENANCE
+from bench.results.folder import RESULTS
 from bench.results.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from bench.config import Config
 
 PAGES = (("index.html", "Leaderboard"), ("samples.html", "Samples"), ("methods.html", "Methods"), ("data.html", "Data"))
 #: A file that marks a folder as one that this module made, and so may replace.

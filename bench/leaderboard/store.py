@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from bench.api.errors import UsageError, known_name
 from bench.api.files import write_atomically
 from bench.api.registry import METHODS
 from bench.api.scores import find_score, score_info
-from bench.leaderboard.board import Run, fingerprint_of, read_runs, track_of, tracks_of
+from bench.leaderboard.board import fingerprint_of, read_runs, track_of, tracks_of
 from bench.leaderboard.methods import about_result
 from bench.leaderboard.submission import (
     VERSION,
@@ -26,11 +24,15 @@ from bench.leaderboard.submission import (
     printable,
     read_submission,
 )
-from bench.results.files import RESULTS
+from bench.results.files import Run
+from bench.results.folder import RESULTS
 from bench.results.schema import CONTRIBUTIONS, WHOLE_SET
 from bench.results.scores import of_methods
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
     import pandas as pd
 
 FOLDER = "submissions"
@@ -59,9 +61,11 @@ class Shelf:
         return sorted((self.results / FOLDER).glob("*.json"))
 
     def read(self) -> list[Submission]:
-        """All submissions, by name. SubmissionError for one that is not valid, not named as its method is, or without a
-        digest, which alone shows that its numbers are those that were added; UsageError where two have one name or were
-        measured on other scenes than the results."""
+        """All submissions, by name.
+
+        SubmissionError for one that is not valid, not named as its method is, or without a digest, which alone shows
+        that its numbers are those that were added; UsageError where two have one name or were measured on other scenes.
+        """
         found = []
         for file in self.files():
             submission = read_submission(file)
@@ -92,8 +96,7 @@ class Shelf:
         return submission, target
 
     def gaps(self, submission: Submission) -> list[str]:
-        """What the results have and a submission lacks, a line for each metric, and numbers that nothing compares
-        with."""
+        """What the results have and a submission lacks, a line a metric, and numbers that nothing compares with."""
         return [line for run in self.runs for line in _gaps(submission, run)]
 
     def _check(self, submissions: Iterable[Submission]) -> None:
@@ -141,10 +144,11 @@ def export_submission(
     results: Path, method: str, out: Path, *, authors: Sequence[str], licence: str, title: str | None,
     paper: str | None, code: str | None,
 ) -> list[str]:  # fmt: skip
-    """Write the numbers of `method` in the results as the submission `out`, whose stem is its name on the leaderboard.
-    Scores that no metric installed here declares are left out, and their names returned: nobody could check them.
-    UsageError for a method that the results lack; SubmissionError where the file would not be a valid submission,
-    for example without a commit or with a name that it cannot have; nothing is written then."""
+    """Write the numbers of a method as the submission `out`, whose stem is its name; the scores left out.
+
+    Left out are scores that no metric installed here declares: nobody could check them. UsageError for a method that
+    the results lack; SubmissionError, and no file, where it would not be valid, for example without a commit.
+    """
     (run,) = read_runs([results])
     known = [str(m) for m in of_methods(run.frame)["method"].drop_duplicates()]
     method = known_name(method, known, "method", f" of the results in {results}")

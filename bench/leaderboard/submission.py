@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +28,9 @@ from bench.results.schema import COLUMNS, CONTRIBUTIONS, WHOLE_SET
 from metrics.stats.significance import standard_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     import pandas as pd
 
 #: Of the schema. Version 1 had draws of a bootstrap in the place of contributions.
@@ -60,8 +61,7 @@ class SubmissionError(BenchError):
 
 @dataclass(frozen=True, eq=False)
 class Submission:
-    """A valid submission: `data` is the file's content, as `schema.json` describes it, without the digest. `sealed`
-    says whether it had one."""
+    """A valid submission: `data` as `schema.json` describes it, without the digest; `sealed` where it had one."""
 
     data: dict[str, Any] = field(repr=False)
     sealed: bool = False

@@ -9,13 +9,11 @@ reached the receiver is in no cache: it is sent again, through the same channel 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,10 +38,14 @@ from bench.run.setting import method_setting, without_weights
 from bench.run.worker import one_thread
 from methods.common.semantic.frontend import SemanticMethod
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import numpy as np
+
 
 def main_methods(part: Part) -> list[str]:
-    """The methods of the results that are no variants (`+fds`, options, other arms of an ablation), or all where none
-    is left: a row of pictures has room for few."""
+    """The methods that are no variants (`+fds`, options, arms), or all: a row of pictures has room for few."""
 
     def is_main(spec: str) -> bool:
         spec = shipped_spec(spec)  # weights of one's own make no variant
@@ -64,8 +66,10 @@ class Album:
     """
 
     def __init__(self, request: Request, part: Part, number: int) -> None:
-        """`number` scenes from the run's first one on, where the request does not choose. UsageError for a scene that
-        the run did not have; DataError where the data set cannot be read."""
+        """`number` scenes from the run's first one on, where the request does not choose.
+
+        UsageError for a scene that the run did not have; DataError where the data set cannot be read.
+        """
         self.request, self.part = request, part
         self.dataset, self.split = str(part.first("dataset")), str(part.first("split"))
         self.seed = int(part.first("seed"))
@@ -130,8 +134,7 @@ class Album:
                     self._keep(entry, place)
 
     def look_for_all(self) -> bool:
-        """`look` for every method at every PSNR; whether there is anything. BenchError where the scenes are not those
-        that the run had, whose pictures they would otherwise stand beside."""
+        """`look` for every method at every PSNR; whether anything is there. BenchError for scenes that changed."""
         self.look((spec, psnr) for spec in self.part.methods for psnr in self.part.psnrs)
         if self.places and self.source.fingerprint(self.split, self.run_ids) != self.about["fingerprint"]:
             root = self.about["root"]
@@ -194,8 +197,7 @@ class Album:
         return replace(plan, cells=cells)
 
     def _kept_by_another_figure(self, cell: Cell) -> bool:
-        """Whether cells of other scenes beside the figures have the same method's pictures of all of ours; then they
-        are taken."""
+        """Whether cells beside the figures have the method's pictures of all of our scenes; these are taken then."""
         own = cell_path(self.request.to, cell)
         place = (cell.method.spec, cell.channel.psnr)
         for folder in own.parent.glob(f"{own.name.rpartition('-')[0]}-*"):
@@ -274,8 +276,7 @@ class Album:
                 continue
 
     def map_sender(self, fds: bool = False) -> str | None:
-        """The first method that sends the maps of the classes that occur (with `fds`: and has the FDS block), else the
-        first that sends maps; None where none can be built here."""
+        """The first method (with `fds`: with the block) that sends maps of classes there, else of all; else None."""
         found = [spec for spec in self.map_senders() if self.method(spec).options["fds"] or not fds]
         return min(found, key=lambda spec: not self.method(spec).options["drop_absent"], default=None)
 

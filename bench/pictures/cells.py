@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
 
 from bench.api.errors import BenchError
 from bench.api.files import Entry, open_entry, safe_name
-from bench.api.scenes import LabelSpace
 from bench.channels.registry import read_channel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from bench.api.scenes import LabelSpace
 
 #: (spec, PSNR)
 Place = tuple[str, float]
@@ -24,8 +28,10 @@ def paint_labels(labels: np.ndarray, space: LabelSpace) -> np.ndarray:
 
 
 def strongest_class(symbols: Tensor, channels: Sequence[int], space: LabelSpace) -> np.ndarray:
-    """The label id of the strongest of the received class maps at each pixel: (K, H, W) -> (H, W) uint8. `channels`
-    says which channels of the full map the K are."""
+    """The label id of the strongest received class map at each pixel: (K, H, W) -> (H, W) uint8.
+
+    `channels` says which channels of the full map the K are.
+    """
     classes = [k for k, label in enumerate(channels) if label < space.size]  # the edge channel is no class
     labels = np.array([channels[k] for k in classes], dtype=np.uint8)
     return labels[symbols[classes].argmax(dim=0).numpy()]

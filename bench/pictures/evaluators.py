@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from bench.run.worker import one_thread
 from metrics.evaluators.registry import choose_detector, load_estimator
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.config import Config
     from metrics.evaluators.depth import DepthEstimator
     from metrics.evaluators.detectors import Detections, Detector
@@ -49,8 +50,7 @@ class Evaluators:
 
 
 def load_evaluators(dataset: str, config: Config) -> Evaluators:
-    """The detector and the depth network of a data set that the configuration names, else the default ones, as far as
-    their weights are on this machine."""
+    """A data set's detector and depth network, those configured else the default ones, as far as they are here."""
     detector, depth, threshold, missing = None, None, 0.0, {}
 
     def named(metric: str) -> str | None:
@@ -80,8 +80,7 @@ def span_of(near: np.ndarray) -> tuple[float, float]:
 
 
 def paint_nearness(near: np.ndarray, span: tuple[float, float] | None = None) -> np.ndarray:
-    """One map (H, W) in colours, `span` (without it its own range) stretched over them: inverse depth has no absolute
-    scale. A map that says nothing is of one colour. (H, W, 3) uint8."""
+    """One map (H, W) in colours over `span`, else its own range: (H, W, 3) uint8; one colour where it says nothing."""
     from matplotlib import colormaps
 
     low, high = span or span_of(near)

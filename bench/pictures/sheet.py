@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bench.api.errors import BenchError, UsageError
@@ -15,6 +13,12 @@ from bench.api.files import safe_name, write_atomically
 from bench.pictures.album import Album
 from bench.results.request import Request, parts
 from bench.results.schema import SCENE_SET
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
 
 DEFAULT_PSNRS = (100.0, 10.0, 1.0)
 #: Of pictures on the sheet.
@@ -84,11 +88,10 @@ def paste(
 
 
 def make_sheets(request: Request, scenes: int = 4, psnrs: Sequence[float] = DEFAULT_PSNRS) -> list[Path]:
-    """Write sheet-DATASET.png for each data set of the results, from cached cells; the files made. Where a data set has
-    several lists of scenes or channels, each has a sheet of its own.
+    """Write sheet-DATASET.png, one a list of scenes and channel, of the results' cached cells; the files made.
 
-    The maps that reached the receiver are not in the cache: they are sent again through the same channel with the
-    same noise, by the first method that sends class maps. PSNRs that were not run are left out.
+    The maps that reached the receiver are not in the cache: they are sent again through the same channel with the same
+    noise, by the first method that sends class maps. PSNRs that were not run are left out.
     """
     albums = [album for part in parts(request) if (album := Album(request, part, scenes)).look_for_all()]
     if not albums:

@@ -9,18 +9,20 @@ that numbers are numbers, and that no row is there twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import BenchError, UsageError
 from bench.api.names import PURE_NOISE
 from bench.regress.model import Change
 from bench.regress.words import plain
-from bench.results.files import RESULTS, Run, read_results
+from bench.results.files import Run, read_results
+from bench.results.folder import RESULTS
 from bench.results.merge import about_scenes
 from bench.results.schema import WHOLE_SET
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 PLAIN = ("python", "platform", "cpu", "devices", "jobs", "batch_size")
@@ -91,8 +93,10 @@ def _check_cells(frame: pd.DataFrame, path: Path) -> None:
 def list_changes(
     baseline: pd.DataFrame, rerun: pd.DataFrame, facts: tuple[Mapping[str, Any], Mapping[str, Any]]
 ) -> list[Change]:
-    """Differences of code, packages, machine, weights, options and channel; texts are printable and short. `baseline`
-    and `rerun` hold the rows of the cells compared, `facts` the provenance of both, the baseline's first."""
+    """Differences of code, packages, machine, weights, options and channel; texts are printable and short.
+
+    `baseline` and `rerun` hold the rows of the cells compared, `facts` the provenance of both.
+    """
     old, new = facts
     pairs: list[tuple[str, Any, Any]] = [("code", _commit(old), _commit(new))]
     pairs += [(key, old.get(key), new.get(key)) for key in PLAIN]

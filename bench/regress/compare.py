@@ -10,7 +10,6 @@ takes both: told apart at `alpha` after correction, and a change of at least the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,8 @@ from metrics.stats.significance import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
 
 
@@ -42,8 +43,10 @@ Key = tuple[CellName, str]
 
 @dataclass(frozen=True)
 class Side:
-    """One metric of one cell of a run: its `score` over all of the run's scenes (None where only scenes have values),
-    and the values (n,) of the scenes compared, None where the score is no mean of such values."""
+    """One metric of one cell of a run: its `score` over all scenes, and the values (n,) of the scenes compared.
+
+    `score` is None where only scenes have values, `by_scene` where the score is no mean of such values.
+    """
 
     data: Measured
     score: Score | None
@@ -57,8 +60,10 @@ class Side:
 
 
 def read_side(frame: pd.DataFrame, ids: Mapping[str, tuple[str, ...]]) -> dict[Key, Side]:
-    """Every metric of every cell of a frame, over the scenes `ids` by data set; other data sets are left out. Scores of
-    the whole set come first, then per-scene values without one, such as mIoU[scene]."""
+    """Every metric of every cell of a frame, over the scenes `ids` by data set; other data sets are left out.
+
+    Scores of the whole set come first, then per-scene values without one, such as mIoU[scene].
+    """
     frame = frame[frame["dataset"].isin(list(ids))]
     data = {
         (str(dataset), str(metric)): read_metric(rows, str(metric))
@@ -80,8 +85,10 @@ def read_side(frame: pd.DataFrame, ids: Mapping[str, tuple[str, ...]]) -> dict[K
 
 @dataclass(frozen=True)
 class Sides:
-    """Both runs' rows, the scenes compared by data set, the cells rerun, and why others of the baseline were not.
-    With `every_metric` the baseline's metrics that the rerun lacks count as missing, else they were not asked for."""
+    """Both runs' rows, the scenes compared by data set, the cells rerun, and why others were not.
+
+    With `every_metric` the baseline's metrics that the rerun lacks count as missing, else they were not asked for.
+    """
 
     baseline: pd.DataFrame
     rerun: pd.DataFrame
@@ -236,8 +243,7 @@ def compare_costs(
     baseline: pd.DataFrame, rerun: pd.DataFrame, ids: Mapping[str, tuple[str, ...]], limits: Thresholds,
     facts: Sequence[Mapping[str, Any]],
 ) -> list[Cost]:  # fmt: skip
-    """Costs of the cells that both have, by cell; `facts` are the provenance of both. A cost of another machine is
-    reported and not warned about."""
+    """Costs of the cells that both have; `facts` are both provenances. None of another machine is warned about."""
     old, new = (read_side(frame[frame["metric"].isin(COSTS)], ids) for frame in (baseline, rerun))
     found = []
     for (cell, what), after in new.items():

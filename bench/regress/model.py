@@ -1,18 +1,20 @@
-"""What a regression report says: comparisons with verdicts, costs, and what else changed; and from where on a change
-matters."""
+"""What a regression report says: comparisons with verdicts, costs, other changes; and what size matters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError, nearest
 from bench.api.scores import COSTS, score_info, stem
-from bench.config import RegressSection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from bench.config import RegressSection
 
 
 class Verdict(StrEnum):
@@ -117,8 +119,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Report:
-    """A finished regression report. `family` is the number of comparisons that the correction counts, `ids` the scenes
-    compared by data set, `failures` (what, message) of the rerun."""
+    """A finished regression report; `family` comparisons are corrected for, `ids` are the scenes by data set."""
 
     comparisons: Sequence[ScoreChange]
     costs: Sequence[Cost]
@@ -165,8 +166,7 @@ class Thresholds:
     warn: Mapping[str, float]
 
     def floor(self, metric: str, baseline: float) -> float:
-        """The smallest change of a metric that counts, in its unit: given under its full name, else under what stands
-        before its bracket (`mIoU` for `mIoU[judge]`), else declared."""
+        """The smallest change that counts, in the metric's unit: given by its name, else its stem, else declared."""
         info = score_info(metric)
         amount, relative = self.floors.get(metric, self.floors.get(stem(metric), (info.floor, info.relative)))
         return amount * abs(baseline) if relative else amount

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +15,11 @@ from bench.regress import words
 from bench.regress.compare import by_method
 from bench.regress.model import Report, ScoreChange, Verdict
 from bench.regress.words import arrow, chance, interval, markdown, number, shown, signed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
 
 #: Version of the JSON's layout.
 SCHEMA = 1
@@ -114,8 +117,7 @@ def _table(made: Sequence[ScoreChange]) -> str:
 
 
 def as_junit(report: Report) -> bytes:
-    """One test case a cell and metric. What got worse or crashed fails; what was not compared is skipped. XML text is
-    escaped by the library, and holds only what is printable."""
+    """One test case a cell and metric: what got worse or crashed fails, what was not compared is skipped."""
     suite = ElementTree.Element("testsuite", name="bench regress")
     counts = {"failure": 0, "skipped": 0}
     for made in report.comparisons:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,16 @@ from bench.api.errors import MethodError, UsageError, known_name, nearest
 from bench.api.names import resolve_metrics
 from bench.api.registry import METHODS, METRICS
 from bench.api.specs import parse_spec
-from bench.regress.baseline import Baseline
 from bench.regress.model import CellName
 from bench.regress.words import plain
 from bench.results.request import computed_again
 from bench.run.plan import Cell, MetricPlan, Plan, SceneSet, make_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.config import Config
+    from bench.regress.baseline import Baseline
 
 #: What of a metric's identity has to be equal, in words. Its code's version need not be: a rewrite that changes no
 #: value is shown to change none, and one that does is named among what else differs.
@@ -163,8 +164,10 @@ class _Group:
         return Plan(kept, plan.metrics, plan.devices, plan.left_out, failures=plan.failures)
 
     def _wanted(self, cell: CellName) -> bool:
-        """Whether a cell is the baseline's, or new and named: by its method, its PSNR, or both together. What another
-        data set of the baseline has is new here only where this one is named too."""
+        """Whether a cell is the baseline's, or new and named: by its method, its PSNR, or both together.
+
+        What another data set of the baseline has is new here only where this one is named too.
+        """
         if cell in self.cells:
             return True
         if self.asked.datasets is None and cell.method in self.anywhere and cell.psnr in self.psnrs_anywhere:
@@ -240,8 +243,7 @@ def _short(value: object) -> str:
 
 
 def _installed(wanted: list[str], there: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Canonical specs that this installation knows, and a reason for each of the baseline that it does not;
-    UsageError for a name that neither has."""
+    """Canonical specs that are known here, and why others of the baseline are not; UsageError where neither has one."""
     specs, absent = [], {}
     for text in wanted:
         try:

@@ -19,13 +19,13 @@ from bench.regress.model import CellName, Report, thresholds
 from bench.regress.rerun import Asked, Rerun, cell_name, plan_rerun
 from bench.regress.words import plain
 from bench.results.compute import compute
-from bench.run.runner import RunReport
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.config import Config
     from bench.run.execute import Outcome, Task
+    from bench.run.runner import RunReport
 
 Progress = Callable[[list["Task"], Iterator["Outcome"]], Iterator["Outcome"]]
 
@@ -121,8 +121,7 @@ def _files(package: str) -> Iterator[tuple[str, Path]]:
 
 
 def code_digest(modules: Iterable[str] = ()) -> str:
-    """SHA-256 over the source of this project and of the packages that hold `modules` (dotted names; third parties'
-    methods and metrics), and over the versions of the packages that pictures and numbers depend on.
+    """SHA-256 over the source of this project and of the packages of `modules`, and the versions of what they use.
 
     The reruns of one state of the code must never answer for another: a cell's key names a method's declared version,
     and whoever edits a method and forgets it would be told by the cache that nothing has changed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -11,13 +11,17 @@ from PIL import Image
 from bench.api.files import Broken, Entry, write_atomically
 from bench.pictures.cells import cached_cells
 from bench.pictures.sheet import SheetRow, paste
-from bench.regress.baseline import Baseline
 from bench.regress.model import CellName, Report, ScoreChange, Verdict
 from bench.regress.rerun import cell_name
 from bench.regress.words import number
 from bench.run.cell import read_picture
-from bench.run.plan import Cell
-from bench.run.runner import CellState, RunReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.regress.baseline import Baseline
+    from bench.run.plan import Cell
+    from bench.run.runner import CellState, RunReport
 
 CELLS, SCENES = 6, 3
 #: Of pictures on the sheet.
@@ -26,8 +30,9 @@ GAP, LINE = 8, 20
 
 
 def write_worst_scenes(report: Report, baseline: Baseline, run: RunReport, path: Path) -> bool:
-    """Write the sheet as PNG: a row a scene; original, baseline's picture (where its folder has any) and the rerun's.
-    Without a regression nothing is written, and a sheet of an earlier report is removed. Whether one was made.
+    """Write a row a scene: original, baseline's picture where there is any, rerun's; whether there was anything.
+
+    Without a regression nothing is written, and a sheet of an earlier report is removed.
     """
     rows = []
     states = {(cell_name(state.cell), state.cell.seed): state for state in run.states if state.pictures is not None}
@@ -49,8 +54,7 @@ def write_worst_scenes(report: Report, baseline: Baseline, run: RunReport, path:
 
 
 def _worst_cells(report: Report) -> list[tuple[CellName, ScoreChange]]:
-    """Cells that got worse with the comparison that shows it by scene: the greatest decline with per-scene values, of a
-    metric that got worse where there is one."""
+    """Cells that got worse with the greatest decline by scene, of a metric that got worse where there is one."""
     found: dict[CellName, ScoreChange] = {}
     for worse in report.of(Verdict.WORSE):
         by_scene = [c for c in report.comparisons if c.cell == worse.cell and c.differences is not None]

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.results.files import add_results, provenance
-from bench.results.merge import Results
 from bench.results.rows import tidy_rows
 from bench.run.runner import run_plan, worker_count, write_failures
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     import pandas as pd
 
     from bench.config import Config
+    from bench.results.merge import Results
     from bench.run.execute import Outcome, Task
     from bench.run.plan import Plan
     from bench.run.runner import RunReport
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Computed:
-    """What a plan came to: its `report`, rows and provenance (`facts`) of its own cells, all `results` in the folder
-    now, what made place in them (`changed`), seconds in all, and the log of failures, if there were any."""
+    """What a plan came to: `report`, `rows`, `facts` of its cells, all `results` there now, what was `changed`."""
 
     report: RunReport
     rows: pd.DataFrame

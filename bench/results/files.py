@@ -11,10 +11,8 @@ import datetime
 import json
 import logging
 import re
-from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
@@ -38,6 +36,9 @@ from bench.results.schema import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
+
     import pandas as pd
 
     from bench.run.plan import Plan
@@ -140,8 +141,7 @@ def _scores(drawn: list[CellState], dataset: str) -> dict[str, list[str]]:
 
 
 def write_results(frame: pd.DataFrame, facts: dict[str, Any], out: Path) -> None:
-    """Write the three files in place of those that are there, each atomically. BenchError for duplicate rows, before
-    anything is written.
+    """Write the three files, each atomically; BenchError, before anything is written, for duplicate rows.
 
     The Parquet file, which everything reads, is complete in itself. The CSV names its digest in the first line, and
     provenance.json, the last one, the digests of both: so files of different runs are noticed.
@@ -169,11 +169,10 @@ def write_results(frame: pd.DataFrame, facts: dict[str, Any], out: Path) -> None
 
 
 def add_results(added: Sequence[Results], out: Path, replace: bool = False) -> tuple[Results, list[str]]:
-    """Write results of runs, the oldest first, into a folder beside what earlier ones left there
-    (bench/results/merge.py), or in place of it.
+    """Write results, the oldest first, beside those in a folder or in place of them; all there is, and what made place.
 
-    Returns everything that the folder holds then, and a line for whatever makes place. Runs that end at the same
-    moment wait for each other. BenchError where the earlier results cannot be read; then nothing is written.
+    Runs that end at the same moment wait for each other. BenchError where the earlier results cannot be read; then
+    nothing is written.
     """
     out.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(out / ".results.lock"):

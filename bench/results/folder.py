@@ -32,8 +32,10 @@ def remember(out: Path) -> None:
 
 
 def results_folder(named: Path | None, config: Config) -> Path:
-    """`named` where given. Else where `bench run` would write from here, if there are results; else the user's last
-    run, which may belong to another project; else results/. One line on stderr says which it is."""
+    """`named`, else where `bench run` would write from here, else the user's last run, else results/.
+
+    One line on stderr says which it is; the last run may belong to another project.
+    """
     folder, why = (named, "") if named is not None else _found(config)
     if (folder / RESULTS).is_file():  # else an error will name the folder
         print(f"reading the results in {folder}{why}", file=sys.stderr)

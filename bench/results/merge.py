@@ -15,7 +15,6 @@ identities of methods and metrics on them), `pictures` (each cell's folder and d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.api.files import safe_name
@@ -23,6 +22,8 @@ from bench.api.names import PURE_NOISE
 from bench.results.schema import SCENE_SET
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     import pandas as pd
 
 SCHEMA = 2
@@ -47,8 +48,7 @@ def set_key(dataset: object, split: object, size: object, scenes: object) -> str
 
 
 def about_scenes(facts: Mapping[str, Any], dataset: str, scenes: int | None = None) -> dict[str, Any] | None:
-    """What the provenance says of a data set's list of so many scenes (None: its longest), with the identities of
-    `methods` and `metrics` there; None where it says nothing."""
+    """What the provenance says of a data set's list of so many scenes (None: the longest), None where nothing."""
     fitting = [one for one in facts.get("sets", {}).values() if one["dataset"] == dataset]
     if scenes is not None:
         fitting = [one for one in fitting if one["scenes_used"] == scenes]
@@ -65,8 +65,9 @@ def identity_of(facts: Mapping[str, Any], dataset: str, spec: str) -> dict[str, 
 def summarised(
     runs: list[dict[str, Any]], sets: Mapping[str, dict[str, Any]], pictures: Mapping[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """The provenance of a folder's results: the newest run's machine and command, what all runs left out or noted, and
-    the parts themselves. Methods and data sets by name are those of the longest lists of scenes; `sets` has them all.
+    """The provenance of a folder's results: the newest run's machine, what all left out, and the parts.
+
+    Methods and data sets by name are those of the longest lists of scenes; `sets` has them all.
     """
     newest = runs[-1] if runs else {}
     ordered = sorted(sets.values(), key=lambda one: int(one["scenes_used"]))
@@ -95,8 +96,7 @@ def summarised(
 
 
 def of_schema_1(frame: pd.DataFrame, facts: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Rows and provenance of schema 1, as written before results of several runs could share a folder, in today's form:
-    one run, whose cells are known by their folders where it names them."""
+    """Rows and provenance of schema 1, where a folder held one run, in today's form."""
     folders = [*facts.get("cell_folders", ()), *facts.get("reference_folders", ())]
     by_place = {}
     for folder in folders:  # an ablation's results lay two folders below its cells
@@ -172,9 +172,11 @@ Results = tuple["pd.DataFrame", dict[str, Any]]
 
 
 def merged(old: Results, new: Results) -> tuple[pd.DataFrame, dict[str, Any], list[str]]:
-    """The rows and the provenance of both, and a line for everything of the old ones that contradicts the new ones and
-    is left out. Where both have a cell's metric, the new one's numbers are taken; of a cell whose pictures are others,
-    nothing is kept."""
+    """The rows and the provenance of both, and a line for what of the old ones contradicts the new and is left out.
+
+    Where both have a cell's metric, the new one's numbers are taken; of a cell whose pictures are others, nothing is
+    kept.
+    """
     import pandas as pd
 
     (before, old_facts), (now, new_facts) = old, new
@@ -262,8 +264,7 @@ def _in_order(together: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
 def _what_is_left(
     run: dict[str, Any], left: set[str], present: set[str], newer: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any] | None:
-    """An older run with those of its cells that there are still rows of, but for those that a newer run of its kind
-    has measured whole again; None where nothing is left."""
+    """An older run with its cells that have rows and no newer one measured again; None where none is left."""
     taken = {cell for one in newer if one["ablation"] == run["ablation"] for cell in one["cell_ids"]}
     cells = [cell for cell in run["cell_ids"] if cell in left or (cell in present and cell not in taken)]
     if cells or (not run["cell_ids"] and NO_CELL in left):
@@ -276,7 +277,7 @@ def _joined(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The lists of scenes that there are rows of, each with its methods and metrics."""
     present = frame.groupby(SCENE_SET)["method"].unique()
-    specs = {set_key(*cast(tuple[object, ...], key)): set(found) for key, found in present.items()}  # type: ignore[arg-type]
+    specs = {set_key(*cast("tuple[object, ...]", key)): set(found) for key, found in present.items()}  # type: ignore[arg-type]
     for key in dict.fromkeys([*old, *new]):
         if key not in specs:
             continue
@@ -289,8 +290,7 @@ def _joined(
 
 
 def view(results: Results, ablation: str | None) -> Results:
-    """What tables and figures show: cells of sweeps; with `ablation` everything on the lists of scenes that it was run
-    on, or cells of sweeps where it never was."""
+    """Cells of sweeps; with `ablation` everything on the lists of scenes that it was run on, if it was."""
     import pandas as pd
 
     frame, facts = results

@@ -13,14 +13,15 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import BenchError
 from bench.api.files import sha256
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
+
     import pandas as pd
     import pyarrow as pa
 
@@ -36,8 +37,11 @@ MOST_ROWS = 5_000_000
 
 
 def pack(table: pa.Table, facts: dict[str, Any], split: Sequence[str], dictionary: Sequence[str]) -> bytes:
-    """A sealed Parquet file of the table with its provenance. Columns of `split` are stored by bytes, which packs
-    floats that hardly repeat; those of `dictionary` as numbers of their different values."""
+    """A sealed Parquet file of the table with its provenance.
+
+    Columns of `split` are stored by bytes, which packs floats that hardly repeat; those of `dictionary` as numbers of
+    their different values.
+    """
     import pyarrow.parquet as pq
 
     metadata = {**(table.schema.metadata or {}), FACTS_KEY: json.dumps(facts, indent=1).encode(), SEAL_KEY: _BLANK}
@@ -71,10 +75,10 @@ def intact(data: bytes) -> bool:
 def unpack(
     data: bytes, path: Path, newest: int, only: Callable[[list[str]], Collection[str]] | None = None
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The rows and the provenance in the bytes of the file `path`; columns of texts, numbers, truths and lists of
-    numbers are read, other ones are not. `only` says of the scores in a file of schema `newest` whose rows are wanted.
+    """The rows (columns of texts, numbers, truths, lists of numbers) and provenance in the bytes of the file `path`.
 
-    BenchError for a file that is damaged, not ours, of a schema after `newest`, or too large.
+    `only` says of the scores in a file of schema `newest` whose rows are wanted. BenchError for a file that is damaged,
+    not ours, of a schema after `newest`, or too large.
     """
     import pyarrow as pa
     import pyarrow.compute as compute

@@ -9,7 +9,6 @@ finding that methods are equal.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,17 @@ import numpy as np
 from metrics.stats.significance import ALPHA, ROUNDING, fewest_scenes, holm, smallest_p, t_p
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.results.scores import Score
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Ranks by column, None where there is nothing to compare with. `pairs` is the size of the family, `scenes` the
-    least number of scenes among them (0 without pairs); `paired` and `independent` say how pairs were compared."""
+    """Ranks by column (None: nothing to compare) of a family of `pairs` over at least `scenes` scenes, 0 without pairs.
+
+    `paired` and `independent` say how pairs were compared.
+    """
 
     ranks: tuple[tuple[int | None, ...], ...]
     pairs: int
@@ -111,8 +114,7 @@ def _difference(values: np.ndarray, own: float) -> np.ndarray:
 
 
 def explained(ranking: Ranking, marks: str = " (in parentheses)") -> str:
-    """A sentence on what the ranks rest on, or why there are none; empty where there was nothing to rank. `marks` says
-    where the ranks stand."""
+    """What the ranks rest on or why there are none, in words; `marks` says where they stand."""
     if not ranking.pairs:
         return "No ranks: nothing in these results tells differences from chance."
     family = f"{ranking.pairs} pair{'s' * (ranking.pairs != 1)}"

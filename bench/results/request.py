@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +19,9 @@ from bench.results.scores import of_methods, of_scenes
 from bench.run.setting import without_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
     import pandas as pd
 
 #: The PSNR of the paper's Figures 1 and 5 and of its Tables 4 and 5.
@@ -57,8 +58,7 @@ class Request(Run):
 
 @dataclass(frozen=True)
 class Part:
-    """What one figure is about: one set of scenes on one channel convention. `frame` has all its rows (references of
-    pure noise too), `rows` the set-level ones of methods."""
+    """One set of scenes on one channel: `frame` has all rows, `rows` the set-level ones of methods."""
 
     key: str
     channel: str
@@ -112,8 +112,10 @@ def select(request: Request) -> Request:
 
 
 def parts(request: Request) -> Iterator[Part]:
-    """Each set of scenes and channel convention of the results that has anything of what was chosen: one folder may
-    hold data sets with other PSNRs, metrics and scenes. UsageError for a PSNR or a metric that none of them has."""
+    """Each set of scenes and channel convention of the results that has anything of what was chosen.
+
+    One folder may hold data sets with other PSNRs, metrics and scenes. UsageError for a PSNR or a metric that none has.
+    """
     whole = of_methods(request.frame)
     for metric in request.metrics:
         choose_metrics(whole, metric)
@@ -176,6 +178,7 @@ def listed(rows: pd.DataFrame, column: str) -> str:
 
 
 def scene_set_title(rows: pd.DataFrame) -> str:
+    """Data set, split, size, scale, scenes, seeds and channels of rows, for captions."""
     channels = " and ".join(channel_words(str(c)) for c in rows["channel"].drop_duplicates())
     return (
         f"{listed(rows, 'dataset')} {listed(rows, 'split')} at {listed(rows, 'size')} (scale: "

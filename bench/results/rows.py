@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -14,6 +13,8 @@ from bench.run.summary import read_contributions
 from metrics.stats.significance import contributions_of_mean, standard_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
     import pandas as pd
 
     from bench.run.plan import Cell
@@ -26,8 +27,7 @@ MEMORY_PROTOCOL = "peak of the worker while it computes the cell, MiB: resident 
 
 
 def _mean_snr_db(scenes: Sequence[Mapping[str, Any]], sigma: float) -> float:
-    """Mean power of what was sent for the scenes over the noise's, in dB; NaN where nothing was sent, and for cells of
-    runs that kept no energies."""
+    """Mean power of what was sent over the noise's, in dB; NaN without any, or where no energies were kept."""
     uses, energy = sum(s["channel_uses"] for s in scenes), sum(s.get("energy", math.nan) for s in scenes)
     if not uses or math.isnan(energy):
         return math.nan
@@ -49,15 +49,25 @@ def cell_id(cell: Cell) -> str:
     return cell.name.rpartition("-")[2]
 
 
-def _value(number: float | None) -> float:
-    return float("nan") if number is None else float(number)
+def _row(base: Mapping[str, Any], score: Mapping[str, Any], better: bool, protocol: str, scene: str = WHOLE_SET) -> Row:
+    numbers = {name: math.nan if score.get(name) is None else float(score[name]) for name in ("value", "std", "stderr")}
+    counted = {"scene": scene, "metric": score["metric"], **numbers, "scenes": score.get("scenes", 1)}
+    return cast("Row", {**base, **counted, "higher_is_better": better, "protocol": protocol})
+
+
+def _single(
+    base: Mapping[str, Any], scenes: Iterable[str], name: str, values: Iterable[Any], better: bool, protocol: str
+) -> Iterator[Row]:
+    for scene, value in zip(scenes, values, strict=True):
+        yield _row(base, {"metric": name, "value": value}, better, protocol, scene)
 
 
 def _cell_rows(state: CellState) -> Iterator[Row]:
     cell, pictures = state.cell, state.pictures
     if pictures is None:
         return
-    channel = cell.channel
+    channel, sent = cell.channel, pictures.manifest["scenes"]
+    ids = [scene["id"] for scene in sent]
     base: dict[str, Any] = {
         "dataset": cell.scenes.dataset,
         "split": cell.scenes.split,
@@ -68,48 +78,39 @@ def _cell_rows(state: CellState) -> Iterator[Row]:
         "psnr": float(channel.psnr),
         "sigma": channel.sigma,
         "peak_snr_db": channel.peak_snr_db,
-        "mean_snr_db": _mean_snr_db(pictures.manifest["scenes"], channel.sigma),
+        "mean_snr_db": _mean_snr_db(sent, channel.sigma),
         "seed": cell.seed,
         "cell": cell_id(cell),
         "scene_count": len(cell.scenes.ids),
     }
     reference = cell.method.spec == PURE_NOISE
     if reference:
-        nan = float("nan")
-        base |= {"channel": NO_CHANNEL, "psnr": nan, "sigma": nan, "peak_snr_db": nan, "mean_snr_db": nan}
-
-    def row(score: Mapping[str, Any], better: bool, protocol: str, scene: str = WHOLE_SET) -> Row:
-        numbers = {name: _value(score.get(name)) for name in ("value", "std", "stderr")}
-        counted = {"scene": scene, "metric": score["metric"], **numbers, "scenes": score.get("scenes", 1)}
-        return cast(Row, {**base, **counted, "higher_is_better": better, "protocol": protocol})
-
-    def single(name: str, values: Iterable[float | None], better: bool, protocol: str) -> Iterator[Row]:
-        for scene, value in zip(pictures.manifest["scenes"], values, strict=True):
-            yield row({"metric": name, "value": value}, better, protocol, scene["id"])
-
+        base |= {"channel": NO_CHANNEL, **dict.fromkeys(("psnr", "sigma", "peak_snr_db", "mean_snr_db"), math.nan)}
     for entry in state.scores.values():
         facts = entry.manifest
         better, protocol = facts["higher_is_better"], facts["protocol"]
         contributions = {} if reference else read_contributions(entry)
         for score in facts["scores"]:
             name, kept = score["metric"], contributions.get(score["metric"])
-            made = row(score, better[name], protocol[name])
+            made = _row(base, score, better[name], protocol[name])
             made["contributions"] = None if kept is None else kept.astype(np.float32)
             yield made
-        if not reference:
-            for name, values in facts["per_scene"].items():
-                yield from single(name, values, better[name], protocol[name])
-    if reference:
-        return
-    scenes = len(pictures.manifest["scenes"])
+        for name, values in () if reference else facts["per_scene"].items():
+            yield from _single(base, ids, name, values, better[name], protocol[name])
+    if not reference:
+        yield from _cost_rows(base, pictures.manifest, ids)
+
+
+def _cost_rows(base: Mapping[str, Any], manifest: Mapping[str, Any], ids: Sequence[str]) -> Iterator[Row]:
     for name, protocol in (("bits", BITS_PROTOCOL), ("channel_uses", USES_PROTOCOL)):
-        values = np.array([scene[name] for scene in pictures.manifest["scenes"]], dtype=np.float64)
-        yield row({"metric": name, "value": values.mean(), **_spread(values), "scenes": scenes}, False, protocol)
-        yield from single(name, values, False, protocol)
-    seconds = pictures.manifest["seconds"] / scenes
-    yield row({"metric": "seconds", "value": seconds, "scenes": scenes}, False, SECONDS_PROTOCOL)
-    if (peak := pictures.manifest.get("peak_mib")) is not None:  # cells of older runs have none
-        yield row({"metric": "memory", "value": peak, "scenes": scenes}, False, MEMORY_PROTOCOL)
+        values = np.array([scene[name] for scene in manifest["scenes"]], dtype=np.float64)
+        score = {"metric": name, "value": values.mean(), **_spread(values), "scenes": len(ids)}
+        yield _row(base, score, False, protocol)
+        yield from _single(base, ids, name, values, False, protocol)
+    seconds = manifest["seconds"] / len(ids)
+    yield _row(base, {"metric": "seconds", "value": seconds, "scenes": len(ids)}, False, SECONDS_PROTOCOL)
+    if (peak := manifest.get("peak_mib")) is not None:  # cells of older runs have none
+        yield _row(base, {"metric": "memory", "value": peak, "scenes": len(ids)}, False, MEMORY_PROTOCOL)
 
 
 def tidy_rows(states: list[CellState]) -> pd.DataFrame:

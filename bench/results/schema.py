@@ -7,8 +7,6 @@ what the metrics say of pure noise (bench/run/worker.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict, get_type_hints
 
 import numpy as np
@@ -17,6 +15,9 @@ from bench.api.errors import BenchError
 from bench.api.scores import score_info
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     import pandas as pd
 
 #: In the column `scene`: a number about the whole set.
@@ -89,8 +90,7 @@ def check_columns(frame: pd.DataFrame, path: Path, columns: Sequence[str]) -> No
 
 
 def refuse_duplicates(frame: pd.DataFrame, where: str) -> None:
-    """BenchError, in the name of `where`, for rows that name one number twice: each would count in means and spreads,
-    so that a cell that is there twice weighs double. Whatever reads or writes results asks this first."""
+    """BenchError, in the name of `where`, for rows that name one number twice: it would weigh double."""
     twice = frame[frame.duplicated([column for column in ROW if column in frame])]
     if len(twice):
         first = ", ".join(f"{column} {twice.iloc[0][column]}" for column in ROW if column in frame)
@@ -102,9 +102,11 @@ def refuse_duplicates(frame: pd.DataFrame, where: str) -> None:
 
 
 def upgraded(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows as this version writes them, of rows that an earlier one wrote. The peak SNR had another name, the mean SNR
-    was not kept. Standard errors of distances stood among the spreads; those of other scores of the whole set follow
-    from the draws that were kept of them, scores over 1000 resamples of the scenes."""
+    """Rows of an earlier version as this one writes them: the peak SNR was called otherwise, the mean SNR not kept.
+
+    Standard errors of distances stood among the spreads; those of other scores of the whole set follow from the draws
+    that were kept of them, scores over 1000 resamples of the scenes.
+    """
     frame = frame.rename(columns={"true_snr_db": "peak_snr_db"})
     if "mean_snr_db" not in frame:
         frame = frame.assign(mean_snr_db=math.nan)

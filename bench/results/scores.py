@@ -6,7 +6,6 @@ The one place for what the tables, figures, leaderboard and reports of regressio
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -20,6 +19,8 @@ from bench.results.schema import CONTRIBUTIONS, SCENE_SET, WHOLE_SET
 from metrics.stats.significance import contributions_of_mean, half_width, is_mean, standard_error
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
 
 CELL = ["channel", "method", "psnr"]
@@ -66,8 +67,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric on one set of scenes. `reference` is what it says of pure noise, None where that was not measured.
-    `by_scene` are the scenes' own values, averaged over seeds, where a score is their mean or there is no score."""
+    """One metric on one set of scenes; `reference` is what it says of pure noise, None where not measured.
+
+    `by_scene` are the scenes' own values, averaged over seeds, where a score is their mean or there is no score.
+    """
 
     metric: str
     higher_is_better: bool
@@ -84,8 +87,10 @@ class Measured:
 
 
 def ranked(columns: Sequence[tuple[Measured, Sequence[Key | None]]]) -> tuple[list[list[Score | None]], str]:
-    """The scores behind the keys of each column of a table with their ranks, and the sentence on what these rest on
-    (empty for a table of one method): all pairs of a table are one family."""
+    """The scores behind the keys of a table's columns with ranks, and what these rest on (empty for one method).
+
+    All pairs of a table are one family.
+    """
     scores = [[None if key is None else data.scores.get(key) for key in keys] for data, keys in columns]
     found = rank(scores, [data.higher_is_better for data, _ in columns])
     placed = [
@@ -144,13 +149,12 @@ def read_metric(frame: pd.DataFrame, metric: str) -> Measured:
 
 
 def _key(cell: object) -> Key:
-    channel, method, psnr = cast(tuple[str, str, float], cell)
+    channel, method, psnr = cast("tuple[str, str, float]", cell)
     return str(channel), str(method), float(psnr)
 
 
 def _score(rows: pd.DataFrame, own: pd.Series | None, spread: pd.Series | None, limits: tuple[float, float]) -> Score:
-    """One cell of its set-level rows, one a seed, and the scenes' own values averaged over seeds: those of which the
-    score is the mean (`own`), or others (`spread`).
+    """One cell of its rows, one a seed, and scenes' values over seeds: of which it is the mean (`own`), or others.
 
     What several seeds say of a scene is averaged first, so `std` and `stderr` are over scenes whatever the number of
     seeds. Where a standard error is known of each seed alone, their mean is on the safe side: seeds share the scenes.

@@ -7,7 +7,7 @@ libraries and compilers, and cached cells were timed on whatever machine drew th
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -16,8 +16,12 @@ from bench.api.files import safe_name, write_atomically
 from bench.api.provenance import code_provenance, device_names
 from bench.api.seeding import digest
 from bench.run.cell import draw_batch
-from bench.run.plan import Cell
 from bench.run.worker import WORKER, one_thread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.run.plan import Cell
 
 #: Counted runs at most; a run that takes long is repeated less often, but never counted without one before it.
 RUNS = 3
@@ -25,11 +29,10 @@ LONG_SECONDS = 10.0
 
 
 def seconds_alone(cell: Cell, batch_size: int, device: str, out: Path) -> float:
-    """Seconds a scene for sender, channel and receiver of one batch of `cell` on one CPU thread or one GPU: the fastest
-    of up to `RUNS` runs after one that is not counted.
+    """Seconds a scene for sender, channel and receiver of one batch on one CPU thread or GPU: the fastest run.
 
-    Kept under OUT/timings with its provenance, per method, batch size, device and processor, and not measured again.
-    The caller sees to it that nothing else is running.
+    Of up to `RUNS` runs after one that is not counted. Kept under OUT/timings with its provenance, per method, batch
+    size, device and processor, and not measured again. The caller sees to it that nothing else is running.
     """
     ids = cell.scenes.ids[:batch_size]
     key: dict[str, object] = {

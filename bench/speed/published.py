@@ -8,15 +8,19 @@ weights in memory and their softmax in float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.common.diffusion.layers import Attention, DecoderBlock, EncoderBlock, Modulation, SpadeGroupNorm
-from methods.common.diffusion.unet import SemanticUNet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from methods.common.diffusion.unet import SemanticUNet
 
 
 def in_published_arithmetic(network: SemanticUNet) -> SemanticUNet:

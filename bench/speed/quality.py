@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +30,9 @@ from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.samplers import SAMPLERS, sampler_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from matplotlib.axes import Axes
 
 #: Scenes of a row at least, whatever the budget: below that a number says nothing.
@@ -89,9 +90,10 @@ def scenes_of(request: QualityRequest, steps: int) -> int:
 
 
 def measure_quality(request: QualityRequest, report: Callable[[str], None]) -> tuple[str, list[Path]]:
-    """Run what is not cached and write the table (Markdown, CSV, JSON with provenance) and the plot, anew after every
-    number of steps, so that a run cut short leaves what it has; the table's text and the files made. BenchError where a
-    cell failed, after everything else is written."""
+    """Run what is not cached; write table and plot anew after every number of steps; the text and the files.
+
+    So a run cut short leaves what it has. BenchError where a cell failed, after everything else is written.
+    """
     samplers = _check(request)
     done = _Done()
     text = ""
@@ -132,8 +134,7 @@ class _Done:
         scenes: int,
         report: Callable[[str], None],
     ) -> None:
-        """Run the rows of a number of steps on so many scenes, or find them in the cache; then time each method with
-        nothing beside it."""
+        """Compute or find the rows of a number of steps; then time each method with nothing beside it."""
         config = Config(
             run=RunSection(
                 methods=tuple(f"{request.method}:sampler={s}:steps={steps}" for s in samplers),
@@ -192,8 +193,10 @@ def _cell(value: float, decimals: int) -> str:
 
 
 def against_reference(table: pd.DataFrame) -> list[str]:
-    """For each PSNR at which the reference was run, which rows are within 2 % of its mIoU and FID[lite0] on as many
-    scenes, the cheapest first; nothing is said of rows with another number of scenes."""
+    """For each PSNR, which rows are within 2 % of the reference's mIoU and FID[lite0], the cheapest first.
+
+    Nothing is said of rows with another number of scenes.
+    """
     lines = []
     for psnr, rows in table.groupby("psnr", sort=False):
         found = rows[(rows["sampler"] == REFERENCE[0]) & (rows["steps"] == REFERENCE[1])]
@@ -226,8 +229,7 @@ def _markdown_rows(table: pd.DataFrame) -> str:
 
 
 def as_markdown(table: pd.DataFrame, compared: pd.DataFrame, request: QualityRequest, facts: dict[str, Any]) -> str:
-    """The table with arrows, what is as good as the reference (from the rows of `compared`, a table of its own where
-    they are others), and where the numbers come from."""
+    """The table, what is as good as the reference by the rows of `compared`, and where the numbers come from."""
     parts = [f"# Steps against quality: {request.method} on {request.dataset}", _markdown_rows(table)]
     if compared is not table:
         parts += ["## Against the reference on equally many scenes", _markdown_rows(compared)]

@@ -6,19 +6,21 @@ import datetime
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from bench.api.files import write_files
 from bench.api.provenance import code_provenance, command_line, commit_in_words, device_names
-from bench.speed.timing import Size
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     import numpy as np
     from matplotlib.figure import Figure
+
+    from bench.speed.timing import Size
 
 SCHEMA = 1
 #: Updates behind a point of the thick loss curves: single losses jump with the timesteps drawn.

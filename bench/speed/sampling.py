@@ -6,9 +6,8 @@ each of them computing every SPADE layer's gamma and beta anew. Ours: the way `m
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,6 +19,9 @@ from methods.common.diffusion.guidance import guided_denoiser, plain_denoiser
 from methods.common.diffusion.samplers import Denoise, ancestral
 from methods.common.diffusion.schedule import NoiseSchedule, linear_schedule, respaced
 from methods.common.diffusion.unet import SemanticUNet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: s of the published code for Cityscapes.
 GUIDANCE = 2.0
@@ -44,6 +46,7 @@ class Variant:
 
     @property
     def name(self) -> str:
+        """Way and batch size, as in the tables."""
         return f"{self.way}, batch {self.batch}"
 
 
@@ -64,8 +67,7 @@ def inputs(size: Size, batch: int, device: torch.device) -> tuple[Tensor, Tensor
 
 
 def flops_of_a_step(size: Size, batch: int, plain: bool) -> int:
-    """Operations of one guided step, conditioning included where it is computed in every step; counted on tensors
-    without contents."""
+    """Operations of one guided step, with what it conditions anew; counted on tensors without contents."""
     meta = torch.device("meta")
     with meta:
         network = SemanticUNet(size.network)
@@ -109,9 +111,11 @@ def _made(
 
 
 def rounding(size: Size, device: torch.device) -> dict[str, float]:
-    """How far one guided evaluation is from the published way in float32, relative to its root mean square: ours in
-    float32 (the same arithmetic in another order), and in half precision. Float32 is float32 here: no TensorFloat-32,
-    which PyTorch allows convolutions on CUDA."""
+    """The error of one guided evaluation, by precision, relative to the published way's root mean square in float32.
+
+    Ours in float32 is the same arithmetic in another order. Float32 is float32 here: no TensorFloat-32, which PyTorch
+    allows convolutions on CUDA.
+    """
     maps, x = inputs(size, 1, device)
     time = torch.full((1,), 500, device=device)
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.api.errors import known_name
 from methods.common.diffusion.profile import UNetConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 #: Side of the square matrices behind the matmul peak: large enough to be bound by arithmetic.
 MATMUL_SIDE = {"cuda": 8192, "cpu": 1024}
@@ -25,8 +28,7 @@ CHANNELS = 36
 
 @dataclass(frozen=True)
 class Size:
-    """A network, the size of its pictures, and how much is timed: sampling steps a run, training updates a run, and
-    counted runs of each variant."""
+    """A network, its pictures' size, and how much is timed: steps and updates a run, counted runs a variant."""
 
     name: str
     network: UNetConfig
@@ -57,6 +59,7 @@ class Timing:
 
     @property
     def median(self) -> float:
+        """Seconds of the middle run."""
         return statistics.median(self.runs)
 
 
@@ -75,8 +78,7 @@ def timed(run: Callable[[], object], device: torch.device) -> float:
 
 
 def peak_memory(run: Callable[[], object], device: torch.device) -> int | None:
-    """The most memory in use on the device during `run` beyond what was in use before, which counts what `run` leaves
-    there; None on the CPU, where nobody keeps count."""
+    """The most memory in use on the device during `run` beyond that before, with what it leaves; None on the CPU."""
     if device.type != "cuda":
         run()
         return None

@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,9 @@ from methods.common.diffusion.schedule import linear_schedule
 from methods.common.diffusion.unet import SemanticUNet
 from methods.common.semantic.maps import semantic_maps
 from methods.gesco.task import GescoTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 BATCH = 4
 LABELS = CHANNELS - 1
@@ -44,8 +46,10 @@ def random_scene(size: Size) -> Scene:
 
 
 def move_training(networks: Sequence[nn.Module], optimizer: torch.optim.Optimizer, device: torch.device) -> None:
-    """Networks and the optimiser's state to `device`, gradients dropped: at paper size a GPU of 80 GB does not hold two
-    trainings at once, so one waits in the CPU's memory while the other is timed."""
+    """Networks and the optimiser's state to `device`, gradients dropped.
+
+    At paper size a GPU of 80 GB does not hold two trainings, so one waits in the CPU's memory while the other is timed.
+    """
     optimizer.zero_grad(set_to_none=True)
     for network in networks:
         network.zero_grad(set_to_none=True)
@@ -59,12 +63,11 @@ def move_training(networks: Sequence[nn.Module], optimizer: torch.optim.Optimize
 
 
 class PlainTraining:
-    """The loop as published (guided-diffusion's, which SDM and GESCO took over), in the published network's arithmetic:
-    on CUDA weights, activations and gradients in float16 with a scaled loss beside float32 weights for the optimiser,
-    on the CPU float32; AdamW and the average of the weights tensor by tensor.
+    """The loop as published (guided-diffusion's, which SDM and GESCO took over), in the published arithmetic.
 
-    Not under autocast: that keeps the published products and sums in float32, whose activations at batch 4 need more
-    than 80 GB.
+    On CUDA weights, activations and gradients in float16 with a scaled loss beside float32 weights for the optimiser,
+    on the CPU float32; AdamW and the average of the weights tensor by tensor. Not under autocast: that keeps the
+    published products and sums in float32, whose activations at batch 4 need more than 80 GB.
     """
 
     def __init__(
@@ -130,10 +133,11 @@ def _ours(context: MethodContext, size: Size, compiled: bool) -> GescoTask:
 def measure_training(
     size: Size, device: torch.device, steps: int, repeats: int, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Rows for the plain loop and for the project's own training task as it runs on the device (on CUDA in bfloat16
-    and compiled), at batch 4, JSON-serialisable; `steps` updates a run. Both start from the same weights and see the
-    same scenes; `loss` is the mean of all their updates after the warm-up, `loss_error` its standard error;
-    `warm_up_seconds` is what the first run of updates took, compiling included."""
+    """Rows for the plain loop and the project's own training as it runs on the device, JSON-serialisable.
+
+    Both start from the same weights and see the same scenes at batch 4, `steps` updates a run. `loss` is the mean of
+    all updates after the warm-up, `loss_error` its standard error; `warm_up_seconds` the first run, compiling included.
+    """
     scene = random_scene(size)
     context = MethodContext("blocks", scene.label_space, size.height, size.width, "paper", str(device))
     ours = _ours(context, size, device.type == "cuda")  # on a CPU the compiler takes minutes, and nobody trains so

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError
@@ -14,12 +13,15 @@ from bench.run.ablations import Arm
 from bench.tables.model import Column, SceneSetName, Table, TableRow, arrow, decimals_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 ERROR_NOTE = "± is the standard error over scenes."
 
 
 def scene_set_name(rows: pd.DataFrame) -> SceneSetName:
+    """The scenes that the rows are about."""
     return SceneSetName(*(listed(rows, column) for column in ("dataset", "split", "size", "scale")))
 
 
@@ -63,8 +65,7 @@ PAPER_TABLES = ("1", "2", "3", "4")
 
 
 def metric_tables(frame: pd.DataFrame, typed: str) -> list[Table]:
-    """One table for each metric meant, set of scenes and channel convention in the results; UsageError for an unknown
-    metric."""
+    """One table for each metric meant, set of scenes and channel convention; UsageError for an unknown metric."""
     whole = of_methods(frame)
     return [table for metric in choose_metrics(whole, typed) for table in _tables_of(frame, whole, metric)]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from bench.api.errors import known_name
 from bench.tables.model import Printed, Sheet, Table, sheet
 from bench.tables.published import with_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 def _texts(cells: Sequence[Printed], before: str, after: str) -> list[str]:

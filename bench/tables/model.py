@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from bench.results.scores import Score
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.results.scores import Score
 
 #: What the paper prints where a value is beyond measure, and where there is none.
 NOISE, NOT_RUN = "noise", "-"
@@ -52,8 +55,10 @@ class SceneSetName:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows by columns about one set of scenes. `key` is a name for files; `notes` are the sentences of the caption, and
-    `rank_note` the one on what the ranks rest on; `paper_tables` says where the paper has values for it."""
+    """Rows by columns about one set of scenes; `key` is for file names, `notes` are the caption's sentences.
+
+    `rank_note` is the one on what the ranks rest on; `paper_tables` says where the paper has values for it.
+    """
 
     label_headings: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -89,8 +94,10 @@ class Printed:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One table ready for any format: as printed, where the first `labels` columns name the rows, and with every number
-    in full for csv. `mark` says what the mark for the best means, None where nothing is marked."""
+    """One table as printed, whose first `labels` columns name the rows, and every number in full for csv.
+
+    `mark` says what the mark for the best means, None where nothing is marked.
+    """
 
     labels: int
     headings: tuple[str, ...]

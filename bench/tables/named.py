@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError
@@ -24,6 +22,9 @@ from bench.tables.build import ERROR_NOTE, arms_tables, metric_tables, scene_set
 from bench.tables.model import Column, Table, TableRow, decimals_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
     import pandas as pd
 
 #: The paper's data set of Table 4, which the embedded one stands for.
@@ -66,8 +67,7 @@ def ablation_tables(frame: pd.DataFrame, ablation: Ablation, psnr: float) -> lis
 
 
 def read_ablation(folder: Path, name: str, psnr: float) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The rows and the provenance that an ablation is to be shown from: those on the scenes that `bench ablate` ran it
-    on, or where it did not at that PSNR, those of the folder's sweeps. Raises as `read_results` does."""
+    """The results that an ablation is shown from: on the scenes of its run at that PSNR, else those of sweeps."""
     frame, facts = read_results(folder, name)
     arms = {arm.method for arm in _arms(frame, find_ablation(name))}
     if (frame["method"].isin(arms) & frame["psnr"].eq(psnr)).any():
@@ -160,8 +160,7 @@ NAMED: dict[str, Callable[[pd.DataFrame, float], list[Table]]] = {
 
 
 def named_tables(frame: pd.DataFrame, what: str, psnr: float) -> list[Table]:
-    """The tables behind a word of `NAMED`, or the name of an ablation or a metric; UsageError where the results hold
-    nothing of it."""
+    """The tables of a word of `NAMED`, an ablation or a metric; UsageError where the results hold nothing of it."""
     word = what.lower()
     if word in ablations.ABLATIONS:
         return _ablation(word)(frame, psnr)
@@ -169,8 +168,7 @@ def named_tables(frame: pd.DataFrame, what: str, psnr: float) -> list[Table]:
 
 
 def read_for_table(folder: Path, what: str, psnr: float) -> list[Table]:
-    """`named_tables` of the results in `folder`; those of an ablation on the scenes that it was run on. Raises as
-    `read_results` and `named_tables` do."""
+    """`named_tables` of the results in `folder`, an ablation's on its own scenes; raises as they and reading do."""
     word = what.lower()
     name = "fds" if word == "ablation" else word
     if name in ablations.ABLATIONS:
@@ -182,7 +180,6 @@ def read_for_table(folder: Path, what: str, psnr: float) -> list[Table]:
 
 
 def _needed(what: str, known: Sequence[str]) -> set[str]:
-    """Of the scores in a file those that the tables of a metric are made of: its own, those of its single scenes, and
-    of the originals."""
+    """Of the scores in a file those of a metric's tables: its own, of its single scenes, and of the originals."""
     infos = [score_info(name) for name in metric_variants(what, known)]
     return {name for info in infos for name in (info.name, info.scenes, info.originals) if name is not None}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError
 from bench.api.scenes import facts_of
 from bench.api.scores import score_info
 from bench.results.published import PaperValue, Place, paper_values
-from bench.results.scores import Score
 from bench.tables.model import Column, Printed, SceneSetName, Sheet, Table, TableRow, decimals_for, extra_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.results.scores import Score
 
 DIFFERENT = "n/a"
 

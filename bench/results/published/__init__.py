@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.api.errors import BenchError
 from bench.api.scenes import facts_of
 from bench.api.scores import score_info
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
 
 FOLDER = Path(__file__).parent
 #: The paper prints FID divided by ten (its heading says ten times FID).
@@ -51,8 +54,7 @@ def _everything(folder: Path) -> tuple[tuple[str, str, str, Place, PaperValue], 
 
 
 def paper_values(dataset: str, metric: str, tables: Collection[str]) -> dict[Place, PaperValue]:
-    """What the paper has of a metric, under its own name or with ours in brackets (`mIoU[judge]`), in some of its
-    tables ("1" to "5", "text 4.2"), for the data set that `dataset` stands for."""
+    """What the paper has of a metric (`mIoU[judge]`: of mIoU) in some of its tables ("1" to "5", "text 4.2")."""
     counterpart = facts_of(dataset).counterpart
     return {
         place: value
