@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from bench.api.errors import BenchError, path_message, storage_message
+from bench.api.errors import BenchError, DataError, MethodError, MetricError, path_message, storage_message
 from bench.api.terminal import safe_output
 from bench.cli.data import app as data_app
 from bench.cli.doctor import doctor
@@ -98,9 +98,6 @@ def _main() -> None:
     except BenchError as error:
         _fail(error.args[0], error.exit_code, error.details)
     except Exception as error:
-        # these modules import torch, so only after something went wrong, when most often they are loaded already
-        from bench.api.errors import DataError, MethodError, MetricError
-
         if isinstance(error, DataError | MethodError | MetricError):
             _fail(str(error), 1)
         if isinstance(error, OSError) and (wrong := path_message(error)) is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.api.errors import UsageError
-from bench.cli.options import ConfigOption
+from bench.cli.options import ConfigOption, chosen_results
 
 if TYPE_CHECKING:
     from bench.leaderboard.store import Shelf
@@ -64,16 +64,9 @@ def samples(
 
     For example: bench leaderboard samples --results results/local --out results/samples
     """
-    from bench.api.files import check_folder
-    from bench.config import load_config
     from bench.leaderboard.samples import write_samples
-    from bench.results.folder import results_folder
-    from bench.results.request import read_request
 
-    settings = load_config(config)
-    check_folder(out, "--out")
-    folder = results_folder(results, settings)
-    write_samples(read_request(folder, out, config=settings, say=_say), scenes)
+    write_samples(chosen_results(results, out, config, "--out", say=_say), scenes)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     typer.echo(f"{out}: {size / 1e6:.2f} MB")
 

@@ -57,8 +57,10 @@ def kept_on_interrupt(error: type[BenchError] = BenchError) -> Iterator[None]:
         raise error("interrupted; finished cells are kept, the same command goes on from there") from None
 
 
-def chosen_results(out: Path | None, to: Path | None, config: Path | None, **choices: Any) -> Request:
-    """The results that --out or the configuration names; what is drawn of them goes to --to, else to plots/ there."""
+def chosen_results(
+    out: Path | None, to: Path | None, config: Path | None, option: str = "--to", **choices: Any
+) -> Request:
+    """The results that --out or the configuration names; what is drawn of them goes to `to`, else to plots/ there."""
     from bench.api.files import check_folder
     from bench.config import load_config
     from bench.results.folder import results_folder
@@ -66,7 +68,7 @@ def chosen_results(out: Path | None, to: Path | None, config: Path | None, **cho
 
     settings = load_config(config)
     folder = results_folder(out, settings)
-    return read_request(folder, check_folder(to or folder / "plots", "--to"), config=settings, **choices)
+    return read_request(folder, check_folder(to or folder / "plots", option), config=settings, **choices)
 
 
 def configured(
@@ -89,16 +91,7 @@ def configured(
     section |= {key: value for key, value in (options or {}).items() if value is not None}
     given = {key: value for key, value in run.items() if value is not None}
     try:
-        return Config.model_validate(
-            {
-                "run": {**config.run.model_dump(), **given},
-                "channel": section,
-                "data": config.data,
-                "methods": config.methods,
-                "metrics": config.metrics,
-                "regress": config.regress,
-            }
-        )
+        return Config.model_validate({**dict(config), "run": {**config.run.model_dump(), **given}, "channel": section})
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(

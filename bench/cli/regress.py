@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.api.errors import BenchError, UsageError, storage_message
+from bench.api.errors import BenchError, DataError, MethodError, MetricError, UsageError, storage_message
 from bench.cli.options import ConfigOption, configured, integers, kept_on_interrupt, names, numbers
 
 if TYPE_CHECKING:
@@ -124,8 +124,6 @@ def _write(finished: Finished, out: Path, summary: Path | None) -> None:
 
 def _unusable(error: Exception) -> Exception:
     """1 is for regressions alone, so everything else that is meant for people leaves with 2."""
-    from bench.api.errors import DataError, MethodError, MetricError
-
     if isinstance(error, BenchError | DataError | MethodError | MetricError):
         return error if isinstance(error, UsageError) else UsageError(str(error))
     message = storage_message(error) if isinstance(error, OSError) else None

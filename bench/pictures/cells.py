@@ -24,7 +24,8 @@ Place = tuple[str, float]
 
 def paint_labels(labels: np.ndarray, space: LabelSpace) -> np.ndarray:
     """Label ids (H, W) in the label space's colours, (H, W, 3) uint8."""
-    return np.array(space.palette, dtype=np.uint8)[labels]
+    colours: np.ndarray = np.array(space.palette, dtype=np.uint8)[labels]
+    return colours
 
 
 def strongest_class(symbols: Tensor, channels: Sequence[int], space: LabelSpace) -> np.ndarray:
@@ -34,7 +35,8 @@ def strongest_class(symbols: Tensor, channels: Sequence[int], space: LabelSpace)
     """
     classes = [k for k, label in enumerate(channels) if label < space.size]  # the edge channel is no class
     labels = np.array([channels[k] for k in classes], dtype=np.uint8)
-    return labels[symbols[classes].argmax(dim=0).numpy()]
+    strongest: np.ndarray = labels[symbols[classes].argmax(dim=0).numpy()]
+    return strongest
 
 
 def cached_cells(

@@ -277,7 +277,7 @@ def _joined(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The lists of scenes that there are rows of, each with its methods and metrics."""
     present = frame.groupby(SCENE_SET)["method"].unique()
-    specs = {set_key(*cast("tuple[object, ...]", key)): set(found) for key, found in present.items()}  # type: ignore[arg-type]
+    specs = {set_key(*cast("tuple[object, ...]", key)): set(found) for key, found in present.items()}
     for key in dict.fromkeys([*old, *new]):
         if key not in specs:
             continue

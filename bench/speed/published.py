@@ -32,9 +32,9 @@ def in_published_arithmetic(network: SemanticUNet) -> SemanticUNet:
     }
     for module in network.modules():
         if isinstance(module, nn.GroupNorm) and module.affine:
-            module.forward = partial(_group_norm, module)  # type: ignore[method-assign]
+            module.forward = partial(_group_norm, module)
         elif type(module) in forwards:
-            module.forward = partial(forwards[type(module)], module)  # type: ignore[method-assign]
+            module.forward = partial(forwards[type(module)], module)
         elif isinstance(module, EncoderBlock | DecoderBlock):
             module.scale_shift = _scale_shift  # type: ignore[method-assign]
     return network
@@ -51,7 +51,8 @@ def _silu(_: nn.SiLU, x: Tensor) -> Tensor:
 
 def _spade(spade: SpadeGroupNorm, x: Tensor, modulation: Modulation) -> Tensor:
     gamma, beta = modulation
-    return spade.param_free_norm(x) * (1 + gamma) + beta
+    normalised: Tensor = spade.param_free_norm(x)
+    return normalised * (1 + gamma) + beta
 
 
 def _scale_shift(h: Tensor, embedding: Tensor) -> Tensor:
@@ -66,4 +67,5 @@ def _attention(layer: Attention, x: Tensor) -> Tensor:
     shrink = (c // layer.heads) ** -0.25  # on both sides, which keeps float16 in its range
     weights = torch.einsum("nct,ncs->nts", q * shrink, k * shrink)
     h = torch.einsum("nts,ncs->nct", torch.softmax(weights.float(), dim=-1).to(v.dtype), v)
-    return (pixels + layer.proj_out(h.reshape(b, c, -1))).reshape(b, c, height, width)
+    attended: Tensor = layer.proj_out(h.reshape(b, c, -1))
+    return (pixels + attended).reshape(b, c, height, width)

@@ -24,8 +24,8 @@ from bench.results.schema import WHOLE_SET
 from bench.run.plan import make_plan
 from bench.run.progress import RunProgress
 from bench.run.runner import run_plan, write_failures
-from bench.speed.alone import seconds_alone
 from bench.speed.report import blank_figure, png
+from bench.speed.timing import seconds_alone
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.samplers import SAMPLERS, sampler_name
 

@@ -14,7 +14,7 @@ from bench.api.files import write_files
 from bench.api.provenance import code_provenance, command_line, commit_in_words, device_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -50,11 +50,6 @@ def _gib(value: int | None) -> str:
     return "not measured" if value is None else f"{value / 2**30:.2f}"
 
 
-def _table(heading: list[str], lines: list[list[str]]) -> str:
-    rule = ["---", *["---:"] * (len(heading) - 1)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [heading, rule, *lines])
-
-
 def _with_error(value: float, error: float | None) -> str:
     return f"{value:.3f}" if error is None else f"{value:.3f} ± {error:.3f}"
 
@@ -63,48 +58,40 @@ def _spread(row: dict[str, Any]) -> str:
     return f"{row['ms_per_step']:.1f} ({row['ms_per_step_min']:.1f} to {row['ms_per_step_max']:.1f})"
 
 
-def _sampling_table(measured: dict[str, Any]) -> str:
-    told = list(measured["rows"][0]["s_per_image"])
-    heading = ["way", "precision", "ms a guided step", "ms a step and image"]
-    heading += [f"s an image, {n} steps" for n in told] + ["peak GiB", "share of the matmul peak"]
-    return _table(
-        heading,
-        [
-            [
-                row["variant"],
-                row["precision"],
-                _spread(row),
-                f"{row['ms_per_step_and_image']:.1f}",
-                *(f"{row['s_per_image'][n]:.2f}" for n in told),
-                _gib(row["peak_memory_bytes"]),
-                f"{100 * row['share_of_matmul_peak']:.0f} %",
-            ]
-            for row in measured["rows"]
-        ],
-    )
+def _columns(kind: str, told: Sequence[str]) -> dict[str, Callable[[dict[str, Any]], str]]:
+    """Heading -> cell of a row; `told` are the numbers of steps that seconds are told of."""
+    gib = {"peak GiB": lambda row: _gib(row["peak_memory_bytes"])}
+    if kind == "training":
+        return {
+            "loop": lambda row: row["variant"],
+            "batch": lambda row: str(row["batch"]),
+            "ms a step": _spread,
+            "images a second": lambda row: f"{row['images_per_second']:.2f}",
+            **gib,
+            "mean loss ± standard error": lambda row: _with_error(row["loss"], row["loss_error"]),
+            "warm-up s": lambda row: f"{row['warm_up_seconds']:.0f}",
+        }
+    return {
+        "way": lambda row: row["variant"],
+        "precision": lambda row: row["precision"],
+        "ms a guided step": _spread,
+        "ms a step and image": lambda row: f"{row['ms_per_step_and_image']:.1f}",
+        **{f"s an image, {n} steps": lambda row, n=n: f"{row['s_per_image'][n]:.2f}" for n in told},
+        **gib,
+        "share of the matmul peak": lambda row: f"{100 * row['share_of_matmul_peak']:.0f} %",
+    }
 
 
-def _training_table(measured: dict[str, Any]) -> str:
-    return _table(
-        ["loop", "batch", "ms a step", "images a second", "peak GiB", "mean loss ± standard error", "warm-up s"],
-        [
-            [
-                row["variant"],
-                str(row["batch"]),
-                _spread(row),
-                f"{row['images_per_second']:.2f}",
-                _gib(row["peak_memory_bytes"]),
-                _with_error(row["loss"], row["loss_error"]),
-                f"{row['warm_up_seconds']:.0f}",
-            ]
-            for row in measured["rows"]
-        ],
-    )
+def _table(kind: str, rows: Sequence[dict[str, Any]]) -> str:
+    columns = _columns(kind, list(rows[0].get("s_per_image", ())))
+    lines = [list(columns), ["---", *["---:"] * (len(columns) - 1)]]
+    lines += [[cell(row) for cell in columns.values()] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def as_markdown(kind: str, measured: dict[str, Any], facts: dict[str, Any]) -> str:
     """The table of a measurement, its ratios, and a paragraph on where it comes from."""
-    table = (_sampling_table if kind == "sampling" else _training_table)(measured)
+    table = _table(kind, measured["rows"])
     ratios = "; ".join(f"{name}: {value:.2f} times as fast" for name, value in measured["ratios"].items())
     lines = [f"# Speed of {kind}, size {facts['size']}", "", table, "", f"{ratios}.", ""]
     if kind == "sampling":

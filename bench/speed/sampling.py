@@ -56,11 +56,15 @@ def seeded_network(size: Size, device: torch.device, dtype: torch.dtype) -> Sema
     return SemanticUNet(size.network).eval().requires_grad_(False).to(device=device, dtype=dtype)
 
 
+def spread(values: Tensor) -> Tensor:
+    """Values of 16x16 blocks at every pixel: (B, H / 16, W / 16) -> (B, H, W)."""
+    return values.repeat_interleave(16, 1).repeat_interleave(16, 2)
+
+
 def inputs(size: Size, batch: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """One-hot maps of random 16x16 blocks with an empty edge channel, and x: the same for every variant."""
     generator = torch.Generator().manual_seed(batch)
-    blocks = torch.randint(CHANNELS - 1, (batch, size.height // 16, size.width // 16), generator=generator)
-    labels = blocks.repeat_interleave(16, 1).repeat_interleave(16, 2)
+    labels = spread(torch.randint(CHANNELS - 1, (batch, size.height // 16, size.width // 16), generator=generator))
     maps = torch.nn.functional.one_hot(labels, CHANNELS).permute(0, 3, 1, 2).float()
     x = torch.randn(batch, 3, size.height, size.width, generator=generator)
     return maps.to(device), x.to(device)
@@ -145,7 +149,7 @@ def measure_sampling(
         "published": in_published_arithmetic(seeded_network(size, device, torch.float16 if cuda else torch.float32)),
         "ours": seeded_network(size, device, torch.bfloat16 if cuda else torch.float32),
     }
-    networks["ours"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    networks["ours"].to(memory_format=torch.channels_last)
     # any timesteps cost the same, so few of them, evenly spaced, stand for T = 1000
     schedule = respaced(linear_schedule(), steps)
     rows: list[dict[str, Any]] = []

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from bench.api.method import MethodContext
 from bench.api.scenes import LabelSpace, Scene
 from bench.speed.published import in_published_arithmetic
+from bench.speed.sampling import spread
 from bench.speed.timing import CHANNELS, Size, interleaved, peak_memory
 from methods.common.diffusion.loss import hybrid_loss
 from methods.common.diffusion.profile import paper_profile
@@ -36,9 +37,6 @@ def random_scene(size: Size) -> Scene:
     grid = (BATCH, size.height // 16, size.width // 16)
     blocks = torch.randint(LABELS, grid, generator=generator)
     numbers = torch.arange(blocks.numel(), dtype=torch.int32).reshape(grid) + 1000
-
-    def spread(values: Tensor) -> Tensor:
-        return values.repeat_interleave(16, 1).repeat_interleave(16, 2)
 
     space = LabelSpace("blocks", tuple(map(str, range(LABELS))), ((0, 0, 0),) * LABELS, tuple(range(LABELS)))
     image = torch.rand(BATCH, 3, size.height, size.width, generator=generator)
@@ -96,7 +94,7 @@ class PlainTraining:
         output = self.network(x.to(self.dtype), index, self.network.prepare(maps))
         loss = hybrid_loss(self.schedule, output.float(), image, x, noise, index).total.mean()
         self.network.zero_grad()
-        (loss * self.loss_scale).backward()
+        (loss * self.loss_scale).backward()  # type: ignore[no-untyped-call]
         if self._take_gradients():
             self._update()
         else:

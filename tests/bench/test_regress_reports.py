@@ -26,6 +26,7 @@ from bench.regress.model import CellName, Change, Report
 from bench.regress.reports import as_json, as_junit, as_markdown, print_report
 from bench.regress.words import markdown, plain
 from bench.results.files import write_results
+from bench.results.merge import of_schema_1
 from bench.results.parquet import FACTS_KEY
 from bench.results.schema import COLUMNS
 
@@ -156,8 +157,9 @@ def test_changes_name_code_packages_weights_options_noise_and_seeds() -> None:
         **FACTS, "commit": "b" * 40, "dirty": True, "packages": {"torch": "2.2", "timm": "1"},
         "weights_sha256": {"m": "1" * 64}, "methods": {"m": {"code_version": 2, "options": {"steps": 50}}},
     }  # fmt: skip
+    old, new = (of_schema_1(run_frame({"m": VALUES}), facts)[1] for facts in (FACTS, new))
     frames = (run_frame({"m": VALUES}), run_frame({"m": VALUES}, seed=3, sigma=0.4))
-    found = {change.what: (change.baseline, change.rerun) for change in list_changes(*frames, (FACTS, new))}
+    found = {change.what: (change.baseline, change.rerun) for change in list_changes(*frames, (old, new))}
     assert found == {
         "code": ("a" * 12, "b" * 12 + " with changes"),
         "torch": ("2.1", "2.2"),
@@ -168,7 +170,7 @@ def test_changes_name_code_packages_weights_options_noise_and_seeds() -> None:
         "sigma of awgn-paper-peak@10": ("0.36", "0.4"),
         "seeds": ("0", "3"),
     }
-    assert list_changes(frames[0], frames[0], (FACTS, FACTS)) == []
+    assert list_changes(frames[0], frames[0], (old, old)) == []
 
 
 def test_changes_survive_any_provenance() -> None:

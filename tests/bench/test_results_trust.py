@@ -18,7 +18,7 @@ from table_frames import at10, method_rows
 from bench.api.errors import BenchError
 from bench.results.files import write_results
 from bench.results.parquet import FACTS_KEY, intact, pack
-from bench.results.schema import COLUMNS
+from bench.results.schema import COLUMNS, CONTRIBUTIONS
 
 Cli = Callable[..., Answer]
 ROWS = at10({"gesco": 0.63, "spade": 0.41}, std=0.1)
@@ -145,7 +145,7 @@ def test_what_is_no_results_file_is_one_line_that_says_why(cli: Cli, tmp_path: P
 def test_a_column_that_we_do_not_know_is_left_alone(tmp_path: Path) -> None:
     more = ROWS.assign(note="x", when=pd.Timestamp("2026-01-01"), parts=[[1], [2]])
     rows, _ = method_rows(as_schema_1(tmp_path, more))
-    assert tuple(rows.columns) == COLUMNS
+    assert tuple(rows.columns) == (*COLUMNS, CONTRIBUTIONS)
 
 
 def test_escape_sequences_in_the_provenance_do_not_reach_a_terminal(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from bench.api.errors import UsageError
 from bench.config import Config, RunSection
 from bench.run.plan import make_plan
 from bench.run.runner import RunReport
-from bench.speed.alone import seconds_alone
 from bench.speed.published import in_published_arithmetic
 from bench.speed.quality import (
     QualityRequest,
@@ -39,6 +38,7 @@ from bench.speed.timing import (
     matmul_peak,
     named_size,
     peak_memory,
+    seconds_alone,
 )
 from bench.speed.training import PlainTraining, measure_training, random_scene
 from methods.common.diffusion.profile import UNetConfig, embedded_profile
@@ -204,7 +204,7 @@ def test_seconds_are_timed_apart_and_kept(tmp_path: Path, monkeypatch: pytest.Mo
     def draw(cell: object, method: object, ids: tuple[str, ...], scene: object) -> tuple[None, None, float]:
         return None, None, spent.pop(0)
 
-    monkeypatch.setattr("bench.speed.alone.draw_batch", draw)
+    monkeypatch.setattr("bench.speed.timing.draw_batch", draw)
     spent[:] = [0.1, 6.0, 2.0, 3.0]
     assert seconds_alone(cell, 2, "cpu", tmp_path) == 1.0
     assert spent == []
