@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -48,11 +49,15 @@ def regress(
     Example: bench regress --baseline results --methods spade,gesco --psnr 10,1 --scenes 50
     """
     from bench.api.files import check_folder
+    from bench.regress.rerun import Asked
 
     try:
         with kept_on_interrupt(UsageError):
             settings = configured(config, {"out": check_folder(out or OUT, "--out")})
-            finished = _compared(baseline, _asked(methods, psnr, datasets, metrics, scenes, seeds), settings)
+            levels = _chosen(psnr, lambda text: numbers(text, "--psnr"))
+            noise = None if seeds is None else integers(seeds, "--seeds")
+            asked = Asked(_chosen(datasets), _chosen(methods), levels, _chosen(metrics), scenes, noise)
+            finished = _compared(baseline, asked, settings)
             _write(finished, settings.run.out, summary)
     except Exception as error:
         raise _unusable(error) from None
@@ -65,23 +70,9 @@ def regress(
         )
 
 
-def _asked(
-    methods: str | None, psnr: str | None, datasets: str | None, metrics: str | None, scenes: int | None,
-    seeds: str | None,
-) -> Asked:  # fmt: skip
-    from bench.regress.rerun import Asked
-
-    def chosen(text: str | None) -> tuple[str, ...] | None:
-        return None if text is None or text.casefold() == "all" else names(text)
-
-    return Asked(
-        datasets=chosen(datasets),
-        methods=chosen(methods),
-        psnrs=None if psnr is None or psnr.casefold() == "all" else numbers(psnr, "--psnr"),
-        metrics=chosen(metrics),
-        scenes=scenes,
-        seeds=None if seeds is None else integers(seeds, "--seeds"),
-    )
+def _chosen(text: str | None, read: Callable[[str], Any] = names) -> Any:
+    """What was named; None, which is everything, for nothing and for `all`."""
+    return None if text is None or text.casefold() == "all" else read(text)
 
 
 def _compared(baseline: Path, asked: Asked, settings: Config) -> Finished:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from bench.pictures.album import Album
 from bench.pictures.cells import paint_labels, strongest_class
 from bench.results.request import Request, chosen_psnrs, parts
 from bench.results.schema import SCENE_SET
-from methods.common.semantic.codec import encode_label_webp, encode_png1
+from methods.common.semantic.codec import Encoded, encode_label_webp, encode_png1
 from methods.common.semantic.fds import fast_denoise
 from methods.common.semantic.maps import keep_channels, present_labels, scene_maps
 
@@ -90,32 +89,24 @@ def _fds(album: Album, sender: str, psnrs: list[float], scene: str) -> Drawing:
     return Drawing(f"fds-{album.part.key}-{scene}", figure, notes)
 
 
-@dataclass(frozen=True)
-class Coded:
-    """Bits of the encoded files, and what they decode to."""
-
-    bits: int
-    decoded: np.ndarray
-
-
-def coded(pixels: np.ndarray, file_format: str, quality: int | None) -> Coded:
-    """(H, W) or (H, W, 3) uint8 through a codec of Pillow; `quality` None: as PNG, lossless."""
+def coded(pixels: np.ndarray, file_format: str, quality: int | None) -> Encoded:
+    """(H, W) or (H, W, 3) uint8 through a codec of Pillow and back; `quality` None: as PNG, lossless."""
     buffer = io.BytesIO()
     if quality is None:
         Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
     else:
         Image.fromarray(pixels).save(buffer, file_format, quality=quality)
     with Image.open(buffer) as image:
-        return Coded(8 * len(buffer.getvalue()), np.array(image.convert("RGB" if pixels.ndim == 3 else "L")))
+        return Encoded((buffer.getvalue(),), np.array(image.convert("RGB" if pixels.ndim == 3 else "L")))
 
 
-def coded_maps(maps: np.ndarray, quality: int | None) -> Coded:
+def coded_maps(maps: np.ndarray, quality: int | None) -> Encoded:
     """Binary maps (K, H, W), each a file: greyscale JPEG, or 1-bit PNG for `quality` None; decoded to 0..1."""
     if quality is None:
-        encoded = encode_png1(maps, len(maps))
-        return Coded(encoded.bits, encoded.decoded)
+        return encode_png1(maps, len(maps))
     each = [coded((one * 255).astype(np.uint8), "JPEG", quality) for one in maps]
-    return Coded(sum(one.bits for one in each), np.stack([one.decoded for one in each]).astype(np.float32) / 255)
+    files = tuple(file for one in each for file in one.payload)
+    return Encoded(files, np.stack([one.decoded for one in each]).astype(np.float32) / 255)
 
 
 def peak_snr(pixels: np.ndarray, original: np.ndarray) -> float:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from bench.api.errors import UsageError
 from bench.api.scores import score_info
 from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
 from bench.figures.style import Drawing, Look, framed, looks
@@ -16,7 +15,7 @@ from bench.results.request import PSNR, Part, Request, chosen_psnrs, parts
 from bench.results.scores import Measured, measured
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    pass
 
 METRICS = ("mIoU",)
 SENT = {"bits": "bits a scene (digital payload)", "channel_uses": "channel uses a scene (real symbols)"}
@@ -43,30 +42,13 @@ def _tradeoff(request: Request, name: str, costs: dict[str, str], title: str, no
 
     `note` is about the costs. UsageError where the results have none of them.
     """
-    made = []
-    for part in parts(request):
-        there = set(part.rows["metric"])
-        for cost in costs:
-            if cost not in there:
-                raise UsageError(f"these results have no {cost}; `bench run` writes them for every cell")
-        found = measured_metrics(request, part, METRICS)
-        spent = {cost: measured(part.frame, cost) for cost in costs}
-        psnrs = chosen_psnrs(request, part, (PSNR,))
-        made.append(_figure(request, part, name, title, found, spent, costs, psnrs, note))
-    return made
+    return [_figure(request, part, name, title, costs, note) for part in parts(request)]
 
 
-def _figure(
-    request: Request,
-    part: Part,
-    name: str,
-    title: str,
-    found: Sequence[Measured],
-    spent: dict[str, Measured],
-    labels: dict[str, str],
-    psnrs: Sequence[float],
-    note: str,
-) -> Drawing:
+def _figure(request: Request, part: Part, name: str, title: str, labels: dict[str, str], note: str) -> Drawing:
+    spent = {cost: measured(part.frame, cost) for cost in labels}
+    found = measured_metrics(request, part, METRICS)
+    psnrs = chosen_psnrs(request, part, (PSNR,))
     look = looks(part.methods)
     notes = (
         request.provenance(part.rows),

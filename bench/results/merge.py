@@ -57,8 +57,8 @@ def about_scenes(facts: Mapping[str, Any], dataset: str, scenes: int | None = No
 
 def identity_of(facts: Mapping[str, Any], dataset: str, spec: str) -> dict[str, Any] | None:
     """A method's identity on a data set, on its longest list of scenes; None where the provenance has none."""
-    fitting = [one for one in facts.get("sets", {}).values() if one["dataset"] == dataset and spec in one["methods"]]
-    found = max(fitting, key=lambda one: int(one["scenes_used"]), default=None)
+    sets = {key: one for key, one in facts.get("sets", {}).items() if spec in one["methods"]}
+    found = about_scenes({"sets": sets}, dataset)
     return None if found is None else found["methods"][spec]
 
 

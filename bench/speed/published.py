@@ -32,11 +32,11 @@ def in_published_arithmetic(network: SemanticUNet) -> SemanticUNet:
     }
     for module in network.modules():
         if isinstance(module, nn.GroupNorm) and module.affine:
-            module.forward = partial(_group_norm, module)
+            module.forward = partial(_group_norm, module)  # type: ignore[method-assign]
         elif type(module) in forwards:
             module.forward = partial(forwards[type(module)], module)
         elif isinstance(module, EncoderBlock | DecoderBlock):
-            module.scale_shift = _scale_shift  # type: ignore[method-assign]
+            module.scale_shift = _scale_shift
     return network
 
 

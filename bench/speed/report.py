@@ -6,6 +6,7 @@ import datetime
 import io
 import json
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -58,6 +59,10 @@ def _spread(row: dict[str, Any]) -> str:
     return f"{row['ms_per_step']:.1f} ({row['ms_per_step_min']:.1f} to {row['ms_per_step_max']:.1f})"
 
 
+def _told(steps: str, row: dict[str, Any]) -> str:
+    return f"{row['s_per_image'][steps]:.2f}"
+
+
 def _columns(kind: str, told: Sequence[str]) -> dict[str, Callable[[dict[str, Any]], str]]:
     """Heading -> cell of a row; `told` are the numbers of steps that seconds are told of."""
     gib = {"peak GiB": lambda row: _gib(row["peak_memory_bytes"])}
@@ -76,7 +81,7 @@ def _columns(kind: str, told: Sequence[str]) -> dict[str, Callable[[dict[str, An
         "precision": lambda row: row["precision"],
         "ms a guided step": _spread,
         "ms a step and image": lambda row: f"{row['ms_per_step_and_image']:.1f}",
-        **{f"s an image, {n} steps": lambda row, n=n: f"{row['s_per_image'][n]:.2f}" for n in told},
+        **{f"s an image, {n} steps": partial(_told, n) for n in told},
         **gib,
         "share of the matmul peak": lambda row: f"{100 * row['share_of_matmul_peak']:.0f} %",
     }
