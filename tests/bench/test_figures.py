@@ -263,7 +263,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("psnr", {"methods": ("gessco",)}, "unknown method 'gessco' of the results in o; did you mean 'gesco'?"),
     ("psnr", {"metrics": ("mIuO",)}, "unknown metric 'mIuO'; did you mean 'mIoU'?"),
     ("psnr", {"psnrs": (12.0,)}, "PSNR 12 was not run on streets-test-64x128-32-awgn-paper-peak, only 10"),
-    ("bits", {}, "these results have no bits; `bench run` writes them"),
+    ("bits", {}, "these results have no bits; `bench run` writes it"),
     ("psnr", {"metrics": ("FID[lite0]",)}, "`bench run --metrics FID[lite0]` computes FID[lite0]"),
 ]
 
