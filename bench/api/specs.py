@@ -1,4 +1,4 @@
-"""The spec strings that name methods and set their options.
+"""The spec strings that name methods and set their options, and options of trainings.
 
 Grammar: NAME, then any number of `+fds`, `-fds`, `-nofds` (the same as `-fds`) and `:option=value`, for example
 `smis`, `smis+fds`, `gesco-nofds`, `gesco:steps=50:guidance=1.5`.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field, replace
+import typing
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import MethodError, nearest
@@ -16,7 +17,7 @@ from bench.api.method import Method, MethodContext
 from bench.api.registry import METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 #: modifier -> the options that it sets. `+fds` is GESCO's sender and FDS block in front of any semantic method.
 MODIFIERS: dict[str, dict[str, Any]] = {
@@ -175,3 +176,45 @@ def build_method(spec: MethodSpec, context: MethodContext, configured: Mapping[s
     if WEIGHTS in options:
         context = replace(context, weights=options.pop(WEIGHTS))
     return METHODS.build(spec.name, context, options, called=spec.text)
+
+
+def apply_options(
+    options: Mapping[str, Any], owner: str, settings: Sequence[Any], fixed: Collection[str] = ()
+) -> list[Any]:
+    """Copies of the dataclass instances `settings` with `options` set; each key goes to the first that has the field.
+
+    This is how `bench train --option key=value` and [train.NAME] in bench.toml reach a training's profile. Values are
+    checked against the fields' types; text stands for them as on a command line (`1e-4`, `1,1,2`). Fields in `fixed`,
+    and those that are dataclasses themselves, cannot be set. MethodError names the nearest field, or what is wrong with
+    a value; `owner` is whose options they are, for the message.
+    """
+    changed = list(settings)
+    places = {}
+    for place, instance in reversed(list(enumerate(settings))):
+        types = typing.get_type_hints(type(instance))
+        names = [f.name for f in fields(instance) if not is_dataclass(types[f.name])]
+        places.update({name: (place, types[name]) for name in names})
+    for name in fixed:
+        places.pop(name, None)
+    for key, value in options.items():
+        if key not in places:
+            raise MethodError(f"unknown training option '{key}' of {owner}{nearest(key, sorted(places))}")
+        place, kind = places[key]
+        changed[place] = replace(changed[place], **{key: typed_value(value, kind, f"training option {key} of {owner}")})
+    return changed
+
+
+def typed_value(value: Any, kind: Any, what: str, error: type[Exception] = MethodError) -> Any:
+    """`value` as the type `kind`, which text may stand for; `error` says what is wrong with it.
+
+    Text with commas is a tuple where `kind` has one.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    kinds = (kind, *typing.get_args(kind))
+    if isinstance(value, str) and any(typing.get_origin(k) is tuple for k in kinds):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as wrong:
+        raise error(f"{what}: {wrong.errors()[0]['msg']} (it is {repr(value)[:80]})") from None

@@ -12,6 +12,7 @@ from typing import Any
 from bench.api.channel import Channel
 from bench.api.errors import BenchError, UsageError, nearest
 from bench.api.registry import CHANNELS
+from bench.api.specs import typed_value
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,18 +37,9 @@ def check_options(channel: type[Channel], options: Mapping[str, Any], where: str
     for name, value in options.items():
         if name not in channel.option_names():
             raise UsageError(f"unknown key '{name}'{where}{nearest(name, channel.option_names())}")
-        checked[name] = value if type(value) is types[name] else _typed(value, types[name], f"'{name}'{where}")
+        kind = types[name]
+        checked[name] = value if type(value) is kind else typed_value(value, kind, f"'{name}'{where}", UsageError)
     return checked
-
-
-def _typed(value: Any, kind: Any, what: str) -> Any:
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{what}: {first['msg']} (it is {str(first['input'])[:80]!r})") from None
 
 
 def parse_channel(text: str) -> tuple[str, dict[str, str]]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from bench.api.errors import MethodError
 from bench.api.scenes import Scene
-from bench.api.training.options import apply_options
+from bench.api.specs import apply_options
 from bench.api.training.task import TrainingScenes, TrainingTask
 from bench.api.training.update import Precision, ema_update
 from metrics.evaluators.block_unet import BlockUNet

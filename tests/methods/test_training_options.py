@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from bench.api.errors import MethodError
-from bench.api.training.options import apply_options
+from bench.api.specs import apply_options
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.api.errors import ImpossibleError, MethodError
-from bench.api.training.options import apply_options
+from bench.api.specs import apply_options
 from methods.common.diffusion.loss import KL_WEIGHT
 from methods.common.diffusion.reverse import Prediction
 from methods.common.semantic.maps import Edges

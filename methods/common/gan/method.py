@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.api.errors import ImpossibleError, MethodError
 from bench.api.lazy import torch
-from bench.api.training.options import apply_options
+from bench.api.specs import apply_options
 from bench.api.weights import weights_in_use
 from methods.common.semantic.frontend import SemanticMethod
 
