@@ -18,6 +18,8 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Camera:
+    """Where the camera stands, and how it looks down the street."""
+
     height_m: float
     lateral_m: float
     """World X of the camera."""
@@ -35,6 +37,7 @@ class Camera:
         return np.stack([x * cos - z * sin, self.height_m - points[..., 1], x * sin + z * cos], axis=-1)
 
     def direction_to_camera(self, direction: tuple[float, float, float]) -> Floats:
+        """A direction of the world frame in the camera's."""
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
         x, y, z = direction
         return np.array([x * cos - z * sin, -y, x * sin + z * cos], np.float32)
@@ -50,6 +53,7 @@ class PixelGrid:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Rows and columns of sub-pixels."""
         return self.height * self.supersample, self.width * self.supersample
 
     def pixels(self, camera: Camera, points: Floats) -> Floats:

@@ -34,6 +34,7 @@ class Draws:
         return self._values.pop()
 
     def uniform(self, low: float, high: float) -> float:
+        """Uniform in [low, high)."""
         return low + (high - low) * self.unit()
 
     def integer(self, low: int, high: int) -> int:
@@ -41,12 +42,15 @@ class Draws:
         return low + int(self.unit() * (high - low + 1))
 
     def chance(self, probability: float) -> bool:
+        """True with this probability."""
         return self.unit() < probability
 
     def sign(self) -> float:
+        """-1 or 1, equally likely."""
         return 1.0 if self.unit() < 0.5 else -1.0
 
     def pick(self, items: Sequence[T]) -> T:
+        """One of the items, all equally likely."""
         return items[int(self.unit() * len(items))]
 
     def weighted(self, weights: dict[str, float]) -> str:
@@ -70,4 +74,5 @@ class Draws:
 
 
 def scaled(colour: Colour, gain: float) -> Colour:
+    """A colour, brighter or darker by a gain."""
     return (colour[0] * gain, colour[1] * gain, colour[2] * gain)

@@ -39,6 +39,8 @@ class Side:
 
 @dataclass(frozen=True)
 class Street:
+    """The street's plan: how wide it is, how it bends, and what lies beside and across it."""
+
     half_width_m: float
     bend: float
     """Curvature in 1/m: the centre line is X = bend * Z**2 / 2."""
@@ -63,10 +65,12 @@ class Street:
         return lateral + 0.5 * self.bend * along * along, along, math.atan(self.bend * along)
 
     def side(self, sign: float) -> Side:
+        """What lies right of the centre line (sign 1) or left of it."""
         return self.right if sign > 0 else self.left
 
 
 def sample_side(draws: Draws) -> Side:
+    """Draw one side of a street."""
     kind = draws.weighted({"city": 0.40, "suburb": 0.27, "park": 0.16, "works": 0.17})
     verge = draws.uniform(1.2, 2.6) if draws.chance(0.3 if kind == "city" else 0.5) else 0.0
     walk = draws.uniform(2.2, 4.2) if kind == "city" else draws.uniform(1.8, 3.2)
@@ -74,6 +78,7 @@ def sample_side(draws: Draws) -> Side:
 
 
 def sample_street(draws: Draws) -> Street:
+    """Draw a street."""
     tracks = draws.chance(0.32)
     crossing = None
     if draws.chance(0.38):

@@ -12,6 +12,8 @@ KIND_WEIGHTS = {"sun": 0.40, "overcast": 0.22, "dusk": 0.12, "night": 0.09, "fog
 
 @dataclass(frozen=True)
 class Light:
+    """Sun, sky and weather of a scene."""
+
     kind: str
     sun_direction: tuple[float, float, float]
     """Unit vector towards the sun, world frame."""
@@ -32,6 +34,7 @@ class Light:
 
 
 def sample_light(draws: Draws) -> Light:
+    """Draw the light of a scene."""
     kind = draws.weighted(KIND_WEIGHTS)
     azimuth = draws.uniform(0, 2 * math.pi)
     elevation = math.radians(draws.uniform(9, 20) if kind == "dusk" else draws.uniform(25, 60))

@@ -64,6 +64,7 @@ def add_tree(scene: Scene, draws: Draws, x: float, z: float, facing: float) -> N
 
 
 def add_bush(scene: Scene, draws: Draws, x: float, z: float, facing: float) -> None:
+    """Add a bush at (x, z)."""
     size = draws.uniform(0.5, 1.1)
     scene.begin(x, z, facing, shadow=(size * 0.8, size * 0.8, size))
     leaf = draws.tint(draws.pick(LEAVES), 0.04)

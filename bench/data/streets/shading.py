@@ -40,6 +40,7 @@ def shade(
     camera: Camera,
     grid: PixelGrid,
 ) -> Shaded:
+    """What every sub-pixel shows, from the faces that it sees (`ids`) and the light on them."""
     rays_x, rays_y = grid.rays(camera)
     x, y = rays_x[None, :], rays_y[:, None]
     row = np.concatenate([faces.plane, faces.u, faces.v, faces.u0[:, None], faces.v0[:, None], faces.span], axis=1)[ids]

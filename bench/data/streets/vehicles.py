@@ -61,6 +61,7 @@ def _beside(
 
 
 def add_car(scene: Scene, draws: Draws, x: float, z: float, heading: float, lamps: bool) -> None:
+    """Add a car at (x, z), low or estate."""
     key = scene.instance(CAR)
     estate = draws.unit()
     length, width = draws.uniform(3.9, 4.7), draws.uniform(1.72, 1.86)
@@ -102,6 +103,7 @@ def add_car(scene: Scene, draws: Draws, x: float, z: float, heading: float, lamp
 
 
 def add_bus(scene: Scene, draws: Draws, x: float, z: float, heading: float, lamps: bool) -> None:
+    """Add a bus at (x, z)."""
     key = scene.instance(BUS)
     length, half, height = draws.uniform(9.5, 12.0), 1.27, draws.uniform(2.95, 3.2)
     long = length / 2
@@ -135,6 +137,7 @@ def add_bus(scene: Scene, draws: Draws, x: float, z: float, heading: float, lamp
 
 
 def add_truck(scene: Scene, draws: Draws, x: float, z: float, heading: float, lamps: bool) -> None:
+    """Add a truck at (x, z): a cab, and a body behind it."""
     key = scene.instance(TRUCK)
     length, half, height = draws.uniform(6.8, 9.5), 1.22, draws.uniform(3.1, 3.7)
     long = length / 2

@@ -31,6 +31,8 @@ MIN_HEIGHT = 0.0625
 
 @dataclass(frozen=True)
 class World:
+    """Everything that a picture is drawn from."""
+
     scene: Scene
     street: Street
     light: Light
@@ -38,6 +40,7 @@ class World:
 
 
 def sample_world(rng: np.random.Generator) -> World:
+    """Draw a world."""
     draws = Draws(rng)
     street = sample_street(draws)
     light = sample_light(draws)
@@ -189,22 +192,31 @@ class _Builder:
             if draws.chance(0.38):
                 self._cycle(sign * (drive - draws.uniform(0.7, 1.1)), draws.uniform(6, 11.5), sign, True)
         if street.parking or draws.chance(0.3):
-            for sign in (1.0, -1.0):
-                along = draws.uniform(6, 12)
-                while along < 50:
-                    if draws.chance(0.55) and not self._at_crossing(along, 5):
-                        self._vehicle(sign * (half - 1.05), along, 0.0 if sign > 0 else math.pi, True)
-                    along += draws.uniform(5.6, 7.0)
-        if street.crossing is not None and draws.chance(0.5):
-            along = sum(street.crossing) / 2 + draws.sign() * 1.9
-            turn = math.pi / 2 * draws.sign()
-            self._vehicle(draws.uniform(-7, 7), along, turn)
-        if street.crossing is not None and draws.chance(0.3):
-            self._cycle(draws.uniform(-3, 4), street.crossing[0] + 0.5, draws.sign(), True, across=True)
+            self._parked(half - 1.05)
+        if street.crossing is not None:
+            self._crossing(*street.crossing)
         for _ in range(draws.integer(0, 2) if draws.chance(0.5) else 0):
             sign = 1.0 if draws.chance(0.65) else -1.0
             lateral = sign * (half + draws.uniform(0.6, 1.5))
             self._cycle(lateral, draws.uniform(6, 12), sign, False, across=draws.chance(0.6))
+
+    def _parked(self, lateral: float) -> None:
+        draws = self.draws
+        for sign in (1.0, -1.0):
+            along = draws.uniform(6, 12)
+            while along < 50:
+                if draws.chance(0.55) and not self._at_crossing(along, 5):
+                    self._vehicle(sign * lateral, along, 0.0 if sign > 0 else math.pi, True)
+                along += draws.uniform(5.6, 7.0)
+
+    def _crossing(self, start: float, end: float) -> None:
+        draws = self.draws
+        if draws.chance(0.5):
+            along = (start + end) / 2 + draws.sign() * 1.9
+            turn = math.pi / 2 * draws.sign()
+            self._vehicle(draws.uniform(-7, 7), along, turn)
+        if draws.chance(0.3):
+            self._cycle(draws.uniform(-3, 4), start + 0.5, draws.sign(), True, across=True)
 
     def _tram(self, lateral: float) -> None:
         draws = self.draws

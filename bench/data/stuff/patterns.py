@@ -16,10 +16,12 @@ Pattern = Callable[[Floats, Floats, int], Floats]
 
 
 def stripes(u: Floats, v: Floats, seed: int) -> Floats:
+    """Upright stripes of two tones."""
     return 1.0 * (part(u) < 0.5)
 
 
 def bands(u: Floats, v: Floats, seed: int) -> Floats:
+    """Upright bands of three tones."""
     return np.floor(part(u) * 3)
 
 
@@ -29,25 +31,30 @@ def lines(u: Floats, v: Floats, seed: int) -> Floats:
 
 
 def plaid(u: Floats, v: Floats, seed: int) -> Floats:
+    """Stripes both ways, that add up where they cross."""
     return 1.0 * (part(u) < 0.45) + (part(v) < 0.45)
 
 
 def checks(u: Floats, v: Floats, seed: int) -> Floats:
+    """A chessboard."""
     return (np.floor(u) + np.floor(v)) % 2
 
 
 def tiles(u: Floats, v: Floats, seed: int) -> Floats:
+    """Square tiles, each of its own tone, with bright joints."""
     joint = (part(u) < 0.16) | (part(v) < 0.16)
     return np.where(joint, 2, 0.8 * hashed(u, v, seed))
 
 
 def perforated(u: Floats, v: Floats, seed: int) -> Floats:
+    """Square panels with small holes."""
     joint = (part(u) < 0.1) | (part(v) < 0.1)
     hole = ((part(u * 4) - 0.5) ** 2 + (part(v * 4) - 0.5) ** 2) < 0.06
     return np.where(joint, 2, 1.0 * hole)
 
 
 def bricks(u: Floats, v: Floats, seed: int) -> Floats:
+    """Bricks in staggered rows, each of its own tone, with bright joints."""
     v = v * 2
     _, _, shifted = staggered(u, v)
     joint = (part(shifted) < 0.12) | (part(v) < 0.22)
@@ -55,6 +62,7 @@ def bricks(u: Floats, v: Floats, seed: int) -> Floats:
 
 
 def planks(u: Floats, v: Floats, seed: int) -> Floats:
+    """Long boards with grain, side by side."""
     along = u / 3.5 + 0.37 * np.floor(v)
     joint = (part(along) < 0.04) | (part(v) < 0.14)
     return np.where(joint, 2, 0.7 * hashed(along, v, seed) + 0.3 * (noise(u * 0.3, v * 2, seed) > 0))
@@ -67,19 +75,23 @@ def cells(u: Floats, v: Floats, seed: int) -> Floats:
 
 
 def facets(u: Floats, v: Floats, seed: int) -> Floats:
+    """Cells of irregular shape, each of its own tone."""
     return 2 * mosaic(u, v, seed)[0]
 
 
 def confetti(u: Floats, v: Floats, seed: int) -> Floats:
+    """Cells of irregular shape in three tones."""
     return np.floor(mosaic(u, v, seed)[0] * 2.999)
 
 
 def twigs(u: Floats, v: Floats, seed: int) -> Floats:
+    """Borders of irregular cells, and some cells filled."""
     value, border = mosaic(u, v, seed)
     return np.where(border < 0.2, 1, 2.0 * (value > 0.75))
 
 
 def dots(u: Floats, v: Floats, seed: int) -> Floats:
+    """Discs in staggered rows."""
     x, y, _ = staggered(u, v)
     return 1.0 * (x * x + y * y < 0.085)
 
@@ -117,6 +129,7 @@ def scales(u: Floats, v: Floats, seed: int) -> Floats:
 
 
 def waves(u: Floats, v: Floats, seed: int) -> Floats:
+    """Wavy stripes of two tones."""
     return 1.0 * (part(v + 0.22 * np.sin(u * 4.4)) < 0.5)
 
 
@@ -127,10 +140,12 @@ def crests(u: Floats, v: Floats, seed: int) -> Floats:
 
 
 def folds(u: Floats, v: Floats, seed: int) -> Floats:
+    """Soft upright folds, as of cloth."""
     return 1 + np.sin((u + 0.12 * np.sin(v * 1.7)) * 6.2832)
 
 
 def zigzag(u: Floats, v: Floats, seed: int) -> Floats:
+    """Zigzag bands of three tones."""
     return np.floor(part(v + 1.1 * np.abs(part(u) - 0.5)) * 3)
 
 
@@ -148,10 +163,12 @@ def truss(u: Floats, v: Floats, seed: int) -> Floats:
 
 
 def lattice(u: Floats, v: Floats, seed: int) -> Floats:
+    """Crossing bars."""
     return 1.0 * ((part(u) < 0.24) | (part(v) < 0.24))
 
 
 def quilt(u: Floats, v: Floats, seed: int) -> Floats:
+    """Squares with seams, and a button in each."""
     x, y = part(u) - 0.5, part(v) - 0.5
     seam = np.maximum(np.abs(x), np.abs(y)) > 0.4
     return np.where(x * x + y * y < 0.04, 2, 1.0 * seam)
@@ -168,18 +185,21 @@ def bars(u: Floats, v: Floats, seed: int) -> Floats:
 
 
 def weave(u: Floats, v: Floats, seed: int) -> Floats:
+    """Threads that go over and under each other."""
     over = (np.floor(u) + np.floor(v)) % 2 == 0
     thread = np.where(over, part(v * 2), part(u * 2))
     return np.where(thread < 0.22, 2, 1.0 * over)
 
 
 def crosses(u: Floats, v: Floats, seed: int) -> Floats:
+    """Crosses in staggered rows."""
     x, y, _ = staggered(u, v)
     x, y = np.abs(x), np.abs(y)
     return 1.0 * ((np.minimum(x, y) < 0.12) & (np.maximum(x, y) < 0.4))
 
 
 def blotches(u: Floats, v: Floats, seed: int) -> Floats:
+    """Noise of strong contrast."""
     return np.clip(1 + 1.7 * noise(u, v, seed), 0, 2)
 
 
@@ -189,16 +209,19 @@ def veil(u: Floats, v: Floats, seed: int) -> Floats:
 
 
 def clumps(u: Floats, v: Floats, seed: int) -> Floats:
+    """Noise in three steps."""
     height = noise(u, v, seed) + 0.35 * noise(u * 3, v * 3, seed + 5)
     return 1.0 * (height > -0.12) + (height > 0.22)
 
 
 def clouds(u: Floats, v: Floats, seed: int) -> Floats:
+    """Wide clouds with soft borders."""
     height = noise(u * 0.7, v * 1.2, seed) + 0.3 * noise(u * 2, v * 2.6, seed + 5)
     return np.clip(1 + 5 * (height - 0.05), 0, 2)
 
 
 def speckles(u: Floats, v: Floats, seed: int) -> Floats:
+    """Every cell dark, grey or bright by chance."""
     value = hashed(u, v, seed)
     return 1.0 * (value > 0.6) + (value > 0.85)
 
@@ -221,15 +244,18 @@ def rings(u: Floats, v: Floats, seed: int) -> Floats:
 
 
 def marble(u: Floats, v: Floats, seed: int) -> Floats:
+    """Thin bright veins."""
     vein = np.abs(noise(u * 0.5, v * 0.5, seed))
     return np.clip(1.6 - vein * 9, 0, 2)
 
 
 def gradient(u: Floats, v: Floats, seed: int) -> Floats:
+    """From dark at the top of the first period to bright."""
     return np.clip(2 * v, 0, 2)
 
 
 def glow(u: Floats, v: Floats, seed: int) -> Floats:
+    """A dark spot in each period, brighter outwards."""
     x, y = part(u) - 0.5, part(v) - 0.5
     return np.clip(4 * np.hypot(x, y), 0, 2)
 
@@ -254,11 +280,13 @@ def shelves(u: Floats, v: Floats, seed: int) -> Floats:
 
 
 def steps(u: Floats, v: Floats, seed: int) -> Floats:
+    """Stairs: a bright edge, a tread and a riser."""
     phase = part(v)
     return np.where(phase < 0.16, 2, 1.0 * (phase < 0.55))
 
 
 def slats(u: Floats, v: Floats, seed: int) -> Floats:
+    """Slats across, each brighter downwards."""
     return 2 * part(v) ** 1.5
 
 

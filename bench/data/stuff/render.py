@@ -28,8 +28,10 @@ _OUTLINE = 0.024  # width of a thing's outline in picture heights; half of it li
 
 @dataclass(frozen=True)
 class RenderedScene:
-    """`image` (H, W, 3) uint8 RGB; `labels` (H, W) uint8, COCO-Stuff's ids with 182 for unlabelled pixels;
-    `instances` (H, W) int32, 1000 + k on things (labels below 91), k counting from the back, 0 elsewhere.
+    """A picture and what it shows.
+
+    `image` (H, W, 3) uint8 RGB; `labels` (H, W) uint8, COCO-Stuff's ids with 182 for unlabelled pixels; `instances`
+    (H, W) int32, 1000 + k on things (labels below 91), k counting from the back, 0 elsewhere.
     """
 
     image: NDArray[np.uint8]

@@ -55,6 +55,7 @@ class Sketch:
         self.parts.append((points.astype(np.float32), rgb(colour)))
 
     def disc(self, colour: str, x: float, y: float, radius: float) -> None:
+        """A filled circle."""
         self.oval(colour, x, y, radius, radius)
 
     def bar(self, colour: str, width: float, *xy: float) -> None:
@@ -75,6 +76,7 @@ class Sketch:
         self.parts.append((whole.astype(np.float32), rgb(colour)))
 
     def wheel(self, x: float, y: float, radius: float, hub: str = "b8bec6") -> None:
+        """A tyre with its hub."""
         self.disc("17181b", x, y, radius)
         self.disc(hub, x, y, radius * 0.5)
 
