@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, Received, Transmission
 
@@ -42,8 +41,7 @@ class FullImage(Method):
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(context, options)
-        if self.options["codec"] not in CODECS:
-            raise MethodError(f"unknown codec '{self.options['codec']}' for full_image; known: {', '.join(CODECS)}")
+        self.check_choice("codec", CODECS)
 
     def send(self, scene: Scene) -> Transmission:
         """The pixels that the codec decodes to; its file is the payload."""

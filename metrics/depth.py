@@ -156,20 +156,11 @@ class Depth(EvaluatorMetric):
         Scores against true depth are left out where no scene has it; those of `judge` are always there, NaN where no
         scene is defined.
         """
-        return [
-            Score.mean(_name(score, protocol), values)
-            for protocol in _there(measured)
-            for score, values in zip(SCORES, measured[protocol].T, strict=True)
-        ]
+        return [Score.mean(name, values) for name, values in _values(measured, _PROTOCOLS).items()]
 
     def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The scores under `gt` and `judge`, under their names."""
-        return {
-            _name(score, protocol): values
-            for protocol in _there(measured)
-            if protocol != "original"
-            for score, values in zip(SCORES, measured[protocol].T, strict=True)
-        }
+        return _values(measured, ("gt", "judge"))
 
     def _checked(self, estimates: np.ndarray, comparison: Comparison) -> np.ndarray:
         """MetricError unless the network answered with one finite value a pixel."""
@@ -197,6 +188,7 @@ class Depth(EvaluatorMetric):
         }
 
 
-def _there(measured: Mapping[str, np.ndarray]) -> list[str]:
-    """The protocols that have values."""
-    return [p for p in _PROTOCOLS if p == "judge" or np.isfinite(measured[p]).any()]
+def _values(measured: Mapping[str, np.ndarray], protocols: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The scenes' scores by name, under those of the protocols that have any."""
+    there = [p for p in protocols if p == "judge" or np.isfinite(measured[p]).any()]
+    return {_name(score, p): values for p in there for score, values in zip(SCORES, measured[p].T, strict=True)}

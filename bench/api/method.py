@@ -14,13 +14,14 @@ from bench.api.errors import MethodError
 from bench.api.lazy import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
 
     from bench.api.scenes import LabelSpace, Scene, SceneSource
     from bench.api.training.task import TrainingTask
+    from bench.api.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,18 @@ class Method(ABC):
     #: Bumped whenever the method's own code changes its output for equal options and weights.
     code_version: ClassVar[int] = 1
     default_options: ClassVar[Mapping[str, Any]] = {}
+    #: The weights file in use.
+    weights: Weights | None = None
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
         """Keep `context` and the validated `options`; raises MethodError where weights or a dataset do not fit."""
         self.context = context
         self.options: dict[str, Any] = {**self.default_options, **(options or {})}
+
+    def check_choice(self, option: str, valid: Iterable[str]) -> None:
+        """MethodError unless the option's value is one of `valid`."""
+        if self.options[option] not in valid:
+            raise MethodError(f"unknown {option} '{self.options[option]}' for {self.name}; known: {', '.join(valid)}")
 
     def prepare(self) -> None:  # noqa: B027 - most need nothing
         """Load what sending and receiving need, such as a network; the harness calls it before the first scene.
@@ -121,7 +129,7 @@ class Method(ABC):
 
     def weights_digest(self) -> str | None:
         """SHA-256 of the weights file in use, or None for a method without weights."""
-        return None
+        return self.weights.sha256 if self.weights else None
 
     @classmethod
     def build_network(cls, context: MethodContext) -> nn.Module:

@@ -13,7 +13,6 @@ from bench.api.training.batches import in_order
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
 
     from torch.utils.tensorboard import SummaryWriter
 
@@ -37,12 +36,8 @@ class Record:
 
             self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=start + 1)
 
-    def __enter__(self) -> Record:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """End the TensorBoard file."""
         if self.writer is not None:
             self.writer.close()
 

@@ -123,7 +123,7 @@ def train(
         range(start, run.steps),
         task.device,
     )
-    with Record(run.out, start, report if here.first else None) as record, closing(supply):
+    with closing(Record(run.out, start, report if here.first else None)) as record, closing(supply):
         if start:
             record.say(f"resuming at step {start} of {run.steps} from {found}")
         for scene in supply:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from methods.common.gan.method import AdversarialMethod, AdversarialProfile, check_context
+from methods.common.gan.method import EMBEDDED, AdversarialMethod, AdversarialProfile, check_context
 
 if TYPE_CHECKING:
     from bench.api.method import MethodContext
@@ -183,9 +183,6 @@ class CcFpse(AdversarialMethod):
             generator=generator,
             encoder=embedded_encoder(height, width, generator.latent),
             discriminator=embedded_discriminator(labels + 1),
-            batch_size=8,
-            steps=3500,
-            generator_rate=5e-4,
-            discriminator_rate=1e-3,
+            **EMBEDDED,
             identity_start=True,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from methods.common.gan.method import AdversarialMethod, AdversarialProfile, check_context
+from methods.common.gan.method import EMBEDDED, AdversarialMethod, AdversarialProfile, check_context
 
 if TYPE_CHECKING:
     from bench.api.lazy import Tensor
@@ -125,12 +125,9 @@ class Oasis(AdversarialMethod):
             return OasisProfile(
                 generator=embedded_config(height, width, labels),
                 discriminator=embedded_discriminator(labels),
-                batch_size=8,
-                steps=3500,
                 ignore_first=ignore_first,
                 quick_start=True,
-                generator_rate=1e-3,
-                discriminator_rate=1e-3,
+                **{**EMBEDDED, "generator_rate": 1e-3},
                 perceptual_weight=10.0,
                 perceptual_every=2,
                 constant=0.5,

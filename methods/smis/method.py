@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.api.errors import ImpossibleError
 from methods.common.gan.method import (
+    EMBEDDED,
     AdversarialMethod,
     AdversarialProfile,
     PatchConfig,
     check_context,
-    embedded_patches,
-    paper_patches,
+    patches,
 )
 
 if TYPE_CHECKING:
@@ -150,16 +150,13 @@ class Smis(AdversarialMethod):
             return SmisProfile(
                 paper_config(height, width, labels),
                 paper_encoder(height, width, labels),
-                paper_patches(labels),
+                patches(context),
                 batch_size=4,
                 steps=148_750,  # 200 epochs of 2975 scenes
             )
         return SmisProfile(
             embedded_config(height, width, labels),
             embedded_encoder(height, width, labels),
-            embedded_patches(labels),
-            batch_size=8,
-            steps=3500,
-            generator_rate=5e-4,
-            discriminator_rate=1e-3,
+            patches(context),
+            **EMBEDDED,
         )

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.common.gan.method import (
+    EMBEDDED,
     AdversarialMethod,
     AdversarialProfile,
     PatchConfig,
     check_context,
-    embedded_patches,
-    paper_patches,
+    patches,
 )
 
 if TYPE_CHECKING:
@@ -116,16 +116,13 @@ class Spade(AdversarialMethod):
         if context.profile == "embedded":
             return SpadeProfile(
                 generator=embedded_config(height, width, labels),
-                discriminator=embedded_patches(labels),
-                batch_size=8,
-                steps=3500,
-                generator_rate=5e-4,
-                discriminator_rate=1e-3,
+                discriminator=patches(context),
+                **EMBEDDED,
             )
         cityscapes = doublings == 6
         return SpadeProfile(
             generator=paper_config(height, width, labels, doublings),
-            discriminator=paper_patches(labels),
+            discriminator=patches(context),
             batch_size=16 if cityscapes else 32,
             # 200 epochs of 2975 scenes with a falling rate in the second half; 100 epochs of 118,287 at a constant one
             steps=37_187 if cityscapes else 369_647,

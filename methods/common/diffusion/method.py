@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bench.api.method import MethodContext
     from bench.api.training.task import TrainingTask
+    from bench.api.weights import Weights
     from methods.common.diffusion.compiled import CompiledNetwork
     from methods.common.diffusion.memory import Batches
     from methods.common.diffusion.samplers import Denoise
@@ -65,6 +66,7 @@ class DiffusionMethod(SemanticMethod):
     #: The training of this method, `package.module:Class`, built from context and profile: on clean maps, where nothing
     #: else is said.
     task_class: ClassVar[str] = "methods.common.diffusion.task:DiffusionTask"
+    weights: Weights
     #: Whether `guidance` is that of the paper's data set, where it names one, and not that of `default_options`.
     papers_guidance: ClassVar[bool] = False
     #: 2: the deterministic samplers start from pure noise and drop what clipping takes from x_0
@@ -186,10 +188,6 @@ class DiffusionMethod(SemanticMethod):
         from methods.common.diffusion.unet import SemanticUNet
 
         return SemanticUNet(cls.profile_for(context).network)
-
-    def weights_digest(self) -> str | None:
-        """SHA-256 of the network's weights."""
-        return self.weights.sha256
 
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
         """Sample the reverse process from pure noise under the received maps, in batches that fit into memory."""

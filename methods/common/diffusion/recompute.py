@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch.utils.checkpoint import checkpoint
 
@@ -24,7 +24,7 @@ def recompute_in_backward(network: nn.Module) -> None:
         if isinstance(module, SpadeGroupNorm):
             _modulate_late(module)
         elif isinstance(module, EncoderBlock | DecoderBlock | Attention):
-            _replace(module, "forward", partial(checkpoint, module.forward, use_reentrant=False))
+            module.forward = partial(checkpoint, module.forward, use_reentrant=False)  # type: ignore[method-assign]
 
 
 def _modulate_late(spade: SpadeGroupNorm) -> None:
@@ -36,10 +36,5 @@ def _modulate_late(spade: SpadeGroupNorm) -> None:
     def modulate_and_forward(x: Tensor, prepared: Modulation) -> Tensor:
         return forward(x, modulation(prepared[0]))
 
-    _replace(spade, "modulation", maps_only)
-    _replace(spade, "forward", modulate_and_forward)
-
-
-def _replace(module: nn.Module, name: str, function: Any) -> None:
-    """Shadow a method of this one module; its class and its state stay as they are."""
-    setattr(module, name, function)
+    spade.modulation = maps_only  # type: ignore[method-assign]
+    spade.forward = modulate_and_forward  # type: ignore[assignment, method-assign]

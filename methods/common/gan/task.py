@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -105,13 +106,11 @@ class AdversarialTask(TrainingTask):
             self.features.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator_parameters = [*generator.parameters(), *(encoder.parameters() if encoder is not None else ())]
         self.discriminator_parameters = list(discriminator.parameters())
+        self.rates = {"generator": profile.generator_rate, "discriminator": profile.discriminator_rate}
+        adam = partial(torch.optim.Adam, betas=profile.betas, foreach=True)
         self.optimizers = {
-            "generator": torch.optim.Adam(
-                self.generator_parameters, profile.generator_rate, profile.betas, foreach=True
-            ),
-            "discriminator": torch.optim.Adam(
-                self.discriminator_parameters, profile.discriminator_rate, profile.betas, foreach=True
-            ),
+            "generator": adam(self.generator_parameters, self.rates["generator"]),
+            "discriminator": adam(self.discriminator_parameters, self.rates["discriminator"]),
         }
         self.start_differently()
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
@@ -193,10 +192,7 @@ class AdversarialTask(TrainingTask):
     def _schedule(self, step: int) -> None:
         """Constant learning rates, then a linear fall to zero at the last step."""
         factor = linear_fall(step, self.steps, self.profile.constant)
-        for name, rate in (
-            ("generator", self.profile.generator_rate),
-            ("discriminator", self.profile.discriminator_rate),
-        ):
+        for name, rate in self.rates.items():
             for group in self.optimizers[name].param_groups:
                 group["lr"] = rate * factor
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, Received, Transmission
 from methods.common.semantic.codec import CODECS
@@ -53,15 +52,10 @@ class SemanticMethod(Method):
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(context, {**self.semantic_options, **self.default_options, **(options or {})})
-        if self.options["codec"] not in CODECS:
-            raise MethodError(f"unknown codec '{self.options['codec']}' for {self.name}; known: {', '.join(CODECS)}")
-        if self.options["pool"] not in POOLS:
-            raise MethodError(f"unknown pool '{self.options['pool']}' for {self.name}; known: {', '.join(POOLS)}")
+        for option, valid in (("codec", CODECS), ("pool", POOLS), ("edges", ("auto", *get_args(Edges)))):
+            self.check_choice(option, valid)
         if self.options["edges"] == "auto":
             self.options["edges"] = self.auto_edges(context)
-        if self.options["edges"] not in get_args(Edges):
-            known = ", ".join(["auto", *get_args(Edges)])
-            raise MethodError(f"unknown edges '{self.options['edges']}' for {self.name}; known: {known}")
 
     @classmethod
     def auto_edges(cls, context: MethodContext) -> Edges:
