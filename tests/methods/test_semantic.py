@@ -16,9 +16,10 @@ from bench.api.errors import MethodError
 from bench.api.method import MethodContext, Received
 from bench.api.scenes import LabelSpace
 from methods.common.semantic.codec import CODECS
-from methods.common.semantic.fds import POOLS, fast_denoise
 from methods.common.semantic.frontend import SemanticMethod
 from methods.common.semantic.maps import (
+    POOLS,
+    fast_denoise,
     instance_edges,
     keep_channels,
     one_hot,

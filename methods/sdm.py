@@ -1,4 +1,4 @@
-"""SDM as a method of the benchmark."""
+"""SDM: semantic image synthesis by a diffusion model, the network that GESCO is built on."""
 
 from __future__ import annotations
 
