@@ -17,7 +17,7 @@ from bench.pictures.album import Album
 from bench.pictures.cells import paint_labels, strongest_class
 from bench.results.request import Request, chosen_psnrs, parts
 from bench.results.schema import SCENE_SET
-from methods.common.semantic.codec import Encoded, encode_label_webp, encode_png1
+from methods.common.semantic.codec import CODECS, Encoded, encode_png1
 from methods.common.semantic.maps import fast_denoise, keep_channels, present_labels, scene_maps
 
 QUALITIES = (90, 50, 25, 10, 5)
@@ -153,7 +153,7 @@ def _compression(album: Album, scene: str, stem: str) -> Drawing:
         decoded = np.array(kept, dtype=np.uint8)[found.decoded.argmax(axis=0)]
         words = [f"{found.bits / pixels:.2f} bit/pixel", _right(decoded == labels)]
         if quality is None:
-            words.append(f"packed: {encode_label_webp(classes, len(classes)).bits / pixels:.2f}")
+            words.append(f"packed: {CODECS['label-webp'](classes, len(classes)).bits / pixels:.2f}")
         return Panel(paint_labels(decoded, space), tuple(words))
 
     def of_one(quality: int | None) -> Panel:

@@ -19,7 +19,6 @@ from methods.common.layers import SpectralConv2d
 from methods.common.layers.spectral import pointwise
 
 if TYPE_CHECKING:
-    from bench.api.method import MethodContext
     from methods.ccfpse.method import CcFpseConfig, CcFpseDiscriminatorConfig, CcFpseEncoderConfig, CcFpseProfile
 
 
@@ -198,10 +197,7 @@ class CcFpseTask(EncodedTask):
     generator: CcFpseGenerator
     encoder: CcFpseEncoder
 
-    def __init__(self, context: MethodContext, profile: CcFpseProfile) -> None:
-        """Build networks and optimisers from PyTorch's global generator."""
-        generator, encoder = CcFpseGenerator(profile.generator), CcFpseEncoder(profile.encoder)
-        super().__init__(context, profile, generator, CcFpseDiscriminator(profile.discriminator), encoder)
+    generator_class, encoder_class, discriminator_class = CcFpseGenerator, CcFpseEncoder, CcFpseDiscriminator
 
     def start_differently(self) -> None:
         """With kernels that copy, where the profile says so."""

@@ -111,10 +111,10 @@ class OasisTask(AdversarialTask):
     generator: OasisGenerator
     discriminator: OasisDiscriminator
 
+    generator_class, discriminator_class = OasisGenerator, OasisDiscriminator
+
     def __init__(self, context: MethodContext, profile: OasisProfile) -> None:
-        """Build networks and optimisers from PyTorch's global generator."""
-        generator, discriminator = OasisGenerator(profile.generator), OasisDiscriminator(profile.discriminator)
-        super().__init__(context, profile, generator, discriminator)
+        super().__init__(context, profile)
         self.order = list(label_order(context.label_space))
 
     def start_differently(self) -> None:

@@ -18,7 +18,6 @@ from methods.common.gan.task import Batch, EncodedTask
 from methods.common.layers import ModulationConfig, SpadeBlock, SpectralConv2d
 
 if TYPE_CHECKING:
-    from bench.api.method import MethodContext
     from methods.smis.method import SmisConfig, SmisEncoderConfig, SmisProfile
 
 
@@ -136,10 +135,7 @@ class SmisTask(EncodedTask):
     profile: SmisProfile
     encoder: SmisEncoder
 
-    def __init__(self, context: MethodContext, profile: SmisProfile) -> None:
-        """Build networks and optimisers from PyTorch's global generator."""
-        generator, encoder = SmisGenerator(profile.generator), SmisEncoder(profile.encoder)
-        super().__init__(context, profile, generator, MultiScaleDiscriminator(profile.discriminator), encoder)
+    generator_class, encoder_class, discriminator_class = SmisGenerator, SmisEncoder, MultiScaleDiscriminator
 
     def seen(self, batch: Batch) -> Tensor:
         """Each class's region of the true image."""

@@ -18,7 +18,6 @@ from methods.common.gan.task import AdversarialTask, Batch, Losses
 from methods.common.layers import ModulationConfig, SpadeBlock
 
 if TYPE_CHECKING:
-    from bench.api.method import MethodContext
     from methods.spade.method import SpadeConfig, SpadeProfile
 
 
@@ -67,10 +66,7 @@ class SpadeTask(AdversarialTask):
     profile: SpadeProfile
     generator: SpadeGenerator
 
-    def __init__(self, context: MethodContext, profile: SpadeProfile) -> None:
-        """Build networks and optimisers from PyTorch's global generator."""
-        generator = SpadeGenerator(profile.generator)
-        super().__init__(context, profile, generator, MultiScaleDiscriminator(profile.discriminator))
+    generator_class, discriminator_class = SpadeGenerator, MultiScaleDiscriminator
 
     def start_differently(self) -> None:
         """Without chequers."""

@@ -19,7 +19,16 @@ from methods.common.layers import SpectralConv2d
 
 SPACE = LabelSpace("three", ("a", "b", "c"), ((0, 0, 0),) * 3, (0, 1, 2), (2,))
 CONTEXT = MethodContext("three", SPACE, 16, 32)
-PROFILE = AdversarialProfile(batch_size=2, steps=20)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TinyProfile(AdversarialProfile):
+    generator: None = None
+    encoder: None = None
+    discriminator: PatchConfig
+
+
+PROFILE = TinyProfile(batch_size=2, steps=20, discriminator=PatchConfig(4 + 3, (8, 8)))
 
 
 def scenes(count: int = 2) -> Scene:
@@ -31,7 +40,7 @@ def scenes(count: int = 2) -> Scene:
 
 
 class TinyGenerator(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, config: None) -> None:
         super().__init__()
         self.first = SpectralConv2d(4, 8, 3, padding=1, bias=False)  # the norm would take it out: it would not learn
         self.norm = nn.BatchNorm2d(8, affine=False)
@@ -41,12 +50,18 @@ class TinyGenerator(nn.Module):
         return torch.tanh(self.last(self.norm(self.first(maps))))
 
 
+class TinyEncoder(nn.Conv2d):
+    def __init__(self, config: None) -> None:
+        super().__init__(3, 3, 1)
+
+
 class TinyTask(AdversarialTask):
     """SPADE's objective for a generator of two convolutions."""
 
-    def __init__(self, profile: AdversarialProfile = PROFILE, encoder: nn.Module | None = None) -> None:
-        discriminator = MultiScaleDiscriminator(PatchConfig(4 + 3, (8, 8)))
-        super().__init__(CONTEXT, profile, TinyGenerator(), discriminator, encoder)
+    generator_class, discriminator_class = TinyGenerator, MultiScaleDiscriminator
+
+    def __init__(self, profile: AdversarialProfile = PROFILE) -> None:
+        super().__init__(CONTEXT, profile)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> Losses:
         return self.patch_losses(batch, self.run(self.generator, batch.maps), rng)
@@ -95,8 +110,11 @@ def test_a_rate_of_zero_leaves_only_that_network_as_it_was(still: str) -> None:
 
 
 def test_the_encoder_learns_with_the_generator() -> None:
-    encoder = nn.Conv2d(3, 3, 1)
-    task = TinyTask(encoder=encoder)
+    class Encoded(TinyTask):
+        encoder_class = TinyEncoder
+
+    task = Encoded()
+    encoder = task.encoder
     assert list(task.networks) == ["generator", "encoder", "discriminator"]
     assert {id(p) for p in encoder.parameters()} <= {id(p) for p in task.generator_parameters}
     assert float(encoder.bias.detach().abs().max()) == 0  # initialised like the others

@@ -80,20 +80,21 @@ class AdversarialTask(TrainingTask):
     precisions: ClassVar[tuple[Precision, ...]] = ("float32", "bfloat16")
     #: the adversarial losses rise and fall by orders of magnitude while nothing is wrong
     watched: ClassVar[tuple[str, ...]] = ("matching", "perceptual")
+    #: Built from the profile's configurations of the same names.
+    generator_class: ClassVar[type[nn.Module]]
+    encoder_class: ClassVar[type[nn.Module] | None] = None
+    discriminator_class: ClassVar[type[nn.Module]]
     profile: AdversarialProfile
     generator: nn.Module
     encoder: nn.Module | None
     discriminator: nn.Module
 
-    def __init__(
-        self,
-        context: MethodContext,
-        profile: AdversarialProfile,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        encoder: nn.Module | None = None,
-    ) -> None:
-        """Initialise the networks (from PyTorch's global generator), move them to the device, build optimisers."""
+    def __init__(self, context: MethodContext, profile: AdversarialProfile) -> None:
+        """Build the networks (from PyTorch's global generator) on the device, and their optimisers."""
+        configs: Any = profile
+        generator = self.generator_class(configs.generator)
+        encoder = self.encoder_class(configs.encoder) if self.encoder_class else None
+        discriminator = self.discriminator_class(configs.discriminator)
         self.context = context
         self.profile = profile
         self.batch_size, self.steps = profile.batch_size, profile.steps

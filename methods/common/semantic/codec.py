@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +59,10 @@ def encode_jpeg(maps: np.ndarray, num_class_maps: int) -> Encoded:
 
 
 def _encode_packed(maps: np.ndarray, num_class_maps: int, file_format: str, **options: object) -> Encoded:
-    """All class maps as one index map (they are disjoint and cover the picture), the edge map as a 1-bit PNG."""
+    """All class maps as one index map (they are disjoint and cover the picture), the edge map as a 1-bit PNG.
+
+    Lossless, in formats that are.
+    """
     classes, extra = maps[:num_class_maps], maps[num_class_maps:]
     if not np.array_equal(classes.sum(axis=0), np.ones(maps.shape[1:], maps.dtype)):
         raise ValueError("class maps overlap or leave holes: they cannot be packed into one label map")
@@ -71,20 +75,10 @@ def _encode_packed(maps: np.ndarray, num_class_maps: int, file_format: str, **op
     return Encoded((packed, *edges.payload), np.concatenate([one_hot, edges.decoded]))
 
 
-def encode_label_png(maps: np.ndarray, num_class_maps: int) -> Encoded:
-    """One packed label map as 8-bit PNG, edges as 1-bit PNG. Lossless."""
-    return _encode_packed(maps, num_class_maps, "PNG", optimize=True)
-
-
-def encode_label_webp(maps: np.ndarray, num_class_maps: int) -> Encoded:
-    """One packed label map as lossless WebP, edges as 1-bit PNG. Lossless."""
-    return _encode_packed(maps, num_class_maps, "WEBP", lossless=True, quality=100, method=6)
-
-
 #: name -> encoder of one scene's maps (K, H, W) in {0, 1}, of which the first `num_class_maps` are disjoint classes
 CODECS: dict[str, Callable[[np.ndarray, int], Encoded]] = {
     "png1": encode_png1,
     "jpeg": encode_jpeg,
-    "label-png": encode_label_png,
-    "label-webp": encode_label_webp,
+    "label-png": partial(_encode_packed, file_format="PNG", optimize=True),
+    "label-webp": partial(_encode_packed, file_format="WEBP", lossless=True, quality=100, method=6),
 }
