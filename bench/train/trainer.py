@@ -23,8 +23,7 @@ from bench.api.training.distributed import (
 )
 from bench.api.training.update import Precision, resolve
 from bench.train.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
-from bench.train.divergence import DivergenceMonitor
-from bench.train.record import Record
+from bench.train.record import DivergenceMonitor, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,22 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from methods.common.layers import ModulationConfig, SpadeNorm, SpectralConv2d
-from methods.common.layers.spectral import pointwise
+from methods.common.layers import SLOPE, ModulationConfig, SpadeNorm, SpectralConv2d, convolve, pointwise
 
 if TYPE_CHECKING:
     from methods.ccfpse.method import CcFpseBlockConfig
 
-SLOPE = 0.2  # of all leaky ReLUs
 TAPS = 9  # of a 3x3 kernel, row by row
 PIXELS_AT_ONCE = 2048  # on a CPU: what all taps are applied to before the next pixels
-
-
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A convolution of stride 1 that keeps the size."""
-    if weight.shape[-1] == 1:
-        return pointwise(x, weight, bias)
-    return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
 
 def _flat(x: Tensor) -> Tensor:
@@ -63,7 +54,7 @@ class _PredictedDepthwise(torch.autograd.Function):
         out = torch.zeros_like(x)
         for run in _runs(x):
             for window, of_tap in zip(windows, weights, strict=True):
-                out[run].addcmul_(_convolve(hidden[run], of_tap), window[run])
+                out[run].addcmul_(convolve(hidden[run], of_tap), window[run])
         ctx.save_for_backward(x, hidden, weight)
         return out
 
@@ -82,7 +73,7 @@ class _PredictedDepthwise(torch.autograd.Function):
         for run in _runs(x):
             part, of_part, slope = hidden[run], of_hidden[run], gradient[run]
             for window, of_window, w, of_w in zip(windows, of_windows, weights, of_weights, strict=True):
-                of_window[run].addcmul_(_convolve(part, w), slope)
+                of_window[run].addcmul_(convolve(part, w), slope)
                 _convolve_backward(slope * window[run], part, w, of_part, of_w)
         # contiguous: batch normalisation's backward pass is an order of magnitude slower on a view
         of_x = of_padded[..., 1:-1, 1:-1].contiguous(memory_format=torch.channels_last)
@@ -90,7 +81,7 @@ class _PredictedDepthwise(torch.autograd.Function):
 
 
 def _convolve_backward(gradient: Tensor, x: Tensor, weight: Tensor, of_x: Tensor, of_weight: Tensor) -> None:
-    """The backward pass of `_convolve` without bias, added to `of_x` (channels-last) and `of_weight`."""
+    """The backward pass of `convolve` without bias, added to `of_x` (channels-last) and `of_weight`."""
     if weight.shape[-1] == 1:
         flat = _flat(gradient)
         _flat(of_x).addmm_(flat, weight.flatten(1))
@@ -165,7 +156,7 @@ class ConditionalBlock(nn.Module):
         """Hidden features of the four predictors, computed as one convolution."""
         predictors = (self.gen_weights1, self.gen_weights2, self.gen_se_weights1, self.gen_se_weights2)
         weights, biases = zip(*(p.parameters_of(0) for p in predictors), strict=True)
-        parts = F.relu(_convolve(condition, torch.cat(weights), torch.cat(biases))).chunk(4, dim=1)
+        parts = F.relu(convolve(condition, torch.cat(weights), torch.cat(biases))).chunk(4, dim=1)
         return [p.contiguous(memory_format=torch.channels_last) for p in parts]
 
     @staticmethod
@@ -174,7 +165,7 @@ class ConditionalBlock(nn.Module):
 
     @staticmethod
     def _gated(x: Tensor, convolution: nn.Conv2d, hidden: Tensor, gate: Predictor) -> Tensor:
-        opening = torch.sigmoid(_convolve(hidden, *gate.parameters_of(2)))
+        opening = torch.sigmoid(convolve(hidden, *gate.parameters_of(2)))
         return F.leaky_relu(pointwise(x, convolution.weight, convolution.bias) * opening, SLOPE)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:

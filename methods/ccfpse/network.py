@@ -13,10 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.ccfpse.layers import SLOPE, TAPS, ConditionalBlock
+from methods.ccfpse.layers import TAPS, ConditionalBlock
 from methods.common.gan.task import Batch, EncodedTask
-from methods.common.layers import SpectralConv2d
-from methods.common.layers.spectral import pointwise
+from methods.common.layers import SLOPE, SpectralConv2d, pointwise
 
 if TYPE_CHECKING:
     from methods.ccfpse.method import CcFpseConfig, CcFpseDiscriminatorConfig, CcFpseEncoderConfig, CcFpseProfile

@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.common.layers import ModulationConfig, SpadeBlock, SpadeNorm, SpectralConv2d
-from methods.common.layers.spade import SLOPE
+from methods.common.layers import SLOPE, ModulationConfig, SpadeBlock, SpadeNorm, SpectralConv2d
 from methods.oasis.method import LATENT
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods.common.layers.spade import convolve_with_code
+from methods.common.layers import convolve_with_code
 from methods.common.semantic.maps import one_hot
 from methods.oasis.method import (
     OasisConfig,

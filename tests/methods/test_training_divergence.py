@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.train.divergence import FACTOR, PATIENCE, DivergenceMonitor
+from bench.train.record import FACTOR, PATIENCE, DivergenceMonitor
 
 
 def fed(values: list[float], name: str = "loss") -> DivergenceMonitor:

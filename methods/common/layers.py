@@ -1,7 +1,7 @@
-"""Spatially-adaptive normalisation (Park et al., CVPR 2019, Eq. 1-2) and the residual block made of it.
+"""Layers that the GAN methods share: spectral normalisation (Miyato et al., ICLR 2018), SPADE's layers and block.
 
-Groups are a parameter: with one group these are SPADE's layers, with more they are SMIS's (Zhu et al., CVPR 2020,
-"group-decreasing network").
+Spatially-adaptive normalisation is that of Park et al., CVPR 2019, Eq. 1-2. Groups are a parameter: with one group its
+layers are SPADE's, with more they are SMIS's (Zhu et al., CVPR 2020, "group-decreasing network").
 """
 
 from __future__ import annotations
@@ -12,9 +12,87 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.common.layers.spectral import SpectralConv2d, pointwise
-
 SLOPE = 0.2  # of the leaky ReLUs of all SPADE descendants
+
+
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A 1x1 convolution without groups, as a matrix product over channels-last pixels.
+
+    PyTorch sends 1x1 convolutions on the CPU to an unoptimised kernel; this is two to three times as fast there.
+    """
+    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int = 1) -> Tensor:
+    """A convolution of stride 1 that keeps the size."""
+    if weight.shape[-1] == 1 and groups == 1:
+        return pointwise(x, weight, bias)
+    return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2, groups=groups)
+
+
+class SpectralConv2d(nn.Module):
+    """A convolution whose weight is divided by (an estimate of) its largest singular value.
+
+    The state holds `bias`, `weight_orig`, `weight_u` and `weight_v`, the layout of PyTorch's hook-based
+    `torch.nn.utils.spectral_norm`, in which the published GAN checkpoints are stored. The hook itself keeps the
+    normalised weight as a plain attribute and so breaks `copy.deepcopy`, which the moving averages need.
+
+    In training every forward pass takes one power step; in evaluation sigma = u^T W v uses u and v *as stored*, so a
+    loaded network computes what the saved one did.
+
+    Args: `in_width`, `out_width` channels; `kernel` side of the square kernel; `stride`, `padding`, `groups` and
+    `bias` as in `torch.nn.Conv2d`. Input (B, in_width, H, W), output (B, out_width, H', W').
+    """
+
+    bias: Tensor | None
+    weight_u: Tensor
+    weight_v: Tensor
+
+    def __init__(
+        self,
+        in_width: int,
+        out_width: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.stride, self.padding, self.groups = stride, padding, groups
+        self.register_parameter("bias", nn.Parameter(torch.zeros(out_width)) if bias else None)
+        self.weight_orig = nn.Parameter(torch.empty(out_width, in_width // groups, kernel, kernel))
+        nn.init.kaiming_uniform_(self.weight_orig, a=5**0.5)
+        self.register_buffer("weight_u", F.normalize(torch.randn(out_width), dim=0))
+        self.register_buffer("weight_v", F.normalize(torch.randn(self.weight_orig[0].numel()), dim=0))
+
+    def _power_step(self) -> None:
+        """One step of the power method on u and v."""
+        with torch.no_grad():
+            matrix = self.weight_orig.flatten(1)
+            self.weight_v.copy_(F.normalize(matrix.T @ self.weight_u, dim=0, eps=1e-12))
+            self.weight_u.copy_(F.normalize(matrix @ self.weight_v, dim=0, eps=1e-12))
+
+    def normalised_weight(self) -> Tensor:
+        """The weight over sigma, (out, in / groups, kernel, kernel); takes a power step in training mode.
+
+        In float32 even where autocast is on: in bfloat16 sigma would be off by up to 0.4 %.
+        """
+        with torch.autocast(self.weight_orig.device.type, enabled=False):
+            if self.training:
+                self._power_step()
+            # copies, because a second forward pass before the backward pass would change the saved u and v in place
+            u, v = self.weight_u.clone(), self.weight_v.clone()
+            sigma = torch.dot(u, torch.mv(self.weight_orig.flatten(1), v))
+            return self.weight_orig / sigma
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution with the normalised weight."""
+        weight = self.normalised_weight()
+        if weight.shape[-1] == 1 and self.groups == 1 and self.stride == 1:
+            return pointwise(x, weight, self.bias)
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding, 1, self.groups)
 
 
 @dataclass(frozen=True)
@@ -98,10 +176,7 @@ def _taps(length: int, stride: int) -> Tensor:
 def _convolve(layer: nn.Conv2d, x: Tensor, offset: float) -> Tensor:
     """`layer` (stride 1, with bias) applied to `x`, plus a constant."""
     assert layer.bias is not None
-    bias = layer.bias + offset
-    if layer.kernel_size == (1, 1) and layer.groups == 1:
-        return pointwise(x, layer.weight, bias)
-    return F.conv2d(x, layer.weight, bias, padding=layer.kernel_size[0] // 2, groups=layer.groups)
+    return convolve(x, layer.weight, layer.bias + offset, layer.groups)
 
 
 class SpadeBlock(nn.Module):
