@@ -38,7 +38,9 @@ def draw(request: Request) -> list[Drawing]:
     """A figure for each set of scenes and channel convention; with many methods one for each metric too."""
     made = []
     for part in parts(request):
-        found = measured_metrics(request, part, _default(part))
+        # what could be drawn is named where the results hold none of it
+        default = shown_always(part.rows["metric"].unique()) or shown_always(info.name for info in declared_scores())
+        found = measured_metrics(request, part, default)
         psnrs = chosen_psnrs(request, part, part.psnrs)[::-1]
         look = looks(part.methods)
         if len(part.methods) <= TOGETHER:
@@ -47,11 +49,6 @@ def draw(request: Request) -> list[Drawing]:
         else:
             made += [_by_family(request, part, d, psnrs, look, f"psnr-{part.key}-{d.metric}") for d in found]
     return made
-
-
-def _default(part: Part) -> list[str]:
-    """What is drawn unless other metrics are asked for; what could be where the results hold none of it."""
-    return shown_always(part.rows["metric"].unique()) or shown_always(info.name for info in declared_scores())
 
 
 def _published(part: Part, data: Measured) -> tuple[Published, str]:

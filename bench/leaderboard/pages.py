@@ -11,6 +11,7 @@ from bench.api.names import base_name
 from bench.api.provenance import commit_in_words
 from bench.api.scores import COSTS
 from bench.channels.registry import channel_words
+from bench.results.request import db
 from bench.tables.model import arrow
 
 if TYPE_CHECKING:
@@ -55,11 +56,7 @@ def looks(methods: Sequence[str], submitted: Collection[str] = ()) -> dict[str, 
 
 def level_words(board: Board, channel: str) -> dict[str, str]:
     """The peak SNR in dB behind each PSNR label of a channel, for people."""
-    return {
-        f"{psnr:g}": "∞" if math.isinf(level) else f"{level:.1f}"
-        for (of, psnr), level in board.levels.items()
-        if of == channel
-    }
+    return {f"{psnr:g}": db(level) for (of, psnr), level in board.levels.items() if of == channel}
 
 
 def _rounded(value: float | None) -> float | None:
@@ -75,16 +72,12 @@ def _cell(one: Score | None) -> dict[str, Any] | None:
     return {**numbers, "rank": one.rank, "noise": one.noise}
 
 
-def _label(about: About, titles: Sequence[str]) -> str:
-    """A method's title, with its name where another one has the same title."""
-    return about.title if titles.count(about.title) == 1 else f"{about.title} ({about.name})"
-
-
 def board_data(board: Board, about: Mapping[str, About]) -> dict[str, Any]:
     """The ranking page's data."""
     pages, look = page_names(board.methods), looks(board.methods, board.submissions)
     channels = dict.fromkeys(view.channel for view in board.views)
     titles = [one.title for one in about.values()]
+    labels = {n: a.title if titles.count(a.title) == 1 else f"{a.title} ({a.name})" for n, a in about.items()}
     return {
         "tracks": [{"key": track.key, "label": track.label} for track in board.tracks],
         "channels": {channel: channel_words(channel) for channel in channels},
@@ -97,7 +90,7 @@ def board_data(board: Board, about: Mapping[str, About]) -> dict[str, Any]:
         "methods": [
             {
                 "name": name, "title": about[name].title, "page": pages[name],
-                "label": _label(about[name], titles), "submitted": about[name].submitted,
+                "label": labels[name], "submitted": about[name].submitted,
                 "authors": list(about[name].authors), **look[name],
             }
             for name in board.methods

@@ -210,17 +210,12 @@ def _pages(
     protocols = sorted({(view.metric, view.protocol) for view in board.views})
     write("data.html", "data.html", downloads=downloads, protocols=protocols, citation=citation_of("gesco"))
     for method in board.methods:
-        sampled = next(
-            (urlencode({"set": s["key"], "search": method}) for s in samples["sets"] if _shows(s, method)), ""
-        )
+        sets = [s["key"] for s in samples["sets"] if any(one["spec"] == method for one in s["methods"])]
+        sampled = urlencode({"set": sets[0], "search": method}) if sets else ""
         write(
             names[method], "method.html", about=about[method], tables=pages.method_tables(board, method),
             gaps=gaps.get(method, []), sampled=sampled, board_links=list(pages.board_links(board, method)),
         )  # fmt: skip
-
-
-def _shows(samples: Mapping[str, Any], method: str) -> bool:
-    return any(one["spec"] == method for one in samples["methods"])
 
 
 def _facts(board: Board) -> list[tuple[str, str]]:

@@ -30,7 +30,7 @@ from bench.results.schema import CONTRIBUTIONS, WHOLE_SET
 from bench.results.scores import of_methods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -99,19 +99,16 @@ class Shelf:
         """What the results have and a submission lacks, a line a metric, and numbers that nothing compares with."""
         return [line for run in self.runs for line in _gaps(submission, run)]
 
-    def _check(self, submissions: Iterable[Submission]) -> None:
-
+    def _check(self, submissions: Sequence[Submission]) -> None:
         # no plug-in's: whoever submits a method has it installed, under the name of the submission most often
         taken = [*METHODS.built_in(), *(str(m) for run in self.runs for m in run.frame["method"].unique())]
         seen = {_folded(name): f"'{name}', a method of these results or of this benchmark" for name in taken}
-        kept = []
         for submission in submissions:
             name = _folded(submission.name)
             if name in seen:
                 raise UsageError(f"submission '{submission.name}' has the name of {seen[name]}; choose another name")
             seen[name] = f"'{submission.name}', another submission"
-            kept.append(submission)
-        tracks_of(self.runs, {s: s.frame() for s in kept})
+        tracks_of(self.runs, {s: s.frame() for s in submissions})
 
 
 def _folded(name: str) -> str:

@@ -217,15 +217,11 @@ def _decided(found: list[ScoreChange], sides: Sides, limits: Thresholds) -> tupl
             )
         signs = [n for n in here if found[tested[n]].basis is Basis.SIGNS]
         if signs:
-            p[signs] = sign_flip_p(np.stack([_differences(found[tested[n]]) for n in signs]), flips)
+            differences = [d for n in signs if (d := found[tested[n]].differences) is not None]
+            p[signs] = sign_flip_p(np.stack(differences), flips)
     for k, corrected in zip(tested, holm(p), strict=True):
         found[k] = _verdict(replace(found[k], p=float(corrected)), limits.alpha)
     return found, len(tested)
-
-
-def _differences(comparison: ScoreChange) -> np.ndarray:
-    assert comparison.differences is not None
-    return comparison.differences
 
 
 def _verdict(made: ScoreChange, alpha: float) -> ScoreChange:

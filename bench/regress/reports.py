@@ -74,7 +74,7 @@ def _screen_table(made: list[ScoreChange]) -> Table:
 
 def as_markdown(report: Report) -> str:
     """For people on GitHub: what changed first, what stayed folded away. Texts from outside are escaped."""
-    parts = [f"## bench regress: {markdown(words.headline(report))}", *_section(_table(shown(report)))]
+    parts = [f"## bench regress: {markdown(words.headline(report))}", *_table(shown(report))]
     if report.failures:
         parts += ["**Failures**", "\n".join(f"- {markdown(w)}: {markdown(m, 500)}" for w, m in report.failures)]
     warned = [f"- {markdown(words.cost_line(cost, cells))}" for cost, cells in by_method(report.costs)]
@@ -89,19 +89,15 @@ def as_markdown(report: Report) -> str:
     if same:
         left = len(same) - MOST_SAME_ROWS
         more = [f"and {left} more in report.json"] if left > 0 else []
-        table = _section(_table(same[:MOST_SAME_ROWS]))
+        table = _table(same[:MOST_SAME_ROWS])
         parts += [f"<details><summary>{len(same)} the same</summary>", *table, *more, "</details>"]
     parts += [markdown(line, 1000) for line in words.how_to_read(report)]
     return "\n\n".join(parts) + "\n"
 
 
-def _section(table: str) -> list[str]:
-    return [table] if table else []
-
-
-def _table(made: Sequence[ScoreChange]) -> str:
+def _table(made: Sequence[ScoreChange]) -> list[str]:
     if not made:
-        return ""
+        return []
     rows = [
         (
             f"**{one.verdict}**" if one.verdict is Verdict.WORSE else str(one.verdict),
@@ -113,7 +109,7 @@ def _table(made: Sequence[ScoreChange]) -> str:
         for one in made
     ]  # fmt: skip
     rule = ["---"] * 6 + ["---:"] * 6
-    return "\n".join("| " + " | ".join(line) + " |" for line in (HEADINGS, rule, *rows))
+    return ["\n".join("| " + " | ".join(line) + " |" for line in (HEADINGS, rule, *rows))]
 
 
 def as_junit(report: Report) -> bytes:
@@ -176,7 +172,7 @@ def _data(report: Report) -> dict[str, Any]:
         "scenes": {dataset: list(ids) for dataset, ids in report.ids.items()},
         "comparisons": [
             {
-                **_cell(made), "metric": made.metric, "higher_is_better": made.higher_is_better,
+                **vars(made.cell), "metric": made.metric, "higher_is_better": made.higher_is_better,
                 "verdict": str(made.verdict), "failed": made.failed, "baseline": _finite(made.baseline),
                 "rerun": _finite(made.rerun), "change": _finite(made.change), "error": _finite(made.error),
                 "interval": [_finite(made.low), _finite(made.high)], "p": _finite(made.p),
@@ -186,7 +182,7 @@ def _data(report: Report) -> dict[str, Any]:
         ],
         "costs": [
             {
-                **_cell(cost), "cost": cost.what, "baseline": cost.baseline, "rerun": cost.rerun,
+                **vars(cost.cell), "cost": cost.what, "baseline": cost.baseline, "rerun": cost.rerun,
                 "factor": _finite(cost.factor), "warned": cost.warned,
             }
             for cost in report.costs
@@ -195,11 +191,6 @@ def _data(report: Report) -> dict[str, Any]:
         "failures": [{"what": what, "message": message} for what, message in report.failures],
         "notes": list(report.notes),
     }  # fmt: skip
-
-
-def _cell(made: Any) -> dict[str, Any]:
-    cell = made.cell
-    return {"dataset": cell.dataset, "channel": cell.channel, "method": cell.method, "psnr": cell.psnr}
 
 
 def _finite(value: float | None) -> float | None:
