@@ -14,7 +14,6 @@ from bench.api.errors import BenchError, DataError, MethodError, MetricError
 from bench.api.method import MethodContext
 from bench.api.metric import MetricContext
 from bench.api.registry import DATASETS, METHODS, METRICS
-from bench.api.scenes import SceneSource
 from bench.api.specs import build_method, parse_spec
 from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection
@@ -25,6 +24,8 @@ from metrics.evaluators.published import LISTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bench.api.scenes import SceneSource
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The command `bench`: thin files of one command or two of a kind, heavy imports inside the commands, errors as one line."""
+"""The command `bench`: thin files of one or two commands, heavy imports inside the commands, errors as one line."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
@@ -13,9 +13,6 @@ from bench.figures.intervals import axis_label, interval_notes, measured_metrics
 from bench.figures.style import Drawing, Look, framed, looks
 from bench.results.request import PSNR, Part, Request, chosen_psnrs, parts
 from bench.results.scores import Measured, measured
-
-if TYPE_CHECKING:
-    pass
 
 METRICS = ("mIoU",)
 SENT = {"bits": "bits a scene (digital payload)", "channel_uses": "channel uses a scene (real symbols)"}

@@ -24,7 +24,6 @@ from bench.leaderboard.submission import (
     printable,
     read_submission,
 )
-from bench.results.files import Run
 from bench.results.folder import RESULTS
 from bench.results.schema import CONTRIBUTIONS, WHOLE_SET
 from bench.results.scores import of_methods
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+
+    from bench.results.files import Run
 
 FOLDER = "submissions"
 KEYS = ("dataset", "split", "size", "scale", "channel", "psnr", "seed", "metric", "protocol")
