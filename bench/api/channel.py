@@ -60,6 +60,10 @@ class Channel(ABC):
     def transmit(self, symbols: Tensor, generator: torch.Generator) -> Tensor:
         """The symbols of one scene (any shape, float32) as they arrive; float32 on the CPU, same shape."""
 
+    def observe(self, symbols: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """What `transmit` gives, and the power |h|^2 of each symbol where the receiver's end knows it, else None."""
+        return self.transmit(symbols, generator), None
+
     @property
     def peak_snr_db(self) -> float:
         """10 log10(P / sigma^2) in dB for the sigma really used, infinite without noise; P is the peak power."""

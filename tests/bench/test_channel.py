@@ -147,7 +147,7 @@ def test_the_identity_of_stored_cells_stays() -> None:
 
 def test_captions_say_the_conventions_in_words_and_a_foreign_one_by_its_own() -> None:
     assert channel_words("awgn-paper-peak") == "AWGN, paper calibration, peak power"
-    assert channel_words("rayleigh:block=64") == "rayleigh:block=64"
+    assert channel_words("nakagami:m=2") == "nakagami:m=2"
 
 
 @pytest.mark.parametrize("text", ["", "awgn:", "awgn:power", "awgn-a-b-c", "awgn power", "agwn:power=peak"])

@@ -1,0 +1,95 @@
+"""Fading: what is sent is multiplied by random complex gains before the noise is added.
+
+Two real symbols, one after the other, are I and Q of a complex one. `block` complex symbols share a gain (0: all of a
+scene); gains of different blocks are independent. With `interleaved` the symbols of a scene are spread over the blocks
+by a fixed permutation, so that a deep fade hits bits that a code can put right. The mean of |h|^2 is 1, so the PSNR is
+that of the mean.
+
+What is known to whom is `csi`: "receiver" divides by the gain (zero forcing), so that methods that know of no channel
+get symbols in their places, with noise sigma / |h|; "none" leaves gain and phase in the symbols.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.api.errors import UsageError, known_name
+from bench.channels.awgn import Awgn
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+CSI = ("receiver", "none")
+#: Where the interleaver's permutation begins: both ends know it, as they know the scheme.
+_INTERLEAVER = 5489
+
+
+@dataclass(frozen=True)
+class Fading(Awgn):
+    """Flat fading by blocks, with white Gaussian noise at AWGN's calibrations and power conventions."""
+
+    block: int = 0
+    interleaved: bool = False
+    csi: str = "receiver"
+
+    def __post_init__(self) -> None:
+        """UsageError as for AWGN, and for a negative block length or an unknown `csi`."""
+        object.__setattr__(self, "csi", known_name(self.csi, CSI, "channel state information"))
+        if self.block < 0:
+            raise UsageError(f"block {self.block} of channel {self.kind} is no number of symbols; 0 is the whole scene")
+        super().__post_init__()
+
+    @property
+    def convention(self) -> str:
+        """Kind and all options that are not AWGN's defaults."""
+        return "".join([self.kind, *(f":{name}={value}" for name, value in self.options.items())])
+
+    @property
+    def words(self) -> str:
+        """Block length, interleaving, and what is known to whom."""
+        over = f"{self.block} complex symbols" if self.block else "the whole scene"
+        known = "known to the receiver, which divides by them" if self.csi == "receiver" else "known to nobody"
+        spread = ", interleaved" if self.interleaved else ""
+        noise = f"{self.calibration} calibration, {self.power} power"
+        return f"{self.title}, one gain over {over}{spread}, gains {known}, {noise}"
+
+    @abstractmethod
+    def draw(self, blocks: int, generator: torch.Generator) -> Tensor:
+        """Gains of so many blocks, (blocks,) complex64, with a mean square of 1."""
+
+    def gains(self, uses: int, generator: torch.Generator) -> Tensor:
+        """The gain that each complex symbol of `uses` real ones meets, in the order in which they are sent."""
+        import torch
+
+        symbols = -(-uses // 2)
+        length = self.block or max(symbols, 1)
+        gains = self.draw(-(-symbols // length), generator).repeat_interleave(length)[:symbols]
+        if self.interleaved:
+            gains = gains[torch.randperm(symbols, generator=torch.Generator().manual_seed(_INTERLEAVER))]
+        return gains
+
+    def observe(self, symbols: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """The symbols as they arrive, and with `csi` "receiver" how much power each had, |h|^2, of the same shape."""
+        import torch
+
+        clean = symbols.detach().to("cpu", torch.float32).flatten()
+        gains = self.gains(clean.numel(), generator)
+        noise = torch.randn(2 * len(gains), generator=generator) * self.sigma
+        if self.power == "average" and clean.numel():
+            noise *= float(clean.double().square().mean().sqrt()) or 1.0
+        sent = torch.view_as_complex(torch.nn.functional.pad(clean, (0, 2 * len(gains) - len(clean))).view(-1, 2))
+        arrived = gains * sent + torch.view_as_complex(noise.view(-1, 2))
+        if self.csi == "receiver":
+            arrived = arrived / gains
+        received = torch.view_as_real(arrived).flatten()[: len(clean)].reshape(symbols.shape)
+        if self.csi != "receiver":
+            return received, None
+        power = gains.abs().square().repeat_interleave(2)[: len(clean)].reshape(symbols.shape)
+        return received, power
+
+    def transmit(self, symbols: Tensor, generator: torch.Generator) -> Tensor:
+        """Gain, noise, and with `csi` "receiver" the division by the gain."""
+        return self.observe(symbols, generator)[0]
