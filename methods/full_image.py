@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import io
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
+from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, Received, Transmission
 
@@ -26,7 +28,15 @@ CODECS: dict[str, tuple[str, dict[str, Any]]] = {
     "webp75": ("WEBP", {"quality": 75, "method": 6}),
     "avif75": ("AVIF", {"quality": 75}),
     "avif50": ("AVIF", {"quality": 50}),
+    "jpeg": ("JPEG", {"quality": 75, "optimize": True}),
+    "webp": ("WEBP", {"quality": 75, "method": 6}),
+    "avif": ("AVIF", {"quality": 75}),
 }
+#: Codecs whose quality a budget chooses, and the qualities to choose from.
+BUDGETED = ("jpeg", "webp", "avif")
+QUALITIES = range(1, 96)
+#: What a picture is made smaller by, along each side, where its lowest quality is still too much.
+SHRINK = 0.75
 
 
 class FullImage(Method):
@@ -38,6 +48,7 @@ class FullImage(Method):
     name: ClassVar[str] = "full_image"
     title: ClassVar[str] = "Full image"
     default_options: ClassVar[Mapping[str, Any]] = {"codec": "png"}
+    digital_options: ClassVar[Mapping[str, Any]] = {"codec": "webp"}
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(context, options)
@@ -45,18 +56,69 @@ class FullImage(Method):
 
     def send(self, scene: Scene) -> Transmission:
         """The pixels that the codec decodes to; its file is the payload."""
-        file_format, options = CODECS[self.options["codec"]]
         symbols, bits = [], []
         for image in scene.image:
-            pixels = (image * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
-            buffer = io.BytesIO()
-            Image.fromarray(pixels).save(buffer, file_format, **options)
-            bits.append(8 * len(buffer.getvalue()))
-            with Image.open(buffer) as decoded:
-                array = np.array(decoded.convert("RGB"))
-            symbols.append(torch.from_numpy(array).permute(2, 0, 1).float() / 255)
+            data = _file(_picture(image), self.options["codec"])
+            bits.append(8 * len(data))
+            with Image.open(io.BytesIO(data)) as decoded:
+                symbols.append(_tensor(decoded))
         return Transmission(tuple(symbols), (b"",) * len(scene), tuple(bits))
 
     def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
         """What arrives, clipped to [0, 1]."""
         return torch.stack(received.symbols).clamp(0, 1)
+
+    def encode(self, scene: Scene, room: int | None = None) -> tuple[bytes, ...]:
+        """The picture's file, with a budget at the best quality that fits, made smaller where it must be."""
+        codec = self.options["codec"]
+        if room is not None and codec not in BUDGETED:
+            raise MethodError(f"codec '{codec}' of full_image has one size; a budget needs {', '.join(BUDGETED)}")
+        pictures = [_picture(image) for image in scene.image]
+        return tuple(_file(p, codec) if room is None else _fitting(p, codec, room) for p in pictures)
+
+    def decode(self, payloads: Sequence[bytes | None], rngs: Sequence[torch.Generator]) -> Tensor:
+        """The pictures of the files, at the scene's size; grey where a payload was lost, or shows no picture."""
+        return torch.stack([self._shown(payload) for payload in payloads])
+
+    def _shown(self, payload: bytes | None) -> Tensor:
+        height, width = self.context.height, self.context.width
+        try:
+            with Image.open(io.BytesIO(payload or b"")) as image:
+                if image.width <= width and image.height <= height:  # a damaged header may promise any size
+                    whole = image.convert("RGB")
+                    return _tensor(whole.resize((width, height), Image.Resampling.BICUBIC))
+        except (OSError, SyntaxError, ValueError, EOFError, IndexError):
+            pass
+        return torch.full((3, height, width), 0.5)
+
+
+def _picture(image: Tensor) -> Image.Image:
+    """(3, H, W) in [0, 1] as a Pillow picture."""
+    return Image.fromarray((image * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy())
+
+
+def _tensor(image: Image.Image) -> Tensor:
+    """A Pillow picture as (3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float() / 255
+
+
+def _file(picture: Image.Image, codec: str, **options: Any) -> bytes:
+    file_format, fixed = CODECS[codec]
+    buffer = io.BytesIO()
+    picture.save(buffer, file_format, **{**fixed, **options})
+    return buffer.getvalue()
+
+
+def _fitting(picture: Image.Image, codec: str, room: int) -> bytes:
+    """The file of the highest quality of at most `room` bytes, of the largest picture that has one.
+
+    MethodError where not even a picture of 8 pixels does.
+    """
+    size = picture.size
+    while min(size) >= 8:
+        smaller = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+        count = bisect.bisect_right(QUALITIES, room, key=lambda quality: len(_file(smaller, codec, quality=quality)))
+        if count:
+            return _file(smaller, codec, quality=QUALITIES[count - 1])
+        size = (round(size[0] * SHRINK), round(size[1] * SHRINK))
+    raise MethodError(f"no {codec} file of a picture fits into {room} bytes: give full_image more channel uses")

@@ -97,6 +97,8 @@ class Method(ABC):
     default_options: ClassVar[Mapping[str, Any]] = {}
     #: The weights file in use.
     weights: Weights | None = None
+    #: What `+digital` sets: the codec that makes the payload, say.
+    digital_options: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
         """Keep `context` and the validated `options`; raises MethodError where weights or a dataset do not fit."""
@@ -126,6 +128,22 @@ class Method(ABC):
         `rngs` holds one CPU generator a scene: all randomness of scene b must be drawn from `rngs[b]`, so that an
         image depends neither on the batch nor on the order in which scenes are run.
         """
+
+    def encode(self, scene: Scene, room: int | None = None) -> tuple[bytes, ...]:
+        """What a digital link carries in place of symbols (`+digital`): one payload a scene, of at most `room` bytes.
+
+        The harness frames, codes and modulates it, and counts all of that. MethodError for a method that sends no
+        bytes, and where nothing fits.
+        """
+        raise MethodError(f"'{self.name}' sends no bytes, so '+digital' does not apply to it")
+
+    def decode(self, payloads: Sequence[bytes | None], rngs: Sequence[torch.Generator]) -> Tensor:
+        """Regenerate the images as `receive` does, (B, 3, H, W) float32 in [0, 1], from payloads.
+
+        None stands where a scene's block was lost; what the method shows then, its concealment, it says here. Bytes
+        may hold errors where the link has no code.
+        """
+        raise MethodError(f"'{self.name}' reads no bytes, so '+digital' does not apply to it")
 
     def weights_digest(self) -> str | None:
         """SHA-256 of the weights file in use, or None for a method without weights."""

@@ -96,6 +96,8 @@ COSTS = {
     for info in (
         ScoreInfo("bits", False, "cost", 0.0, scenes="bits", published="bits"),
         ScoreInfo("channel_uses", False, "cost", 0.0, scenes="channel_uses"),
+        ScoreInfo("energy", False, "cost", 0.0, scenes="energy"),
+        ScoreInfo("block_lost", False, "cost", 0.0, 1.0, scenes="block_lost"),
         ScoreInfo(
             "seconds", False, "cost", 0.0, floor=0.5, unit="s", decimals=2,
             machine=("cpu", "devices", "jobs", "batch_size"),

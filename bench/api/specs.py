@@ -1,7 +1,7 @@
 """The spec strings that name methods and set their options, and options of trainings.
 
-Grammar: NAME, then any number of `+fds`, `-fds`, `-nofds` (the same as `-fds`) and `:option=value`, for example
-`smis`, `smis+fds`, `gesco-nofds`, `gesco:steps=50:guidance=1.5`.
+Grammar: NAME, then any number of `+fds`, `-fds`, `-nofds` (the same as `-fds`), `+digital` and `:option=value`, for
+example `smis`, `smis+fds`, `gesco-nofds`, `gesco:steps=50:guidance=1.5`, `oasis+digital:link=16qam@0.5`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.api.method import Method, MethodContext
 from bench.api.registry import METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 #: modifier -> the options that it sets. `+fds` is GESCO's sender and FDS block in front of any semantic method.
 MODIFIERS: dict[str, dict[str, Any]] = {
@@ -28,6 +28,14 @@ MODIFIERS: dict[str, dict[str, Any]] = {
 #: The option of every method with weights that names weights of the user's own; it says where they are, not what is
 #: done, so it goes to the context (`MethodContext.weights`).
 WEIGHTS = "weights"
+#: The modifier that puts a digital link between sender and receiver, and its option: MODULATION@RATE.
+DIGITAL, LINK = "+digital", "link"
+DEFAULT_LINK = "qpsk@0.4"
+#: The option of every method that says how many real channel uses a scene has: a budget for what a link carries,
+#: repetition for what is sent as it is; 0 is as many as the method takes.
+USES = "uses"
+#: Options that are the harness's and not the method's.
+_OF_THE_HARNESS = (LINK, USES)
 #: What such weights can be called: a folder's name that can stand in a spec.
 WEIGHTS_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
@@ -42,6 +50,13 @@ class MethodSpec:
     text: str
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: The same method with nothing of the link: whose random numbers its receiver has (bench/run/transport.py).
+    analogue: str = ""
+
+    @property
+    def digital(self) -> bool:
+        """Whether a digital link carries what it sends."""
+        return LINK in self.options
 
 
 def all_methods(admit: Callable[[str], None] = lambda name: None) -> tuple[list[str], list[str]]:
@@ -123,7 +138,8 @@ def has_weights(method: type[Method]) -> bool:
 
 def known_options(method: type[Method]) -> dict[str, Any]:
     """Every option that a spec or bench.toml can set, with its default: the method's, and the name of its weights."""
-    return {**method_defaults(method), **({WEIGHTS: ""} if has_weights(method) else {})}
+    links = {} if method.encode is Method.encode else {LINK: DEFAULT_LINK}
+    return {**method_defaults(method), **({WEIGHTS: ""} if has_weights(method) else {}), **links, USES: 0}
 
 
 def spec_name(text: str) -> str:
@@ -142,7 +158,8 @@ def _parts(text: str) -> tuple[str, str]:
 def parse_spec(text: str) -> MethodSpec:
     """Parse a spec string, names in any case; MethodError names the nearest method, modifier or option."""
     name, rest = _parts(text)
-    defaults = known_options(METHODS.load(name))
+    method = METHODS.load(name)
+    defaults = known_options(method)
     options: dict[str, Any] = {}
     modifiers: list[str] = []
     position = 0
@@ -152,11 +169,15 @@ def parse_spec(text: str) -> MethodSpec:
             raise MethodError(f"cannot read '{rest[position:]}' in method spec '{text}'; write +fds or :option=value")
         if part["modifier"]:
             modifier = part["modifier"].lower()
-            if modifier not in MODIFIERS:
-                raise MethodError(f"unknown modifier '{modifier}' in '{text}'{nearest(modifier, sorted(MODIFIERS))}")
-            if "fds" not in defaults:
+            known = sorted([*MODIFIERS, DIGITAL])
+            if modifier not in known:
+                raise MethodError(f"unknown modifier '{modifier}' in '{text}'{nearest(modifier, known)}")
+            if modifier == DIGITAL and LINK not in defaults:
+                raise MethodError(f"'{name}' sends no bytes, so '{modifier}' does not apply to it")
+            if modifier != DIGITAL and "fds" not in defaults:
                 raise MethodError(f"'{name}' sends no semantic maps, so '{modifier}' does not apply to it")
-            options.update(MODIFIERS[modifier])
+            digital = {LINK: DEFAULT_LINK, **method.digital_options}
+            options.update(digital if modifier == DIGITAL else MODIFIERS[modifier])
             modifiers.append("-nofds" if modifier == "-fds" else modifier)
         else:
             key = part["key"]
@@ -166,8 +187,16 @@ def parse_spec(text: str) -> MethodSpec:
         position = part.end()
     options = check_options(name, options, f"'{text}'")
     explicit = sorted(k for k in options if f":{k}=" in rest)
-    canonical = name + "".join(dict.fromkeys(modifiers)) + "".join(f":{k}={options[k]}" for k in explicit)
-    return MethodSpec(canonical, name, options)
+    if LINK in explicit and DIGITAL not in modifiers:
+        raise MethodError(f"'{text}' names a link and sends no bytes: write {name}{DIGITAL}:{LINK}={options[LINK]}")
+    unsaid = {*_OF_THE_HARNESS, *(method.digital_options if DIGITAL in modifiers else ())}
+
+    def written(modifiers: Iterable[str], options: Iterable[str]) -> str:
+        return name + "".join(dict.fromkeys(modifiers)) + "".join(f":{k}={values[k]}" for k in options)
+
+    values = options
+    analogue = written([m for m in modifiers if m != DIGITAL], [k for k in explicit if k not in unsaid])
+    return MethodSpec(written(modifiers, explicit), name, options, analogue)
 
 
 def build_method(spec: MethodSpec, context: MethodContext, configured: Mapping[str, Any] | None = None) -> Method:
@@ -175,6 +204,8 @@ def build_method(spec: MethodSpec, context: MethodContext, configured: Mapping[s
     options = {**check_options(spec.name, configured or {}, f"[methods.{spec.name}]"), **spec.options}
     if WEIGHTS in options:
         context = replace(context, weights=options.pop(WEIGHTS))
+    for name in _OF_THE_HARNESS:
+        options.pop(name, None)
     return METHODS.build(spec.name, context, options, called=spec.text)
 
 

@@ -9,10 +9,11 @@ import typer
 from bench.cli.options import OutOption
 from bench.run.ablations import ABLATIONS
 
+_OTHERS = ", ".join(name for name in ABLATIONS if name != "fds")
 WHAT = (
-    "mIoU, LPIPS or FID (Tables 1, 2, 3), coco (4), ablation (5), objects, depth or bits (the text's claims), another "
-    f"ablation ({', '.join(name for name in ABLATIONS if name != 'fds')}), or any metric of the results: KID, "
-    "'mIoU[judge]', channel_uses, seconds, ..."
+    "mIoU, LPIPS or FID (Tables 1, 2, 3), coco (4), ablation (5), objects, depth or bits (the text's claims), budget "
+    f"(quality beside channel uses, bandwidth ratio and energy), another ablation ({_OTHERS}), or any metric of the "
+    "results: KID, 'mIoU[judge]', channel_uses, seconds, ..."
 )
 
 

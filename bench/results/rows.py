@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BITS_PROTOCOL = "payload under the method's codec, side information included, a scene"
 USES_PROTOCOL = "real symbols on the analogue channel, a scene"
+ENERGY_PROTOCOL = "sum of squares of what is sent, a scene, peak power 1"
 SECONDS_PROTOCOL = "sender, channel and receiver on one worker, a scene"
 MEMORY_PROTOCOL = "peak of the worker while it computes the cell, MiB: resident on a CPU, allocated by torch on a GPU"
 
@@ -98,11 +99,16 @@ def _cell_rows(state: CellState) -> Iterator[Row]:
         for name, values in () if reference else facts["per_scene"].items():
             yield from _single(base, ids, name, values, better[name], protocol[name])
     if not reference:
-        yield from _cost_rows(base, pictures.manifest, ids)
+        yield from _cost_rows(base, pictures.manifest, ids, cell.method.link)
 
 
-def _cost_rows(base: Mapping[str, Any], manifest: Mapping[str, Any], ids: Sequence[str]) -> Iterator[Row]:
-    for name, protocol in (("bits", BITS_PROTOCOL), ("channel_uses", USES_PROTOCOL)):
+def _cost_rows(base: Mapping[str, Any], manifest: Mapping[str, Any], ids: Sequence[str], link: str) -> Iterator[Row]:
+    costs = [("bits", BITS_PROTOCOL), ("channel_uses", USES_PROTOCOL)]
+    if all("energy" in scene for scene in manifest["scenes"]):  # cells of older runs kept none
+        costs.append(("energy", ENERGY_PROTOCOL))
+    if link:
+        costs.append(("block_lost", f"transport blocks whose CRC fails, one a scene|link={link}"))
+    for name, protocol in costs:
         values = np.array([scene[name] for scene in manifest["scenes"]], dtype=np.float64)
         score = {"metric": name, "value": values.mean(), **_spread(values), "scenes": len(ids)}
         yield _row(base, score, False, protocol)

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from bench.api.channel import PAPER_PSNRS
 from bench.api.device import PeakMemory
 from bench.api.files import Draft, Entry, open_entry, safe_name
 from bench.api.lazy import torch
-from bench.api.method import Received, Transmission
 from bench.api.metric import Comparison, Metric
 from bench.api.names import PURE_NOISE
 from bench.api.seeding import channel_stream, digest, receiver_stream
-from bench.run.contract import accepted, as_bytes, check_redrawn, house_rules, joined
+from bench.channels.awgn import Awgn
+from bench.run.contract import as_bytes, check_redrawn, house_rules, joined
 from bench.run.summary import CONTRIBUTIONS, packed, summarised, unpacked
+from bench.run.transport import Arrival, OnAir, transport
 from bench.run.worker import WORKER
 
 if TYPE_CHECKING:
@@ -60,26 +62,39 @@ def batches(ids: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
         yield tuple(ids[start : start + size])
 
 
-def channel_pass(scenes: SceneSet, scene: Scene, sent: Transmission, channel: Channel, seed: int) -> Received:
-    """What reaches the receiver of a batch: every scene's symbols through the channel with that scene's own noise."""
+def _arrivals(scenes: SceneSet, ids: Sequence[str], sent: OnAir, channel: Channel, seed: int) -> list[Arrival]:
+    """Every scene's symbols through the channel, with that scene's own noise."""
     identity = channel.identity()
-    return Received(
-        symbols=tuple(
-            channel.transmit(symbols, channel_stream(scenes.dataset, scene_id, identity, seed))
-            for symbols, scene_id in zip(sent.symbols, scene.ids, strict=True)
-        ),
-        side_info=tuple(sent.side_info),
-    )
+    streams = [channel_stream(scenes.dataset, scene_id, identity, seed) for scene_id in ids]
+    return [Arrival(*channel.observe(one, stream)) for one, stream in zip(sent.symbols, streams, strict=True)]
 
 
-def _cost(sent: Transmission, position: int, channel: Channel) -> dict[str, Any]:
-    """One scene's bits (side information included), bytes of side information, real channel uses and their energy."""
+def _receiver_streams(cell: Cell, ids: Sequence[str]) -> list[torch.Generator]:
+    """The receiver's random numbers, one stream a scene.
+
+    Behind a link they are those of the same method with a clean channel: where all blocks decode, the two pictures are
+    the same.
+    """
+    method, dataset = cell.method, cell.scenes.dataset
+    identity, spec = cell.channel.identity(), method.spec
+    if method.link:
+        identity, spec = Awgn(PAPER_PSNRS[0]).identity(), method.analogue
+    return [receiver_stream(dataset, scene_id, identity, cell.seed, spec) for scene_id in ids]
+
+
+def _cost(sent: OnAir, lost: tuple[bool, ...] | None, position: int, channel: Channel) -> dict[str, Any]:
+    """What one scene of a batch costs.
+
+    That is bits (payload and side information), the side information's bytes among them, real channel uses and their
+    energy, and behind a link whether the block was lost.
+    """
     symbols, header = sent.symbols[position], len(sent.side_info[position]) + channel.header_bytes
     return {
         "bits": sent.bits[position] + 8 * header,
         "side_bytes": header,
         "channel_uses": symbols.numel(),
         "energy": channel.energy(symbols),
+        **({} if lost is None else {"block_lost": lost[position]}),
     }
 
 
@@ -96,21 +111,16 @@ def draw_batch(
 
     Returns what each scene costs, the pictures (B, H, W, 3) uint8, and the seconds of the three together.
     """
-    spec, identity = cell.method.spec, cell.channel.identity()
-    rngs = [receiver_stream(cell.scenes.dataset, scene_id, identity, cell.seed, spec) for scene_id in ids]
+    way, rngs = transport(cell.method, cell.channel), _receiver_streams(cell, ids)
     start = time.perf_counter()
-    with house_rules():
-        sent = pair.sender.send(scene)
-    sent = accepted(sent, scene, spec)
-    received = channel_pass(cell.scenes, scene, sent, cell.channel, cell.seed)
+    sent = way.send(pair.sender, scene)
+    arrivals = _arrivals(cell.scenes, ids, sent, cell.channel, cell.seed)
     if between is not None:
-        with house_rules():
-            pair.sender.send(between)
-    with house_rules():
-        pictures = pair.receiver.receive(received, rngs)
-    pixels = as_bytes(pictures, len(ids), cell.scenes.size, spec)
+        way.send(pair.sender, between)
+    shown = way.receive(pair.receiver, sent, arrivals, rngs)
+    pixels = as_bytes(shown.pictures, len(ids), cell.scenes.size, cell.method.spec)
     seconds = time.perf_counter() - start
-    return [_cost(sent, position, cell.channel) for position in range(len(ids))], pixels, seconds
+    return [_cost(sent, shown.lost, position, cell.channel) for position in range(len(ids))], pixels, seconds
 
 
 def _draw_again(cell: Cell, device: str, position: int, first: np.ndarray) -> None:

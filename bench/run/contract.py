@@ -63,6 +63,20 @@ def accepted(sent: Any, scene: Scene, spec: str) -> Transmission:
     return Transmission(tuple(copies), tuple(sent.side_info), tuple(sent.bits))
 
 
+def accepted_payloads(payloads: Any, scene: Scene, spec: str, room: int | None) -> tuple[bytes, ...]:
+    """A sender's payloads for a digital link, one a scene; BenchError where they are none, or larger than `room`."""
+    if not isinstance(payloads, tuple | list) or len(payloads) != len(scene):
+        raise BenchError(f"{spec} did not encode one payload a scene")
+    for payload, scene_id in zip(payloads, scene.ids, strict=True):
+        if type(payload) is not bytes:
+            raise BenchError(f"{spec} encoded scene {scene_id} as a {type(payload).__name__}; it has to be bytes")
+        if room is not None and len(payload) > room:
+            raise BenchError(
+                f"{spec} encoded scene {scene_id} in {len(payload)} bytes; its budget of channel uses holds {room}"
+            )
+    return tuple(payloads)
+
+
 def as_bytes(pictures: Any, count: int, size: tuple[int, int], spec: str) -> np.ndarray:
     """A receiver's pictures (B, 3, H, W) in [0, 1] as (B, H, W, 3) uint8, rounded; BenchError where they are none."""
     expected = (count, 3, *size)

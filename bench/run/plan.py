@@ -28,13 +28,14 @@ from bench.api.metric import MetricContext
 from bench.api.names import ALL, PURE_NOISE, metrics_asked
 from bench.api.registry import CHANNELS, DATASETS, METHODS, METRICS
 from bench.api.seeding import digest
-from bench.api.specs import MethodSpec, build_method
+from bench.api.specs import LINK, USES, MethodSpec, build_method
 from bench.channels.awgn import Awgn
 from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection
 from bench.data.registry import open_dataset
 from bench.run.setting import method_setting
 from bench.run.summary import summary_version
+from bench.run.transport import LINK_VERSION, transport
 from bench.run.trial import Told, Trial, check_sections, expanded, identity_of, methods_asked
 
 if TYPE_CHECKING:
@@ -95,6 +96,11 @@ class MethodPlan:
     options: dict[str, Any]
     weights_dir: Path | None
     identity: dict[str, Any] = field(default_factory=dict)
+    #: How it gets over the channel (bench/run/transport.py): the link's scheme, "" for symbols; real channel uses, 0
+    #: for as many as it takes; and the spec of the same method without a link.
+    link: str = ""
+    uses: int = 0
+    analogue: str = ""
 
     def context(self, scenes: SceneSet, label_space: LabelSpace, device: str) -> MethodContext:
         """Where the method works: `scenes`' data set and size on the torch device named."""
@@ -128,7 +134,9 @@ class Cell:
     @property
     def key(self) -> dict[str, Any]:
         """Everything that can change the cell's pictures. Batch size and jobs are absent: they must not matter."""
+        budget = {"link": self.method.link, "uses": self.method.uses, "link_version": LINK_VERSION}
         return {
+            **(budget if self.method.link or self.method.uses else {}),
             "harness": HARNESS_VERSION,
             "dataset": self.scenes.dataset,
             "fingerprint": self.scenes.fingerprint,
@@ -195,7 +203,19 @@ def _method_plan(spec: MethodSpec, config: Config, scenes: SceneSet, label_space
     built = build_method(setting.spec, setting.context, setting.options)
     context = setting.context
     identity = identity_of(built, spec.text)
-    return MethodPlan(setting.spec.text, context.profile, dict(setting.options), context.weights_dir, identity)
+    spec, options = setting.spec, {**setting.options, **setting.spec.options}
+    plan = MethodPlan(
+        spec.text,
+        context.profile,
+        dict(setting.options),
+        context.weights_dir,
+        identity,
+        str(options[LINK]) if spec.digital else "",
+        int(options.get(USES, 0)),
+        spec.analogue,
+    )
+    transport(plan, Awgn(1))  # what is wrong with a link or a budget is said before anything runs
+    return plan
 
 
 def _noise_reference(scenes: SceneSet, device_kind: str) -> Cell:

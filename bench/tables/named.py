@@ -18,6 +18,7 @@ from bench.results.schema import SCENE_SET
 from bench.results.scores import Score, measured, of_methods, of_scenes, ranked
 from bench.run import ablations
 from bench.run.ablations import Ablation, Arm, find_ablation
+from bench.tables.budget import budget
 from bench.tables.build import ERROR_NOTE, arms_tables, metric_tables, scene_set_name
 from bench.tables.model import Column, Table, TableRow, decimals_for
 
@@ -156,6 +157,7 @@ NAMED: dict[str, Callable[[pd.DataFrame, float], list[Table]]] = {
     "objects": _family("objects"),
     "depth": _family("depth"),
     "bits": bits,
+    "budget": budget,
 }
 
 

@@ -40,6 +40,8 @@ def constants() -> dict[str, dict[str, str]]:
         },
         "docs/guide/methods.md": {**GUIDANCE, "40 %": "recipe of gesco_fdstrain"},
         "docs/guide/channel.md": {"0.9": "the paper's noise levels"},
+        "docs/decisions/links.md": {"38.214": "the number of a 3GPP specification"},
+        "docs/guide/links.md": {"0.4": "rate of the default link"},
         "docs/guide/metrics.md": {
             **RANKS,
             "0.001": "0.5 / 500",

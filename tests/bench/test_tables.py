@@ -210,7 +210,13 @@ def test_rows_are_tidy_and_say_where_they_come_from(cli: Cli, fakes: Path) -> No
     assert noisy["value"] == pytest.approx(single[single["psnr"] == 10]["value"].mean())
     uses = rows[(rows["metric"] == "channel_uses") & (rows["method"] == "fake_pixels") & (rows["scene"] == "all")]
     assert set(uses["value"]) == {3 * 32 * 64}
-    assert set(rows["metric"]) - {"memory"} == {"FakeMSE", "bits", "channel_uses", "seconds"}  # memory: on Linux
+    assert set(rows["metric"]) - {"memory"} == {
+        "FakeMSE",
+        "bits",
+        "channel_uses",
+        "energy",
+        "seconds",
+    }  # memory: on Linux
     assert facts["datasets"]["streets"]["scenes_asked"] == facts["datasets"]["streets"]["scenes_used"] == 3
     assert facts["weights_sha256"] == {"fake_pixels": None, "fake_maps": None}
     assert facts["cells_computed_now"] == 4

@@ -9,9 +9,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
+import numpy as np
+
+from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, Received, Transmission
-from methods.common.semantic.codec import CODECS
+from methods.common.semantic.codec import CODECS, DIGITAL, read_map, write_map
 from methods.common.semantic.maps import (
     POOLS,
     Edges,
@@ -48,6 +51,7 @@ class SemanticMethod(Method):
         "edges": "auto",
         "pool": "avg-max",
     }
+    digital_options: ClassVar[Mapping[str, Any]] = {"codec": "label-ctx"}
     #: False for networks without the instance-edge channel (OASIS)
     uses_edges: ClassVar[bool] = True
 
@@ -84,6 +88,32 @@ class SemanticMethod(Method):
             side_info.append(header)
             bits.append(encoded.bits)
         return Transmission(tuple(symbols), tuple(side_info), tuple(bits))
+
+    def encode(self, scene: Scene, room: int | None = None) -> tuple[bytes, ...]:
+        """Label map and edges of each scene as one payload, every label in it, by the option `codec`."""
+        codec, labels = self.options["codec"], self.context.label_space.size
+        if codec not in DIGITAL:
+            raise MethodError(f"codec '{codec}' is no single map: a digital link carries {', '.join(DIGITAL)}")
+        maps = scene_maps(scene, self.options["edges"]) if self.uses_edges else one_hot(scene.labels, labels)
+        edges = [one[-1].numpy() if self.uses_edges else None for one in maps]
+        return tuple(
+            write_map(codec, label_map.numpy(), edge_map, labels)
+            for label_map, edge_map in zip(scene.labels, edges, strict=True)
+        )
+
+    def decode(self, payloads: Sequence[bytes | None], rngs: Sequence[torch.Generator]) -> Tensor:
+        """Generate from the payloads' maps, through FDS where it is on; from the empty map where there is none."""
+        maps = tuple(torch.from_numpy(self._read(payload)) for payload in payloads)
+        return self.receive(Received(maps, (b"",) * len(maps)), rngs)
+
+    def _read(self, payload: bytes | None) -> np.ndarray:
+        height, width, labels = self.context.height, self.context.width, self.context.label_space.size
+        try:
+            if payload is not None:
+                return read_map(self.options["codec"], payload, height, width, labels, self.uses_edges)
+        except ValueError:
+            pass
+        return np.zeros((self.num_channels, height, width), dtype=np.float32)
 
     def sent_channels(self, header: bytes) -> tuple[int, ...]:
         """The channels of the full map that a scene's symbols are, ascending, the edge channel last.

@@ -1,0 +1,1 @@
+"""Digital links: bytes in, bytes out, over the same channels as analogue symbols."""

@@ -1,0 +1,182 @@
+"""5G NR transport blocks over QAM, by Sionna (Apache-2.0): CRC, segmentation, LDPC, rate matching (TS 38.212).
+
+A frame is the payload's length (3 bytes), the payload, and zeros up to the next transport block size. I and Q of a
+symbol are two real channel uses in [-1, 1]. The receiver knows the scheme and how many symbols arrived, and nothing of
+the channel: it scales its max-log likelihoods by their own mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.api.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.links.scheme import Scheme
+
+LENGTH_BYTES = 3
+#: Iterations of the decoder, offset min-sum.
+ITERATIONS = 20
+#: Mean magnitude that the log-likelihoods of a block are scaled to, by bits a symbol: offset min-sum takes 0.5 from
+#: each message, so it must not be left to the symbols' scale. In dense constellations most bits are much surer than
+#: the rest.
+MEAN_LLR = {2: 6.0, 4: 8.0, 6: 16.0, 8: 32.0}
+#: Bits of the smallest transport block: in smaller ones the CRC would take the code's redundancy at the highest rate.
+SMALLEST_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Sionna's encoder and decoder of one transport block size."""
+
+    size: int
+    coded_bits: int
+    encoder: Any
+    decoder: Any
+
+
+def coded_bits(size: int, scheme: Scheme) -> int:
+    """Coded bits of a transport block of `size` bits, whole symbols."""
+    assert scheme.rate is not None
+    return math.ceil(size / scheme.rate / scheme.bits_per_symbol) * scheme.bits_per_symbol
+
+
+@lru_cache(maxsize=256)
+def _is_block_size(size: int, scheme: Scheme) -> bool:
+    from sionna.phy.nr.utils import calculate_tb_size
+
+    assert scheme.rate is not None
+    told = calculate_tb_size(
+        modulation_order=scheme.bits_per_symbol,
+        target_coderate=float(scheme.rate),
+        target_tb_size=size,
+        num_coded_bits=coded_bits(size, scheme),
+        return_cw_length=False,
+    )
+    return int(told[0]) == size
+
+
+def block_size(bits: int, scheme: Scheme) -> int:
+    """The smallest transport block that holds `bits`; sizes are whole bytes."""
+    size = max(SMALLEST_BLOCK, -(-bits // 8) * 8)
+    while not _is_block_size(size, scheme):
+        size += 8
+    return size
+
+
+def room(uses: int, scheme: Scheme) -> int:
+    """Bytes of the largest payload whose frame takes at most so many real channel uses; UsageError where none does."""
+    bits = uses // 2 * scheme.bits_per_symbol
+    if scheme.rate is None:
+        return bits // 8
+    size = int(bits * scheme.rate) // 8 * 8
+    while size >= SMALLEST_BLOCK and not (coded_bits(size, scheme) <= bits and _is_block_size(size, scheme)):
+        size -= 8
+    if size < SMALLEST_BLOCK:
+        least = 2 * coded_bits(SMALLEST_BLOCK, scheme) // scheme.bits_per_symbol
+        raise UsageError(f"uses={uses} holds no frame of link {scheme.label}; the smallest takes {least} channel uses")
+    return size // 8 - LENGTH_BYTES
+
+
+@lru_cache(maxsize=32)
+def _block(size: int, scheme: Scheme, device: str) -> _Block:
+    from sionna.phy.nr import TBDecoder, TBEncoder
+
+    assert scheme.rate is not None
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints remarks
+        encoder = TBEncoder(
+            target_tb_size=size,
+            num_coded_bits=coded_bits(size, scheme),
+            target_coderate=float(scheme.rate),
+            num_bits_per_symbol=scheme.bits_per_symbol,
+            use_scrambler=False,
+            device=device,
+        )
+        decoder = TBDecoder(encoder, num_bp_iter=ITERATIONS, cn_update="offset-minsum", device=device)
+    return _Block(size, coded_bits(size, scheme), encoder, decoder)
+
+
+@lru_cache(maxsize=8)
+def _mapping(bits_per_symbol: int, device: str) -> tuple[Any, Any, float]:
+    """Sionna's mapper and max-log demapper, and the largest I or Q of the constellation."""
+    import torch
+    from sionna.phy.mapping import Constellation, Demapper, Mapper
+
+    constellation = Constellation("qam", bits_per_symbol, device=device)
+    mapper = Mapper(constellation=constellation, device=device)
+    demapper = Demapper("maxlog", constellation=constellation, device=device)
+    return mapper, demapper, float(torch.view_as_real(constellation()).abs().max())
+
+
+def _bits(data: bytes) -> np.ndarray:
+    return np.unpackbits(np.frombuffer(data, dtype=np.uint8))
+
+
+def modulate(bits: Tensor, scheme: Scheme) -> Tensor:
+    """Coded bits, (n,) of 0 and 1, as real symbols (n / bits_per_symbol, 2) float32 in [-1, 1]: I and Q."""
+    import torch
+
+    mapper, _, peak = _mapping(scheme.bits_per_symbol, str(bits.device))
+    return torch.view_as_real(mapper(bits.float()[None])[0]) / peak
+
+
+def log_likelihoods(symbols: Tensor, scheme: Scheme) -> Tensor:
+    """Max-log likelihood ratios (n,) of received symbols (n / bits_per_symbol, 2), up to one factor; positive is 1."""
+    import torch
+
+    _, demapper, peak = _mapping(scheme.bits_per_symbol, str(symbols.device))
+    received = torch.view_as_complex(symbols.float().contiguous() * peak)[None]
+    llr: Tensor = demapper(received, torch.tensor(1.0, device=symbols.device))[0]
+    return llr
+
+
+def transmit(payload: bytes, scheme: Scheme) -> Tensor:
+    """A payload as real symbols (S, 2) float32 in [-1, 1]; without a code its bits go as they are, filled up with 0."""
+    import torch
+
+    if scheme.rate is None:
+        bits = _bits(payload)
+        bits = np.pad(bits, (0, -len(bits) % scheme.bits_per_symbol))
+        return modulate(torch.from_numpy(bits), scheme)
+    frame = len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+    block = _block(block_size(8 * len(frame), scheme), scheme, "cpu")
+    bits = np.pad(_bits(frame), (0, block.size - 8 * len(frame)))
+    return modulate(block.encoder(torch.from_numpy(bits).float()[None])[0], scheme)
+
+
+def receive(symbols: Tensor, scheme: Scheme, power: Tensor | None = None) -> bytes | None:
+    """The payload behind received symbols (S, 2); None where the transport block's CRC fails.
+
+    Without a code nothing is checked: the bytes are hard decisions, whatever arrived. `power` (S, 2) is |h|^2 of each
+    symbol, where the receiver knows it: likelihoods are in proportion to it once the symbols are divided by h.
+    """
+    import torch
+
+    llr = log_likelihoods(symbols, scheme)
+    if power is not None:
+        llr = llr * power[:, 0].repeat_interleave(scheme.bits_per_symbol)
+    if scheme.rate is None:
+        bits = (llr > 0).cpu().numpy().astype(np.uint8)
+        return np.packbits(bits[: len(bits) // 8 * 8]).tobytes()
+    size = int(len(llr) * scheme.rate) // 8 * 8
+    while size >= SMALLEST_BLOCK and not (coded_bits(size, scheme) == len(llr) and _is_block_size(size, scheme)):
+        size -= 8
+    if size < SMALLEST_BLOCK:
+        return None  # no frame of this scheme has so many symbols
+    block = _block(size, scheme, "cpu")
+    scaled = llr * (MEAN_LLR[scheme.bits_per_symbol] / llr.abs().mean().clamp(min=torch.finfo(llr.dtype).tiny))
+    decoded, sound = block.decoder(scaled[None])
+    if not bool(sound):
+        return None
+    frame = np.packbits(decoded[0].cpu().numpy().astype(np.uint8)).tobytes()
+    length = int.from_bytes(frame[:LENGTH_BYTES], "big")
+    return frame[LENGTH_BYTES : LENGTH_BYTES + length] if length <= len(frame) - LENGTH_BYTES else None

@@ -1,0 +1,151 @@
+"""How what a method sends gets over the channel: as symbols, repeated where a budget allows, or as bytes over a link.
+
+Both are the harness's: it modulates, codes, repeats, combines and counts. A method gives symbols or bytes and gets
+symbols or bytes back; that a block was lost is found here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from bench.api.errors import BenchError, UsageError
+from bench.api.lazy import torch
+from bench.api.method import Method, Received
+from bench.links import ldpc
+from bench.links.scheme import ADAPTIVE, Scheme, best_scheme, parse_scheme
+from bench.run.contract import accepted, accepted_payloads, house_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from bench.api.channel import Channel
+    from bench.api.scenes import Scene
+    from bench.run.plan import MethodPlan
+
+#: Bumped when the harness's framing, coding or concealment changes what a link's receiver shows.
+LINK_VERSION = 1
+
+
+@dataclass(frozen=True)
+class OnAir:
+    """A batch on its way.
+
+    Every scene's `symbols`, what goes beside them free of error, and the bits of its payload; `shapes` are those that
+    the method's own symbols had.
+    """
+
+    symbols: tuple[Tensor, ...]
+    side_info: tuple[bytes, ...]
+    bits: tuple[int, ...]
+    shapes: tuple[torch.Size, ...] = ()
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One scene's symbols behind the channel, and what the receiver's end knows of their power |h|^2, or None."""
+
+    symbols: Tensor
+    power: Tensor | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a receiver made of a batch, unchecked, and which scenes' blocks were lost (None without a link)."""
+
+    pictures: Any
+    lost: tuple[bool, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Analogue:
+    """Symbols as the method makes them, with a budget of `uses` again and again until it is used up.
+
+    Copies are added in proportion to their power (maximum-ratio combining; their mean, where it is the same).
+    """
+
+    spec: str
+    uses: int = 0
+
+    def send(self, sender: Method, scene: Scene) -> OnAir:
+        """A batch's symbols, checked. BenchError where the budget is below what the method sends."""
+        with house_rules():
+            sent = sender.send(scene)
+        sent = accepted(sent, scene, self.spec)
+        shapes = tuple(one.shape for one in sent.symbols)
+        symbols = tuple(self._repeated(one.flatten()) for one in sent.symbols) if self.uses else sent.symbols
+        return OnAir(symbols, sent.side_info, sent.bits, shapes)
+
+    def _repeated(self, symbols: Tensor) -> Tensor:
+        if not 0 < len(symbols) <= self.uses:
+            raise BenchError(f"{self.spec} sends {len(symbols):,} symbols for a scene: more than uses={self.uses:,}")
+        return symbols.repeat(-(-self.uses // len(symbols)))[: self.uses]
+
+    def receive(
+        self, receiver: Method, sent: OnAir, arrivals: Sequence[Arrival], rngs: Sequence[torch.Generator]
+    ) -> Shown:
+        """The receiver's pictures of what arrived."""
+        symbols = tuple(a.symbols for a in arrivals)
+        if self.uses:
+            symbols = tuple(_combined(a, shape) for a, shape in zip(arrivals, sent.shapes, strict=True))
+        with house_rules():
+            return Shown(receiver.receive(Received(symbols, sent.side_info), rngs))
+
+
+def _combined(arrival: Arrival, shape: torch.Size) -> Tensor:
+    """Copies of symbols, one after the other, as one tensor of `shape`."""
+    weight = torch.ones_like(arrival.symbols) if arrival.power is None else arrival.power
+    place = torch.arange(len(weight)) % shape.numel()
+    total = torch.zeros(shape.numel()).index_add_(0, place, arrival.symbols * weight)
+    return (total / torch.zeros(shape.numel()).index_add_(0, place, weight)).reshape(shape)
+
+
+@dataclass(frozen=True)
+class Digital:
+    """Payloads over a link; with a budget of `uses` a payload has at most the bytes that fit into it."""
+
+    spec: str
+    scheme: Scheme
+    uses: int = 0
+    #: What tells the receiver which scheme an adaptive sender chose, free of error and counted.
+    header: bytes = b""
+    room: int | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """UsageError for a budget that holds no frame, and where Sionna is missing."""
+        if find_spec("sionna") is None:
+            raise UsageError(f"{self.spec} needs Sionna for its link: pip install 'gesco-bench[links]'")
+        if self.uses:
+            object.__setattr__(self, "room", ldpc.room(self.uses, self.scheme))
+
+    def send(self, sender: Method, scene: Scene) -> OnAir:
+        """The symbols of a batch's payloads, which are checked first."""
+        with house_rules():
+            payloads = sender.encode(scene, self.room)
+        payloads = accepted_payloads(payloads, scene, self.spec, self.room)
+        symbols = tuple(ldpc.transmit(payload, self.scheme) for payload in payloads)
+        return OnAir(symbols, (self.header,) * len(payloads), tuple(8 * len(payload) for payload in payloads))
+
+    def receive(
+        self, receiver: Method, sent: OnAir, arrivals: Sequence[Arrival], rngs: Sequence[torch.Generator]
+    ) -> Shown:
+        """The receiver's pictures of the payloads that arrived whole, and of None for the others."""
+        payloads = [ldpc.receive(a.symbols, self.scheme, a.power) for a in arrivals]
+        with house_rules():
+            return Shown(receiver.decode(payloads, rngs), tuple(payload is None for payload in payloads))
+
+
+def transport(method: MethodPlan, channel: Channel) -> Analogue | Digital:
+    """How the cells of a method get over a channel. UsageError for a link that is none, or a budget too small.
+
+    The sender of an adaptive link, and only that one, knows the channel's nominal SNR.
+    """
+    if method.link == ADAPTIVE:
+        scheme, number = best_scheme(channel.peak_snr_db)
+        return Digital(method.spec, scheme, method.uses, bytes([number]))
+    if method.link:
+        return Digital(method.spec, parse_scheme(method.link), method.uses)
+    return Analogue(method.spec, method.uses)

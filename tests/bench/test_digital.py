@@ -1,0 +1,143 @@
+"""Methods over a digital link, and analogue ones at a budget: what a run keeps of pictures, costs and lost blocks."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Answer, pictures
+from PIL import Image
+
+pytest.importorskip("sionna", reason="links need Sionna: pip install 'gesco-bench[links]'")
+
+
+@pytest.fixture
+def run(cli: Callable[..., Answer]) -> Any:
+    """Runs `bench run` over the fakes' scenes with these methods and more words; the rows of the results."""
+
+    def call(methods: str, *words: str) -> pd.DataFrame:
+        answer = cli("run", "--methods", methods, *words)
+        assert answer.code == 0, answer.err
+        return pd.read_parquet("results/local/results.parquet")
+
+    return call
+
+
+def facts(spec: str, psnr: float) -> list[dict[str, Any]]:
+    """What the manifest of a cell says of its scenes."""
+    folder = Path("results/local/cells/streets") / spec.replace(":", "_").replace("/", "_")
+    (manifest,) = folder.glob(f"*@{psnr:g}-seed0-*/manifest.json")
+    return list(json.loads(manifest.read_text())["scenes"])
+
+
+def whole(rows: pd.DataFrame, spec: str, metric: str, psnr: float) -> float:
+    own = rows[(rows["method"] == spec) & (rows["metric"] == metric) & (rows["psnr"] == psnr) & (rows["scenes"] == 3)]
+    return float(own["value"].iloc[0])
+
+
+def test_while_blocks_decode_a_picture_is_the_one_of_a_clean_channel(run: Any, fakes: Path) -> None:
+    run("fake_maps,fake_maps+digital", "--psnr", "100,5")
+    shown = pictures(fakes / "results" / "local")
+    by_cell: dict[str, list[bytes]] = {}
+    for path, data in shown.items():
+        by_cell.setdefault("/".join(Path(path).parts[2:4]).rpartition("-seed0")[0], []).append(data)
+    clean = by_cell["fake_maps/awgn-paper-peak@100"]
+    assert by_cell["fake_maps+digital/awgn-paper-peak@5"] == by_cell["fake_maps+digital/awgn-paper-peak@100"] == clean
+    assert by_cell["fake_maps/awgn-paper-peak@5"] != clean
+
+
+def test_a_link_costs_what_its_frames_take_and_nothing_travels_beside_them(run: Any) -> None:
+    from bench.links.ldpc import LENGTH_BYTES, block_size, coded_bits
+    from bench.links.scheme import parse_scheme
+
+    rows = run("fake_maps+digital:link=16qam@2/3", "--psnr", "100")
+    scheme, spec = parse_scheme("16qam@2/3"), "fake_maps+digital:link=16qam@2/3"
+    for scene in facts(spec, 100):
+        frame = scene["bits"] + 8 * LENGTH_BYTES
+        assert scene["side_bytes"] == 0
+        assert scene["channel_uses"] == 2 * coded_bits(block_size(frame, scheme), scheme) // 4
+        assert 0.4 < scene["energy"] / scene["channel_uses"] < 0.7  # 5/9 on average: (1 + 1/9) / 2
+        assert scene["block_lost"] is False
+    assert whole(rows, spec, "block_lost", 100) == 0
+    assert whole(rows, spec, "energy", 100) == pytest.approx(np.mean([s["energy"] for s in facts(spec, 100)]))
+
+
+def test_a_lost_block_is_counted_and_concealed(run: Any) -> None:
+    rows = run("fake_maps+digital:link=64qam@3/4,full_image+digital:link=64qam@3/4", "--psnr", "1")
+    for spec, grey in {"fake_maps+digital:link=64qam@3/4": 0, "full_image+digital:link=64qam@3/4": 128}.items():
+        assert whole(rows, spec, "block_lost", 1) == 1
+        folder = Path("results/local/cells/streets") / spec.replace(":", "_").replace("/", "_")
+        for file in folder.rglob("*.png"):
+            assert set(np.array(Image.open(file)).flatten()) == {grey}
+
+
+def test_without_a_code_bit_errors_reach_the_codec(run: Any) -> None:
+    rows = run("fake_maps+digital:link=qpsk@uncoded", "--psnr", "100,5")
+    spec = "fake_maps+digital:link=qpsk@uncoded"
+    assert whole(rows, spec, "FakeMSE", 5) != whole(rows, spec, "FakeMSE", 100)
+    assert whole(rows, spec, "block_lost", 5) == 0  # nothing is checked, so nothing is known to be lost
+
+
+@pytest.mark.parametrize("codec", ["jpeg", "webp", "avif"])
+def test_a_budget_is_used_and_kept(run: Any, codec: str) -> None:
+    few, many = (f"full_image+digital:codec={codec}:uses={uses}" for uses in (8000, 16000))
+    rows = run(f"{few},{many}", "--psnr", "100")
+    for spec, uses in ((few, 8000), (many, 16000)):
+        assert all(uses * 0.5 < scene["channel_uses"] <= uses for scene in facts(spec, 100))
+    assert whole(rows, many, "FakeMSE", 100) < whole(rows, few, "FakeMSE", 100)
+
+
+def test_repetition_up_to_a_budget_divides_the_noise(run: Any) -> None:
+    symbols = 3 * 32 * 64
+    rows = run(f"full_image,full_image:uses={symbols},full_image:uses={9 * symbols}", "--psnr", "15")
+    once, same, nine = (f"full_image{budget}" for budget in ("", f":uses={symbols}", f":uses={9 * symbols}"))
+    assert {scene["channel_uses"] for scene in facts(nine, 15)} == {9 * symbols}
+    assert facts(nine, 15)[0]["energy"] == pytest.approx(9 * facts(once, 15)[0]["energy"])
+    assert whole(rows, same, "FakeMSE", 15) == pytest.approx(whole(rows, once, "FakeMSE", 15), rel=0.05)
+    assert whole(rows, nine, "FakeMSE", 15) == pytest.approx(0.22**2 / 9, rel=0.1)  # clipping takes a little
+
+
+def test_over_fading_a_method_gets_symbols_in_their_places(run: Any) -> None:
+    rows = run(
+        "fake_maps,fake_maps+digital:link=qpsk@1/3", "--psnr", "10", "--channel", "rayleigh:block=64:interleaved=true"
+    )
+    assert set(rows["channel"]) - {"none"} == {
+        "rayleigh:calibration=paper:power=peak:block=64:interleaved=True:csi=receiver"
+    }
+    assert whole(rows, "fake_maps+digital:link=qpsk@1/3", "block_lost", 10) == 0
+    assert whole(rows, "fake_maps", "FakeMSE", 10) > whole(rows, "fake_maps+digital:link=qpsk@1/3", "FakeMSE", 10)
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    {
+        "fake_pixels+digital": "'fake_pixels' sends no bytes, so '+digital' does not apply to it",
+        "fake_maps:link=qpsk@0.5": "write fake_maps+digital:link=qpsk@0.5",
+        "fake_maps+digital:link=8psk@0.5": "unknown modulation '8psk'",
+        "fake_maps+digital:link=qpsk@2": "code rate 2",
+        "full_image+digital:uses=100": "uses=100 holds no frame of link qpsk@0.4; the smallest takes 1280 channel uses",
+    }.items(),
+)
+def test_what_cannot_be_sent_is_said_before_anything_runs(cli: Callable[..., Answer], spec: str, told: str) -> None:
+    answer = cli("run", "--methods", spec)
+    assert answer.code == 2
+    assert told in answer.err
+    assert not Path("results").exists()
+
+
+def test_the_quality_of_a_file_falls_with_its_room() -> None:
+    from methods.full_image import _fitting
+
+    gradient = np.add.outer(np.arange(64), np.arange(128)).astype(np.uint8)
+    picture = Image.fromarray(np.stack([gradient, gradient.T.reshape(64, 128), 255 - gradient], axis=2))
+    for codec in ("jpeg", "webp", "avif"):
+        for room in (700, 1500, 4000):
+            data = _fitting(picture, codec, room)
+            assert len(data) <= room
+            assert Image.open(io.BytesIO(data)).size[0] <= 128

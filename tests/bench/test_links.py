@@ -1,0 +1,160 @@
+"""Digital links: Sionna's codewords, closed-form error rates, and a receiver that knows nothing of the channel."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from bench.api.errors import UsageError
+from bench.channels.awgn import Awgn
+from bench.channels.rayleigh import Rayleigh
+from bench.links.ldpc import LENGTH_BYTES, block_size, coded_bits, log_likelihoods, modulate, receive, transmit
+from bench.links.scheme import MODULATIONS, SWITCHING, best_scheme, parse_scheme
+
+pytest.importorskip("sionna", reason="links need Sionna: pip install 'gesco-bench[links]'")
+SCHEMES = ("qpsk@1/3", "qpsk@0.4", "qpsk@2/3", "qpsk@5/6", "16qam@2/3", "64qam@0.6", "64qam@3/4", "256qam@3/4")
+
+
+def stream(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@given(payload=st.binary(max_size=400))
+@settings(max_examples=5, deadline=None)
+def test_a_payload_comes_back_whole_over_a_channel_without_noise(scheme: str, payload: bytes) -> None:
+    known = parse_scheme(scheme)
+    symbols = transmit(payload, known)
+    assert symbols.abs().max() <= 1 + 1e-6
+    assert receive(symbols, known) == payload
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_symbols_carry_the_codeword_of_sionnas_own_encoder(scheme: str) -> None:
+    from sionna.phy.nr import TBEncoder
+
+    known, payload = parse_scheme(scheme), bytes(range(250))
+    assert known.rate is not None
+    size = block_size(8 * (len(payload) + LENGTH_BYTES), known)
+    frame = len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+    bits = np.pad(np.unpackbits(np.frombuffer(frame, np.uint8)), (0, size - 8 * len(frame)))
+    encoder = TBEncoder(size, coded_bits(size, known), float(known.rate), known.bits_per_symbol, use_scrambler=False)
+    assert encoder.tb_size == size  # nothing is cut off or filled up behind our back
+    codeword = encoder(torch.from_numpy(bits).float()[None])[0]
+    assert torch.equal(transmit(payload, known), modulate(codeword, known))
+    assert torch.equal((log_likelihoods(transmit(payload, known), known) > 0).float(), codeword)
+
+
+@pytest.mark.parametrize(("scheme", "psnr"), [("qpsk@0.4", 1), ("qpsk@5/6", 10), ("16qam@2/3", 15), ("64qam@3/4", 30)])
+def test_blocks_decode_at_the_labels_that_their_scheme_is_meant_for(scheme: str, psnr: float) -> None:
+    known, payload, channel = parse_scheme(scheme), bytes(range(256)) + bytes(50), Awgn(psnr)
+    symbols = transmit(payload, known)
+    received = [receive(channel.transmit(symbols, stream(seed)), known) for seed in range(8)]
+    assert received == [payload] * 8
+
+
+def test_a_block_that_is_not_sound_is_nothing_and_never_another_payload() -> None:
+    known, payload = parse_scheme("64qam@3/4"), bytes(range(256))
+    symbols = transmit(payload, known)
+    assert all(receive(Awgn(1).transmit(symbols, stream(seed)), known) is None for seed in range(5))
+    assert receive(symbols[:-7], known) is None
+    assert receive(torch.zeros_like(symbols), known) is None
+
+
+def test_the_receiver_asks_for_nothing_but_the_shape_of_the_noise() -> None:
+    """Likelihoods are scaled by their own mean: a receiver's gain changes no decision."""
+    known, payload = parse_scheme("qpsk@0.4"), bytes(range(200))
+    noisy = Awgn(5).transmit(transmit(payload, known), stream(3))
+    llr = log_likelihoods(noisy, known)
+    torch.testing.assert_close(log_likelihoods(2 * noisy, known), 2 * llr, rtol=1e-4, atol=1e-4)
+    assert receive(noisy, known) == payload
+
+
+@pytest.mark.parametrize("psnr", [10, 5, 1])
+def test_uncoded_qpsk_errs_as_the_closed_form_says_on_awgn(psnr: float) -> None:
+    known, channel, data = (
+        parse_scheme("qpsk@uncoded"),
+        Awgn(psnr, calibration="eq1"),
+        np.random.default_rng(1).bytes(20_000),
+    )
+    got = receive(channel.transmit(transmit(data, known), stream(4)), known)
+    assert got is not None
+    sent, arrived = (np.unpackbits(np.frombuffer(d, np.uint8)) for d in (data, got))
+    expected = 0.5 * math.erfc(1 / channel.sigma / math.sqrt(2))
+    assert binomtest(int((sent != arrived).sum()), len(sent), expected).pvalue > 0.001
+
+
+@pytest.mark.parametrize("psnr", [15, 5])
+def test_uncoded_qpsk_errs_as_the_closed_form_says_on_rayleigh(psnr: float) -> None:
+    known, data = parse_scheme("qpsk@uncoded"), np.random.default_rng(2).bytes(20_000)
+    channel = Rayleigh(psnr, calibration="eq1", block=1)
+    got = receive(channel.transmit(transmit(data, known), stream(5)), known)
+    assert got is not None
+    sent, arrived = (np.unpackbits(np.frombuffer(d, np.uint8)) for d in (data, got))
+    snr = 1 / (2 * channel.sigma**2)  # of a bit, the mean over fades
+    expected = 0.5 * (1 - math.sqrt(snr / (1 + snr)))
+    # two bits share a fade, so errors come in pairs: a binomial's variance is at most doubled
+    assert binomtest(int((sent != arrived).sum()) // 2, len(sent) // 2, expected).pvalue > 0.001
+
+
+def test_capacity_is_never_beaten() -> None:
+    """Rate 0.4 in QPSK needs 0.8 bits a complex symbol: where capacity is less than that, nothing decodes."""
+    known, payload = parse_scheme("qpsk@0.4"), bytes(range(250))
+    psnr = 10 * math.log10(2**0.8 - 1) - 3  # log2(1 + snr) = 0.8 at twice this noise
+    channel = Awgn(psnr, calibration="eq1")
+    symbols = transmit(payload, known)
+    assert all(receive(channel.transmit(symbols, stream(seed)), known) is None for seed in range(10))
+
+
+def test_interleaving_and_gains_turn_outage_into_correctable_errors() -> None:
+    known, payload = parse_scheme("qpsk@1/3"), bytes(300)
+    symbols = transmit(payload, known)
+
+    def lost(channel: Rayleigh, told: bool) -> int:
+        seen = [channel.observe(symbols, stream(seed)) for seed in range(12)]
+        return sum(receive(arrived, known, power if told else None) != payload for arrived, power in seen)
+
+    spread = Rayleigh(5, block=230, interleaved=True)
+    assert lost(spread, told=True) == 0 < lost(spread, told=False)
+    assert lost(Rayleigh(5), told=True) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", SWITCHING)
+def test_an_adaptive_sender_switches_where_a_scheme_holds(scheme: str) -> None:
+    """At most 1 % of blocks lost from there on, more than that a dB below."""
+    known, payload = parse_scheme(scheme), bytes(300)
+    symbols = transmit(payload, known)
+
+    def lost(peak_snr_db: float) -> int:
+        channel = Awgn(peak_snr_db, calibration="eq1")
+        return sum(receive(channel.transmit(symbols, stream(seed)), known) is None for seed in range(200))
+
+    assert binomtest(lost(SWITCHING[scheme]), 200, 0.01, alternative="greater").pvalue > 0.01
+    assert lost(SWITCHING[scheme] - 1) > 2
+
+
+def test_an_adaptive_sender_takes_the_most_efficient_scheme_that_holds() -> None:
+    chosen = [best_scheme(snr)[0].label for snr in (-5, 0.9, 4.4, 8.9, 13.2, 17.7, 26)]
+    assert chosen == ["qpsk@1/3", "qpsk@1/3", "qpsk@2/3", "qpsk@2/3", "16qam@2/3", "64qam@1/2", "64qam@3/4"]
+
+
+def test_names_of_links_are_checked() -> None:
+    assert parse_scheme("16QAM@2/3").rate == Fraction(2, 3)
+    assert parse_scheme("16qam@0.5").efficiency == 2
+    for wrong, why in {
+        "qpsk": "is no link",
+        "8psk@0.5": f"known: {', '.join(MODULATIONS)}",
+        "qpsk@0.99": "outside",
+        "qpsk@1/0": "is no code rate",
+        "qpsk@half": "is no code rate",
+    }.items():
+        with pytest.raises(UsageError, match=why):
+            parse_scheme(wrong)
