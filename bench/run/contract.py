@@ -92,7 +92,8 @@ def as_bytes(pictures: Any, count: int, size: tuple[int, int], spec: str) -> np.
     low, high = (float(bound) for bound in torch.aminmax(pictures))
     if low < -RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE:
         raise BenchError(f"{spec} returned pictures with values from {low:g} to {high:g}, outside [0, 1]")
-    return (pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    pixels: np.ndarray = (pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    return pixels
 
 
 def check_redrawn(first: np.ndarray, again: np.ndarray, scene_id: str, spec: str, on_cpu: bool) -> None:
@@ -230,7 +231,7 @@ def house_rules() -> Iterator[None]:
             torch.set_default_dtype(dtype)
             torch.set_default_device(None if device.type == "cpu" else device)
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-        np.seterr(**floats)  # type: ignore[arg-type]
+        np.seterr(**floats)
         with suppress(OSError):
             os.chdir(folder)
         if warnings.filters != filters:

@@ -152,7 +152,7 @@ def _average_bucket(bucket: list[Tensor]) -> None:
     flat = torch.cat([t.reshape(-1) for t in bucket])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
-    for tensor, part in zip(bucket, flat.split([t.numel() for t in bucket]), strict=True):
+    for tensor, part in zip(bucket, flat.split([t.numel() for t in bucket]), strict=True):  # type: ignore[no-untyped-call]
         tensor.copy_(part.view(tensor.shape))
 
 

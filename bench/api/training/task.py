@@ -137,7 +137,8 @@ class TrainingTask(ABC):
         layer, each process normalises by its own and the running ones are averaged.
         """
         if self.device.type == "cuda":
-            self.networks.update({k: nn.SyncBatchNorm.convert_sync_batchnorm(v) for k, v in self.networks.items()})
+            convert = nn.SyncBatchNorm.convert_sync_batchnorm
+            self.networks.update({k: convert(v) for k, v in self.networks.items()})  # type: ignore[no-untyped-call]
         broadcast(_state([*self.networks.values(), *self.emas.values()]))
         for optimizer in self.optimizers.values():
             average_before_step(optimizer)
