@@ -26,7 +26,8 @@ def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     overlap = sides.clip(min=0).prod(axis=-1)
     union = (a[..., 2:] - a[..., :2]).prod(axis=-1) + (b[..., 2:] - b[..., :2]).prod(axis=-1) - overlap
-    return np.divide(overlap, union, out=np.zeros_like(union), where=union > 0)
+    result: np.ndarray = np.divide(overlap, union, out=np.zeros_like(union), where=union > 0)
+    return result
 
 
 def match(
@@ -82,4 +83,5 @@ def average_precision(
             precision = np.divide(found, ranked, out=np.zeros_like(found), where=ranked > 0)
             highest = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
             areas[start : start + _DRAWS_AT_ONCE] = (gained * highest).sum(axis=1)
-    return np.divide(areas, total, out=np.full(len(counts), np.nan), where=total > 0)
+    result: np.ndarray = np.divide(areas, total, out=np.full(len(counts), np.nan), where=total > 0)
+    return result

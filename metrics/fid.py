@@ -146,7 +146,8 @@ class FrechetInception(FeatureDistance):
 
     def _extract(self, pictures: Tensor) -> Tensor:
         resized = F.interpolate(pictures, (INCEPTION_SIDE,) * 2, mode="bilinear", align_corners=False)
-        return self.network(2 * resized - 1)
+        result: Tensor = self.network(2 * resized - 1)
+        return result
 
 
 class FrechetLite0(FeatureDistance):
@@ -174,7 +175,8 @@ class FrechetLite0(FeatureDistance):
 
     def _extract(self, pictures: Tensor) -> Tensor:
         resized = F.interpolate(pictures, LITE0_SIZE, mode="bilinear", antialias=True)
-        return self.network((resized * 2 - 1).contiguous(memory_format=torch.channels_last))
+        result: Tensor = self.network((resized * 2 - 1).contiguous(memory_format=torch.channels_last))
+        return result
 
 
 def load_inception(path: Path) -> nn.Module:
@@ -213,7 +215,8 @@ def fid_network() -> nn.Module:
     network.Mixed_6e = fid.FIDInceptionC(768, channels_7x7=192)
     network.Mixed_7b = fid.FIDInceptionE_1(1280)
     network.Mixed_7c = fid.FIDInceptionE_2(2048)
-    return network
+    result: nn.Module = network
+    return result
 
 
 def _lite0_path() -> Path:
@@ -247,7 +250,8 @@ def _load_lite0(weights: Path) -> nn.Module:
         )
     network.load_state_dict(dict(zip(wanted, state.values(), strict=True)))
     network.reset_classifier(0)
-    return network.eval().requires_grad_(False)
+    result: nn.Module = network.eval().requires_grad_(False)
+    return result
 
 
 def _kind(name: str, tensor: Tensor) -> tuple[str, tuple[int, ...]]:

@@ -74,8 +74,9 @@ class LpipsMetric(NetworkMetric):
         return {"distance": self._distances(pairs).astype(np.float64)}
 
     def _distance(self, pairs: Tensor) -> Tensor:
-        generated, original = pairs.split(3, dim=1)
-        return self.network(generated, original, normalize=True).flatten()
+        generated, original = pairs.split(3, dim=1)  # type: ignore[no-untyped-call]
+        result: Tensor = self.network(generated, original, normalize=True).flatten()
+        return result
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
         """The mean over scenes."""

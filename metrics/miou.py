@@ -62,7 +62,8 @@ def iou_from_counts(counts: np.ndarray) -> np.ndarray:
     """IoU per class (..., C) float64 from (..., 3, C); NaN for classes in neither truth nor prediction."""
     hits, truth, named = np.moveaxis(counts.astype(np.float64), -2, 0)
     union = truth + named - hits
-    return np.divide(hits, union, out=np.full(hits.shape, np.nan), where=union > 0)
+    result: np.ndarray = np.divide(hits, union, out=np.full(hits.shape, np.nan), where=union > 0)
+    return result
 
 
 def mean_iou(counts: np.ndarray) -> np.ndarray:
@@ -71,7 +72,8 @@ def mean_iou(counts: np.ndarray) -> np.ndarray:
     defined = np.isfinite(iou)
     count = defined.sum(axis=-1)
     total = np.where(defined, iou, 0.0).sum(axis=-1)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    result: np.ndarray = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return result
 
 
 #: The set-level scores and the arrays of `MeanIoU.measure` that they are made of.

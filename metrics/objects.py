@@ -262,4 +262,5 @@ def _scene_recall(measured: Mapping[str, np.ndarray], protocol: str) -> np.ndarr
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Part / whole in float64, NaN where the whole is 0."""
-    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    result: np.ndarray = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return result

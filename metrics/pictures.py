@@ -75,7 +75,7 @@ class PerPicture:
     def __call__(self, pictures: Tensor) -> np.ndarray:
         """Results for all pictures, (B, ...)."""
         with torch.inference_mode():
-            results = [self._function(part.to(self._device)).cpu() for part in pictures.split(self._chunk)]
+            results = [self._function(part.to(self._device)).cpu() for part in pictures.split(self._chunk)]  # type: ignore[no-untyped-call]
         return torch.cat(results).numpy()
 
     def remembered(self, pictures: Tensor) -> np.ndarray:

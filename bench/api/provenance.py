@@ -34,7 +34,7 @@ def _git(*arguments: str) -> str | None:
     folder = Path(__file__).resolve().parents[2]
     try:
         command = ["git", "-C", str(folder), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)  # noqa: S603 - git and our own words
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

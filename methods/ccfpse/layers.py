@@ -47,7 +47,7 @@ class _PredictedDepthwise(torch.autograd.Function):
     """`conditional_depthwise` without bias, whose backward pass keeps none of the predicted kernels."""
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float32)
+    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]
     def forward(ctx: Any, x: Tensor, hidden: Tensor, weight: Tensor) -> Tensor:
         windows = _windows(F.pad(x, (1, 1, 1, 1)))
         weights = [weight[tap::TAPS].contiguous() for tap in range(TAPS)]
@@ -60,7 +60,7 @@ class _PredictedDepthwise(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    @torch.amp.custom_bwd(device_type="cuda")
+    @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
         x, hidden, weight = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
@@ -103,9 +103,10 @@ def conditional_depthwise(x: Tensor, hidden: Tensor, weight: Tensor, bias: Tenso
     input and output this takes memory for one tap, a ninth of the kernels.
     """
     width = x.shape[1]
-    predicted = _PredictedDepthwise.apply(x, hidden, weight)  # type: ignore[no-untyped-call]
+    predicted = _PredictedDepthwise.apply(x, hidden, weight)
     # the bias is the share of the kernels that is the same for every pixel: an ordinary depthwise convolution
-    return predicted + F.conv2d(x, bias.reshape(width, 1, 3, 3), padding=1, groups=width)
+    result: Tensor = predicted + F.conv2d(x, bias.reshape(width, 1, 3, 3), padding=1, groups=width)
+    return result
 
 
 class Predictor(nn.Sequential):

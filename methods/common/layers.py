@@ -144,7 +144,8 @@ class SpadeNorm(nn.Module):
             hidden = F.relu(convolve_with_code(shared, maps, code), inplace=True)
         # x * (1 + gamma) + beta; the 1 is added to the bias of gamma, which saves a pass over the pixels
         scale = _convolve(self.mlp_gamma, hidden, 1.0)
-        return (self.get_submodule(self.norm)(x) * scale).add_(_convolve(self.mlp_beta, hidden, 0.0))
+        result: Tensor = (self.get_submodule(self.norm)(x) * scale).add_(_convolve(self.mlp_beta, hidden, 0.0))
+        return result
 
 
 def _resized(maps: Tensor, x: Tensor, stride: int) -> Tensor:
@@ -160,7 +161,7 @@ def convolve_with_code(layer: nn.Conv2d, maps: Tensor, code: Tensor) -> Tensor:
     borders, so the code costs one product with the kernels instead of Z channels of convolution.
     """
     assert layer.bias is not None
-    of_code, of_maps = layer.weight.split([code.shape[1], maps.shape[1]], dim=1)
+    of_code, of_maps = layer.weight.split([code.shape[1], maps.shape[1]], dim=1)  # type: ignore[no-untyped-call]
     kernels = torch.einsum("bz,ozij->boij", code, of_code)
     rows, columns = (_taps(length, layer.stride[0]).to(kernels) for length in maps.shape[-2:])
     constant = torch.einsum("yi,boij,xj->boyx", rows, kernels, columns)
@@ -204,4 +205,5 @@ class SpadeBlock(nn.Module):
         maps = _resized(maps, x, self.norm_0.stride)
         skip = self.conv_s(self.norm_s(x, maps, code)) if self.learned_skip else x
         inner = self.conv_0(F.leaky_relu(self.norm_0(x, maps, code), SLOPE, inplace=True))
-        return skip + self.conv_1(F.leaky_relu(self.norm_1(inner, maps, code), SLOPE, inplace=True))
+        result: Tensor = skip + self.conv_1(F.leaky_relu(self.norm_1(inner, maps, code), SLOPE, inplace=True))
+        return result

@@ -121,4 +121,5 @@ class OasisDiscriminator(nn.Module):
         passed.pop()
         for i, block in enumerate(self.up):
             x = block(torch.cat([x, passed.pop()], dim=1) if i else x)
-        return self.classify(x)
+        result: Tensor = self.classify(x)
+        return result

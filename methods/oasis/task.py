@@ -150,7 +150,8 @@ class OasisTask(AdversarialTask):
 
     def picture(self, network: nn.Module, maps: Tensor, rng: torch.Generator) -> Tensor:
         """With one fresh noise vector a scene."""
-        return network(self._ordered(maps), self._noise(maps, rng))
+        result: Tensor = network(self._ordered(maps), self._noise(maps, rng))
+        return result
 
     def _ordered(self, maps: Tensor) -> Tensor:
         """The label channels in the network's order, without the edges."""

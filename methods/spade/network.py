@@ -78,4 +78,5 @@ class SpadeTask(AdversarialTask):
 
     def picture(self, network: nn.Module, maps: Tensor, rng: torch.Generator) -> Tensor:
         """Nothing is drawn."""
-        return network(maps)
+        result: Tensor = network(maps)
+        return result

@@ -49,7 +49,8 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve, then normalise."""
-        return self.norm(self.conv(x))
+        result: Tensor = self.norm(self.conv(x))
+        return result
 
     def fuse(self) -> None:
         """Fold the normalisation's running statistics into the convolution (evaluation only, irreversible)."""

@@ -62,7 +62,8 @@ def train_ids(labels: np.ndarray | Tensor, evaluated: tuple[int, ...] = EVALUATE
     ids = labels if isinstance(labels, np.ndarray) else labels.cpu().numpy()
     if ids.size and (ids.min() < 0 or ids.max() > 255):
         raise ValueError(f"label ids are 0..255, these run from {ids.min()} to {ids.max()}")
-    return _train_ids(evaluated)[ids]
+    result: np.ndarray = _train_ids(evaluated)[ids]
+    return result
 
 
 @dataclass(frozen=True)

@@ -116,9 +116,11 @@ class EvaluatorTask(TrainingTask, Generic[N]):
         """The learning rate: linear warm-up, then half a cosine down to zero."""
         warmup = min(self.settings.warmup_steps, self.steps // 10)
         if step < warmup:
-            return self.settings.learning_rate * ((step + 1) / (warmup + 1))
+            result: float = self.settings.learning_rate * ((step + 1) / (warmup + 1))
+            return result
         part = (step - warmup) / max(1, self.steps - warmup)
-        return self.settings.learning_rate * (0.5 * (1 + math.cos(math.pi * part)))
+        annealed: float = self.settings.learning_rate * (0.5 * (1 + math.cos(math.pi * part)))
+        return annealed
 
     def recipe(self) -> dict[str, Any]:
         """The network, the settings, and the changes of pictures."""
@@ -142,7 +144,7 @@ class EvaluatorTask(TrainingTask, Generic[N]):
             group["lr"] = self.rate(step)
         loss = self.loss(self.network, scene, generator)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
         optimizer.step()
         ema_update(self.average, self.network, self.settings.ema_decay, step)

@@ -68,7 +68,8 @@ def _overlap(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 
 def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """KID's kernel (x.y / d + 1)^3 of (n, d) and (m, d): (n, m) float64."""
-    return (x.astype(np.float64) @ y.astype(np.float64).T / x.shape[1] + 1) ** 3
+    result: np.ndarray = (x.astype(np.float64) @ y.astype(np.float64).T / x.shape[1] + 1) ** 3
+    return result
 
 
 def kernel(x: np.ndarray, y: np.ndarray) -> Distance:

@@ -111,7 +111,8 @@ def _line(distance: Floats, half_width: float, footprint: Floats) -> Floats:
 
 def _fade(footprint: Floats, period: float) -> Floats:
     """1 where a texture of `period` metres is resolved, falling to 0 where it would only alias."""
-    return np.clip(1.6 - 2.2 * footprint / period, 0, 1)
+    result: Floats = np.clip(1.6 - 2.2 * footprint / period, 0, 1)
+    return result
 
 
 def shade_ground(

@@ -47,7 +47,8 @@ class Samples:
 
 
 def _fade(pixel: Floats, period: float) -> Floats:
-    return np.clip(1.6 - 2.2 * pixel / period, 0, 1)
+    result: Floats = np.clip(1.6 - 2.2 * pixel / period, 0, 1)
+    return result
 
 
 def _blend(base: Floats, other: Floats | tuple[float, float, float], share: Floats) -> Floats:

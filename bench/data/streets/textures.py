@@ -20,7 +20,8 @@ def fractal_table() -> Floats:
     frequency = np.hypot(np.fft.fftfreq(_SIDE)[:, None] * _SIDE, np.fft.rfftfreq(_SIDE)[None] * _SIDE)
     spectrum *= 1 / np.maximum(frequency, 3.0) ** 1.05
     noise = np.fft.irfft2(spectrum, s=(_SIDE, _SIDE))
-    return np.clip(noise / (2.2 * noise.std()), -1, 1).astype(np.float32)
+    result: Floats = np.clip(noise / (2.2 * noise.std()), -1, 1).astype(np.float32)
+    return result
 
 
 @lru_cache(maxsize=1)
@@ -40,4 +41,5 @@ def fractal(s: Floats, t: Floats) -> Floats:
 def cell_hash(i: Floats, j: Floats, seed: Floats | float) -> Floats:
     """A uniform in 0..1 per integer cell (i, j) and seed, the same wherever it is asked for."""
     code = i.astype(np.int64) * 7349 + j.astype(np.int64) * 1931 + np.asarray(seed).astype(np.int64) * 911
-    return hash_table()[(code ^ (code >> 5)) & 4095]
+    result: Floats = hash_table()[(code ^ (code >> 5)) & 4095]
+    return result

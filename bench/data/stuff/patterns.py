@@ -81,7 +81,8 @@ def facets(u: Floats, v: Floats, seed: int) -> Floats:
 
 def confetti(u: Floats, v: Floats, seed: int) -> Floats:
     """Cells of irregular shape in three tones."""
-    return np.floor(mosaic(u, v, seed)[0] * 2.999)
+    result: Floats = np.floor(mosaic(u, v, seed)[0] * 2.999)
+    return result
 
 
 def twigs(u: Floats, v: Floats, seed: int) -> Floats:
@@ -118,7 +119,8 @@ def blossoms(u: Floats, v: Floats, seed: int) -> Floats:
 def ripples(u: Floats, v: Floats, seed: int) -> Floats:
     """Rings round the centres of large cells."""
     x, y, _ = staggered(u, v)
-    return 1 + np.cos(np.hypot(x, y) * 22)
+    result: Floats = 1 + np.cos(np.hypot(x, y) * 22)
+    return result
 
 
 def scales(u: Floats, v: Floats, seed: int) -> Floats:
@@ -141,7 +143,8 @@ def crests(u: Floats, v: Floats, seed: int) -> Floats:
 
 def folds(u: Floats, v: Floats, seed: int) -> Floats:
     """Soft upright folds, as of cloth."""
-    return 1 + np.sin((u + 0.12 * np.sin(v * 1.7)) * 6.2832)
+    result: Floats = 1 + np.sin((u + 0.12 * np.sin(v * 1.7)) * 6.2832)
+    return result
 
 
 def zigzag(u: Floats, v: Floats, seed: int) -> Floats:
@@ -200,7 +203,8 @@ def crosses(u: Floats, v: Floats, seed: int) -> Floats:
 
 def blotches(u: Floats, v: Floats, seed: int) -> Floats:
     """Noise of strong contrast."""
-    return np.clip(1 + 1.7 * noise(u, v, seed), 0, 2)
+    result: Floats = np.clip(1 + 1.7 * noise(u, v, seed), 0, 2)
+    return result
 
 
 def veil(u: Floats, v: Floats, seed: int) -> Floats:
@@ -228,7 +232,8 @@ def speckles(u: Floats, v: Floats, seed: int) -> Floats:
 
 def blades(u: Floats, v: Floats, seed: int) -> Floats:
     """Upright blades: noise stretched along v."""
-    return np.clip(1 + 2.2 * noise(u * 2.4, v * 0.35, seed), 0, 2)
+    result: Floats = np.clip(1 + 2.2 * noise(u * 2.4, v * 0.35, seed), 0, 2)
+    return result
 
 
 def grain(u: Floats, v: Floats, seed: int) -> Floats:
@@ -257,7 +262,8 @@ def gradient(u: Floats, v: Floats, seed: int) -> Floats:
 def glow(u: Floats, v: Floats, seed: int) -> Floats:
     """A dark spot in each period, brighter outwards."""
     x, y = part(u) - 0.5, part(v) - 0.5
-    return np.clip(4 * np.hypot(x, y), 0, 2)
+    result: Floats = np.clip(4 * np.hypot(x, y), 0, 2)
+    return result
 
 
 def windows(u: Floats, v: Floats, seed: int) -> Floats:

@@ -141,7 +141,8 @@ def _lit(colour: NDArray[np.float32], light: Light) -> NDArray[np.float32]:
     height, width = colour.shape[:2]
     across = light.slope[0] * (np.linspace(-0.5, 0.5, width, dtype=np.float32))[None]
     down = light.slope[1] * (np.linspace(-0.5, 0.5, height, dtype=np.float32))[:, None]
-    return colour * ((1 + across + down)[..., None] * np.array(light.gain, np.float32))
+    result: NDArray[np.float32] = colour * ((1 + across + down)[..., None] * np.array(light.gain, np.float32))
+    return result
 
 
 def _majority(layers: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -151,4 +152,5 @@ def _majority(layers: NDArray[np.uint8]) -> NDArray[np.uint8]:
     )
     # Sorted, three of a kind include both middle ones; a lone pair wins; two pairs or four singles go to the front.
     middle = (second == third) | ((low == second) & (third != high))
-    return np.where(middle, second, high).astype(np.uint8)
+    result: NDArray[np.uint8] = np.where(middle, second, high).astype(np.uint8)
+    return result

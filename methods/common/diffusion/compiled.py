@@ -114,7 +114,7 @@ class CompiledNetwork:
 
     def _captured(self, x: Tensor, timesteps: Tensor, modulations: list[Modulation], branches: int) -> _Capture:
         x, timesteps = x.clone(), timesteps.clone()
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP_RUNS):

@@ -132,7 +132,8 @@ class EncoderBlock(nn.Module):
         h = self.scale_shift(norm(h), self.emb_layers(time))
         for layer in rest:
             h = layer(h)
-        return self.skip_connection(x) + h
+        result: Tensor = self.skip_connection(x) + h
+        return result
 
 
 class DecoderBlock(nn.Module):
@@ -172,7 +173,8 @@ class DecoderBlock(nn.Module):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
         h = conv(h)
         h = self.scale_shift(self.out_norm(h, modulations[self.out_norm.slot]), self.emb_layers(time))
-        return self.skip_connection(x) + self.out_layers(h)
+        result: Tensor = self.skip_connection(x) + self.out_layers(h)
+        return result
 
 
 class Attention(nn.Module):

@@ -109,7 +109,8 @@ def as_trained(profile: DiffusionProfile, facts: Mapping[str, Any], where: str) 
     if recipe.get("kl_weight") == 0:
         told["variance"] = "fixed_small"  # its variance channels got no gradient
     [trained] = apply_options({**told, **facts.get("sampling", {})}, f"the card of {where}", [profile])
-    return replace(trained, network=network)
+    result: DiffusionProfile = replace(trained, network=network)
+    return result
 
 
 def check_sides(context: MethodContext, profile: DiffusionProfile) -> None:

@@ -44,7 +44,8 @@ class NetworkPass(nn.Module):
 
     def forward(self, x: Tensor, index: Tensor, maps: Tensor) -> Tensor:
         """The six channels for x (B, 3, H, W) at timesteps `index` (B,) under `maps` (B, C + 1, H, W)."""
-        return self.network(x, index, self.network.prepare(maps))
+        result: Tensor = self.network(x, index, self.network.prepare(maps))
+        return result
 
 
 class DiffusionTask(TrainingTask):
@@ -176,7 +177,7 @@ class DiffusionTask(TrainingTask):
         for group in optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
         optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss.total.mean()).backward()
+        scaler.scale(loss.total.mean()).backward()  # type: ignore[no-untyped-call]
         scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.profile.gradient_clip)
         scaler.step(optimizer)

@@ -141,7 +141,7 @@ class SemanticUNet(nn.Module):
     @property
     def _dtype(self) -> torch.dtype:
         """The precision of the weights, to which whatever comes in is brought."""
-        return self.time_embed[0].weight.dtype  # type: ignore[union-attr, return-value]
+        return self.time_embed[0].weight.dtype  # type: ignore[return-value]
 
     def forward(self, x: Tensor, timesteps: Tensor, modulations: list[Modulation], branches: int = 1) -> Tensor:
         """See the class; with `branches` > 1 the modulations are of `branches` maps a picture.

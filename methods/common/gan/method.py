@@ -149,4 +149,5 @@ class AdversarialMethod(SemanticMethod):
         if shape is not None:
             inputs.append(torch.stack([torch.randn(shape, generator=rng) for rng in rngs]).to(device))
         with torch.inference_mode():
-            return ((self.network(*inputs) + 1) / 2).clamp(0, 1).cpu()
+            result: Tensor = ((self.network(*inputs) + 1) / 2).clamp(0, 1).cpu()
+            return result

@@ -151,8 +151,8 @@ class AdversarialTask(TrainingTask):
         losses = self.losses(self._batch(scene, generator), generator)
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
-        losses.generator.backward(inputs=self.generator_parameters, retain_graph=True)
-        losses.discriminator.backward(inputs=self.discriminator_parameters)
+        losses.generator.backward(inputs=self.generator_parameters, retain_graph=True)  # type: ignore[no-untyped-call]
+        losses.discriminator.backward(inputs=self.discriminator_parameters)  # type: ignore[no-untyped-call]
         for optimizer in self.optimizers.values():
             optimizer.step()
         self._follow(step)
@@ -266,7 +266,8 @@ class EncodedTask(AdversarialTask):
     def picture(self, network: nn.Module, maps: Tensor, rng: torch.Generator) -> Tensor:
         """With a latent from the prior."""
         shape = self.profile.generator.latent_shape  # type: ignore[attr-defined]
-        return network(maps, torch.randn((len(maps), *shape), generator=rng).to(maps.device))
+        result: Tensor = network(maps, torch.randn((len(maps), *shape), generator=rng).to(maps.device))
+        return result
 
 
 def _view(fake: Tensor, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -64,7 +64,8 @@ class DepthNet(BlockUNet):
 
     def depths(self, described: Tensor) -> Tensor:
         """The logits for what `described` gave."""
-        return self.head(described).permute(0, 2, 3, 1).unflatten(3, (-1, BINS))
+        result: Tensor = self.head(described).permute(0, 2, 3, 1).unflatten(3, (-1, BINS))
+        return result
 
 
 def place_of(depth: Tensor) -> Tensor:

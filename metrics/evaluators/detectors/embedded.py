@@ -225,4 +225,5 @@ def box_loss(distances: Tensor, boxes: Tensor, weight: Tensor) -> Tensor:
 
     covered = weight > 0
     losses = generalized_box_iou_loss(boxes_at(distances)[covered], boxes[covered])
-    return (losses * weight[covered]).sum() / weight.sum().clamp(min=1)
+    result: Tensor = (losses * weight[covered]).sum() / weight.sum().clamp(min=1)
+    return result

@@ -107,7 +107,8 @@ class _Basic(_Block):
         self.downsample = self._shortcut(inputs, width, stride)
 
     def _residual(self, x: Tensor) -> Tensor:
-        return self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        result: Tensor = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        return result
 
 
 class _Bottleneck(_Block):
@@ -126,7 +127,8 @@ class _Bottleneck(_Block):
     def _residual(self, x: Tensor) -> Tensor:
         x = torch.relu(self.bn1(self.conv1(x)))
         x = torch.relu(self.bn2(self.conv2(x)))
-        return self.bn3(self.conv3(x))
+        result: Tensor = self.bn3(self.conv3(x))
+        return result
 
 
 class DrnNet(nn.Module):

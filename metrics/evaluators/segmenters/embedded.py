@@ -48,7 +48,8 @@ class SegmenterNet(BlockUNet):
         else:
             rows = slice(corner * self.classes, (corner + 1) * self.classes)
             logits = nn.functional.conv2d(x, self.head.weight[rows], self.head.get_parameter("bias")[rows])
-        return logits.permute(0, 2, 3, 1).unflatten(3, (-1, self.classes))
+        result: Tensor = logits.permute(0, 2, 3, 1).unflatten(3, (-1, self.classes))
+        return result
 
 
 def load(spec: EvaluatorSpec, weights: Path, device: torch.device | str) -> Callable[[Tensor], Tensor]:
