@@ -378,7 +378,7 @@ def test_all_draws_what_it_can_and_names_the_rest(cli: Cli, fakes: Path) -> None
     answer = cli("plot", "all", "--metrics", "FakeMSE", "--out", "o", "--format", "png")
     assert answer.code == 0, answer.err
     made = {Path(line).name.split("-")[0] for line in answer.out.splitlines()}
-    assert made == {"psnr", "bits", "seconds", "comparison", "strip", "compression"}
+    assert made == {"psnr", "bits", "budget", "seconds", "comparison", "strip", "compression"}
     told = [line for line in answer.err.splitlines() if line.startswith("left out: ")]
     assert [line.split(": ")[1] for line in told] == ["ablation", "fds"]
     assert "`bench ablate fds --out o` computes them" in told[0]
