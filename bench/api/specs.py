@@ -132,8 +132,9 @@ def method_defaults(method: type[Method]) -> dict[str, Any]:
 
 
 def has_weights(method: type[Method]) -> bool:
-    """Whether a method has weights, as it says by `weights_digest`."""
-    return method.weights_digest is not Method.weights_digest
+    """Whether a method has weights, as it says by a network of its own, or by `weights_digest`."""
+    builds = getattr(method.build_network, "__func__", None) is not getattr(Method.build_network, "__func__", None)
+    return builds or method.weights_digest is not Method.weights_digest
 
 
 def known_options(method: type[Method]) -> dict[str, Any]:

@@ -90,8 +90,13 @@ def test_unchanged_code_is_the_same_and_leaves_with_zero(cli: Cli, base: Path, f
     assert sorted(f.name for f in (fakes / "r").iterdir() if f.is_file()) == ["junit.xml", "report.json", "report.md"]
     assert len(manifests(next((fakes / "r").glob("code-*")))) == 4
     costs = {(c["method"], c["psnr"], c["cost"]): c["factor"] for c in made["costs"]}
-    assert {what for *_, what in costs} - {"memory"} == {"bits", "channel_uses", "seconds"}  # memory: on Linux
-    assert {factor for (*_, what), factor in costs.items() if what in ("bits", "channel_uses")} == {1.0}
+    assert {what for *_, what in costs} - {"memory"} == {
+        "bits",
+        "channel_uses",
+        "energy",
+        "seconds",
+    }  # memory: on Linux
+    assert {factor for (*_, what), factor in costs.items() if what in ("bits", "channel_uses", "energy")} == {1.0}
     assert answer.code == cli("regress", "--baseline", "base", "--methods", "all", "--psnr", "all", "--out", "r").code
 
 

@@ -13,7 +13,7 @@ from conftest import Answer
 from table_frames import at10, frame, method_rows
 
 from bench.results.request import mean_levels, peak_levels
-from bench.results.schema import COLUMNS, upgraded
+from bench.results.schema import COLUMNS, CONTRIBUTIONS, upgraded
 from bench.tables import metric_tables
 
 Cli = Callable[..., Answer]
@@ -75,6 +75,6 @@ def test_results_of_earlier_versions_have_a_peak_snr_and_no_mean(tmp_path: Path)
     assert np.isnan(new["mean_snr_db"]).all()
     committed = Path(__file__).parents[2] / "results"
     rows, _ = method_rows(committed)
-    assert tuple(rows.columns) == COLUMNS
+    assert tuple(rows.columns) == (*COLUMNS, CONTRIBUTIONS)
     assert "peak SNR ∞, 26.0, 17.7, 13.2, 8.9, 4.4, 0.9 dB" in metric_tables(rows, "mIoU")[0].caption
     assert {"peak_snr_db", "true_snr_db"} & set(pq.read_schema(committed / "results.parquet").names)
