@@ -19,6 +19,8 @@ from bench.api.channel import Channel
 from bench.api.errors import UsageError, known_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from torch import Tensor
 
@@ -29,8 +31,8 @@ POWERS = ("peak", "average")
 
 
 @dataclass(frozen=True)
-class Awgn(Channel):
-    """Additive white Gaussian noise at one of the two calibrations and power conventions described above.
+class Noisy(Channel):
+    """What channels with white Gaussian noise have: the calibrations and power conventions described above.
 
     With power "average" the P of `peak_snr_db` is the mean power: only then it is a scene's mean signal-to-noise ratio
     too.
@@ -38,9 +40,6 @@ class Awgn(Channel):
 
     calibration: str = "paper"
     power: str = "peak"
-
-    kind: ClassVar[str] = "awgn"
-    title: ClassVar[str] = "AWGN"
 
     def __post_init__(self) -> None:
         """UsageError with the nearest calibration, power convention or PSNR for one that does not exist."""
@@ -62,14 +61,14 @@ class Awgn(Channel):
         return PAPER_SIGMAS[self.psnr] if self.calibration == "paper" else 10 ** (-self.psnr / 20)
 
     @property
-    def convention(self) -> str:
-        """`awgn-CALIBRATION-POWER`, as it stands in all results and names of cells."""
-        return f"awgn-{self.calibration}-{self.power}"
+    def words(self) -> str:
+        """What the channel does beside the noise, then both conventions by name."""
+        return ", ".join([self.title, *self.effects, f"{self.calibration} calibration", f"{self.power} power"])
 
     @property
-    def words(self) -> str:
-        """Both conventions by name."""
-        return f"{self.title}, {self.calibration} calibration, {self.power} power"
+    def effects(self) -> tuple[str, ...]:
+        """What captions say of anything but the noise."""
+        return ()
 
     @property
     def header_bytes(self) -> int:
@@ -81,13 +80,32 @@ class Awgn(Channel):
         energy = super().energy(symbols)
         return float(symbols.numel()) if self.power == "average" and energy > 0 else energy
 
+    def noise(self, clean: Tensor, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Noise of a shape for one scene's symbols `clean`: sigma times N(0, 1), float32."""
+        import torch
+
+        noise = torch.randn(shape, generator=generator, dtype=torch.float32) * self.sigma
+        if self.power == "average" and clean.numel():
+            rms = float(clean.double().square().mean().sqrt())
+            noise = noise * (rms or 1.0)  # scaling to unit mean power and back leaves the noise scaled by the rms
+        return noise
+
+
+@dataclass(frozen=True)
+class Awgn(Noisy):
+    """Additive white Gaussian noise, and nothing else."""
+
+    kind: ClassVar[str] = "awgn"
+    title: ClassVar[str] = "AWGN"
+
+    @property
+    def convention(self) -> str:
+        """`awgn-CALIBRATION-POWER`, as it stands in all results and names of cells."""
+        return f"awgn-{self.calibration}-{self.power}"
+
     def transmit(self, symbols: Tensor, generator: torch.Generator) -> Tensor:
         """Symbols plus sigma times N(0, 1)."""
         import torch
 
         clean = symbols.detach().to("cpu", torch.float32)
-        noise = torch.randn(clean.shape, generator=generator, dtype=torch.float32) * self.sigma
-        if self.power == "average" and clean.numel():
-            rms = float(clean.double().square().mean().sqrt())
-            noise = noise * (rms or 1.0)  # scaling to unit mean power and back leaves the noise scaled by the rms
-        return clean + noise
+        return clean + self.noise(clean, clean.shape, generator)

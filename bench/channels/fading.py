@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError, known_name
-from bench.channels.awgn import Awgn
+from bench.channels.awgn import Noisy
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ _INTERLEAVER = 5489
 
 
 @dataclass(frozen=True)
-class Fading(Awgn):
+class Fading(Noisy):
     """Flat fading by blocks, with white Gaussian noise at AWGN's calibrations and power conventions."""
 
     block: int = 0
@@ -43,18 +43,12 @@ class Fading(Awgn):
         super().__post_init__()
 
     @property
-    def convention(self) -> str:
-        """Kind and all options that are not AWGN's defaults."""
-        return "".join([self.kind, *(f":{name}={value}" for name, value in self.options.items())])
-
-    @property
-    def words(self) -> str:
+    def effects(self) -> tuple[str, ...]:
         """Block length, interleaving, and what is known to whom."""
         over = f"{self.block} complex symbols" if self.block else "the whole scene"
         known = "known to the receiver, which divides by them" if self.csi == "receiver" else "known to nobody"
-        spread = ", interleaved" if self.interleaved else ""
-        noise = f"{self.calibration} calibration, {self.power} power"
-        return f"{self.title}, one gain over {over}{spread}, gains {known}, {noise}"
+        spread = ("interleaved",) if self.interleaved else ()
+        return (f"one gain over {over}", *spread, f"gains {known}")
 
     @abstractmethod
     def draw(self, blocks: int, generator: torch.Generator) -> Tensor:
@@ -77,9 +71,7 @@ class Fading(Awgn):
 
         clean = symbols.detach().to("cpu", torch.float32).flatten()
         gains = self.gains(clean.numel(), generator)
-        noise = torch.randn(2 * len(gains), generator=generator) * self.sigma
-        if self.power == "average" and clean.numel():
-            noise *= float(clean.double().square().mean().sqrt()) or 1.0
+        noise = self.noise(clean, (2 * len(gains),), generator)
         sent = torch.view_as_complex(torch.nn.functional.pad(clean, (0, 2 * len(gains) - len(clean))).view(-1, 2))
         arrived = gains * sent + torch.view_as_complex(noise.view(-1, 2))
         if self.csi == "receiver":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.api.errors import UsageError
-from bench.channels.awgn import Awgn
+from bench.channels.awgn import Noisy
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Packets(Awgn):
+class Packets(Noisy):
     """Packets of `packet` real symbols, each lost with probability `loss`, independently; 1 makes symbol erasures.
 
     A lost symbol arrives as 0. The receiver's end knows which are lost, as one knows of packets that do not come: a
@@ -36,21 +36,16 @@ class Packets(Awgn):
         super().__post_init__()
 
     @property
-    def convention(self) -> str:
-        """Kind and all options."""
-        return "".join([self.kind, *(f":{name}={value}" for name, value in self.options.items())])
-
-    @property
-    def words(self) -> str:
+    def effects(self) -> tuple[str, ...]:
         """How much is lost, in what pieces, and what is known."""
-        lost = f"{self.loss:.0%} of packets of {self.packet} real symbols lost, which ones known to the receiver"
-        return f"{self.title}, {lost}, {self.calibration} calibration, {self.power} power"
+        return (f"{self.loss:.0%} of packets of {self.packet} real symbols lost, which ones known to the receiver",)
 
     def observe(self, symbols: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """The symbols as they arrive, and 1 where they do, 0 where they are lost, of the same shape."""
         import torch
 
-        noisy = super().transmit(symbols, generator)
+        clean = symbols.detach().to("cpu", torch.float32)
+        noisy = clean + self.noise(clean, clean.shape, generator)
         count = -(-noisy.numel() // self.packet)
         arrives = (torch.rand(count, generator=generator) >= self.loss).float()
         kept = arrives.repeat_interleave(self.packet)[: noisy.numel()].reshape(noisy.shape)
