@@ -192,10 +192,9 @@ def parse_spec(text: str) -> MethodSpec:
         raise MethodError(f"'{text}' names a link and sends no bytes: write {name}{DIGITAL}:{LINK}={options[LINK]}")
     unsaid = {*_OF_THE_HARNESS, *(method.digital_options if DIGITAL in modifiers else ())}
 
-    def written(modifiers: Iterable[str], options: Iterable[str]) -> str:
-        return name + "".join(dict.fromkeys(modifiers)) + "".join(f":{k}={values[k]}" for k in options)
+    def written(modifiers: Iterable[str], keys: Iterable[str]) -> str:
+        return name + "".join(dict.fromkeys(modifiers)) + "".join(f":{k}={options[k]}" for k in keys)
 
-    values = options
     analogue = written([m for m in modifiers if m != DIGITAL], [k for k in explicit if k not in unsaid])
     return MethodSpec(written(modifiers, explicit), name, options, analogue)
 

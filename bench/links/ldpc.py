@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -32,16 +31,6 @@ ITERATIONS = 20
 MEAN_LLR = {2: 6.0, 4: 8.0, 6: 16.0, 8: 32.0}
 #: Bits of the smallest transport block: in smaller ones the CRC would take the code's redundancy at the highest rate.
 SMALLEST_BLOCK = 512
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Sionna's encoder and decoder of one transport block size."""
-
-    size: int
-    coded_bits: int
-    encoder: Any
-    decoder: Any
 
 
 def coded_bits(size: int, scheme: Scheme) -> int:
@@ -73,22 +62,40 @@ def block_size(bits: int, scheme: Scheme) -> int:
     return size
 
 
+def _largest_block(bits: int, scheme: Scheme) -> int | None:
+    """The largest transport block of at most so many coded bits; None where they hold none."""
+    assert scheme.rate is not None
+    size = int(bits * scheme.rate) // 8 * 8
+    while size >= SMALLEST_BLOCK:
+        if coded_bits(size, scheme) <= bits and _is_block_size(size, scheme):
+            return size
+        size -= 8
+    return None
+
+
 def room(uses: int, scheme: Scheme) -> int:
     """Bytes of the largest payload whose frame takes at most so many real channel uses; UsageError where none does."""
     bits = uses // 2 * scheme.bits_per_symbol
     if scheme.rate is None:
         return bits // 8
-    size = int(bits * scheme.rate) // 8 * 8
-    while size >= SMALLEST_BLOCK and not (coded_bits(size, scheme) <= bits and _is_block_size(size, scheme)):
-        size -= 8
-    if size < SMALLEST_BLOCK:
+    size = _largest_block(bits, scheme)
+    if size is None:
         least = 2 * coded_bits(SMALLEST_BLOCK, scheme) // scheme.bits_per_symbol
         raise UsageError(f"uses={uses} holds no frame of link {scheme.label}; the smallest takes {least} channel uses")
     return size // 8 - LENGTH_BYTES
 
 
+def surely_holds_a_frame(uses: int, scheme: Scheme) -> bool:
+    """Whether so many channel uses hold two smallest blocks, and so some block.
+
+    It is told without Sionna, which takes seconds to import: a plan asks this, and `room` only below it.
+    """
+    return scheme.rate is None or uses // 2 * scheme.bits_per_symbol >= coded_bits(2 * SMALLEST_BLOCK, scheme)
+
+
 @lru_cache(maxsize=32)
-def _block(size: int, scheme: Scheme, device: str) -> _Block:
+def _code(size: int, scheme: Scheme) -> tuple[Any, Any]:
+    """Sionna's encoder and decoder of one transport block size."""
     from sionna.phy.nr import TBDecoder, TBEncoder
 
     assert scheme.rate is not None
@@ -99,10 +106,9 @@ def _block(size: int, scheme: Scheme, device: str) -> _Block:
             target_coderate=float(scheme.rate),
             num_bits_per_symbol=scheme.bits_per_symbol,
             use_scrambler=False,
-            device=device,
+            device="cpu",
         )
-        decoder = TBDecoder(encoder, num_bp_iter=ITERATIONS, cn_update="offset-minsum", device=device)
-    return _Block(size, coded_bits(size, scheme), encoder, decoder)
+        return encoder, TBDecoder(encoder, num_bp_iter=ITERATIONS, cn_update="offset-minsum", device="cpu")
 
 
 @lru_cache(maxsize=8)
@@ -148,9 +154,9 @@ def transmit(payload: bytes, scheme: Scheme) -> Tensor:
         bits = np.pad(bits, (0, -len(bits) % scheme.bits_per_symbol))
         return modulate(torch.from_numpy(bits), scheme)
     frame = len(payload).to_bytes(LENGTH_BYTES, "big") + payload
-    block = _block(block_size(8 * len(frame), scheme), scheme, "cpu")
-    bits = np.pad(_bits(frame), (0, block.size - 8 * len(frame)))
-    return modulate(block.encoder(torch.from_numpy(bits).float()[None])[0], scheme)
+    size = block_size(8 * len(frame), scheme)
+    bits = np.pad(_bits(frame), (0, size - 8 * len(frame)))
+    return modulate(_code(size, scheme)[0](torch.from_numpy(bits).float()[None])[0], scheme)
 
 
 def receive(symbols: Tensor, scheme: Scheme, power: Tensor | None = None) -> bytes | None:
@@ -167,14 +173,11 @@ def receive(symbols: Tensor, scheme: Scheme, power: Tensor | None = None) -> byt
     if scheme.rate is None:
         bits = (llr > 0).cpu().numpy().astype(np.uint8)
         return np.packbits(bits[: len(bits) // 8 * 8]).tobytes()
-    size = int(len(llr) * scheme.rate) // 8 * 8
-    while size >= SMALLEST_BLOCK and not (coded_bits(size, scheme) == len(llr) and _is_block_size(size, scheme)):
-        size -= 8
-    if size < SMALLEST_BLOCK:
+    size = _largest_block(len(llr), scheme)
+    if size is None or coded_bits(size, scheme) != len(llr):
         return None  # no frame of this scheme has so many symbols
-    block = _block(size, scheme, "cpu")
     scaled = llr * (MEAN_LLR[scheme.bits_per_symbol] / llr.abs().mean().clamp(min=torch.finfo(llr.dtype).tiny))
-    decoded, sound = block.decoder(scaled[None])
+    decoded, sound = _code(size, scheme)[1](scaled[None])
     if not bool(sound):
         return None
     frame = np.packbits(decoded[0].cpu().numpy().astype(np.uint8)).tobytes()

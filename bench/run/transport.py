@@ -6,13 +6,13 @@ symbols or bytes back; that a block was lost is found here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import BenchError, UsageError
 from bench.api.lazy import torch
-from bench.api.method import Method, Received
+from bench.api.method import Method, Received, Transmission
 from bench.links import ldpc
 from bench.links.scheme import ADAPTIVE, Scheme, best_scheme, parse_scheme
 from bench.run.contract import accepted, accepted_payloads, house_rules
@@ -31,16 +31,9 @@ LINK_VERSION = 1
 
 
 @dataclass(frozen=True)
-class OnAir:
-    """A batch on its way.
+class OnAir(Transmission):
+    """A transmission as it goes over the air; `shapes` are those that the method's own symbols had."""
 
-    Every scene's `symbols`, what goes beside them free of error, and the bits of its payload; `shapes` are those that
-    the method's own symbols had.
-    """
-
-    symbols: tuple[Tensor, ...]
-    side_info: tuple[bytes, ...]
-    bits: tuple[int, ...]
     shapes: tuple[torch.Size, ...] = ()
 
 
@@ -112,20 +105,25 @@ class Digital:
     uses: int = 0
     #: What tells the receiver which scheme an adaptive sender chose, free of error and counted.
     header: bytes = b""
-    room: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """UsageError for a budget that holds no frame, and where Sionna is missing."""
         if find_spec("sionna") is None:
             raise UsageError(f"{self.spec} needs Sionna for its link: pip install 'gesco-bench[links]'")
-        if self.uses:
-            object.__setattr__(self, "room", ldpc.room(self.uses, self.scheme))
+        if self.uses and not ldpc.surely_holds_a_frame(self.uses, self.scheme):
+            ldpc.room(self.uses, self.scheme)  # raises where it does not
+
+    @property
+    def room(self) -> int | None:
+        """Bytes that a payload may have, None for any number."""
+        return ldpc.room(self.uses, self.scheme) if self.uses else None
 
     def send(self, sender: Method, scene: Scene) -> OnAir:
         """The symbols of a batch's payloads, which are checked first."""
+        room = self.room
         with house_rules():
-            payloads = sender.encode(scene, self.room)
-        payloads = accepted_payloads(payloads, scene, self.spec, self.room)
+            payloads = sender.encode(scene, room)
+        payloads = accepted_payloads(payloads, scene, self.spec, room)
         symbols = tuple(ldpc.transmit(payload, self.scheme) for payload in payloads)
         return OnAir(symbols, (self.header,) * len(payloads), tuple(8 * len(payload) for payload in payloads))
 
