@@ -12,6 +12,7 @@ from PIL import Image
 from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, Received, Transmission
+from methods.common.semantic.codec import opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,13 +84,10 @@ class FullImage(Method):
     def _shown(self, payload: bytes | None) -> Tensor:
         height, width = self.context.height, self.context.width
         try:
-            with Image.open(io.BytesIO(payload or b"")) as image:
-                if image.width <= width and image.height <= height:  # a damaged header may promise any size
-                    whole = image.convert("RGB")
-                    return _tensor(whole.resize((width, height), Image.Resampling.BICUBIC))
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError):
-            pass
-        return torch.full((3, height, width), 0.5)
+            with opened(payload or b"", lambda wide, high: wide <= width and high <= height) as image:
+                return _tensor(image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
+        except ValueError:
+            return torch.full((3, height, width), 0.5)
 
 
 def _picture(image: Tensor) -> Image.Image:

@@ -14,16 +14,18 @@ import numpy as np
 from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, Received, Transmission
-from methods.common.semantic.codec import CODECS, DIGITAL, read_map, write_map
+from methods.common.semantic.codec import CARRIED, CODECS, read_map, write_map
 from methods.common.semantic.maps import (
     POOLS,
     Edges,
+    check_labels,
     fast_denoise,
     keep_channels,
     one_hot,
     pack_labels,
     present_labels,
     restore_channels,
+    scene_edges,
     scene_maps,
     unpack_labels,
 )
@@ -92,10 +94,10 @@ class SemanticMethod(Method):
     def encode(self, scene: Scene, room: int | None = None) -> tuple[bytes, ...]:
         """Label map and edges of each scene as one payload, every label in it, by the option `codec`."""
         codec, labels = self.options["codec"], self.context.label_space.size
-        if codec not in DIGITAL:
-            raise MethodError(f"codec '{codec}' is no single map: a digital link carries {', '.join(DIGITAL)}")
-        maps = scene_maps(scene, self.options["edges"]) if self.uses_edges else one_hot(scene.labels, labels)
-        edges = [one[-1].numpy() if self.uses_edges else None for one in maps]
+        if codec not in CARRIED:
+            raise MethodError(f"codec '{codec}' is no single map: a digital link carries {', '.join(CARRIED)}")
+        check_labels(scene.labels, labels)
+        edges = scene_edges(scene, self.options["edges"])[:, 0].numpy() if self.uses_edges else [None] * len(scene)
         return tuple(
             write_map(codec, label_map.numpy(), edge_map, labels)
             for label_map, edge_map in zip(scene.labels, edges, strict=True)

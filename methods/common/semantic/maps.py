@@ -21,13 +21,18 @@ Edges = Literal["instances", "clipped"]
 POOLS = ("avg-max", "avg", "max", "none")
 
 
-def one_hot(labels: Tensor, num_labels: int) -> Tensor:
-    """One binary map a label id: (B, H, W) int64 -> (B, num_labels, H, W) float32 in {0, 1}."""
+def check_labels(labels: Tensor, num_labels: int) -> None:
+    """ValueError where label ids lie outside 0..num_labels - 1."""
     if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= num_labels):
         raise ValueError(
             f"label ids run from {int(labels.min())} to {int(labels.max())}, outside 0..{num_labels - 1}: "
             "the label map does not belong to this data set"
         )
+
+
+def one_hot(labels: Tensor, num_labels: int) -> Tensor:
+    """One binary map a label id: (B, H, W) int64 -> (B, num_labels, H, W) float32 in {0, 1}."""
+    check_labels(labels, num_labels)
     maps = torch.zeros((*labels.shape, num_labels), device=labels.device)
     return maps.scatter_(3, labels[..., None], 1.0).permute(0, 3, 1, 2)
 
@@ -53,16 +58,21 @@ def instance_edges(labels: Tensor, instances: Tensor, edges: Edges = "instances"
     return edge[:, None].float()
 
 
-def semantic_maps(labels: Tensor, instances: Tensor, num_labels: int, edges: Edges = "instances") -> Tensor:
+def semantic_maps(labels: Tensor, instances: Tensor, num_labels: int) -> Tensor:
     """One-hot maps with the instance-edge channel last: (B, H, W) twice -> (B, num_labels + 1, H, W) in {0, 1}."""
-    return torch.cat([one_hot(labels, num_labels), instance_edges(labels, instances, edges)], dim=1)
+    return torch.cat([one_hot(labels, num_labels), instance_edges(labels, instances)], dim=1)
+
+
+def scene_edges(scene: Scene, edges: Edges = "instances") -> Tensor:
+    """`instance_edges` of a batch of scenes, (B, 1, H, W) in {0, 1}."""
+    if scene.label_space.eight_bit_instances:
+        edges = "instances"
+    return instance_edges(scene.labels, scene.instances, edges)
 
 
 def scene_maps(scene: Scene, edges: Edges = "instances") -> Tensor:
-    """`semantic_maps` of a batch of scenes, (B, labels + 1, H, W) in {0, 1}."""
-    if scene.label_space.eight_bit_instances:
-        edges = "instances"
-    return semantic_maps(scene.labels, scene.instances, scene.label_space.size, edges)
+    """One-hot maps of a batch of scenes, the instance-edge channel last: (B, labels + 1, H, W) in {0, 1}."""
+    return torch.cat([one_hot(scene.labels, scene.label_space.size), scene_edges(scene, edges)], dim=1)
 
 
 def present_labels(labels: Tensor, num_labels: int) -> tuple[int, ...]:
