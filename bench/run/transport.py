@@ -89,11 +89,12 @@ class Analogue:
 
 
 def _combined(arrival: Arrival, shape: torch.Size) -> Tensor:
-    """Copies of symbols, one after the other, as one tensor of `shape`."""
+    """Copies of symbols, one after the other, as one tensor of `shape`; 0 where all copies of one are lost."""
     weight = torch.ones_like(arrival.symbols) if arrival.power is None else arrival.power
     place = torch.arange(len(weight)) % shape.numel()
     total = torch.zeros(shape.numel()).index_add_(0, place, arrival.symbols * weight)
-    return (total / torch.zeros(shape.numel()).index_add_(0, place, weight)).reshape(shape)
+    weights = torch.zeros(shape.numel()).index_add_(0, place, weight)
+    return torch.where(weights > 0, total / weights, 0.0).reshape(shape)
 
 
 @dataclass(frozen=True)

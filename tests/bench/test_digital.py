@@ -103,6 +103,15 @@ def test_repetition_up_to_a_budget_divides_the_noise(run: Any) -> None:
     assert whole(rows, nine, "FakeMSE", 15) == pytest.approx(0.22**2 / 9, rel=0.1)  # clipping takes a little
 
 
+def test_a_symbol_whose_copies_are_all_lost_arrives_as_nothing(run: Any) -> None:
+    rows = run(f"full_image:uses={2 * 3 * 32 * 64}", "--psnr", "100", "--channel", "packets:packet=64:loss=0.5")
+    spec = f"full_image:uses={2 * 3 * 32 * 64}"
+    folder = Path("results/local/cells/streets") / spec.replace(":", "_")
+    shown = np.concatenate([np.array(Image.open(file)).flatten() for file in folder.rglob("*.png")])
+    assert (shown == 0).mean() == pytest.approx(0.25, abs=0.1)  # both copies lost
+    assert whole(rows, spec, "FakeMSE", 100) > 0
+
+
 def test_over_fading_a_method_gets_symbols_in_their_places(run: Any) -> None:
     rows = run(
         "fake_maps,fake_maps+digital:link=qpsk@1/3", "--psnr", "10", "--channel", "rayleigh:block=64:interleaved=true"
