@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -14,6 +14,7 @@ from bench.api.errors import BenchError, DataError, MethodError, MetricError
 from bench.api.method import MethodContext
 from bench.api.metric import MetricContext
 from bench.api.registry import DATASETS, METHODS, METRICS
+from bench.api.scenes import SceneSource
 from bench.api.specs import build_method, parse_spec
 from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection
@@ -21,11 +22,6 @@ from bench.data.registry import open_dataset
 from bench.run.setting import method_setting
 from bench.run.trial import identity_of
 from metrics.evaluators.published import LISTED
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bench.api.scenes import SceneSource
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 import io
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -12,12 +13,8 @@ from PIL import Image
 from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, Received, Transmission
+from bench.api.scenes import Scene
 from methods.common.semantic.codec import opened
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from bench.api.scenes import Scene
 
 #: name -> Pillow's format and options. The analogue symbols are the pixels that the codec decodes to.
 CODECS: dict[str, tuple[str, dict[str, Any]]] = {

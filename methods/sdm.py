@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from bench.api.method import MethodContext
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.profile import DiffusionProfile, named_profile
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bench.api.method import MethodContext
 
 
 class Sdm(DiffusionMethod):

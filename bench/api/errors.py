@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import difflib
 import errno
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 #: Operating-system errors about the place we write to.
 STORAGE_ERRORS = {

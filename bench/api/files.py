@@ -17,17 +17,15 @@ import shutil
 import socket
 import time
 import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import Any
 
 from bench.api.errors import BenchError, StorageError, UsageError, storage_message
 from bench.api.seeding import canonical, digest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from types import TracebackType
 
 MANIFEST = "manifest.json"
 #: Bumped when the layout of a sealed folder changes.

@@ -7,16 +7,15 @@ clean scene nor the channel's PSNR (paper, section 3.2: the receiver is not awar
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.api.errors import MethodError
 from bench.api.lazy import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
-
     from torch import Tensor, nn
 
     from bench.api.scenes import LabelSpace, Scene, SceneSource

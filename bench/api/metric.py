@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
 from bench.api.errors import MetricError
 from bench.api.lazy import Tensor, torch
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from bench.api.scenes import LabelSpace
-    from bench.api.scores import ScoreInfo
+from bench.api.scenes import LabelSpace
+from bench.api.scores import ScoreInfo
 
 #: Rounding of pictures that is let through on either side of [0, 1].
 _SLACK = 1e-4

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from bench.api.errors import UsageError, nearest
 from bench.api.scores import named_by_alias
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 #: Stands for every method, data set, metric, PSNR or figure.
 ALL = "all"

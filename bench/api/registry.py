@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from bench.api.channel import Channel
 from bench.api.errors import (
     DataError,
     DataFault,
@@ -25,10 +26,9 @@ from bench.api.errors import (
     in_words,
     known_name,
 )
+from bench.api.method import Method
 
 if TYPE_CHECKING:
-    from bench.api.channel import Channel
-    from bench.api.method import Method
     from bench.api.metric import Metric
     from bench.api.scenes import SceneSource
 

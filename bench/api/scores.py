@@ -7,16 +7,14 @@ not installed here has the values of `ScoreInfo`'s defaults, and results say the
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from bench.api.errors import MetricError
 from bench.api.registry import METRICS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 #: What a score is about, in the order in which tables and figures show them.
 Family = Literal["segmentation", "perception", "distribution", "objects", "depth", "other", "cost"]

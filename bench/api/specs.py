@@ -9,15 +9,13 @@ from __future__ import annotations
 import math
 import re
 import typing
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.api.errors import MethodError, nearest
 from bench.api.method import Method, MethodContext
 from bench.api.registry import METHODS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 #: modifier -> the options that it sets. `+fds` is GESCO's sender and FDS block in front of any semantic method.
 MODIFIERS: dict[str, dict[str, Any]] = {

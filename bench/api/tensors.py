@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,13 +15,8 @@ from torch import Tensor
 
 from bench.api.errors import WeightsError, some
 from bench.api.files import file_digest, replacing
+from bench.api.method import MethodContext
 from bench.api.weights import DIGEST_KEY, Weights
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
-
-    from bench.api.method import MethodContext
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 

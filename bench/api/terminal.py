@@ -6,11 +6,9 @@ from __future__ import annotations
 import codecs
 import re
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TextIO, TypeVar
 
 T = TypeVar("T")
 

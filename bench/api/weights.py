@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import platformdirs
 from safetensors import SafetensorError, safe_open
 
 from bench.api.errors import WeightsError, some
 from bench.api.files import file_digest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bench.api.method import MethodContext
+from bench.api.method import MethodContext
 
 _ROOT = Path(__file__).resolve().parents[2]  # `methods` and `metrics` lie beside `bench`, installed or not
 METHOD_WEIGHTS, METRIC_WEIGHTS = _ROOT / "methods" / "weights", _ROOT / "metrics" / "weights"

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +21,6 @@ from bench.api.method import MethodContext
 from bench.api.registry import DATASETS, METHODS
 from bench.api.weights import weights_name
 from metrics.evaluators.segmenters.drn import build_drn, weights_file
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
 
 FILE = Path(__file__).parent / "catalogue.toml"
 PROFILE = "paper"

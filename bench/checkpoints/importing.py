@@ -6,8 +6,10 @@ import datetime as dt
 import importlib.metadata
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,10 +31,6 @@ from bench.checkpoints.catalogue import (
     without_prefix,
 )
 from bench.checkpoints.reading import open_checkpoint
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 #: An archive's entry may have so many times the network's size, for optimiser states and double precision, and more.
 _SIZE_FACTOR, _SIZE_SLACK = 8, 64 * 2**20

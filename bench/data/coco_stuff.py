@@ -19,9 +19,10 @@ import json
 import math
 import threading
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PureWindowsPath
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path, PureWindowsPath
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -31,10 +32,6 @@ from bench.api.scenes import LabelSpace
 from bench.data.folder import FIRST_INSTANCE, FolderSource
 from bench.data.images import FileError, Problem
 from bench.data.listing import Listing, SceneFiles, find_files, is_folder, pair, with_any_case
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 _PICTURES = (".jpg", ".png", ".jpeg")
 _IMAGE_FOLDERS = ("{split}2017", "images/{split}2017")

@@ -16,10 +16,11 @@ import io
 import json
 import re
 from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,9 +33,6 @@ from bench.api.terminal import in_parallel
 from bench.data.folder import FIRST_INSTANCE, file_digest
 from bench.data.images import FileError, Problem
 from bench.data.listing import Listing, SceneFiles
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 #: The endings of the three files of a scene, in the official layout.
 IMAGE, LABELS, INSTANCES = "_leftImg8bit.png", "_gtFine_labelIds.png", "_gtFine_instanceIds.png"

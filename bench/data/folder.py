@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import shlex
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,9 +19,6 @@ from bench.api.seeding import text_digest
 from bench.api.terminal import in_parallel
 from bench.data.images import RESIZE_RULES, FileError, Problem, printable, read_map, read_rgb, resize_map, unreadable
 from bench.data.listing import Listing, SceneFiles, is_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 #: Instance ids of every data set are 0 (none) or at least this, as in Cityscapes. So no instance id equals a label id,
 #: and `where(instances > 0, instances, labels)` is Cityscapes's `instanceIds` picture.

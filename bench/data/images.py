@@ -7,17 +7,15 @@ are ignored, as in the official loaders.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from bench.api.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-    from pathlib import Path
 
 #: Formats by Pillow's names, whatever a file's ending says. Others may run programs (EPS) or hold no single picture.
 _PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP")

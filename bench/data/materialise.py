@@ -14,8 +14,8 @@ import os
 import shutil
 import tempfile
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,9 +24,6 @@ from bench.api.errors import DataError
 from bench.api.scenes import LabelSpace, Scene, SceneSource
 from bench.api.seeding import text_digest
 from bench.api.terminal import in_parallel
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 #: Bumped when the layout of a folder changes.
 _FORMAT = 1

@@ -8,15 +8,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.api.errors import DataError
 from bench.api.registry import DATASETS
+from bench.api.scenes import SceneSource
 from bench.data.folder import FolderSource
 from bench.data.listing import is_folder
-
-if TYPE_CHECKING:
-    from bench.api.scenes import SceneSource
 
 
 def open_dataset(

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from bench.api.errors import DataError, nearest
 from bench.api.scenes import SceneArrays, SceneSource
 from bench.api.seeding import text_digest
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 #: Scenes that `ids` lists when no limit is given. The splits themselves have no end: a larger limit renders more.
 DEFAULT_SCENES = {"train": 20_000, "val": 500, "test": 500}

@@ -9,6 +9,7 @@ reached the receiver is in no cache: it is sent again, through the same channel 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -39,8 +40,6 @@ from bench.run.worker import one_thread
 from methods.common.semantic.frontend import SemanticMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     import numpy as np
 
 

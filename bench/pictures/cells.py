@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.api.errors import BenchError
 from bench.api.files import Entry, open_entry, safe_name
+from bench.api.scenes import LabelSpace
 from bench.channels.registry import read_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-
     from torch import Tensor
 
-    from bench.api.scenes import LabelSpace
 
 #: (spec, PSNR)
 Place = tuple[str, float]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from bench.run.worker import one_thread
 from metrics.evaluators.registry import choose_detector, load_estimator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bench.config import Config
     from metrics.evaluators.depth import DepthEstimator
     from metrics.evaluators.detectors import Detections, Detector

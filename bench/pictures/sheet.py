@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
@@ -15,9 +17,6 @@ from bench.results.request import Request, parts
 from bench.results.schema import SCENE_SET
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     import numpy as np
 
 DEFAULT_PSNRS = (100.0, 10.0, 1.0)

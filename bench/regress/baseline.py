@@ -9,6 +9,7 @@ that numbers are numbers, and that no row is there twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import BenchError, UsageError
@@ -21,8 +22,6 @@ from bench.results.merge import about_scenes
 from bench.results.schema import WHOLE_SET
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
 PLAIN = ("python", "platform", "cpu", "devices", "jobs", "batch_size")

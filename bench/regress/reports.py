@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -17,8 +18,6 @@ from bench.regress.model import Report, ScoreChange, Verdict
 from bench.regress.words import arrow, chance, interval, markdown, number, shown, signed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.console import Console
 
 #: Version of the JSON's layout.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,6 @@ from bench.results.request import computed_again
 from bench.run.plan import Cell, MetricPlan, Plan, SceneSet, make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bench.config import Config
     from bench.regress.baseline import Baseline
 

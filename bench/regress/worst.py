@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +18,6 @@ from bench.regress.words import number
 from bench.run.cell import read_picture
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bench.regress.baseline import Baseline
     from bench.run.plan import Cell
     from bench.run.runner import CellState, RunReport

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.results.files import add_results, provenance
@@ -11,9 +13,6 @@ from bench.results.rows import tidy_rows
 from bench.run.runner import run_plan, worker_count, write_failures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     import pandas as pd
 
     from bench.config import Config

@@ -11,8 +11,10 @@ import datetime
 import json
 import logging
 import re
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
@@ -36,9 +38,6 @@ from bench.results.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
-    from pathlib import Path
-
     import pandas as pd
 
     from bench.run.plan import Plan

@@ -15,6 +15,7 @@ identities of methods and metrics on them), `pictures` (each cell's folder and d
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.api.files import safe_name
@@ -22,8 +23,6 @@ from bench.api.names import PURE_NOISE
 from bench.results.schema import SCENE_SET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
     import pandas as pd
 
 SCHEMA = 2

@@ -13,15 +13,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import BenchError
 from bench.api.files import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
-    from pathlib import Path
-
     import pandas as pd
     import pyarrow as pa
 

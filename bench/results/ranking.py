@@ -9,6 +9,7 @@ finding that methods are equal.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,6 @@ import numpy as np
 from metrics.stats.significance import ALPHA, ROUNDING, fewest_scenes, holm, smallest_p, t_p
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bench.results.scores import Score
 
 

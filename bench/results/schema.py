@@ -7,6 +7,8 @@ what the metrics say of pure noise (bench/run/worker.py).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict, get_type_hints
 
 import numpy as np
@@ -15,9 +17,6 @@ from bench.api.errors import BenchError
 from bench.api.scores import score_info
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     import pandas as pd
 
 #: In the column `scene`: a number about the whole set.

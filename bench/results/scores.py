@@ -6,6 +6,7 @@ The one place for what the tables, figures, leaderboard and reports of regressio
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -19,8 +20,6 @@ from bench.results.schema import CONTRIBUTIONS, SCENE_SET, WHOLE_SET
 from metrics.stats.significance import contributions_of_mean, half_width, is_mean, standard_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import pandas as pd
 
 CELL = ["channel", "method", "psnr"]

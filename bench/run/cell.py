@@ -10,17 +10,20 @@ from __future__ import annotations
 import io
 import math
 import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from bench.api.channel import PAPER_PSNRS
+from bench.api.channel import PAPER_PSNRS, Channel
 from bench.api.device import PeakMemory
 from bench.api.files import Draft, Entry, open_entry, safe_name
 from bench.api.lazy import torch
 from bench.api.metric import Comparison, Metric
 from bench.api.names import PURE_NOISE
+from bench.api.scenes import Scene
 from bench.api.seeding import channel_stream, digest, receiver_stream
 from bench.channels.awgn import Awgn
 from bench.run.contract import as_bytes, check_redrawn, house_rules, joined
@@ -29,11 +32,6 @@ from bench.run.transport import Arrival, OnAir, transport
 from bench.run.worker import WORKER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from bench.api.channel import Channel
-    from bench.api.scenes import Scene
     from bench.run.plan import Cell, MetricPlan, SceneSet
     from bench.run.worker import Pair
 

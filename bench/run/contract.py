@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +21,10 @@ from bench.api.errors import BenchError
 from bench.api.lazy import torch
 from bench.api.method import Transmission
 from bench.api.metric import Metric, Score
+from bench.api.scenes import Scene
+from bench.api.scores import ScoreInfo
 from bench.api.seeding import canonical
 from metrics.stats.significance import is_mean
-
-if TYPE_CHECKING:
-    from bench.api.scenes import Scene
-    from bench.api.scores import ScoreInfo
 
 #: A picture may leave [0, 1] by rounding only.
 RANGE_TOLERANCE = 1e-4

@@ -5,17 +5,16 @@ from __future__ import annotations
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.api.device import Devices
 from bench.api.errors import BenchError, DataError, Failure, MethodError, MetricError, StorageError, in_words
+from bench.api.files import Entry
 from bench.run.cell import compute_cell, find_cell, find_metric, measure_cell
 from bench.run.worker import WORKER, check_code, end_with, one_thread
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bench.api.device import Devices
-    from bench.api.files import Entry
     from bench.run.plan import Cell, MetricPlan
 
 

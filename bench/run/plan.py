@@ -6,9 +6,12 @@ once. It is small and picklable: a worker rebuilds data set, method and metric f
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from bench.api.channel import Channel
 from bench.api.device import Devices, resolve_devices
 from bench.api.errors import (
     BenchError,
@@ -27,6 +30,7 @@ from bench.api.method import MethodContext
 from bench.api.metric import MetricContext
 from bench.api.names import ALL, PURE_NOISE, metrics_asked
 from bench.api.registry import CHANNELS, DATASETS, METHODS, METRICS
+from bench.api.scenes import LabelSpace, SceneSource
 from bench.api.seeding import digest
 from bench.api.specs import LINK, USES, MethodSpec, build_method
 from bench.channels.awgn import Awgn
@@ -37,13 +41,6 @@ from bench.run.setting import method_setting
 from bench.run.summary import summary_version
 from bench.run.transport import LINK_VERSION, transport
 from bench.run.trial import Told, Trial, check_sections, expanded, identity_of, methods_asked
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from pathlib import Path
-
-    from bench.api.channel import Channel
-    from bench.api.scenes import LabelSpace, SceneSource
 
 #: Bumped when the harness itself changes what a cell contains (streams, rounding, order of steps).
 HARNESS_VERSION = 2

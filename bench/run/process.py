@@ -15,20 +15,18 @@ import time
 import uuid
 import warnings
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from bench.api.errors import StorageError, storage_message
 from bench.run.execute import Outcome, Task, execute, last_told
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 #: Parallelism comes from running cells side by side: libraries below NumPy get one thread a worker, as PyTorch does.
 _THREADS = (

@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 import uuid
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,6 @@ from bench.run.execute import Outcome, Task, execute
 from bench.run.progress import History
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
-
     from bench.run.plan import Cell, MetricPlan, Plan
 
 log = logging.getLogger("bench")

@@ -6,21 +6,18 @@ caption, file and cache key says them, and no result of theirs can be taken for 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from bench.api.errors import UsageError, nearest
+from bench.api.method import MethodContext
 from bench.api.registry import METHODS
 from bench.api.scenes import facts_of
 from bench.api.specs import WEIGHTS, WEIGHTS_NAME, MethodSpec, has_weights, parse_spec
 from bench.api.weights import trained_profile, weights_name
 from bench.config import Config, MethodSection
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from bench.api.method import MethodContext
 
 #: What can be asked for: the profile of the weights that are found, or one that they have to be of.
 PROFILES = ("auto", "embedded", "paper")

@@ -10,18 +10,15 @@ import io
 import math
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from bench.api.files import Entry
+from bench.api.metric import Metric
 from bench.run.contract import declared, house_rules, sound_resamples, sound_scores, sound_values
 from metrics.stats.significance import contributions_of_mean, is_mean, standard_error
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bench.api.files import Entry
-    from bench.api.metric import Metric
 
 #: Bumped when the harness itself makes something else of what a metric gives.
 HARNESS_VERSION = 1

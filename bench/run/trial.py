@@ -8,24 +8,22 @@ first.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.api.errors import Failure, MethodError, MethodFault, MetricError, MetricFault, UsageError, in_words, nearest
 from bench.api.lazy import torch
 from bench.api.method import Method
+from bench.api.metric import Metric
 from bench.api.names import ALL
-from bench.api.registry import DATASETS, METHODS, METRICS
+from bench.api.registry import DATASETS, METHODS, METRICS, Registry
 from bench.api.specs import MethodSpec, all_methods, check_options, parse_spec, spec_name
 from bench.run.contract import house_rules, sound_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
-
-    from bench.api.metric import Metric
-    from bench.api.registry import Registry
     from bench.config import Config, RunSection
 
 T = TypeVar("T")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import filelock
 
+from bench.api.device import Devices
 from bench.api.errors import BenchError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, Received, Transmission
@@ -33,7 +34,6 @@ from bench.api.specs import build_method, parse_spec
 from bench.run.contract import house_rules
 
 if TYPE_CHECKING:
-    from bench.api.device import Devices
     from bench.run.plan import Cell, MetricPlan, SceneSet
 
 T = TypeVar("T")

@@ -8,6 +8,7 @@ weights in memory and their softmax in float32.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,6 @@ from torch import Tensor, nn
 from methods.common.diffusion.layers import Attention, DecoderBlock, EncoderBlock, Modulation, SpadeGroupNorm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from methods.common.diffusion.unet import SemanticUNet
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,9 +32,6 @@ from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.samplers import SAMPLERS, sampler_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from matplotlib.axes import Axes
 
 #: Scenes of a row at least, whatever the budget: below that a number says nothing.

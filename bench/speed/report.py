@@ -6,7 +6,9 @@ import datetime
 import io
 import json
 import os
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,9 +17,6 @@ from bench.api.files import write_files
 from bench.api.provenance import code_provenance, command_line, commit_in_words, device_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
     import numpy as np
     from matplotlib.figure import Figure
 

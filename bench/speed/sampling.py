@@ -6,8 +6,9 @@ each of them computing every SPADE layer's gamma and beta anew. Ours: the way `m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,9 +20,6 @@ from methods.common.diffusion.guidance import guided_denoiser, plain_denoiser
 from methods.common.diffusion.samplers import Denoise, ancestral
 from methods.common.diffusion.schedule import NoiseSchedule, linear_schedule, respaced
 from methods.common.diffusion.unet import SemanticUNet
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 #: s of the published code for Cityscapes.
 GUIDANCE = 2.0

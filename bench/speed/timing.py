@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,9 +28,6 @@ from bench.run.worker import WORKER, one_thread
 from methods.common.diffusion.profile import UNetConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
     from bench.run.plan import Cell
 
 #: Side of the square matrices behind the matmul peak: large enough to be bound by arithmetic.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import statistics
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +24,6 @@ from methods.common.diffusion.schedule import linear_schedule
 from methods.common.diffusion.unet import SemanticUNet
 from methods.common.semantic.maps import semantic_maps
 from methods.gesco.task import GescoTask
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 BATCH = 4
 LABELS = CHANNELS - 1

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
 from bench.api.errors import MethodError
 from bench.api.files import replacing
 from bench.api.training.task import TrainingTask
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bench.api.training.task import TrainingTask
 
 
 class Progress(NamedTuple):

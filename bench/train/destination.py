@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import bench.api.weights
 from bench.api.errors import UsageError, WeightsError
 from bench.api.files import check_folder
 from bench.api.specs import WEIGHTS_NAME
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 #: What weights of one's own are called where nobody gives them a name.
 OWN = "own"

@@ -5,6 +5,8 @@ It shows log lines, TensorBoard scalars, validation losses and sample sheets.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from bench.api.training.batches import in_order
+from bench.api.training.task import TrainingScenes, TrainingTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
     from torch.utils.tensorboard import SummaryWriter
 
-    from bench.api.training.task import TrainingScenes, TrainingTask
 
 #: Scenes on a sample sheet.
 SHEET = 8

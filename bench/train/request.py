@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import platformdirs
 import torch
@@ -14,10 +16,12 @@ from bench.api.errors import DataError, MethodError, MetricError, UsageError, ne
 from bench.api.method import MethodContext
 from bench.api.provenance import code_provenance
 from bench.api.registry import METHODS
+from bench.api.scenes import SceneSource
 from bench.api.seeding import digest
 from bench.api.tensors import write_weights
 from bench.api.training.distributed import local_first, ranks
 from bench.api.training.task import TrainingTask
+from bench.api.training.update import Precision
 from bench.api.weights import weights_name
 from bench.data.folder import FolderSource
 from bench.data.materialise import MaterialisedScenes, materialise
@@ -25,13 +29,6 @@ from bench.train.destination import Destination, check_replaceable
 from bench.train.trainer import TrainingRun, train
 from metrics.evaluators.embedded import SPECS
 from metrics.evaluators.registry import training_task
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from bench.api.scenes import SceneSource
-    from bench.api.training.update import Precision
 
 #: Scenes of the splits `val` and `test` that an embedded evaluator (segmenter, detector, depth) is measured on.
 EVALUATOR_SCENES = 500

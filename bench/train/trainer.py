@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,15 +23,10 @@ from bench.api.training.distributed import (
     step_generator,
     wait_for_all,
 )
+from bench.api.training.task import TrainingScenes, TrainingTask
 from bench.api.training.update import Precision, resolve
 from bench.train.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from bench.train.record import DivergenceMonitor, Record
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from bench.api.training.task import TrainingScenes, TrainingTask
 
 
 @dataclass(frozen=True)

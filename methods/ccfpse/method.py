@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from bench.api.method import MethodContext
 from methods.common.gan.method import EMBEDDED, AdversarialMethod, AdversarialProfile, check_context
-
-if TYPE_CHECKING:
-    from bench.api.method import MethodContext
 
 #: Label ids of Cityscapes; the authors give every other data set the shallower network.
 CITYSCAPES_LABELS = 35

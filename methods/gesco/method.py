@@ -13,19 +13,18 @@ In both the variance channels get no gradient, so they are sampled with a fixed 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bench.api.lazy import Tensor
+from bench.api.method import MethodContext
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.profile import DiffusionProfile, configured, named_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import torch
 
-    from bench.api.lazy import Tensor
-    from bench.api.method import MethodContext
     from bench.api.training.task import TrainingTask
 
 #: From which share of the steps on `gesco_fdstrain` trains behind the block, by profile. The embedded one shares the

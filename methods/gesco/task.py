@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,14 +10,12 @@ import torch
 from torch import Tensor
 
 from bench.api.errors import MethodError
+from bench.api.method import MethodContext
+from bench.api.scenes import Scene
 from methods.common.diffusion.task import DiffusionTask
 from methods.common.semantic.maps import fast_denoise, scene_maps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.api.method import MethodContext
-    from bench.api.scenes import Scene
     from methods.common.diffusion.profile import DiffusionProfile
 
 #: The paper's seven levels (section 3.3), as standard deviations like the authors' code uses them.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from bench.api.lazy import Tensor
+from bench.api.method import MethodContext
 from methods.common.gan.method import EMBEDDED, AdversarialMethod, AdversarialProfile, check_context
-
-if TYPE_CHECKING:
-    from bench.api.lazy import Tensor
-    from bench.api.method import MethodContext
 
 LATENT = 64  # channels of the noise, as published
 

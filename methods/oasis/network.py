@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.api.scenes import LabelSpace
 from methods.common.layers import SLOPE, ModulationConfig, SpadeBlock, SpadeNorm, SpectralConv2d
 from methods.oasis.method import LATENT
 
 if TYPE_CHECKING:
-    from bench.api.scenes import LabelSpace
     from methods.oasis.method import OasisConfig, OasisDiscriminatorConfig
 
 

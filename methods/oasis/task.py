@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.api.method import MethodContext
 from methods.common.gan.task import AdversarialTask, Batch, Losses
 from methods.common.layers import SpadeNorm, SpectralConv2d
 from methods.oasis.method import LATENT
 from methods.oasis.network import OasisDiscriminator, OasisGenerator, label_order
 
 if TYPE_CHECKING:
-    from bench.api.method import MethodContext
     from methods.oasis.method import OasisProfile
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from bench.api.errors import ImpossibleError
+from bench.api.method import MethodContext
 from methods.common.gan.method import (
     EMBEDDED,
     AdversarialMethod,
@@ -14,9 +15,6 @@ from methods.common.gan.method import (
     check_context,
     patches,
 )
-
-if TYPE_CHECKING:
-    from bench.api.method import MethodContext
 
 LATENT = 8  # latent channels a class, as published
 

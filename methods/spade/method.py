@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from bench.api.method import MethodContext
 from methods.common.gan.method import (
     EMBEDDED,
     AdversarialMethod,
@@ -13,9 +14,6 @@ from methods.common.gan.method import (
     check_context,
     patches,
 )
-
-if TYPE_CHECKING:
-    from bench.api.method import MethodContext
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ full resolution.
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import torch
@@ -18,8 +19,6 @@ from bench.api.errors import WeightsError
 from bench.api.tensors import load_into, read_weights
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from metrics.evaluators.embedded import EvaluatorSpec
 
 BLOCK = 2  # side of the pixel block that is one position of the network

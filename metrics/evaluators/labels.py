@@ -17,22 +17,21 @@ another number than one over all of them.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.api.errors import MetricError, nearest, some
 from bench.api.files import file_digest
+from bench.api.scenes import LabelSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
     from torch import Tensor
 
-    from bench.api.scenes import LabelSpace
 
 #: Cityscapes label ids of the train ids 0..18, in order (road, sidewalk, building, ..., bicycle), which Cityscapes and
 #: the rendered streets evaluate.

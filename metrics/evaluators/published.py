@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 import shlex
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,6 @@ from bench.api.seeding import text_digest
 from bench.api.weights import find_file, user_weights_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor
 
 WEIGHTS = "model.safetensors"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from bench.api.errors import MetricError, nearest
+from bench.api.method import MethodContext
 from bench.api.metric import Metric, MetricContext
 from bench.api.registry import DATASETS
 from bench.api.scenes import facts_of
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from bench.api.method import MethodContext
     from bench.api.training.task import TrainingTask
     from metrics.evaluators.detectors import Detector
 

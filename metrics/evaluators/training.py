@@ -9,7 +9,9 @@ from __future__ import annotations
 import copy
 import math
 from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -17,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.api.errors import MethodError
+from bench.api.method import MethodContext
 from bench.api.scenes import Scene
 from bench.api.specs import apply_options
 from bench.api.training.task import TrainingScenes, TrainingTask
@@ -24,11 +27,6 @@ from bench.api.training.update import Precision, ema_update
 from metrics.evaluators.block_unet import BlockUNet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
-    from bench.api.method import MethodContext
-    from bench.api.scenes import Scene
     from metrics.evaluators.embedded import EvaluatorSpec
 
 #: Held-out scenes that are looked at together when a trained evaluator is measured.

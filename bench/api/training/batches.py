@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
-
-    from bench.api.scenes import Scene
-    from bench.api.training.task import TrainingScenes
+from bench.api.scenes import Scene
+from bench.api.training.task import TrainingScenes
 
 #: Threads that make batches, and batches that are made ahead.
 WORKERS = 2

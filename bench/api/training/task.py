@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from bench.api.errors import MethodError
+from bench.api.scenes import Scene
 from bench.api.training.distributed import average, average_before_step, broadcast
 from bench.api.training.update import Precision, autocast, resolve
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from bench.api.scenes import Scene
 
 
 class TrainingScenes(Protocol):

@@ -7,16 +7,14 @@ the first step on: the numbers would be others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import nn
 
 from bench.api.errors import MethodError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 #: The number format that networks run in; weights, losses and averages are float32 in all of them.
 Precision = Literal["auto", "float32", "bfloat16", "float16"]

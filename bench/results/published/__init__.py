@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.api.errors import BenchError
 from bench.api.scenes import facts_of
 from bench.api.scores import score_info
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
 
 FOLDER = Path(__file__).parent
 #: The paper prints FID divided by ten (its heading says ten times FID).

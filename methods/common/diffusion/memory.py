@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bench.api.errors import MethodError
@@ -9,8 +10,6 @@ from bench.api.lazy import Tensor, torch
 from methods.common.diffusion.layers import DecoderBlock, SpadeGroupNorm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from methods.common.diffusion.unet import SemanticUNet
 
 #: Share of the free memory that a batch may plan for: the estimate leaves out kernels' workspaces and fragmentation.

@@ -5,25 +5,23 @@ from __future__ import annotations
 import logging
 import math
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
+from bench.api.method import MethodContext
 from bench.api.scenes import facts_of
-from bench.api.weights import weights_in_use
+from bench.api.weights import Weights, weights_in_use
 from methods.common.diffusion.profile import DiffusionProfile, Variance, as_trained, check_sides, configured
 from methods.common.diffusion.samplers import RECORDED, SAMPLERS, sampler_name
 from methods.common.diffusion.schedule import linear_schedule
 from methods.common.semantic.frontend import SemanticMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from bench.api.method import MethodContext
     from bench.api.training.task import TrainingTask
-    from bench.api.weights import Weights
     from methods.common.diffusion.compiled import CompiledNetwork
     from methods.common.diffusion.memory import Batches
     from methods.common.diffusion.samplers import Denoise

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from bench.api.errors import ImpossibleError, MethodError
+from bench.api.method import MethodContext
 from bench.api.specs import apply_options
 from methods.common.diffusion.loss import KL_WEIGHT
 from methods.common.diffusion.reverse import Prediction
 from methods.common.semantic.maps import Edges
-
-if TYPE_CHECKING:
-    from bench.api.method import MethodContext
 
 #: What no training option may set: other options of `bench train`, the data set, and what sampling is told elsewhere.
 FIXED = ("steps", "sampler", "sampling_steps", "prediction", "variance", "edges", "map_channels", "in_channels")

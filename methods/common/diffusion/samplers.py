@@ -12,9 +12,10 @@ x what it takes from x_0.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -27,9 +28,6 @@ from methods.common.diffusion.schedule import (
     respaced_quadratic,
     respaced_trailing,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Denoise: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 Draw: TypeAlias = "Callable[[], Tensor]"

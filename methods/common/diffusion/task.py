@@ -6,13 +6,15 @@ import copy
 import math
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from bench.api.errors import MethodError
+from bench.api.method import MethodContext
+from bench.api.scenes import Scene
 from bench.api.training.batches import moved
 from bench.api.training.task import TrainingTask
 from bench.api.training.update import Precision, ema_update, linear_fall
@@ -26,10 +28,6 @@ from methods.common.diffusion.samplers import ancestral
 from methods.common.diffusion.schedule import linear_schedule, respaced
 from methods.common.diffusion.unet import SemanticUNet
 from methods.common.semantic.maps import scene_maps
-
-if TYPE_CHECKING:
-    from bench.api.method import MethodContext
-    from bench.api.scenes import Scene
 
 #: Below this loss scale float16 has not overflowed by chance: the gradients themselves are infinite.
 LEAST_SCALE = 1e-4

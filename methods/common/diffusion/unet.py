@@ -6,6 +6,7 @@ outputs (prediction and variance). `SemanticUNet(UNetConfig())` is the paper-siz
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,8 +24,6 @@ from methods.common.diffusion.layers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from methods.common.diffusion.profile import UNetConfig
 
 

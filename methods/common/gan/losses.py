@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +11,6 @@ from torch import Tensor, nn
 from bench.api.errors import MethodError
 from bench.api.tensors import load_into, read_weights
 from bench.api.weights import METHOD_WEIGHTS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 VGG_FEATURES = METHOD_WEIGHTS / "vgg16_features.safetensors"
 

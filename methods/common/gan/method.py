@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pkgutil import resolve_name
@@ -10,18 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.api.errors import ImpossibleError, MethodError
 from bench.api.lazy import torch
+from bench.api.method import MethodContext
 from bench.api.specs import apply_options
-from bench.api.weights import weights_in_use
+from bench.api.weights import Weights, weights_in_use
 from methods.common.semantic.frontend import SemanticMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from torch import Tensor, nn
 
-    from bench.api.method import MethodContext
     from bench.api.training.task import TrainingTask
-    from bench.api.weights import Weights
 
 
 @dataclass(frozen=True, kw_only=True)

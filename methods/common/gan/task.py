@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.api.method import MethodContext
+from bench.api.scenes import Scene
 from bench.api.training.task import TrainingTask
 from bench.api.training.update import Precision, ema_update, linear_fall
 from methods.common.gan.losses import (
@@ -26,8 +28,6 @@ from methods.common.layers import SpectralConv2d
 from methods.common.semantic.maps import semantic_maps
 
 if TYPE_CHECKING:
-    from bench.api.method import MethodContext
-    from bench.api.scenes import Scene
     from methods.common.gan.method import AdversarialProfile
 
 

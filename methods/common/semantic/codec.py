@@ -7,18 +7,15 @@ analogue channel, so a lossy codec (JPEG) costs quality as well as saving bits.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from methods.common.semantic.label_ctx import decode_labels, encode_labels
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 #: JPEG quality for maps; the paper says "very strong compression" and gives no number.
 JPEG_QUALITY = 25

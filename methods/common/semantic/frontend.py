@@ -7,13 +7,15 @@ Receiver: FDS (if on) -> zero maps for the dropped classes -> the method's own `
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
 from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, MethodContext, Received, Transmission
+from bench.api.scenes import Scene
 from methods.common.semantic.codec import CARRIED, CODECS, read_map, write_map
 from methods.common.semantic.maps import (
     POOLS,
@@ -29,11 +31,6 @@ from methods.common.semantic.maps import (
     scene_maps,
     unpack_labels,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from bench.api.scenes import Scene
 
 
 class SemanticMethod(Method):

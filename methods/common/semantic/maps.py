@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from bench.api.lazy import F, Tensor, torch
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.api.scenes import Scene
+from bench.api.scenes import Scene
 
 #: Which picture of ids the edges are taken from. "clipped" is that of SDM's and GESCO's loaders, which read the
 #: instance picture as 8 bit: every id above 255 becomes 255, so borders between neighbouring things vanish.

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from metrics.evaluators.published import DPT, picture_bytes
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class DptEstimator:

@@ -9,7 +9,9 @@ occurs, and a network that is taught to answer with one number gives it.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,14 +28,6 @@ from metrics.evaluators.depth import FARTHEST, valid_depth
 from metrics.evaluators.embedded import EmbeddedDepth, EvaluatorSpec
 from metrics.evaluators.labels import EVALUATED_IDS, IGNORED, train_ids
 from metrics.evaluators.training import MEASURED_AT_ONCE, EvaluatorTask, Recipe, augment
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from bench.api.method import MethodContext
-    from bench.api.scenes import Scene
-    from bench.api.training.task import TrainingScenes
 
 #: Depths (metres) of the first and the last bin, the bins between them equally far apart in log depth. Nothing is
 #: nearer in `streets`; the last one also stands for all that is farther, and for the sky.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,8 +11,6 @@ import numpy as np
 from metrics.evaluators import Evaluator
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from torch import Tensor
 
 #: Instance ids start here, in every data set; smaller values are no single object (0, or a label id in Cityscapes).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,9 +12,6 @@ from bench.api.errors import MetricError
 from bench.api.scenes import facts_of
 from metrics.evaluators.detectors import Detections
 from metrics.evaluators.published import DETR, picture_bytes
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 #: Detections below this are not worth keeping: DETR always answers with 100.
 _LOWEST_SCORE = 0.01

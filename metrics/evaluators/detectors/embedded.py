@@ -7,26 +7,23 @@ box, as in FCOS and TTFNet (arXiv 1909.00700). Stride 2, because half of the per
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.api.method import MethodContext
+from bench.api.scenes import Scene
 from bench.api.training.batches import in_order
+from bench.api.training.task import TrainingScenes
 from metrics.average_precision import IGNORED, average_precision, match
 from metrics.evaluators.block_unet import BLOCK, BlockUNet, ConvNorm, at_size, load_network
 from metrics.evaluators.detectors import Detections, TrueBoxes, boxes_from_instances
 from metrics.evaluators.embedded import EmbeddedDetector, EvaluatorSpec
 from metrics.evaluators.training import MEASURED_AT_ONCE, EvaluatorTask, Recipe, augment
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from bench.api.method import MethodContext
-    from bench.api.scenes import Scene
-    from bench.api.training.task import TrainingScenes
 
 #: Peaks that are kept of a picture, the best ones; street scenes show 6 objects on average and 14 at most.
 MAX_DETECTIONS = 40

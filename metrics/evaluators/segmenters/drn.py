@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +21,6 @@ from bench.api.tensors import is_finite, read_weights
 from bench.api.weights import find_file
 from metrics.evaluators.labels import EVALUATED_IDS
 from metrics.evaluators.published import check_unchanged, reason
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 STRIDE = 8  # pixels a side that one position of the logits stands for
 #: Mean and standard deviation of Cityscapes's RGB values in [0, 1], with which the published networks were trained.

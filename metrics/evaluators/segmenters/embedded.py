@@ -6,26 +6,23 @@ picture of 64x128 on one CPU core).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.api.method import MethodContext
+from bench.api.scenes import Scene
 from bench.api.training.batches import in_order
+from bench.api.training.task import TrainingScenes
 from metrics.evaluators.block_unet import BLOCK, BlockUNet, at_size, from_blocks, load_network, to_blocks
 from metrics.evaluators.embedded import EmbeddedSegmenter, EvaluatorSpec
 from metrics.evaluators.labels import IGNORED, train_ids
 from metrics.evaluators.training import MEASURED_AT_ONCE, EvaluatorTask, Recipe, augment
 from metrics.miou import class_counts, iou_from_counts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from bench.api.method import MethodContext
-    from bench.api.scenes import Scene
-    from bench.api.training.task import TrainingScenes
 
 
 class SegmenterNet(BlockUNet):

@@ -15,22 +15,19 @@ anew (it reads pickles: only for sources that you trust):
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bench.api.errors import MetricError
 from bench.api.files import file_digest
+from bench.api.metric import MetricContext
 from bench.api.seeding import text_digest
 from bench.api.weights import find_named
 from metrics.evaluators.labels import answers, read_label_map
 from metrics.evaluators.published import MASKFORMER, SEGMENTER_IDLE, load_folder, picture_bytes
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bench.api.metric import MetricContext
 
 _SETTINGS = ("config.json", "preprocessor_config.json")
 _HELP = "see metrics/evaluators/segmenters/huggingface.py"

@@ -9,7 +9,9 @@ however, is a Python program that mmengine runs, so name only ones that you trus
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,16 +19,11 @@ from torch import Tensor
 
 from bench.api.errors import MetricError, some
 from bench.api.files import file_digest
+from bench.api.metric import MetricContext
 from bench.api.seeding import text_digest
 from bench.api.weights import find_named
 from metrics.evaluators.labels import answers, read_label_map
 from metrics.evaluators.published import picture_bytes, reason
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from bench.api.metric import MetricContext
 
 _CONFIGS = (".py", ".json", ".yaml", ".yml")
 _CHECKPOINTS = (".pth", ".safetensors")
