@@ -1,7 +1,5 @@
 """`python -m bench`, the command `bench`; `torchrun ... -m bench train ...` needs it."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import suppress
 from pathlib import Path

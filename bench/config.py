@@ -1,7 +1,5 @@
 """bench.toml as validated models. Without a file the defaults of these models hold; bench.toml documents them."""
 
-from __future__ import annotations
-
 import os
 import reprlib
 import tomllib

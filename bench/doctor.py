@@ -1,7 +1,5 @@
 """What this machine can run, in plain words, and what to do about each gap."""
 
-from __future__ import annotations
-
 import importlib.util
 import platform
 from collections.abc import Iterator

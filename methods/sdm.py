@@ -1,7 +1,5 @@
 """SDM: semantic image synthesis by a diffusion model, the network that GESCO is built on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar

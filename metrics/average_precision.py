@@ -6,8 +6,6 @@ The area is that of PASCAL VOC since 2010: under the curve whose precision is th
 one, at all recalls; COCO reads the same curve at 101 of them.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 IOU = 0.5

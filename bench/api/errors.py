@@ -1,7 +1,5 @@
 """Errors that are messages for people, and the nearest valid name for a mistyped one."""
 
-from __future__ import annotations
-
 import difflib
 import errno
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Names that people type for metrics: `FID` means every FID there is, `FID[lite0]` and `FID[inception]`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """Where numbers come from: commit, versions, machine."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import platform
 import subprocess

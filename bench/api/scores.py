@@ -4,8 +4,6 @@ Readers of results go by `score_info`, which needs neither torch nor the metric'
 not installed here has the values of `ScoreInfo`'s defaults, and results say themselves which direction is better.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

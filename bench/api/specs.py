@@ -4,8 +4,6 @@ Grammar: NAME, then any number of `+fds`, `-fds`, `-nofds` (the same as `-fds`),
 example `smis`, `smis+fds`, `gesco-nofds`, `gesco:steps=50:guidance=1.5`, `oasis+digital:link=16qam@0.5`.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import typing

@@ -1,7 +1,5 @@
 """Tensors of weights files: reading them safely (safetensors only), into networks, and writing them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping

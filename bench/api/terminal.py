@@ -1,8 +1,6 @@
 """What reaches a terminal: nothing that it would obey, and nothing that its encoding lacks."""
 # ruff: noqa: RUF001 - look-alikes are what this is about
 
-from __future__ import annotations
-
 import codecs
 import re
 import sys

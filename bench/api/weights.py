@@ -5,8 +5,6 @@ Nothing here imports torch: what a method or a metric is, is known by its weight
 (`bench.api.tensors` does).
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping

@@ -6,8 +6,6 @@ would leave its folder is refused as a whole all the same: whoever made it meant
 publish.
 """
 
-from __future__ import annotations
-
 import bz2
 import fnmatch
 import gzip

@@ -3,8 +3,6 @@
 A checkpoint is compared with a network by its rows: keys, shapes and types.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections import Counter

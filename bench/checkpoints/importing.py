@@ -1,7 +1,5 @@
 """`bench weights import`: from the authors' file to a weights file that the benchmark loads."""
 
-from __future__ import annotations
-
 import datetime as dt
 import importlib.metadata
 import shlex

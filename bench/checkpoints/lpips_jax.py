@@ -9,8 +9,6 @@ Of VGG16 only the five convolutions up to conv3_1 are kept, in float16: the loss
 of NumPy arrays: they are read with an allow-list of the three NumPy names that arrays need.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import pickle

@@ -6,8 +6,6 @@ from its name. Training checkpoints hold more than weights: settings beside them
 dicts one has to be named.
 """
 
-from __future__ import annotations
-
 import argparse
 import pickletools
 import re

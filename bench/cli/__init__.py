@@ -1,7 +1,5 @@
 """The command `bench`: thin files of one or two commands, heavy imports inside the commands, errors as one line."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

@@ -1,7 +1,5 @@
 """`bench doctor`: what this machine can run."""
 
-from __future__ import annotations
-
 import typer
 
 from bench.cli.options import ConfigOption

@@ -1,7 +1,5 @@
 """`bench merge`: results of several folders in one."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

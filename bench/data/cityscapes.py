@@ -5,8 +5,6 @@ Labels are `labelIds` 0..33 without remapping (slot 34, the licence plate, never
 channel comes from `instanceIds` whole, that is, from `where(instances > 0, instances, labels)`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import ClassVar
 

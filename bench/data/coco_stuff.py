@@ -12,8 +12,6 @@ Label files hold category id - 1 (0..181) and 255 where nothing is labelled. Whe
   A scene with an annotation that cannot be drawn, or of another size than annotated, is refused.
 """
 
-from __future__ import annotations
-
 import colorsys
 import json
 import math

@@ -10,8 +10,6 @@ and hence the channel noise, of the scenes that were exported. Beside it lies `S
 `sha256sum -c` reads them: results of files that were changed since must not be captioned as those of the data set.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import re

@@ -1,7 +1,5 @@
 """Which files of a data root make a scene: by their names, whatever the file system does to order, case and accents."""
 
-from __future__ import annotations
-
 import functools
 import os
 import re

@@ -6,8 +6,6 @@ step: it is filled under a temporary name and renamed when it is complete. A pro
 folder `.NAME-...` behind, which can be deleted.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -3,8 +3,6 @@
 A root is named on the command line, in the environment, or in bench.toml, in this order.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

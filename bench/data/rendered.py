@@ -1,7 +1,5 @@
 """What the embedded data sets share: scenes rendered on demand, numbered without end, with no data root."""
 
-from __future__ import annotations
-
 import re
 from abc import abstractmethod
 from collections.abc import Sequence

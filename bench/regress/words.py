@@ -1,7 +1,5 @@
 """What the reports say in the same words: headline, numbers, how to read them; other people's text made harmless."""
 
-from __future__ import annotations
-
 import math
 import re
 

@@ -4,8 +4,6 @@ The plan is made before anything runs, so that a wrong name, a missing weights f
 once. It is small and picklable: a worker rebuilds data set, method and metric from it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -4,8 +4,6 @@ joblib's pool breaks as a whole when one of its processes dies, and knows no tim
 one process, of the same library (loky), that is killed and replaced by itself.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -4,8 +4,6 @@ Weights of one's own are always part of the spec (`gesco:weights=NAME`), however
 caption, file and cache key says them, and no result of theirs can be taken for one of the shipped weights.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -4,8 +4,6 @@ Arrays are kept apart from this. They are found by a key that knows nothing of s
 column costs no second look at the pictures: a measurement with another `version` is summarised again from its arrays.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import threading

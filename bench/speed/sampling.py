@@ -4,8 +4,6 @@ The published way: float16 on CUDA (float32 on the CPU), the published network's
 each of them computing every SPADE layer's gamma and beta anew. Ours: the way `methods.common.diffusion.method` samples.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """`bench speed training`: one update of GESCO's training, ours against a plain loop, side by side in one process."""
 
-from __future__ import annotations
-
 import copy
 import statistics
 import time

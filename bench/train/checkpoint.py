@@ -1,7 +1,5 @@
 """Checkpoints that resume exactly: networks, averages, optimisers, loss scaling, step and random state in one file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, NamedTuple
 

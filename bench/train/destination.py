@@ -1,7 +1,5 @@
 """Where the weights of `bench train` go, what must not be overwritten there, and how a person uses them."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """`bench train`: scenes for the trainer, and weights with their model card at the end."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The trainer of methods and evaluators: the loop, its log, checkpoints that resume exactly, and stopping in time."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Spatially-adaptive normalisation is that of Park et al., CVPR 2019, Eq. 1-2. Gro
 layers are SPADE's, with more they are SMIS's (Zhu et al., CVPR 2020, "group-decreasing network").
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """SPADE as a method of the benchmark: which networks at its two scales, and how they are trained."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """The networks that metrics ask, one file a network: segmenters, detectors and depth networks."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 

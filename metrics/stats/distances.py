@@ -13,8 +13,6 @@ In simulations with 48 to 200 scenes these standard errors of a difference of tw
 spread, those of real resamples 27 to 97 % (KID: 10 to 15 %).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

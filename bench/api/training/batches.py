@@ -1,7 +1,5 @@
 """Which scenes a step sees, and having them in memory before it asks."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -6,8 +6,6 @@ it. It wants one forward and one backward pass a step through one module, which 
 parameters, bit for bit.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """What the trainer needs to know of what it trains, a method or an evaluator: networks, optimisers, one step."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager

@@ -5,8 +5,6 @@ and `swa_utils.AveragedModel` count their own calls instead, and the latter star
 the first step on: the numbers would be others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args

@@ -1,7 +1,5 @@
 """The paper's values as data: the CSV files beside this module, one a table, one number a row (README.md there)."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass

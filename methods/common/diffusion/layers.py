@@ -4,8 +4,6 @@ Names and shapes of the parameters follow the published checkpoints (guided-diff
 rows and ours are the same list.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

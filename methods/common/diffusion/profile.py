@@ -1,7 +1,5 @@
 """What the diffusion methods' profiles have in common: network, recipe and how a trained network is sampled."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal

@@ -4,8 +4,6 @@ A network trained with T = 1000 knows timesteps 0..999. Fewer sampling steps the
 timesteps and re-derive the betas between them; the schedule is never rebuilt with a smaller T.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

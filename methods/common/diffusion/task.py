@@ -1,7 +1,5 @@
 """The training step that the diffusion methods share; they differ in the maps that condition it."""
 
-from __future__ import annotations
-
 import copy
 import math
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """The losses of SPADE's training (Park et al., CVPR 2019, section 3 and appendix A), which SMIS and others share."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -4,8 +4,6 @@ A codec encodes the binary maps of one scene and decodes them again; what it dec
 analogue channel, so a lossy codec (JPEG) costs quality as well as saving bits.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -10,8 +10,6 @@ Pixels of one wave, x + 2 y = t, depend on earlier waves only and are coded toge
 range coder is constriction's; probabilities are ratios of small counts, so both sides have the same to the last bit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import lru_cache
 

@@ -6,8 +6,6 @@ Images as Classification", arXiv 1605.02305). An average of the near and the far
 occurs, and a network that is taught to answer with one number gives it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path

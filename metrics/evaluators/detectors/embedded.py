@@ -5,8 +5,6 @@ heat map a class at stride 2, whose peaks are the objects, and at every position
 box, as in FCOS and TTFNet (arXiv 1909.00700). Stride 2, because half of the persons are 4 pixels wide.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar

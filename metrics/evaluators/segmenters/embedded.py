@@ -4,8 +4,6 @@ The U-Net of `metrics.evaluators.block_unet`, whose every block of 2x2 pixels le
 picture of 64x128 on one CPU core).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
