@@ -7,10 +7,12 @@ see the written files, so a cached cell and a new one give the same numbers.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from bench.api.channel import PAPER_PSNRS, Channel
 from bench.api.device import PeakMemory
 from bench.api.files import Draft, Entry, open_entry, safe_name
 from bench.api.lazy import torch
+from bench.api.method import Method, Received
 from bench.api.metric import Comparison, Metric
 from bench.api.names import PURE_NOISE
 from bench.api.scenes import Scene
@@ -28,7 +31,7 @@ from bench.api.seeding import channel_stream, digest, receiver_stream
 from bench.channels.awgn import Awgn
 from bench.run.contract import as_bytes, check_redrawn, house_rules, joined
 from bench.run.summary import CONTRIBUTIONS, packed, summarised, unpacked
-from bench.run.transport import Arrival, OnAir, transport
+from bench.run.transport import Arrival, Delivered, OnAir, transport
 from bench.run.worker import WORKER
 
 if TYPE_CHECKING:
@@ -103,22 +106,53 @@ def _png(pixels: np.ndarray) -> bytes:
 
 
 def draw_batch(
-    cell: Cell, pair: Pair, ids: Sequence[str], scene: Scene, between: Scene | None = None
+    cell: Cell, pair: Pair, ids: Sequence[str], scene: Scene, between: Scene | None = None, remember: bool = False
 ) -> tuple[list[dict[str, Any]], np.ndarray, float]:
     """One batch through sender, channel and receiver, whose sender is given another batch `between`, if there is one.
 
-    Returns what each scene costs, the pictures (B, H, W, 3) uint8, and the seconds of the three together.
+    Returns what each scene costs, the pictures (B, H, W, 3) uint8, and the seconds of the three together; of a picture
+    that is remembered, those that it took.
     """
-    way, rngs = transport(cell.method, cell.channel), _receiver_streams(cell, ids)
+    way = transport(cell.method, cell.channel)
     start = time.perf_counter()
     sent = way.send(pair.sender, scene)
     arrivals = _arrivals(cell.scenes, ids, sent, cell.channel, cell.seed)
     if between is not None:
         way.send(pair.sender, between)
-    shown = way.receive(pair.receiver, sent, arrivals, rngs)
-    pixels = as_bytes(shown.pictures, len(ids), cell.scenes.size, cell.method.spec)
-    seconds = time.perf_counter() - start
-    return [_cost(sent, shown.lost, position, cell.channel) for position in range(len(ids))], pixels, seconds
+    delivered = way.deliver(sent, arrivals)
+    pixels, saved = _shown(cell, pair.receiver, ids, delivered, remember)
+    seconds = time.perf_counter() - start + saved
+    return [_cost(sent, delivered.lost, position, cell.channel) for position in range(len(ids))], pixels, seconds
+
+
+def _shown(
+    cell: Cell, receiver: Method, ids: Sequence[str], delivered: Delivered, remember: bool
+) -> tuple[np.ndarray, float]:
+    """The receiver's pictures (B, H, W, 3) uint8, and the seconds that drawing the remembered ones had taken.
+
+    A payload that a link delivered before, at another PSNR or by another scheme, meets the same random numbers again
+    (`_receiver_streams`), so its picture is remembered. Not on a GPU unless the whole batch is: there a picture's last
+    bits depend on its batch.
+    """
+    method, rngs, kept = cell.method, _receiver_streams(cell, ids), WORKER.pictures
+    if isinstance(delivered.what, Received) or not remember:
+        pictures = delivered.shown_by(receiver, rngs, range(len(ids)))
+        return as_bytes(pictures, len(ids), cell.scenes.size, method.spec), 0.0
+    of_all = digest([cell.scenes.fingerprint, cell.scenes.size, method.identity, method.analogue, cell.seed])
+    keys = [(of_all, cell.device_kind, *each) for each in zip(ids, delivered.what, strict=True)]
+    old = {k: kept[key] for k, key in enumerate(keys) if key in kept}
+    if cell.device_kind != "cpu" and len(old) < len(ids):
+        old = {}
+    new = [k for k in range(len(ids)) if k not in old]
+    start = time.perf_counter()
+    drawn = {}
+    if new:
+        pixels = as_bytes(delivered.shown_by(receiver, rngs, new), len(new), cell.scenes.size, method.spec)
+        drawn = dict(zip(new, pixels, strict=True))
+    with suppress(ValueError):  # larger than the memory for them
+        kept.update({keys[k]: (one, (time.perf_counter() - start) / len(new)) for k, one in drawn.items()})
+    pictures = np.stack([drawn[k] if k in drawn else old[k][0] for k in range(len(ids))])
+    return pictures, sum(seconds for _, seconds in old.values())
 
 
 def _draw_again(cell: Cell, device: str, position: int, first: np.ndarray) -> None:
@@ -146,7 +180,7 @@ def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance
     sample = int(digest(cell.key)[:8], 16) % len(cell.scenes.ids)
     with Draft(out) as draft, torch.inference_mode():
         for ids in batches(cell.scenes.ids, batch_size):
-            costs, pictures, spent = draw_batch(cell, pair, ids, WORKER.scene(cell.scenes, ids))
+            costs, pictures, spent = draw_batch(cell, pair, ids, WORKER.scene(cell.scenes, ids), remember=True)
             seconds += spent
             for scene_id, cost, pixels in zip(ids, costs, pictures, strict=True):
                 name = f"{len(facts):05d}-{safe_name(scene_id)}.png"
@@ -184,12 +218,11 @@ def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch
 
     Arrays that were measured before and summarised otherwise are summarised again.
     """
-    metric: Metric = WORKER.metric(cell.scenes, plan, device)
     start, path = time.perf_counter(), metric_path(out, cell, pictures, plan)
     there = _measured_before(cell, pictures, plan, out)
-    measured = read_arrays(there) if there else _measured(cell, pictures, metric, batch_size)
-    facts, contributions = summarised(metric, measured)
-    seconds = there.manifest["seconds"] if there else time.perf_counter() - start
+    measured, saved = (read_arrays(there), 0.0) if there else _measured(cell, pictures, plan, batch_size, device)
+    facts, contributions = summarised(WORKER.metric(cell.scenes, plan, device), measured)
+    seconds = there.manifest["seconds"] if there else time.perf_counter() - start + saved
     with Draft(out) as draft:
         draft.write(ARRAYS, packed(measured))
         if contributions:
@@ -198,15 +231,28 @@ def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch
         return draft.publish(path, {"key": key, "metric": plan.name, **facts, "seconds": seconds}, there)
 
 
-def _measured(cell: Cell, pictures: Entry, metric: Metric, batch_size: int) -> dict[str, np.ndarray]:
-    """A metric's arrays of all scenes of a cell."""
+def _measured(
+    cell: Cell, pictures: Entry, plan: MetricPlan, batch_size: int, device: str
+) -> tuple[dict[str, np.ndarray], float]:
+    """A metric's arrays of all scenes of a cell, and the seconds that measuring the remembered batches had taken."""
+    metric: Metric = WORKER.metric(cell.scenes, plan, device)
+    of_all = digest([cell.scenes.fingerprint, cell.scenes.dataset, plan.identity, device])
     parts: list[dict[str, np.ndarray]] = []
     counts: list[int] = []
+    fresh: dict[tuple[Any, ...], tuple[dict[str, np.ndarray], float]] = {}
+    saved = 0.0
     with torch.inference_mode():
         for ids in batches(cell.scenes.ids, batch_size):
-            scene = WORKER.scene(cell.scenes, ids)
             generated = np.stack([read_picture(pictures, sum(counts) + k) for k in range(len(ids))])
             counts.append(len(ids))
+            key = (of_all, ids, hashlib.sha256(generated.tobytes()).digest())
+            if key in WORKER.measured:
+                part, seconds = WORKER.measured[key]
+                parts.append(part)
+                saved += seconds
+                continue
+            start = time.perf_counter()
+            scene = WORKER.scene(cell.scenes, ids)
             comparison = Comparison(
                 generated=torch.from_numpy(generated).permute(0, 3, 1, 2).float().div_(255),
                 original=scene.image,
@@ -216,7 +262,11 @@ def _measured(cell: Cell, pictures: Entry, metric: Metric, batch_size: int) -> d
             )
             with house_rules():
                 parts.append(metric.measure(comparison))
-    return joined(parts, counts, metric.name)
+            fresh[key] = (parts[-1], time.perf_counter() - start)
+    whole = joined(parts, counts, metric.name)
+    with suppress(ValueError):  # larger than the memory for them
+        WORKER.measured.update(fresh)
+    return whole, saved
 
 
 def read_arrays(entry: Entry) -> dict[str, np.ndarray]:

@@ -46,11 +46,23 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a receiver made of a batch, unchecked, and which scenes' blocks were lost (None without a link)."""
+class Delivered:
+    """What a receiver is given of a batch, a payload or None a scene where a link carried it.
 
-    pictures: Any
+    `lost` says which scenes' blocks were lost (None without a link).
+    """
+
+    what: Received | tuple[bytes | None, ...]
     lost: tuple[bool, ...] | None = None
+
+    def shown_by(self, receiver: Method, rngs: Sequence[torch.Generator], scenes: Sequence[int]) -> Any:
+        """The receiver's pictures of the scenes at these positions of the batch, unchecked."""
+        streams = [rngs[k] for k in scenes]
+        with house_rules():
+            if not isinstance(self.what, Received):
+                return receiver.decode([self.what[k] for k in scenes], streams)
+            symbols = tuple(self.what.symbols[k] for k in scenes)
+            return receiver.receive(Received(symbols, tuple(self.what.side_info[k] for k in scenes)), streams)
 
 
 @dataclass(frozen=True)
@@ -77,15 +89,12 @@ class Analogue:
             raise BenchError(f"{self.spec} sends {len(symbols):,} symbols for a scene: more than uses={self.uses:,}")
         return symbols.repeat(-(-self.uses // len(symbols)))[: self.uses]
 
-    def receive(
-        self, receiver: Method, sent: OnAir, arrivals: Sequence[Arrival], rngs: Sequence[torch.Generator]
-    ) -> Shown:
-        """The receiver's pictures of what arrived."""
+    def deliver(self, sent: OnAir, arrivals: Sequence[Arrival]) -> Delivered:
+        """The symbols of what arrived, copies combined."""
         symbols = tuple(a.symbols for a in arrivals)
         if self.uses:
             symbols = tuple(_combined(a, shape) for a, shape in zip(arrivals, sent.shapes, strict=True))
-        with house_rules():
-            return Shown(receiver.receive(Received(symbols, sent.side_info), rngs))
+        return Delivered(Received(symbols, sent.side_info))
 
 
 def _combined(arrival: Arrival, shape: torch.Size) -> Tensor:
@@ -128,13 +137,10 @@ class Digital:
         symbols = tuple(ldpc.transmit(payload, self.scheme) for payload in payloads)
         return OnAir(symbols, (self.header,) * len(payloads), tuple(8 * len(payload) for payload in payloads))
 
-    def receive(
-        self, receiver: Method, sent: OnAir, arrivals: Sequence[Arrival], rngs: Sequence[torch.Generator]
-    ) -> Shown:
-        """The receiver's pictures of the payloads that arrived whole, and of None for the others."""
-        payloads = [ldpc.receive(a.symbols, self.scheme, a.power) for a in arrivals]
-        with house_rules():
-            return Shown(receiver.decode(payloads, rngs), tuple(payload is None for payload in payloads))
+    def deliver(self, sent: OnAir, arrivals: Sequence[Arrival]) -> Delivered:
+        """The payloads that arrived whole, and None for the others."""
+        payloads = tuple(ldpc.receive(a.symbols, self.scheme, a.power) for a in arrivals)
+        return Delivered(payloads, tuple(payload is None for payload in payloads))
 
 
 def transport(method: MethodPlan, channel: Channel) -> Analogue | Digital:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import filelock
+from cachetools import LRUCache
 
 from bench.api.device import Devices
 from bench.api.errors import BenchError
@@ -34,6 +35,8 @@ from bench.api.specs import build_method, parse_spec
 from bench.run.contract import house_rules
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bench.run.plan import Cell, MetricPlan, SceneSet
 
 T = TypeVar("T")
@@ -41,6 +44,9 @@ T = TypeVar("T")
 KEPT_METHODS = 2
 KEPT_METRICS = 16
 KEPT_SOURCES = 4
+#: Memory for pictures of payloads that a link delivered, and for the metrics' arrays of pictures: what arrives whole at
+#: several PSNRs, or over several links, is drawn and measured once.
+KEPT_PICTURE_BYTES = KEPT_ARRAY_BYTES = 128 << 20
 #: Memory for scenes. Fewer than a cell has would be read or rendered again for every metric of every cell.
 KEPT_SCENE_BYTES = 512 << 20
 
@@ -130,6 +136,12 @@ class Worker(threading.local):
         self._scenes = _Recent(1)
         self._methods = _Recent(KEPT_METHODS)
         self._metrics = _Recent(KEPT_METRICS)
+        self.pictures: LRUCache[Hashable, tuple[np.ndarray, float]] = LRUCache(
+            KEPT_PICTURE_BYTES, lambda kept: kept[0].nbytes
+        )
+        self.measured: LRUCache[Hashable, tuple[dict[str, np.ndarray], float]] = LRUCache(
+            KEPT_ARRAY_BYTES, lambda kept: sum(array.nbytes for array in kept[0].values())
+        )
         self._checked: set[str] = set()
         self._slots: dict[str, tuple[int, filelock.FileLock]] = {}
 

@@ -14,6 +14,9 @@ import pytest
 from conftest import Answer, pictures
 from PIL import Image
 
+from bench.api.registry import METHODS, METRICS
+from bench.run.worker import WORKER
+
 pytest.importorskip("sionna", reason="links need Sionna: pip install 'gesco-bench[links]'")
 
 
@@ -150,3 +153,27 @@ def test_the_quality_of_a_file_falls_with_its_room() -> None:
             data = _fitting(picture, codec, room)
             assert len(data) <= room
             assert Image.open(io.BytesIO(data)).size[0] <= 128
+
+
+def test_what_arrives_whole_at_several_psnrs_is_drawn_and_measured_once(run: Any, monkeypatch: Any) -> None:
+    counts = {"generate": 0, "measure": 0}
+
+    def count(cls: Any, name: str, of: Callable[[Any], int]) -> None:
+        original = getattr(cls, name)
+
+        def call(self: Any, given: Any, *rest: Any) -> Any:
+            counts[name] += of(given)
+            return original(self, given, *rest)
+
+        monkeypatch.setattr(cls, name, call)
+
+    count(METHODS.load("fake_maps"), "generate", len)
+    count(METRICS.load("FakeMSE"), "measure", lambda comparison: len(comparison.generated))
+    WORKER.pictures.clear()
+    WORKER.measured.clear()
+    rows = run("fake_maps+digital,fake_maps+digital:link=16qam@1/3", "--psnr", "100,20,15")
+    assert counts["generate"] == 3 + 6  # every scene once, and one scene of each of the six cells once more
+    assert counts["measure"] == 3 + 3  # and the reference of pure noise
+    values = rows[(rows["metric"] == "FakeMSE") & (rows["scenes"] == 3) & (rows["psnr"] > 0)]["value"]
+    assert len(values) == 6
+    assert values.nunique() == 1
