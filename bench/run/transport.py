@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bench.run.plan import MethodPlan
 
 #: Bumped when the harness's framing, coding or concealment changes what a link's receiver shows.
-LINK_VERSION = 1
+LINK_VERSION = 2
 
 
 @dataclass(frozen=True)

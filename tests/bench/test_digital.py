@@ -133,7 +133,7 @@ def test_over_fading_a_method_gets_symbols_in_their_places(run: Any) -> None:
         "fake_maps:link=qpsk@0.5": "write fake_maps+digital:link=qpsk@0.5",
         "fake_maps+digital:link=8psk@0.5": "unknown modulation '8psk'",
         "fake_maps+digital:link=qpsk@2": "code rate 2",
-        "full_image+digital:uses=100": "uses=100 holds no frame of link qpsk@0.4; the smallest takes 1280 channel uses",
+        "full_image+digital:uses=100": "uses=100 holds no frame of link qpsk@0.4; the smallest takes 1320 channel uses",
     }.items(),
 )
 def test_what_cannot_be_sent_is_said_before_anything_runs(cli: Callable[..., Answer], spec: str, told: str) -> None:

@@ -15,7 +15,17 @@ from scipy.stats import binomtest
 from bench.api.errors import UsageError
 from bench.channels.awgn import Awgn
 from bench.channels.rayleigh import Rayleigh
-from bench.links.ldpc import LENGTH_BYTES, block_size, coded_bits, log_likelihoods, modulate, receive, transmit
+from bench.links.ldpc import (
+    ITERATIONS,
+    LENGTH_BYTES,
+    MEAN_LLR,
+    block_size,
+    coded_bits,
+    log_likelihoods,
+    modulate,
+    receive,
+    transmit,
+)
 from bench.links.scheme import MODULATIONS, SWITCHING, best_scheme, parse_scheme
 
 pytest.importorskip("sionna", reason="links need Sionna: pip install 'gesco-bench[links]'")
@@ -50,6 +60,31 @@ def test_symbols_carry_the_codeword_of_sionnas_own_encoder(scheme: str) -> None:
     codeword = encoder(torch.from_numpy(bits).float()[None])[0]
     assert torch.equal(transmit(payload, known), modulate(codeword, known))
     assert torch.equal((log_likelihoods(transmit(payload, known), known) > 0).float(), codeword)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "length", "snr"), [("qpsk@0.4", 306, 0.1), ("16qam@1/2", 306, 9.0), ("qpsk@2/3", 1300, 3.2)]
+)
+def test_a_decoder_that_ends_early_finds_what_sionnas_finds_after_all_iterations(
+    scheme: str, length: int, snr: float
+) -> None:
+    """Where about half of the blocks are lost, of one code block with CRC16 and of two with CRC24."""
+    from sionna.phy.nr import TBDecoder, TBEncoder
+
+    known, payload = parse_scheme(scheme), np.random.default_rng(length).bytes(length)
+    assert known.rate is not None
+    symbols, size = transmit(payload, known), block_size(8 * (length + LENGTH_BYTES), known)
+    encoder = TBEncoder(size, coded_bits(size, known), float(known.rate), known.bits_per_symbol, use_scrambler=False)
+    whole = TBDecoder(encoder, num_bp_iter=ITERATIONS, cn_update="offset-minsum")
+    found = []
+    for seed in range(8):
+        arrived = Awgn(snr, calibration="eq1").transmit(symbols, stream(seed))
+        llr = log_likelihoods(arrived, known)
+        block, sound = whole((llr * MEAN_LLR[known.bits_per_symbol] / llr.abs().mean())[None])
+        frame = np.packbits(block[0].numpy().astype(np.uint8)).tobytes()
+        found.append((receive(arrived, known), frame[LENGTH_BYTES : LENGTH_BYTES + length] if sound else None))
+    assert all(ours == theirs for ours, theirs in found)
+    assert 0 < sum(ours is None for ours, _ in found) < len(found)
 
 
 @pytest.mark.parametrize(("scheme", "psnr"), [("qpsk@0.4", 1), ("qpsk@5/6", 10), ("16qam@2/3", 15), ("64qam@3/4", 30)])
