@@ -16,7 +16,7 @@ from bench.api.scenes import SceneSource
 from bench.api.specs import build_method, parse_spec
 from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection
-from bench.data.registry import open_dataset
+from bench.data.registry import open_dataset, own_names
 from bench.run.setting import method_setting
 from bench.run.trial import identity_of
 from metrics.evaluators.published import LISTED
@@ -56,7 +56,7 @@ def _machine() -> Iterator[Finding]:
 
 
 def _datasets(config: Config) -> Iterator[tuple[Finding, SceneSource | None]]:
-    for name in DATASETS.names():
+    for name in (*DATASETS.names(), *own_names(config.data)):
         section = config.data.get(name, DataSection())
         try:
             source = open_dataset(name, None, section.size, section.root, section.resize)

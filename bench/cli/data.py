@@ -1,4 +1,4 @@
-"""`bench data`: list the data sets, verify a data root, write a data set in Cityscapes's layout."""
+"""`bench data`: list the data sets, verify a data root, describe one's own, write a data set as files."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ def list_datasets(config: ConfigOption = None) -> None:
     from bench.api.registry import DATASETS
     from bench.api.terminal import visible
     from bench.config import load_config
+    from bench.data.registry import own_names
 
     configuration = load_config(config)
     table = Table("data set", Column("where", overflow="fold"), "scenes", "size", "label ids")
-    for name in DATASETS.names():
+    for name in (*DATASETS.names(), *own_names(configuration.data)):
         try:
             row = _whereabouts(name, configuration)
         except DataError as error:  # of a package that is broken
@@ -92,20 +93,47 @@ def export(
     jobs: Jobs = _CORES,
     quiet: Quiet = False,
     config: ConfigOption = None,
+    layout: Annotated[
+        str, typer.Option("--format", help="cityscapes: its official layout; folder: a data set of your own, to edit.")
+    ] = "cityscapes",
 ) -> None:
-    """Write scenes in Cityscapes's official layout. The same command again continues an export that was stopped.
+    """Write scenes as files. The same command again continues an export that was stopped.
 
     For example: bench data export streets /tmp/streets --split val --limit 100 --size 256x512
     """
+    from bench.api.errors import known_name
     from bench.api.files import check_folder
     from bench.data.export import export as write_export
+    from bench.data.own import SCHEME, export_folder
 
+    layout = known_name(layout, ("cityscapes", "folder"), "format")
     check_folder(destination, "DEST")
     source, chosen = _open(name, root, size, split, config)
     assert chosen is not None
-    report = write_export(source, chosen, destination, limit, jobs, progress=not quiet)
+    write = export_folder if layout == "folder" else write_export
+    report = write(source, chosen, destination, limit, jobs, progress=not quiet)
     typer.echo(f"wrote {report.written} scenes to {destination}; {report.kept} were there already")
-    typer.echo(f"read them with: --datasets cityscapes --root {destination} --split {chosen}")
+    read = f"{SCHEME}{destination}" if layout == "folder" else f"cityscapes --root {destination}"
+    typer.echo(f"read them with: --datasets {read} --split {chosen}")
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="A folder with SPLIT/images and SPLIT/labels.")],
+    jobs: Jobs = _CORES,
+    quiet: Quiet = False,
+) -> None:
+    """Write PATH/classes.toml for pictures and label maps of your own, from the labels that are found.
+
+    Edit names, colours and size in it, then: bench data check folder:PATH
+    """
+    from bench.data.own import CLASSES, SCHEME
+    from bench.data.own import init as describe
+
+    values = describe(path, jobs, progress=not quiet)
+    typer.echo(
+        f"wrote {path / CLASSES}: {len(values)} classes. Edit names and size, then: bench data check {SCHEME}{path}"
+    )
 
 
 def _open(
@@ -113,12 +141,12 @@ def _open(
 ) -> tuple[SceneSource, str | None]:
     """The data set and split behind a command's arguments; UsageError for a name, split or size that does not exist."""
     from bench.api.errors import known_name
-    from bench.api.registry import DATASETS
     from bench.config import DataSection, load_config
-    from bench.data.registry import open_dataset
+    from bench.data.registry import known_dataset, open_dataset
 
-    name = known_name(name, DATASETS.names(), "data set")
-    section = load_config(config).data.get(name, DataSection())
+    sections = load_config(config).data
+    name = known_dataset(name, sections)
+    section = sections.get(name, DataSection())
     wanted = _parse_size(size) if size is not None else section.size
     source = open_dataset(name, root, wanted, section.root, section.resize)
     return source, None if split is None else known_name(split, source.splits, "split", f" of {name}")
@@ -140,9 +168,14 @@ def _whereabouts(name: str, config: Config) -> tuple[str, str, str, str]:
     from bench.api.registry import DATASETS
     from bench.config import DataSection
     from bench.data.folder import FolderSource
-    from bench.data.registry import environment_variable, find_root
+    from bench.data.registry import environment_variable, find_root, open_dataset
 
-    section, kind = config.data.get(name, DataSection()), DATASETS.load(name)
+    section = config.data.get(name, DataSection())
+    if name not in DATASETS.names():
+        own = open_dataset(name, None, section.size, section.root)
+        assert isinstance(own, FolderSource)
+        return _described(own, f"[data.{name}] in bench.toml")
+    kind = DATASETS.load(name)
     labels = f"{kind.label_space.size}\n{len(kind.label_space.evaluated)} scored"
     size = "{}x{}".format(*(section.size or kind.default_size))
     if not issubclass(kind, FolderSource):
@@ -153,11 +186,16 @@ def _whereabouts(name: str, config: Config) -> tuple[str, str, str, str]:
     if root is None:
         return f"no root: --root, {environment_variable(name)} or bench.toml", "-", size, labels
     try:
-        source = kind(root.path, section.size)
-        scenes = "\n".join(_count(source, split) for split in source.available_splits()) or "none"
-        return f"{root.path}\n({root.origin})", scenes, f"{source.height}x{source.width}", labels
+        return _described(kind(root.path, section.size), root.origin)
     except DataError as error:
         return str(error), "-", size, labels
+
+
+def _described(source: FolderSource, origin: str) -> tuple[str, str, str, str]:
+    space = source.label_space
+    scenes = "\n".join(_count(source, split) for split in source.available_splits()) or "none"
+    size, labels = f"{source.height}x{source.width}", f"{space.size}\n{len(space.evaluated)} scored"
+    return f"{source.root}\n({origin})", scenes, size, labels
 
 
 def _count(source: FolderSource, split: str) -> str:

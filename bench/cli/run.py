@@ -28,7 +28,9 @@ WeightsOption = Annotated[
 def run(
     methods: Annotated[str | None, typer.Option(help="Specs, comma-separated, or all but variants.")] = None,
     psnr: Annotated[str | None, typer.Option(help="PSNRs in dB, comma-separated, or all (the paper's seven).")] = None,
-    datasets: Annotated[str | None, typer.Option(help="streets, cityscapes, coco_stuff, camvid, or all.")] = None,
+    datasets: Annotated[
+        str | None, typer.Option(help="Comma-separated: names of `bench data list`, folder:PATH; or all.")
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Data root of the (one) data set.")] = None,
     split: Annotated[str | None, typer.Option(help="train, val, test, or auto.")] = None,
     scenes: Annotated[int | None, typer.Option(help="Scenes a cell.")] = None,

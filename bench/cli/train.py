@@ -76,20 +76,21 @@ def train(
 
     from bench.api.device import cores, torch_device
     from bench.api.files import check_folder
-    from bench.api.registry import DATASETS
     from bench.api.training.distributed import process_group, rank_device, ranks
     from bench.config import DataSection, TrainSection, load_config
-    from bench.data.registry import open_dataset
+    from bench.data.own import SCHEME
+    from bench.data.registry import known_dataset, open_dataset
     from bench.train.destination import destination
     from bench.train.request import TrainingRequest, train_target
     from metrics.evaluators.embedded import SPECS
 
-    dataset = known_name(dataset, DATASETS.names(), "data set")
+    settings = load_config(config)
+    dataset = known_dataset(dataset, settings.data)
     if method.casefold() == "judge":
         raise UsageError(f"the judge is called segmenter now: bench train segmenter --dataset {dataset}")
     method = known_name(method, [*METHODS.names(), *SPECS], "method")
-    where = check_folder(out or Path("runs/train") / "-".join(filter(None, (method, dataset, name))), "--out")
-    settings = load_config(config)
+    called = Path(dataset.removeprefix(SCHEME)).name
+    where = check_folder(out or Path("runs/train") / "-".join(filter(None, (method, called, name))), "--out")
     data = settings.data.get(dataset, DataSection())
     section = settings.train.get(method, TrainSection())
     here = ranks()

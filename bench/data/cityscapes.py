@@ -86,6 +86,7 @@ class Cityscapes(FolderSource):
             self.name = index.dataset
             self.label_space = index.label_space
             self.splits = tuple(index.scenes)
+            self.values = tuple(range(self.label_space.size))
             self.never = ()  # the data set that was exported knew its ids, and the files have digests
             self.label_remedy = f"the export is damaged or was changed: export {index.dataset} again"
 

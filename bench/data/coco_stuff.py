@@ -62,7 +62,7 @@ _REMOVED = (
 )  # fmt: skip
 
 
-def _distinct_palette(count: int) -> tuple[tuple[int, int, int], ...]:
+def distinct_palette(count: int) -> tuple[tuple[int, int, int], ...]:
     """`count` different RGB colours, the same on every machine.
 
     The hue turns by the golden angle, while saturation and brightness cycle through steps, so that neighbouring ids
@@ -83,7 +83,7 @@ def _distinct_palette(count: int) -> tuple[tuple[int, int, int], ...]:
 COCO_STUFF = LabelSpace(
     name="coco_stuff",
     names=_NAMES,
-    palette=(*_distinct_palette(182), (0, 0, 0)),
+    palette=(*distinct_palette(182), (0, 0, 0)),
     evaluated=tuple(range(182)),
     things=tuple(range(91)),
     unknown=182,
@@ -180,7 +180,7 @@ class CocoStuff(FolderSource):
     label_space = COCO_STUFF
     splits = ("train", "val")
     default_size = (256, 256)
-    unlabelled_value = 255
+    values = (*range(182), 255)
     how_to_get = (
         "download train2017.zip, val2017.zip and annotations_trainval2017.zip from https://cocodataset.org and "
         "stuffthingmaps_trainval2017.zip from https://github.com/nightrome/cocostuff and unpack them into one folder"

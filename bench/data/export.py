@@ -195,7 +195,7 @@ def export(
     ids = source.ids(split, limit)
     destination = Path(destination)
     index = _updated_index(source, split, ids, destination)
-    _write(destination / FILE_NAME, index.to_json().encode())
+    write_file(destination / FILE_NAME, index.to_json().encode())
     stems = {scene_id: stem for stem, scene_id in index.scenes[split].items()}
     missing = [
         (stems[i], i)
@@ -276,15 +276,21 @@ def _write_scene(scene: SceneArrays, paths: tuple[Path, Path, Path]) -> list[str
     instances = np.where(scene.instances > 0, scene.instances, scene.labels).astype(np.uint16)
     digests = []
     for path, pixels in zip(paths, (scene.image, scene.labels, instances), strict=True):
-        with _storage(path):
-            buffer = io.BytesIO()
-            Image.fromarray(pixels).save(buffer, format="PNG")
-        _write(path, buffer.getvalue())
-        digests.append(sha256(buffer.getvalue()))
+        digests.append(sha256(write_png(path, Image.fromarray(pixels))))
     return digests
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_png(path: Path, picture: Image.Image) -> bytes:
+    """Write a picture, the whole file or none; the bytes written. DataError where that cannot be."""
+    with _storage(path):
+        buffer = io.BytesIO()
+        picture.save(buffer, format="PNG")
+    write_file(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all; DataError where that cannot be."""
     with _storage(path), replacing(path) as temporary:
         temporary.write_bytes(content)
 

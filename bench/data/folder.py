@@ -23,6 +23,8 @@ from bench.data.listing import Listing, SceneFiles, is_folder
 #: Instance ids of every data set are 0 (none) or at least this, as in Cityscapes. So no instance id equals a label id,
 #: and `where(instances > 0, instances, labels)` is Cityscapes's `instanceIds` picture.
 FIRST_INSTANCE = 1000
+#: Steps of a depth map a metre, as in KITTI's files of 16 bits; 0 stands for no depth.
+DEPTH_UNIT = 256
 
 
 class FolderSource(SceneSource):
@@ -38,8 +40,8 @@ class FolderSource(SceneSource):
     layout: ClassVar[str]
     #: What to do about label values that do not exist.
     label_remedy: str
-    #: The value of unlabelled pixels in label files, where it is not the unknown label's id, the last one, itself.
-    unlabelled_value: ClassVar[int | None] = None
+    #: The value in label files of every label id, rising, where that is not the id itself.
+    values: tuple[int, ...] = ()
     #: Bumped whenever the code here or in a subclass changes what a scene looks like.
     code_version: ClassVar[int] = 2
 
@@ -49,6 +51,7 @@ class FolderSource(SceneSource):
         if resize not in RESIZE_RULES:
             raise DataError(f"there is no resize rule '{resize}' for {self.name}{nearest(resize, RESIZE_RULES)}")
         self.resize = resize
+        self.values = self.values or tuple(range(self.label_space.size))
         self.never = self.label_space.never
         self.root = Path(root)
         if not is_folder(self.root):
@@ -140,13 +143,17 @@ class FolderSource(SceneSource):
         chosen = list(survey.scenes)[:limit]
         problems = [*survey.problems, *(p for i in chosen for p in self._scene_problems(split, survey.scenes[i]))]
         if problems:
-            # the class's name: an export carries that of another data set
-            check = f"bench data check {type(self).name} --root {shlex.quote(str(self.root))} --split {split}"
+            check = f"bench data check {self.argument} --split {split}"
             more = f"{len(problems)} problems; " if len(problems) > 1 else ""
             raise DataError(f"{problems[0]} ({more}`{check}` lists all)")
         if not chosen:
             raise DataError(f"{self.root} has no scenes in the split {split}; it has to hold {self.layout}")
         return chosen
+
+    @property
+    def argument(self) -> str:
+        """What `bench data` calls it: by the class's name, because an export carries that of another data set."""
+        return f"{type(self).name} --root {shlex.quote(str(self.root))}"
 
     def files(self, split: str, scene_id: str) -> SceneFiles:
         """The files of one scene; DataError names the nearest id for one that does not exist."""
@@ -172,7 +179,8 @@ class FolderSource(SceneSource):
         image = _attempt(read_rgb, files.image, problems)
         raw = _attempt(read_map, files.labels, problems)
         raw_instances = None if files.instances is None else _attempt(read_map, files.instances, problems)
-        for path, ids in ((files.labels, raw), (files.instances, raw_instances)):
+        depth = None if files.depth is None else _attempt(read_map, files.depth, problems)
+        for path, ids in ((files.labels, raw), (files.instances, raw_instances), (files.depth, depth)):
             if path is not None and ids is not None and image is not None and ids.shape != image.shape[:2]:
                 what = f"is {_size(ids)}, but its image {files.image} is {_size(image)} (height x width)"
                 problems.append(Problem(path, what, "both have to be of one size: restore the files"))
@@ -183,9 +191,7 @@ class FolderSource(SceneSource):
             return None, problems
         if raw_instances is not None and (problems := self._contradictions(files, raw, raw_instances)):
             return None, problems
-        labels = resize_map(raw, self.height, self.width)
-        if self.unlabelled_value is not None:
-            labels = np.where(labels == self.unlabelled_value, self.label_space.size - 1, labels)
+        labels = np.searchsorted(self.values, resize_map(raw, self.height, self.width))
         if raw_instances is None:
             try:
                 instances = self._instances_without_file(split, files.id, raw.shape)
@@ -198,6 +204,7 @@ class FolderSource(SceneSource):
             RESIZE_RULES[self.resize](image, self.height, self.width),
             labels.astype(np.uint8),
             resize_map(instances.astype(np.int32), self.height, self.width),
+            None if depth is None else (resize_map(depth, self.height, self.width) / DEPTH_UNIT).astype(np.float32),
         ), []
 
     def fingerprint(self, split: str, ids: Sequence[str]) -> str:
@@ -211,12 +218,7 @@ class FolderSource(SceneSource):
 
     def _wrong_values(self, raw: np.ndarray) -> list[str]:
         """Values in a label file that stand for nothing, with their names where they have one."""
-        count = self.label_space.size
-        if self.unlabelled_value is None:
-            wrong = (raw < 0) | (raw >= count)
-        else:
-            wrong = ((raw < 0) | (raw >= count - 1)) & (raw != self.unlabelled_value)
-        wrong |= np.isin(raw, self.never)
+        wrong = ~np.isin(raw, self.values) | np.isin(raw, self.never)
         named = {value: f"{value} ({self.label_space.names[value]})" for value in self.never}
         return [named.get(int(value), str(value)) for value in np.unique(raw[wrong])]
 

@@ -14,17 +14,23 @@ from bench.data.images import FileError, Problem, unreadable
 
 @dataclass(frozen=True)
 class SceneFiles:
-    """The files of one scene; `instances` is None in data sets without instance maps."""
+    """The files of one scene; `instances` and `depth` are None in data sets without such maps."""
 
     id: str
     image: Path
     labels: Path
     instances: Path | None = None
+    depth: Path | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All of them."""
-        return tuple(path for path in (self.image, self.labels, self.instances) if path is not None)
+        every = (self.image, self.labels, self.instances, self.depth)
+        return tuple(path for path in every if path is not None)
+
+
+#: What a kind of file is called in messages -> its field of `SceneFiles`.
+FIELDS = {"image": "image", "label map": "labels", "instance map": "instances", "depth map": "depth"}
 
 
 @dataclass(frozen=True)
@@ -118,11 +124,11 @@ def merged(folder: Path, parts: Iterable[Found], others: Iterable[Path] = ()) ->
 
 
 def pair(images: Found, maps: Sequence[tuple[str, Found]], patterns: Iterable[str]) -> Listing:
-    """Match files by scene id: `maps` holds (what it is, files found) for labels and, perhaps, instances.
+    """Match files by scene id: `maps` holds (what it is, files found) for labels and, perhaps, instances and depth.
 
-    `patterns` say, one for the images and one for each kind of map, where a missing file should be; they contain
-    `{id}`. Images say which scenes there are: a map without one is a problem, unless its name is that
-    of an image and a word (`ID_labelTrainIds`), as other tools write beside the maps.
+    `patterns` say, one for the images and one for each kind of map (a key of `FIELDS`), where a missing file should be;
+    they contain `{id}`. Images say which scenes there are: a map without one is a problem, unless its name is that of
+    an image and a word (`ID_labelTrainIds`), as other tools write beside the maps.
     """
     kinds = [("image", images), *maps]
     places = dict(zip([kind for kind, _ in kinds], patterns, strict=True))
@@ -135,7 +141,7 @@ def pair(images: Found, maps: Sequence[tuple[str, Found]], patterns: Iterable[st
     for scene_id in sorted(set().union(*(found.files for _, found in kinds)) - refused):
         missing = [(kind, found) for kind, found in kinds if scene_id not in found.files]
         if not missing:
-            scenes[scene_id] = SceneFiles(scene_id, *(found.files[scene_id] for _, found in kinds))
+            scenes[scene_id] = SceneFiles(scene_id, **{FIELDS[kind]: found.files[scene_id] for kind, found in kinds})
         present = next(found.files[scene_id] for _, found in kinds if scene_id in found.files)
         for kind, found in missing:
             expected = Path(places[kind].replace("{id}", scene_id))
@@ -149,7 +155,8 @@ def _entries(found: Found) -> list[tuple[Path, bool]]:
     """What is in the folder and whether it is a folder, sorted by name; an unreadable folder is a problem."""
     try:
         with os.scandir(found.folder) as entries:
-            return sorted((Path(entry.path), _is_folder(entry)) for entry in entries)
+            ordered = sorted(entries, key=lambda entry: entry.name)  # comparing paths would take most of the time
+            return [(Path(entry.path), _is_folder(entry)) for entry in ordered]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

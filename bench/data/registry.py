@@ -1,17 +1,43 @@
-"""Opening a data set by name (entry-point group `bench.datasets`), and where its root comes from.
+"""Opening a data set by name (entry-point group `bench.datasets`) or by its folder, and where its root comes from.
 
-A root is named on the command line, in the environment, or in bench.toml, in this order.
+`folder:PATH` is a folder of the user's own (bench/data/own.py); one whose root bench.toml says has a name as well. A
+root is named on the command line, in the environment, or in bench.toml, in this order.
 """
 
+from __future__ import annotations
+
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench.api.errors import DataError
+from bench.api.errors import DataError, known_name
 from bench.api.registry import DATASETS
 from bench.api.scenes import SceneSource
 from bench.data.folder import FolderSource
 from bench.data.listing import is_folder
+from bench.data.own import CLASSES, SCHEME, OwnScenes
+
+if TYPE_CHECKING:
+    from bench.config import DataSection
+
+
+def known_dataset(typed: str, sections: Mapping[str, DataSection]) -> str:
+    """The data set that was typed, whatever its case, `folder:PATH` as it is.
+
+    `sections` are those of bench.toml: one with a root may name a folder of the user's own. UsageError with the nearest
+    name where there is none.
+    """
+    if typed.startswith(SCHEME):
+        return typed
+    return known_name(typed, [*DATASETS.names(), *own_names(sections)], "data set")
+
+
+def own_names(sections: Mapping[str, DataSection]) -> list[str]:
+    """Names of the data sets of the user's own that bench.toml has a root of."""
+    own = (name for name, section in sections.items() if section.root and (section.root / CLASSES).is_file())
+    return [name for name in own if name not in DATASETS.names()]
 
 
 def open_dataset(
@@ -23,14 +49,24 @@ def open_dataset(
 ) -> SceneSource:
     """The data set `name` at `size` (height, width).
 
-    `root` is the value of --root, `configured` the root in bench.toml; the environment comes in between (see
+    `name` is registered, `folder:PATH`, or that of a folder of the user's own whose root is said. `root` is the value
+    of --root, `configured` the root in bench.toml; the environment comes in between (see
     `find_root`). Rendered data sets need no root and ignore it. `resize` names how pictures in files are made
     smaller (`images.RESIZE_RULES`). DataError for an unknown name or rule, a missing root or a size that is not
     positive.
     """
-    dataset = DATASETS.load(name)
     if size is not None and min(size) < 1:
         raise DataError(f"the size {size[0]}x{size[1]} of {name} is not a size: height and width have to be positive")
+    if name.startswith(SCHEME):
+        return OwnScenes(root or Path(name.removeprefix(SCHEME)).expanduser(), size, resize)
+    if name not in DATASETS.names() and (folder := root or configured):
+        source = OwnScenes(folder, size, resize)
+        if source.name != name:
+            raise DataError(
+                f"{folder / CLASSES} names the data set '{source.name}', not '{name}': write one name in both"
+            )
+        return source
+    dataset = DATASETS.load(name)
     if issubclass(dataset, FolderSource):
         return dataset(_require_root(name, dataset, root, configured), size, resize)
     if resize != "spade":

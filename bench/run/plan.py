@@ -34,7 +34,7 @@ from bench.api.specs import LINK, USES, MethodSpec, build_method
 from bench.channels.awgn import Awgn
 from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection
-from bench.data.registry import open_dataset
+from bench.data.registry import known_dataset, open_dataset
 from bench.run.setting import method_setting
 from bench.run.summary import summary_version
 from bench.run.transport import LINK_VERSION, transport
@@ -277,8 +277,8 @@ def make_plan(config: Config, root: Path | None = None, dispensable: Collection[
     all, and metrics that a data set does not allow. UsageError where that leaves nothing. Raises DataError where a data
     set cannot be read.
     """
-    known = DATASETS.names()
-    datasets = list(dict.fromkeys(known_name(name, known, "data set") for name in expanded(config.run.datasets, known)))
+    asked = expanded(config.run.datasets, DATASETS.names())
+    datasets = list(dict.fromkeys(known_dataset(name, config.data) for name in asked))
     if root is not None and len(datasets) > 1:
         raise UsageError("--root belongs to one data set; give one with --datasets, or set roots in bench.toml")
     with Trial(config.run) as trial:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.api.errors import UsageError, nearest
 from bench.api.method import MethodContext
-from bench.api.registry import METHODS
+from bench.api.registry import DATASETS, METHODS
 from bench.api.scenes import facts_of
 from bench.api.specs import WEIGHTS, WEIGHTS_NAME, MethodSpec, has_weights, parse_spec
 from bench.api.weights import trained_profile, weights_name
@@ -47,7 +47,8 @@ def method_setting(spec: MethodSpec, config: Config, context: MethodContext, pro
     if profile is None and asked not in PROFILES:
         raise UsageError(f"unknown profile '{asked}'{nearest(asked, PROFILES)}")
     if asked == "auto":
-        usual = "embedded" if facts_of(context.dataset).rendered else "paper"
+        own = context.dataset not in DATASETS.names()  # a folder of the user's: there are no published networks for it
+        usual = "embedded" if own or facts_of(context.dataset).rendered else "paper"
         named = replace(context, weights=spec.options.get(WEIGHTS, ""), profile=usual)
         asked = trained_profile(spec.name, named) or usual
     return Setting(spec, replace(context, profile=asked), options)

@@ -8,7 +8,7 @@ first.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -21,6 +21,8 @@ from bench.api.metric import Metric
 from bench.api.names import ALL
 from bench.api.registry import DATASETS, METHODS, METRICS, Registry
 from bench.api.specs import MethodSpec, all_methods, check_options, parse_spec, spec_name
+from bench.data.own import SCHEME
+from bench.data.registry import own_names
 from bench.run.contract import house_rules, sound_identity
 
 if TYPE_CHECKING:
@@ -135,9 +137,10 @@ def check_sections(config: Config, trial: Trial) -> None:
     That is a data set, method, metric or evaluator, and an option that a method does not have or that is of another
     type. A plug-in that cannot be imported is none of this: it fails where it is asked for.
     """
+    datasets = [*DATASETS.names(), *own_names(config.data)]
     for name in config.data:
-        if name not in DATASETS.names():
-            raise UsageError(f"unknown data set in [data.{name}]{nearest(name, DATASETS.names())}")
+        if name not in datasets and not name.startswith(SCHEME):
+            raise UsageError(f"unknown data set in [data.{name}]{nearest(name, datasets)}")
     known = METHODS.names()
     for name, method in config.methods.items():
         if name not in known:
@@ -151,18 +154,18 @@ def check_sections(config: Config, trial: Trial) -> None:
             except MethodError as error:
                 raise UsageError(str(error)) from None
     for name, metric in config.metrics.items():
-        _check_evaluators(name, metric.evaluators, trial)
+        _check_evaluators(name, metric.evaluators, datasets, trial)
 
 
-def _check_evaluators(metric: str, evaluators: Mapping[str, str], trial: Trial) -> None:
+def _check_evaluators(metric: str, evaluators: Mapping[str, str], datasets: Collection[str], trial: Trial) -> None:
     """UsageError for a metric, a data set or an evaluator that does not exist."""
     known = METRICS.names()
     if metric not in known:
         raise UsageError(f"unknown metric in [metrics.{metric}]{nearest(metric, known)}")
     for dataset, evaluator in evaluators.items():
         where = f"[metrics.{metric}.evaluators]"
-        if dataset not in DATASETS.names():
-            raise UsageError(f"unknown data set '{dataset}' in {where}{nearest(dataset, DATASETS.names())}")
+        if dataset not in datasets:
+            raise UsageError(f"unknown data set '{dataset}' in {where}{nearest(dataset, datasets)}")
         try:
             trial.loads(METRICS, metric)
             kind = METRICS.load(metric)
