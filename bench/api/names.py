@@ -36,19 +36,40 @@ def _variants(typed: str, names: Sequence[str]) -> list[str]:
     return [n for n in names if n.lower() == wanted] or [n for n in names if n.lower().startswith(f"{wanted}[")]
 
 
-_OWN_WEIGHTS = re.compile(r":weights=([^:+]+)")
+_OWN_WEIGHTS = re.compile(r":weights=[^:+]+")
+
+
+def option_in(spec: str, name: str) -> str | None:
+    """The text of an option in a spec, None where it does not say it."""
+    found = re.search(rf":{name}=([^:+]+)", spec)
+    return found[1] if found else None
 
 
 def own_weights(spec: str) -> str | None:
     """The name of the weights of somebody's own in a spec; None for the package's."""
-    found = _OWN_WEIGHTS.search(spec)
-    return found[1] if found else None
+    return option_in(spec, "weights")
 
 
 def base_name(spec: str) -> str:
     """`oasis` of `oasis+fds`, `gesco` of `gesco:steps=5`."""
     found = re.match(r"[A-Za-z0-9_]+", spec)
     return found[0] if found else spec
+
+
+_SCHEME = re.compile(r":(?:link|uses)=[^:+]+")
+
+
+def way_of(spec: str) -> str:
+    """`oasis+digital` of `oasis+digital:link=16qam@1/2`: how a method sends, whatever its scheme and its budget."""
+    return _SCHEME.sub("", spec)
+
+
+_CARRIED = re.compile(r"\+digital|:codec=[^:+]+")
+
+
+def carried(spec: str) -> str:
+    """`oasis+fds` of `oasis+fds+digital:link=qpsk@0.4`: the method behind a way of sending."""
+    return _CARRIED.sub("", way_of(spec))
 
 
 def shipped_spec(spec: str) -> str:
