@@ -66,7 +66,7 @@ class FullImage(Method):
         """What arrives, clipped to [0, 1]."""
         return torch.stack(received.symbols).clamp(0, 1)
 
-    def encode(self, scene: Scene, room: int | None = None) -> tuple[bytes, ...]:
+    def encode(self, scene: Scene, room: int | None = None) -> tuple[bytes | None, ...]:
         """The picture's file, with a budget at the best quality that fits, made smaller where it must be."""
         codec = self.options["codec"]
         if room is not None and codec not in BUDGETED:
@@ -104,10 +104,10 @@ def _file(picture: Image.Image, codec: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _fitting(picture: Image.Image, codec: str, room: int) -> bytes:
+def _fitting(picture: Image.Image, codec: str, room: int) -> bytes | None:
     """The file of the highest quality of at most `room` bytes, of the largest picture that has one.
 
-    MethodError where not even a picture of 8 pixels does.
+    None where not even a picture of 8 pixels does.
     """
     size = picture.size
     while min(size) >= 8:
@@ -116,4 +116,4 @@ def _fitting(picture: Image.Image, codec: str, room: int) -> bytes:
         if count:
             return _file(smaller, codec, quality=QUALITIES[count - 1])
         size = (round(size[0] * SHRINK), round(size[1] * SHRINK))
-    raise MethodError(f"no {codec} file of a picture fits into {room} bytes: give full_image more channel uses")
+    return None

@@ -128,11 +128,11 @@ class Method(ABC):
         image depends neither on the batch nor on the order in which scenes are run.
         """
 
-    def encode(self, scene: Scene, room: int | None = None) -> tuple[bytes, ...]:
+    def encode(self, scene: Scene, room: int | None = None) -> tuple[bytes | None, ...]:
         """What a digital link carries in place of symbols (`+digital`): one payload a scene, of at most `room` bytes.
 
         The harness frames, codes and modulates it, and counts all of that. MethodError for a method that sends no
-        bytes, and where nothing fits.
+        bytes. None for a scene of which nothing fits: nothing is sent then, and its block counts as lost.
         """
         raise MethodError(f"'{self.name}' sends no bytes, so '+digital' does not apply to it")
 

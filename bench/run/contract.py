@@ -61,11 +61,13 @@ def accepted(sent: Any, scene: Scene, spec: str) -> Transmission:
     return Transmission(tuple(copies), tuple(sent.side_info), tuple(sent.bits))
 
 
-def accepted_payloads(payloads: Any, scene: Scene, spec: str, room: int | None) -> tuple[bytes, ...]:
-    """A sender's payloads for a digital link, one a scene; BenchError where they are none, or larger than `room`."""
+def accepted_payloads(payloads: Any, scene: Scene, spec: str, room: int | None) -> tuple[bytes | None, ...]:
+    """A sender's payloads for a digital link, one a scene or None; BenchError for others, and beyond `room`."""
     if not isinstance(payloads, tuple | list) or len(payloads) != len(scene):
         raise BenchError(f"{spec} did not encode one payload a scene")
     for payload, scene_id in zip(payloads, scene.ids, strict=True):
+        if payload is None:
+            continue
         if type(payload) is not bytes:
             raise BenchError(f"{spec} encoded scene {scene_id} as a {type(payload).__name__}; it has to be bytes")
         if room is not None and len(payload) > room:

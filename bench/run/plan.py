@@ -37,7 +37,7 @@ from bench.config import Config, DataSection, MetricSection
 from bench.data.registry import known_dataset, open_dataset
 from bench.run.setting import method_setting
 from bench.run.summary import summary_version
-from bench.run.transport import LINK_VERSION, transport
+from bench.run.transport import LINK_VERSION, check_transport
 from bench.run.trial import Told, Trial, check_sections, expanded, identity_of, methods_asked
 
 #: Bumped when the harness itself changes what a cell contains (streams, rounding, order of steps).
@@ -209,7 +209,7 @@ def _method_plan(spec: MethodSpec, config: Config, scenes: SceneSet, label_space
         int(options.get(USES, 0)),
         spec.analogue,
     )
-    transport(plan, Awgn(1))  # what is wrong with a link or a budget is said before anything runs
+    check_transport(plan)  # what is wrong with a link or a budget is said before anything runs
     return plan
 
 

@@ -6,13 +6,16 @@ symbols or bytes back; that a block was lost is found here.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from bench.api.channel import PAPER_PSNRS
 from bench.api.errors import BenchError, UsageError
 from bench.api.lazy import torch
 from bench.api.method import Method, Received, Transmission
+from bench.channels.awgn import Awgn
 from bench.links import ldpc
 from bench.links.scheme import ADAPTIVE, Scheme, best_scheme, parse_scheme
 from bench.run.contract import accepted, accepted_payloads, house_rules
@@ -116,35 +119,36 @@ class Digital:
     #: What tells the receiver which scheme an adaptive sender chose, free of error and counted.
     header: bytes = b""
 
-    def __post_init__(self) -> None:
-        """UsageError for a budget that holds no frame, and where Sionna is missing."""
-        if find_spec("sionna") is None:
-            raise UsageError(f"{self.spec} needs Sionna for its link: pip install 'gesco-bench[links]'")
-        if self.uses and not ldpc.surely_holds_a_frame(self.uses, self.scheme):
-            ldpc.room(self.uses, self.scheme)  # raises where it does not
-
-    @property
-    def room(self) -> int | None:
-        """Bytes that a payload may have, None for any number."""
-        return ldpc.room(self.uses, self.scheme) if self.uses else None
-
     def send(self, sender: Method, scene: Scene) -> OnAir:
-        """The symbols of a batch's payloads, which are checked first."""
-        room = self.room
-        with house_rules():
-            payloads = sender.encode(scene, room)
-        payloads = accepted_payloads(payloads, scene, self.spec, room)
-        symbols = tuple(ldpc.transmit(payload, self.scheme) for payload in payloads)
-        return OnAir(symbols, (self.header,) * len(payloads), tuple(8 * len(payload) for payload in payloads))
+        """The symbols of a batch's payloads, which are checked first; none of a payload that has no room."""
+        payloads: tuple[bytes | None, ...] = (None,) * len(scene)
+        with suppress(UsageError):  # a budget that holds no frame of the scheme that an adaptive sender is left with
+            room = ldpc.room(self.uses, self.scheme) if self.uses else None
+            with house_rules():
+                encoded = sender.encode(scene, room)
+            payloads = accepted_payloads(encoded, scene, self.spec, room)
+        symbols = tuple(torch.zeros((0, 2)) if p is None else ldpc.transmit(p, self.scheme) for p in payloads)
+        return OnAir(symbols, (self.header,) * len(payloads), tuple(8 * len(p or b"") for p in payloads))
 
     def deliver(self, sent: OnAir, arrivals: Sequence[Arrival]) -> Delivered:
         """The payloads that arrived whole, and None for the others."""
-        payloads = tuple(ldpc.receive(a.symbols, self.scheme, a.power) for a in arrivals)
+        payloads = tuple(ldpc.receive(a.symbols, self.scheme, a.power) if a.symbols.numel() else None for a in arrivals)
         return Delivered(payloads, tuple(payload is None for payload in payloads))
 
 
+def check_transport(method: MethodPlan) -> None:
+    """UsageError for a link that is none, a budget in which no frame ever fits, and where Sionna is missing."""
+    way = transport(method, Awgn(PAPER_PSNRS[0]))
+    if not isinstance(way, Digital):
+        return
+    if find_spec("sionna") is None:
+        raise UsageError(f"{method.spec} needs Sionna for its link: pip install 'gesco-bench[links]'")
+    if method.uses and not ldpc.surely_holds_a_frame(method.uses, way.scheme):
+        ldpc.room(method.uses, way.scheme)  # raises where it does not
+
+
 def transport(method: MethodPlan, channel: Channel) -> Analogue | Digital:
-    """How the cells of a method get over a channel. UsageError for a link that is none, or a budget too small.
+    """How the cells of a method get over a channel. UsageError for a link that is none.
 
     The sender of an adaptive link, and only that one, knows the channel's nominal SNR.
     """

@@ -177,3 +177,21 @@ def test_what_arrives_whole_at_several_psnrs_is_drawn_and_measured_once(run: Any
     values = rows[(rows["metric"] == "FakeMSE") & (rows["scenes"] == 3) & (rows["psnr"] > 0)]["value"]
     assert len(values) == 6
     assert values.nunique() == 1
+
+
+@pytest.mark.parametrize("channel", ["awgn", "awgn:power=average", "rayleigh"])
+def test_a_budget_in_which_nothing_fits_sends_nothing_and_is_an_outage(run: Any, channel: str) -> None:
+    spec = "full_image+digital:link=adaptive:uses=1000"  # 64-QAM holds a small picture, QPSK not even a frame
+    rows = run(spec, "--psnr", "100,1", "--channel", channel)
+    assert whole(rows, spec, "block_lost", 1) == 1
+    assert whole(rows, spec, "channel_uses", 1) == whole(rows, spec, "energy", 1) == 0
+    if channel != "rayleigh":
+        assert whole(rows, spec, "block_lost", 100) == 0
+        assert 0 < whole(rows, spec, "channel_uses", 100) <= 1000
+
+
+def test_a_map_that_its_budget_does_not_hold_is_an_outage(run: Any) -> None:
+    spec = "fake_maps+digital:codec=label-png:link=qpsk@uncoded:uses=100"
+    rows = run(spec, "--psnr", "100")
+    assert whole(rows, spec, "block_lost", 100) == 1
+    assert whole(rows, spec, "bits", 100) == whole(rows, spec, "channel_uses", 100) == 0

@@ -88,17 +88,18 @@ class SemanticMethod(Method):
             bits.append(encoded.bits)
         return Transmission(tuple(symbols), tuple(side_info), tuple(bits))
 
-    def encode(self, scene: Scene, room: int | None = None) -> tuple[bytes, ...]:
-        """Label map and edges of each scene as one payload, every label in it, by the option `codec`."""
+    def encode(self, scene: Scene, room: int | None = None) -> tuple[bytes | None, ...]:
+        """Label map and edges of each scene as one payload, every label in it, by `codec`; None without room."""
         codec, labels = self.options["codec"], self.context.label_space.size
         if codec not in CARRIED:
             raise MethodError(f"codec '{codec}' is no single map: a digital link carries {', '.join(CARRIED)}")
         check_labels(scene.labels, labels)
         edges = scene_edges(scene, self.options["edges"])[:, 0].numpy() if self.uses_edges else [None] * len(scene)
-        return tuple(
+        payloads = (
             write_map(codec, label_map.numpy(), edge_map, labels)
             for label_map, edge_map in zip(scene.labels, edges, strict=True)
         )
+        return tuple(p if room is None or len(p) <= room else None for p in payloads)
 
     def decode(self, payloads: Sequence[bytes | None], rngs: Sequence[torch.Generator]) -> Tensor:
         """Generate from the payloads' maps, through FDS where it is on; from the empty map where there is none."""
