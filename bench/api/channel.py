@@ -69,13 +69,27 @@ class Channel(ABC):
         """10 log10(P / sigma^2) in dB for the sigma really used, infinite without noise; P is the peak power."""
         return -20 * math.log10(self.sigma) if self.sigma > 0 else math.inf
 
+    def known_snrs(self, uses: int, power: float, generator: torch.Generator) -> Tensor:
+        """The signal-to-noise ratios (linear) that a sender knows, before it sends, of symbols with a mean square.
+
+        One for each complex symbol of `uses` real ones where it knows their realisation, which `observe` draws from an
+        equal generator; else one, the nominal.
+        """
+        import torch
+
+        return torch.tensor([power * 10 ** (self.peak_snr_db / 10)])
+
+    def uses(self, symbols: Tensor) -> int:
+        """Real channel uses that one scene's symbols take, with what the channel's own ends add to them."""
+        return symbols.numel()
+
     @property
     def header_bytes(self) -> int:
         """Bytes a scene that the channel's own ends exchange free of error, counted as side information."""
         return 0
 
     def energy(self, symbols: Tensor) -> float:
-        """Sum of squares of what goes over the air for one scene's symbols, in units of P."""
+        """Sum of squares of all that goes over the air for one scene's symbols, in units of P."""
         return float(symbols.double().square().sum())
 
     @classmethod
@@ -107,3 +121,8 @@ class Channel(ABC):
         """Everything that determines the channel's output for given symbols and generator, JSON-serialisable."""
         version = {"code_version": self.code_version} if self.code_version > 1 else {}
         return {"kind": self.kind, "psnr": float(self.psnr), **self.options, "sigma": self.sigma, **version}
+
+    @property
+    def realisation(self) -> dict[str, Any]:
+        """What a scene's random numbers are keyed by: the identity, without what changes none of them."""
+        return self.identity()

@@ -5,15 +5,17 @@ scene); gains of different blocks are independent. With `interleaved` the symbol
 by a fixed permutation, so that a deep fade hits bits that a code can put right. The mean of |h|^2 is 1, so the PSNR is
 that of the mean.
 
-What is known to whom is `csi`: "receiver" divides by the gain (zero forcing), so that methods that know of no channel
-get symbols in their places, with noise sigma / |h|; "none" leaves gain and phase in the symbols.
+What is known to whom is `csi`, without error: with "receiver" its end divides by the gain (zero forcing), so that
+methods that know of no channel get symbols in their places, with noise sigma / |h|; with "both" the sender knows the
+gains beforehand too, and an adaptive link chooses by them; "none" leaves gain and phase in the symbols. Gains and noise
+are the same with "receiver" and "both".
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError, known_name
 from bench.channels.awgn import Noisy
@@ -22,9 +24,35 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-CSI = ("receiver", "none")
+CSI = ("receiver", "both", "none")
+#: What captions say of the gains.
+CSI_WORDS = {
+    "receiver": "known to the receiver, which divides by them",
+    "both": "known to sender and receiver, which divides by them",
+    "none": "known to nobody",
+}
 #: Where the interleaver's permutation begins: both ends know it, as they know the scheme.
 _INTERLEAVER = 5489
+
+
+def faded(
+    clean: Tensor, gains: Tensor, noise: Tensor, known: Tensor | None, shape: torch.Size
+) -> tuple[Tensor, Tensor | None]:
+    """Real symbols (n,) as they arrive, in `shape`, and how much power each had as far as the receiver knows.
+
+    `gains` (ceil(n / 2),) and `noise` (2 * len(gains),) are what the channel does, `known` the gains that the receiver
+    divides by, if it knows any.
+    """
+    import torch
+
+    sent = torch.view_as_complex(torch.nn.functional.pad(clean, (0, 2 * len(gains) - len(clean))).view(-1, 2))
+    arrived = gains * sent + torch.view_as_complex(noise.view(-1, 2))
+    if known is not None:
+        arrived = arrived / known
+    received = torch.view_as_real(arrived).flatten()[: len(clean)].reshape(shape)
+    if known is None:
+        return received, None
+    return received, known.abs().square().repeat_interleave(2)[: len(clean)].reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -46,9 +74,8 @@ class Fading(Noisy):
     def effects(self) -> tuple[str, ...]:
         """Block length, interleaving, and what is known to whom."""
         over = f"{self.block} complex symbols" if self.block else "the whole scene"
-        known = "known to the receiver, which divides by them" if self.csi == "receiver" else "known to nobody"
         spread = ("interleaved",) if self.interleaved else ()
-        return (f"one gain over {over}", *spread, f"gains {known}")
+        return (f"one gain over {over}", *spread, f"gains {CSI_WORDS[self.csi]}")
 
     @abstractmethod
     def draw(self, blocks: int, generator: torch.Generator) -> Tensor:
@@ -66,22 +93,24 @@ class Fading(Noisy):
         return gains
 
     def observe(self, symbols: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """The symbols as they arrive, and with `csi` "receiver" how much power each had, |h|^2, of the same shape."""
+        """The symbols as they arrive, and unless `csi` is "none" how much power each had, |h|^2, of the same shape."""
         import torch
 
         clean = symbols.detach().to("cpu", torch.float32).flatten()
         gains = self.gains(clean.numel(), generator)
         noise = self.noise(clean, (2 * len(gains),), generator)
-        sent = torch.view_as_complex(torch.nn.functional.pad(clean, (0, 2 * len(gains) - len(clean))).view(-1, 2))
-        arrived = gains * sent + torch.view_as_complex(noise.view(-1, 2))
-        if self.csi == "receiver":
-            arrived = arrived / gains
-        received = torch.view_as_real(arrived).flatten()[: len(clean)].reshape(symbols.shape)
-        if self.csi != "receiver":
-            return received, None
-        power = gains.abs().square().repeat_interleave(2)[: len(clean)].reshape(symbols.shape)
-        return received, power
+        return faded(clean, gains, noise, None if self.csi == "none" else gains, symbols.shape)
 
     def transmit(self, symbols: Tensor, generator: torch.Generator) -> Tensor:
-        """Gain, noise, and with `csi` "receiver" the division by the gain."""
+        """Gain, noise, and unless `csi` is "none" the division by the gain."""
         return self.observe(symbols, generator)[0]
+
+    def known_snrs(self, uses: int, power: float, generator: torch.Generator) -> Tensor:
+        """With `csi` "both" those of all complex symbols, as their gains make them."""
+        nominal = super().known_snrs(uses, power, generator)
+        return nominal * self.gains(uses, generator).abs().square() if self.csi == "both" else nominal
+
+    @property
+    def realisation(self) -> dict[str, Any]:
+        """What the sender knows changes nothing."""
+        return (replace(self, csi="receiver") if self.csi == "both" else self).identity()

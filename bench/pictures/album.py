@@ -286,7 +286,7 @@ class Album:
         channel = read_channel(self.part.channel, psnr)
         with one_thread(), torch.inference_mode():
             sent = method.send(stack([self[scene]], self.space))
-            stream = channel_stream(self.dataset, scene, channel.identity(), self.seed)
+            stream = channel_stream(self.dataset, scene, channel.realisation, self.seed)
             return channel.transmit(sent.symbols[0], stream), method.sent_channels(sent.side_info[0])
 
     def received_map(self, spec: str, psnr: float, scene: str) -> np.ndarray:

@@ -65,7 +65,7 @@ def batches(ids: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
 
 def _arrivals(scenes: SceneSet, ids: Sequence[str], sent: OnAir, channel: Channel, seed: int) -> list[Arrival]:
     """Every scene's symbols through the channel, with that scene's own noise."""
-    identity = channel.identity()
+    identity = channel.realisation
     streams = [channel_stream(scenes.dataset, scene_id, identity, seed) for scene_id in ids]
     return [Arrival(*channel.observe(one, stream)) for one, stream in zip(sent.symbols, streams, strict=True)]
 
@@ -77,7 +77,7 @@ def _receiver_streams(cell: Cell, ids: Sequence[str]) -> list[torch.Generator]:
     the same.
     """
     method, dataset = cell.method, cell.scenes.dataset
-    identity, spec = cell.channel.identity(), method.spec
+    identity, spec = cell.channel.realisation, method.spec
     if method.link:
         identity, spec = Awgn(PAPER_PSNRS[0]).identity(), method.analogue
     return [receiver_stream(dataset, scene_id, identity, cell.seed, spec) for scene_id in ids]
@@ -93,7 +93,7 @@ def _cost(sent: OnAir, lost: tuple[bool, ...] | None, position: int, channel: Ch
     return {
         "bits": sent.bits[position] + 8 * header,
         "side_bytes": header,
-        "channel_uses": symbols.numel(),
+        "channel_uses": channel.uses(symbols),
         "energy": channel.energy(symbols),
         **({} if lost is None else {"block_lost": lost[position]}),
     }

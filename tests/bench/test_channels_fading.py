@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib.util import find_spec
+
 import pytest
 import torch
 
 from bench.api.channel import Channel
 from bench.api.errors import UsageError
+from bench.channels.ofdm import Ofdm
 from bench.channels.packets import Packets
 from bench.channels.rayleigh import Rayleigh
 from bench.channels.registry import read_channel
@@ -17,7 +21,14 @@ ALL: list[Channel] = [
     Rayleigh(10, block=16, interleaved=True),
     Rician(10, block=8),
     Packets(10, packet=4),
+    Ofdm(10),
+    Ofdm(10, profile="tdl-d", spread=30.0, doppler=50.0, estimate="pilots"),
 ]
+
+
+def needs_sionna(channel: Channel) -> None:
+    if isinstance(channel, Ofdm) and find_spec("sionna") is None:
+        pytest.skip("OFDM needs Sionna: pip install 'gesco-bench[links]'")
 
 
 def stream(seed: int = 0) -> torch.Generator:
@@ -26,6 +37,7 @@ def stream(seed: int = 0) -> torch.Generator:
 
 @pytest.mark.parametrize("channel", ALL, ids=lambda c: c.convention)
 def test_a_realisation_belongs_to_its_generator(channel: Channel) -> None:
+    needs_sionna(channel)
     symbols = torch.rand(5, 7, 3) * 2 - 1
     first, again, other = (channel.transmit(symbols, stream(seed)) for seed in (1, 1, 2))
     assert first.shape == symbols.shape
@@ -89,8 +101,37 @@ def test_lost_packets_are_zero_and_known() -> None:
         (Rician, {"k": -1.0}, "k -1.0 of channel rician"),
         (Packets, {"loss": 2.0}, "loss 2.0 of channel packets"),
         (Packets, {"packet": 0}, "packet 0 of channel packets"),
+        (Ofdm, {"profile": "tdl-x"}, "unknown delay profile 'tdl-x'"),
+        (Ofdm, {"spread": 600.0}, "at most 541 for tdl-c"),
+        (Ofdm, {"doppler": -1.0}, "doppler -1 of channel ofdm"),
+        (Ofdm, {"estimate": "blind"}, "unknown estimate of the gains 'blind'"),
     ],
 )
 def test_what_cannot_be_is_refused(kind: type[Channel], options: dict[str, object], told: str) -> None:
     with pytest.raises(UsageError, match=told):
         kind(10, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [Rayleigh(10, block=8), Rayleigh(10, block=3, interleaved=True, power="average"), Rician(10), Ofdm(10)],
+    ids=lambda c: c.convention,
+)
+def test_a_sender_that_knows_the_channel_meets_the_very_gains_that_it_saw(channel: Rayleigh | Rician | Ofdm) -> None:
+    needs_sionna(channel)
+    symbols = torch.rand(801) * 2 - 1
+    both = replace(channel, csi="both")
+    assert both.realisation == channel.realisation
+    assert both.identity() != channel.identity()
+    (arrived, power), (plain, _) = (c.observe(symbols, stream(3)) for c in (both, channel))
+    assert torch.equal(arrived, plain)
+    assert power is not None
+    mean_square = 1.0 if channel.power == "average" else 0.25
+    seen = both.known_snrs(801, 0.25, stream(3)) * channel.sigma**2 / mean_square
+    torch.testing.assert_close(seen, power.flatten()[::2], rtol=1e-5, atol=0)
+    nominal = channel.known_snrs(801, 0.25, stream(3))
+    assert nominal.tolist() == pytest.approx([mean_square / channel.sigma**2])
+
+
+def test_what_nobody_knows_stays_another_realisation_as_it_was() -> None:
+    assert Rayleigh(10, csi="none").realisation == Rayleigh(10, csi="none").identity()
