@@ -11,7 +11,7 @@ import warnings
 from abc import abstractmethod
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from safetensors import SafetensorError
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 WEIGHTS_FILE = "alexnet_trunk.safetensors"
+#: Memory for the features of originals: 900 pictures of 64x128, 60 of 256x512.
+_MEMORY_BYTES = 256 << 20
 
 
 class LpipsMetric(NetworkMetric):
@@ -42,12 +44,13 @@ class LpipsMetric(NetworkMetric):
 
     def __init__(self, context: MetricContext) -> None:
         super().__init__(context, self._find(context.weights_dir), _heads(self.net))
+        self._features = PerPicture(self._flat, context.device_name, _MEMORY_BYTES)
         self._distances = PerPicture(self._distance, context.device_name)
 
     def load(self) -> nn.Module:
-        """Our trunk with the package's heads."""
+        """Our trunk with the package's heads, channels last in memory, as pictures are: else every call copies it."""
         path, heads = self.files
-        return _build(self.net, self._read(path), path, heads)
+        return _build(self.net, self._read(path), path, heads).to(memory_format=torch.channels_last)
 
     @classmethod
     @abstractmethod
@@ -70,13 +73,31 @@ class LpipsMetric(NetworkMetric):
         side = self.smallest_side
         if min(height, width) < side:
             raise MetricError(f"{self.name} needs pictures of {side} pixels a side or more, not {height}x{width}")
-        pairs = torch.cat([comparison.generated, comparison.original], dim=1)
-        return {"distance": self._distances(pairs).astype(np.float64)}
+        originals = self._features.kept(comparison.original)
+        return {"distance": self._distances(comparison.generated, originals).astype(np.float64)}
 
-    def _distance(self, pairs: Tensor) -> Tensor:
-        generated, original = pairs.split(3, dim=1)  # type: ignore[no-untyped-call]
-        result: Tensor = self.network(generated, original, normalize=True).flatten()
-        return result
+    def _stages(self, pictures: Tensor) -> list[Tensor]:
+        """What `lpips.LPIPS.forward` compares, pictures (B, 3, H, W) in [0, 1] -> (B, h, w, channels) a stage."""
+        from lpips import normalize_tensor
+
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        network: Any = self.network
+        stages = network.net(network.scaling_layer(2 * pictures - 1))
+        return [normalize_tensor(stage).permute(0, 2, 3, 1) for stage in stages]
+
+    def _flat(self, pictures: Tensor) -> Tensor:
+        return torch.cat([stage.flatten(1) for stage in self._stages(pictures)], dim=1)
+
+    def _distance(self, generated: Tensor, originals: Tensor) -> Tensor:
+        """Distances (B,) of pictures (B, 3, H, W) from others, of which `_flat` was kept."""
+        network: Any = self.network
+        stages = self._stages(generated)
+        others = originals.split([stage[0].numel() for stage in stages], dim=1)  # type: ignore[no-untyped-call]
+        distance = torch.zeros(len(generated), device=generated.device)
+        for head, stage, other in zip(network.lins, stages, others, strict=True):
+            difference = (stage - other.view(stage.shape)) ** 2
+            distance = distance + head(difference.permute(0, 3, 1, 2)).mean((1, 2, 3))
+        return distance
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
         """The mean over scenes."""

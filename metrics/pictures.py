@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from cachetools import LRUCache
 
 from bench.api.files import file_digest
@@ -19,6 +18,7 @@ from bench.api.seeding import text_digest
 from metrics.evaluators.published import check_unchanged
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
 
 
@@ -60,7 +60,7 @@ class PerPicture:
 
     def __init__(
         self,
-        function: Callable[[Tensor], Tensor],
+        function: Callable[..., Tensor],
         device: torch.device | str,
         memory_bytes: int = 64 << 20,
         gpu_batch: int = 64,
@@ -68,23 +68,30 @@ class PerPicture:
         """`memory_bytes` bounds what `remembered` keeps; `gpu_batch` is the number of pictures a GPU gets at once."""
         self._function = function
         self._device = device
-        self._memory: LRUCache[bytes, np.ndarray] = LRUCache(memory_bytes, getsizeof=lambda result: result.nbytes)
+        self._memory: LRUCache[bytes, Tensor] = LRUCache(memory_bytes, getsizeof=lambda result: result.nbytes)
         self._chunk = 1 if str(device).startswith("cpu") else gpu_batch
 
-    def __call__(self, pictures: Tensor) -> np.ndarray:
-        """Results for all pictures, (B, ...)."""
-        with torch.inference_mode():
-            results = [self._function(part.to(self._device)).cpu() for part in pictures.split(self._chunk)]  # type: ignore[no-untyped-call]
-        return torch.cat(results).numpy()
+    def __call__(self, *pictures: Tensor) -> np.ndarray:
+        """Results for all pictures, (B, ...); a function of several tensors (B, ...) gets the same rows of each."""
+        return self._results(*pictures).cpu().numpy()
 
     def remembered(self, pictures: Tensor) -> np.ndarray:
         """The same, but results of pictures seen before are kept: originals come back in every cell of a sweep."""
+        return self.kept(pictures).cpu().numpy()
+
+    def kept(self, pictures: Tensor) -> Tensor:
+        """What `remembered` gives, on the device."""
         keys = [hashlib.sha256(picture.cpu().contiguous().numpy()).digest() for picture in pictures]
         found = {key: self._memory[key] for key in keys if key in self._memory}
         new = [number for number, key in enumerate(keys) if key not in found]
         if new:
-            found.update(zip((keys[number] for number in new), self(pictures[new]), strict=True))
+            found.update(zip((keys[number] for number in new), self._results(pictures[new]), strict=True))
         for key, result in found.items():
             if result.nbytes <= self._memory.maxsize:
                 self._memory[key] = result
-        return np.stack([found[key] for key in keys])
+        return torch.stack([found[key] for key in keys])
+
+    def _results(self, *pictures: Tensor) -> Tensor:
+        with torch.inference_mode():
+            parts = zip(*(one.split(self._chunk) for one in pictures), strict=True)  # type: ignore[no-untyped-call]
+            return torch.cat([self._function(*(part.to(self._device) for part in group)) for group in parts])

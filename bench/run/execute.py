@@ -12,7 +12,7 @@ from bench.api.device import Devices
 from bench.api.errors import BenchError, DataError, Failure, MethodError, MetricError, StorageError, in_words
 from bench.api.files import Entry
 from bench.run.cell import compute_cell, find_cell, find_metric, measure_cell
-from bench.run.worker import WORKER, check_code, end_with, one_thread
+from bench.run.worker import WORKER, check_code, end_with, keep_freed_memory, one_thread
 
 if TYPE_CHECKING:
     from bench.run.plan import Cell, MetricPlan
@@ -83,6 +83,7 @@ def execute(task: Task) -> Outcome:
     """
     outcome = Outcome(task.cell)
     end_with(task.parent)
+    keep_freed_memory()
     _tell(task, outcome, "")
     with one_thread():
         try:

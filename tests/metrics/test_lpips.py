@@ -72,6 +72,27 @@ def test_a_scene_has_the_same_distance_in_any_batch(metric, make_comparison):
     np.testing.assert_array_equal(together, alone)
 
 
+def test_kept_features_of_originals_give_the_fresh_distances_and_another_original_its_own(context, make_comparison):
+    """To the last bit, where the second cell has originals of the first, and one that was changed since."""
+    comparison, used = make_comparison(scenes=3), Lpips(context)
+    used.measure(comparison)
+    changed = comparison.original.clone()
+    changed[1, 0, 5, 5] = 1 - changed[1, 0, 5, 5]
+    for original in (comparison.original, changed):
+        other = replace(comparison, generated=comparison.generated.flip(-1), original=original)
+        kept, fresh = (one.measure(other)["distance"] for one in (used, Lpips(context)))
+        np.testing.assert_array_equal(kept, fresh)
+    assert kept[1] != used.measure(replace(other, original=comparison.original))["distance"][1]
+
+
+def test_a_distance_does_not_depend_on_how_pictures_lie_in_memory(metric, make_comparison):
+    comparison = make_comparison(scenes=2)
+    turned = [one.contiguous(memory_format=torch.channels_last) for one in (comparison.generated, comparison.original)]
+    rows = [one.contiguous() for one in turned]
+    distances = [metric.measure(compare(*pictures))["distance"] for pictures in (turned, rows)]
+    np.testing.assert_array_equal(*distances)
+
+
 def test_the_smallest_picture_is_measured_and_smaller_ones_are_refused(metric):
     side = Lpips.smallest_side
     measured = metric.measure(compare(torch.rand(1, 3, side, 40), torch.rand(1, 3, side, 40)))

@@ -52,3 +52,10 @@ def test_memory_is_bounded_and_what_was_forgotten_is_computed_anew():
     result = run.remembered(pictures)
     np.testing.assert_array_equal(result, pictures.flatten(1))
     assert len(calls) == 4 + 2
+
+
+def test_a_function_of_two_tensors_gets_the_same_picture_of_both():
+    one, other = torch.rand(3, 3, 8, 8), torch.rand(3, 5)
+    run = PerPicture(lambda pictures, values: pictures.mean(dim=(1, 2, 3)) + values.sum(dim=1), CPU)
+    expected = [(a.mean() + b.sum()).item() for a, b in zip(one, other, strict=True)]
+    np.testing.assert_allclose(run(one, other), expected, rtol=1e-6)

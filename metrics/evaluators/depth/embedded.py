@@ -7,7 +7,8 @@ occurs, and a network that is taught to answer with one number gives it.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -77,14 +78,17 @@ def decode(logits: Tensor) -> Tensor:
     The mean place of the `_WINDOW` neighbouring bins that are most probable together, weighed with their probabilities.
     """
     probability = logits.softmax(dim=-1).flatten(0, -2)
-    place = torch.arange(BINS, dtype=probability.dtype, device=probability.device)
-    mass, moment = (
-        nn.functional.avg_pool1d(values[:, None], _WINDOW, stride=1)[:, 0]
-        for values in (probability, probability * place)
-    )
-    best = mass.argmax(dim=-1, keepdim=True)
-    middle = moment.gather(1, best) / mass.gather(1, best)
-    return depth_at(middle).view(logits.shape[:-1])
+    places = BINS - _WINDOW + 1
+    mass = _mean([probability[:, start : start + places] for start in range(_WINDOW)])
+    most, first = mass.max(dim=-1, keepdim=True)
+    bins = first + torch.arange(_WINDOW, device=logits.device)
+    moment = _mean((probability.gather(1, bins) * bins).split(1, dim=1))  # type: ignore[no-untyped-call]
+    return depth_at(moment / most).view(logits.shape[:-1])
+
+
+def _mean(values: Sequence[Tensor]) -> Tensor:
+    """Their mean, added in order: as `avg_pool1d` adds, which takes eight times as long over windows of so few."""
+    return reduce(torch.add, values) / len(values)
 
 
 def load(spec: EvaluatorSpec, weights: Path, device: torch.device | str) -> Callable[[Tensor], Tensor]:
