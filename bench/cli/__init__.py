@@ -19,6 +19,7 @@ from bench.cli.merge import merge
 from bench.cli.plot import plot, sheet
 from bench.cli.regress import regress
 from bench.cli.run import ablate, run
+from bench.cli.score import score
 from bench.cli.speed import app as speed_app
 from bench.cli.table import table
 from bench.cli.train import train
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, table, ablate, plot, sheet, merge, regress, train, doctor):
+for command in (run, score, table, ablate, plot, sheet, merge, regress, train, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
 app.add_typer(leaderboard_app, name="leaderboard")

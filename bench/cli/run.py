@@ -98,10 +98,10 @@ def run(
     if dry_run:
         _dry_run(plan, settings)
         return
-    computed = _computed(plan, settings, replace=replace)
+    computed = computed_and_told(plan, settings, replace=replace)
     with kept_on_interrupt():
-        _summary(plan, computed, settings.run.out)
-    _tell_failures(computed)
+        print_summary(plan, computed, settings.run.out)
+    tell_failures(computed)
 
 
 def ablate(
@@ -141,14 +141,14 @@ def ablate(
     )
     folder = check_folder(settings.run.out, "--out")
     earlier_results(folder)  # results that cannot be added to are told of before anything is computed
-    computed = _computed(plan_ablation(ablation, settings), settings, ablation.name)
+    computed = computed_and_told(plan_ablation(ablation, settings), settings, ablation.name)
     tables = ablation_tables(view(computed.results, ablation.name)[0], ablation, psnr)
     typer.echo(render(tables, style, published), nl=False)
     typer.echo(f"results: {folder}; `bench table {ablation.name} --out {folder}` prints them again", err=True)
-    _tell_failures(computed)
+    tell_failures(computed)
 
 
-def _computed(plan: Plan, settings: Config, ablation: str | None = None, replace: bool = False) -> Computed:
+def computed_and_told(plan: Plan, settings: Config, ablation: str | None = None, replace: bool = False) -> Computed:
     """What a plan came to, its folder remembered; lines about what is left out or changed go to stderr."""
     from rich.console import Console
 
@@ -168,7 +168,7 @@ def _computed(plan: Plan, settings: Config, ablation: str | None = None, replace
     return computed
 
 
-def _tell_failures(computed: Computed) -> None:
+def tell_failures(computed: Computed) -> None:
     """BenchError where anything failed, after a line on each failure."""
     failures = computed.report.failures
     for what, message, _ in failures:
@@ -259,7 +259,7 @@ def _beside(everything: Any, own: Any) -> Any:
     return everything[pd.MultiIndex.from_frame(everything[SCENE_SET]).isin(lists)].reset_index(drop=True)
 
 
-def _summary(plan: Plan, computed: Computed, out: Path) -> None:
+def print_summary(plan: Plan, computed: Computed, out: Path) -> None:
     """The tables of the run's data sets, a plot of them, and where everything lies."""
     from bench.api.names import metric_variants
     from bench.api.scores import shown_always

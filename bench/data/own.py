@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import tomllib
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
@@ -24,11 +25,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.api.errors import DataError, nearest
 from bench.api.registry import DATASETS
 from bench.api.scenes import LabelSpace, SceneArrays, SceneSource
+from bench.api.seeding import text_digest
 from bench.api.terminal import in_parallel
 from bench.data.coco_stuff import distinct_palette
 from bench.data.export import ExportReport, write_file, write_png
 from bench.data.folder import DEPTH_UNIT, FIRST_INSTANCE, FolderSource
-from bench.data.images import FileError, Problem, read_map, unreadable
+from bench.data.images import FileError, Problem, read_map, read_rgb, unreadable
 from bench.data.listing import Listing, SceneFiles, find_files, is_folder, pair
 
 #: What a data set is called by that is named by its folder.
@@ -191,7 +193,7 @@ def _read_classes(root: Path) -> _Contents:
         raise FileError(Problem(path, f"cannot be read as TOML ({error})", "correct it")) from None
 
 
-def _text(name: str, size: tuple[int, int], lines: Iterable[str], remark: str = "") -> str:
+def _text(name: str, size: Sequence[int], lines: Iterable[str], remark: str = "") -> str:
     """A classes.toml; `lines` are those of the classes."""
     body = "\n".join(lines)
     return f"""# A data set of gesco-bench: pictures in SPLIT/images, label maps in SPLIT/labels (PNG, values as below).
@@ -213,8 +215,10 @@ def _line(value: int, name: str, colour: Sequence[int], more: str = "", remark: 
     return f'{value} = {{ name = {quoted}, colour = "#{red:02x}{green:02x}{blue:02x}"{more} }}{remark}'
 
 
-def init(root: Path, jobs: int = 1, progress: bool = True) -> list[int]:
+def init(root: Path, jobs: int = 1, progress: bool = True, size: tuple[int, ...] | None = None) -> list[int]:
     """Write a commented classes.toml from the label maps below `root`; the values found.
+
+    `size` is what scenes are to be read at; without it one is proposed.
 
     DataError where there is one already, where there is no label map, or one that cannot be read.
     """
@@ -249,7 +253,7 @@ def init(root: Path, jobs: int = 1, progress: bool = True) -> list[int]:
         colour = (0, 0, 0) if unknown else colours.get(value, fallback)
         lines.append(_line(value, name, colour, ", unknown = true" if unknown else "", share))
     height, width = read_map(maps[0]).shape
-    size = _proposed(height, width)
+    size = size or _proposed(height, width)
     remark = f"; the first map is {height}x{width}, and multiples of {_MULTIPLE} suit every method"
     write_file(path, _text(_name(root), size, lines, remark).encode())
     return values
@@ -277,6 +281,49 @@ def _name(root: Path) -> str:
     """The folder's name as a data set's, another one than those that exist."""
     name = re.sub("[^A-Za-z0-9_]", "_", root.name)[:40] or "scenes"
     return name if name not in DATASETS.names() else f"{name[:36]}_own"
+
+
+def gathered(named: str, labels: Path | None, to: Path) -> str:
+    """What `--against` means: a data set by name, `folder:PATH`, or a plain folder of pictures, perhaps with `labels`.
+
+    Of a plain one a data set is made below `to`, of links or copies, at its first picture's size. Its label maps have
+    a classes.toml beside them, or classes without names; without any nothing is known of its pixels.
+    """
+    folder = Path(named.removeprefix(SCHEME)).expanduser()
+    if (folder / CLASSES).is_file() and labels is None:
+        return f"{SCHEME}{folder}"
+    if labels is None and (named.startswith(SCHEME) or not folder.is_dir()):
+        return named
+    pictures = find_files(folder, _PICTURES).files
+    if not pictures:
+        raise DataError(f"{folder} holds no pictures to compare with")
+    first = read_rgb(next(iter(pictures.values())))
+    root = to / text_digest(str((folder.resolve(), labels and labels.resolve())))[:8] / _name(folder)
+    shutil.rmtree(root, ignore_errors=True)
+    for scene_id, path in pictures.items():
+        _put(path, root / "test" / "images" / path.name)
+        if labels is None:
+            write_png(root / "test" / "labels" / f"{scene_id}.png", Image.new("L", first.shape[1::-1]))
+    if labels is None:
+        text = _text(_name(folder), first.shape[:2], [_line(0, "anything", (0, 0, 0))])
+        write_file(root / CLASSES, text.encode())
+        return f"{SCHEME}{root}"
+    for path in find_files(labels, [".png"]).files.values():
+        _put(path, root / "test" / "labels" / path.name)
+    if (labels / CLASSES).is_file():
+        _put(labels / CLASSES, root / CLASSES)
+    else:
+        init(root, progress=False, size=first.shape[:2])
+    return f"{SCHEME}{root}"
+
+
+def _put(path: Path, where: Path) -> None:
+    """A file at another place too: a hard link, or a copy where the file system has none."""
+    where.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path.resolve(), where)
+    except OSError:
+        shutil.copyfile(path, where)
 
 
 def export_folder(

@@ -28,7 +28,7 @@ MEMORY_PROTOCOL = "peak of the worker while it computes the cell, MiB: resident 
 
 def _mean_snr_db(scenes: Sequence[Mapping[str, Any]], sigma: float) -> float:
     """Mean power of what was sent over the noise's, in dB; NaN without any, or where no energies were kept."""
-    uses, energy = sum(s["channel_uses"] for s in scenes), sum(s.get("energy", math.nan) for s in scenes)
+    uses, energy = sum(s.get("channel_uses", 0) for s in scenes), sum(s.get("energy", math.nan) for s in scenes)
     if not uses or math.isnan(energy):
         return math.nan
     if sigma == 0:
@@ -97,7 +97,7 @@ def _cell_rows(state: CellState) -> Iterator[Row]:
             yield made
         for name, values in () if reference else facts["per_scene"].items():
             yield from _single(base, ids, name, values, better[name], protocol[name])
-    if not reference:
+    if not reference and "seconds" in pictures.manifest:  # nothing is known of what pictures made elsewhere cost
         yield from _cost_rows(base, pictures.manifest, ids, cell.method.link)
 
 

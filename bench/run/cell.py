@@ -99,7 +99,8 @@ def _cost(sent: OnAir, lost: tuple[bool, ...] | None, position: int, channel: Ch
     }
 
 
-def _png(pixels: np.ndarray) -> bytes:
+def png(pixels: np.ndarray) -> bytes:
+    """A picture (H, W, 3) uint8 as a file."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()
@@ -186,7 +187,7 @@ def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance
                 name = f"{len(facts):05d}-{safe_name(scene_id)}.png"
                 if len(facts) == sample:
                     sampled = pixels
-                draft.write(name, _png(pixels))
+                draft.write(name, png(pixels))
                 facts.append({"id": scene_id, "file": name, **cost})
         peak = memory.mib()
         _draw_again(cell, device, sample, sampled)

@@ -173,7 +173,8 @@ class Plan:
     failures: tuple[Failure, ...] = ()
 
 
-def _scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
+def scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
+    """The scenes of a run's configuration; DataError where there are none, UsageError for an unknown split."""
     split = config.run.split
     auto = split.casefold() == "auto"
     split = source.evaluation_split() if auto else known_name(split, source.splits, "split", f" of {source.name}")
@@ -213,7 +214,7 @@ def _method_plan(spec: MethodSpec, config: Config, scenes: SceneSet, label_space
     return plan
 
 
-def _noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
+def noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
     """Pure noise for every scene: nothing is sent, so one channel, seed and reference serve all runs over them."""
     method = MethodPlan(PURE_NOISE, PURE_NOISE, {}, None, {"name": PURE_NOISE, "code_version": 1})
     return Cell(scenes, method, Awgn(100.0), 0, device_kind)
@@ -225,7 +226,7 @@ def _metric_plan(name: str, dataset: str, label_space: LabelSpace, evaluator: st
     return MetricPlan(metric.name, str(metric.protocol), identity, evaluator, summary_version(metric))
 
 
-def _metric_plans(
+def metric_plans(
     asked: Mapping[str, str], dataset: str, label_space: LabelSpace, config: Config, trial: Trial, told: Told
 ) -> tuple[MetricPlan, ...]:
     """Of the metrics asked for (full name -> as typed) those that the data set allows.
@@ -300,12 +301,12 @@ def _planned(
     for dataset in datasets:
         section = config.data.get(dataset, DataSection())
         source = open_dataset(dataset, root, section.size, section.root, section.resize)
-        scenes = _scene_set(source, dataset, config)
+        scenes = scene_set(source, dataset, config)
         told.left_out += [f"{scenes.dataset}: {note}" for note in source.notes(scenes.split)]
         if scenes.dataset in metrics:
             raise UsageError(f"two of the data sets are '{scenes.dataset}'; run them into two folders")
         label_space = source.label_space
-        metrics[scenes.dataset] = _metric_plans(asked_metrics, scenes.dataset, label_space, config, trial, told)
+        metrics[scenes.dataset] = metric_plans(asked_metrics, scenes.dataset, label_space, config, trial, told)
         for spec in specs:
             try:
                 method = trial(METHODS, spec.name, _method_plan, spec, config, scenes, label_space)
@@ -328,5 +329,5 @@ def _planned(
     if config.run.weights_dir is not None:
         _check_used(config.run.weights_dir.resolve(), cells)
     scene_sets = {cell.scenes.dataset: cell.scenes for cell in cells}
-    references = tuple(_noise_reference(scenes, devices.kind) for name, scenes in scene_sets.items() if metrics[name])
+    references = tuple(noise_reference(scenes, devices.kind) for name, scenes in scene_sets.items() if metrics[name])
     return Plan(tuple(cells), metrics, devices, tuple(told.left_out), references, tuple(told.failures))

@@ -47,11 +47,15 @@ def method_setting(spec: MethodSpec, config: Config, context: MethodContext, pro
     if profile is None and asked not in PROFILES:
         raise UsageError(f"unknown profile '{asked}'{nearest(asked, PROFILES)}")
     if asked == "auto":
-        own = context.dataset not in DATASETS.names()  # a folder of the user's: there are no published networks for it
-        usual = "embedded" if own or facts_of(context.dataset).rendered else "paper"
+        usual = usual_profile(context.dataset)
         named = replace(context, weights=spec.options.get(WEIGHTS, ""), profile=usual)
         asked = trained_profile(spec.name, named) or usual
     return Setting(spec, replace(context, profile=asked), options)
+
+
+def usual_profile(dataset: str) -> str:
+    """The profile where no weights say theirs: a folder of the user's own has no published networks either."""
+    return "embedded" if dataset not in DATASETS.names() or facts_of(dataset).rendered else "paper"
 
 
 def _with_weights(

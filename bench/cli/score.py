@@ -1,0 +1,59 @@
+"""`bench score`: measure pictures that were made elsewhere."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.options import ConfigOption, configured, kept_on_interrupt, names
+from bench.cli.run import computed_and_told, print_summary, tell_failures
+
+
+def score(
+    generated: Annotated[Path, typer.Argument(help="A folder of pictures, named like the scenes.")],
+    against: Annotated[
+        str, typer.Option(help="A data set, a folder of your own (folder:PATH), or a folder of the original pictures.")
+    ],
+    labels: Annotated[
+        Path | None, typer.Option(help="Label maps of the original pictures, where --against is a folder of these.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The row's name; without it the folder's.")] = None,
+    psnr: Annotated[
+        float, typer.Option(help="PSNR in dB that the pictures were made at; 100 is hardly any noise.")
+    ] = 100.0,
+    root: Annotated[Path | None, typer.Option(help="Data root of the data set.")] = None,
+    split: Annotated[str | None, typer.Option(help="train, val, test, or auto.")] = None,
+    scenes: Annotated[int | None, typer.Option(min=1, help="The first N scenes; without it all of the split.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Metrics, comma-separated, or all that apply.")] = None,
+    channel: Annotated[str | None, typer.Option(metavar="KIND[:option=value...]", help="The channel.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (all GPUs, else CPU), cpu, cuda, cuda:N.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of results; the row is added to what is there.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Measure pictures that were made elsewhere against scenes, and add them to results as a row of their own.
+
+    Example: bench score theirs/psnr10 --against cityscapes --root DIR --name theirs --psnr 10
+    """
+    from bench.api.files import check_folder
+    from bench.data.own import gathered
+    from bench.results.files import earlier_results
+    from bench.run.score import score_plan
+
+    settings = configured(
+        config,
+        {
+            "metrics": None if metrics is None else names(metrics),
+            "split": split, "device": device, "out": out, "jobs": 1,
+        },
+        channel,
+    )  # fmt: skip
+    folder = check_folder(settings.run.out, "--out")
+    earlier_results(folder)
+    dataset = gathered(against, labels, folder / "against")
+    settings = settings.model_copy(update={"run": settings.run.model_copy(update={"datasets": (dataset,)})})
+    called = name or re.sub("[^A-Za-z0-9_]", "_", generated.resolve().name)[:60]
+    computed = computed_and_told(plan := score_plan(generated, called, psnr, settings, root, scenes), settings)
+    with kept_on_interrupt():
+        print_summary(plan, computed, folder)
+    tell_failures(computed)
