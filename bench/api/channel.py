@@ -69,11 +69,16 @@ class Channel(ABC):
         """10 log10(P / sigma^2) in dB for the sigma really used, infinite without noise; P is the peak power."""
         return -20 * math.log10(self.sigma) if self.sigma > 0 else math.inf
 
+    @property
+    def foreseen(self) -> bool:
+        """Whether a sender knows a scene's realisation before it sends."""
+        return False
+
     def known_snrs(self, uses: int, power: float, generator: torch.Generator) -> Tensor:
         """The signal-to-noise ratios (linear) that a sender knows, before it sends, of symbols with a mean square.
 
-        One for each complex symbol of `uses` real ones where it knows their realisation, which `observe` draws from an
-        equal generator; else one, the nominal.
+        One for each complex symbol of `uses` real ones where their realisation is foreseen, which `observe` draws from
+        an equal generator; else one, the nominal.
         """
         import torch
 

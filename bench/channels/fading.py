@@ -105,10 +105,15 @@ class Fading(Noisy):
         """Gain, noise, and unless `csi` is "none" the division by the gain."""
         return self.observe(symbols, generator)[0]
 
+    @property
+    def foreseen(self) -> bool:
+        """With `csi` "both"."""
+        return self.csi == "both"
+
     def known_snrs(self, uses: int, power: float, generator: torch.Generator) -> Tensor:
         """With `csi` "both" those of all complex symbols, as their gains make them."""
         nominal = super().known_snrs(uses, power, generator)
-        return nominal * self.gains(uses, generator).abs().square() if self.csi == "both" else nominal
+        return nominal * self.gains(uses, generator).abs().square() if self.foreseen else nominal
 
     @property
     def realisation(self) -> dict[str, Any]:

@@ -151,10 +151,15 @@ class Ofdm(Noisy):
         """Gains, noise, and unless `csi` is "none" the division by the gains."""
         return self.observe(symbols, generator)[0]
 
+    @property
+    def foreseen(self) -> bool:
+        """With `csi` "both"."""
+        return self.csi == "both"
+
     def known_snrs(self, uses: int, power: float, generator: torch.Generator) -> Tensor:
         """With `csi` "both" those of all complex symbols, as their gains make them."""
         nominal = super().known_snrs(uses, power, generator)
-        if self.csi != "both":
+        if not self.foreseen:
             return nominal
         return nominal * self._grid(uses, generator)[0].flatten()[: -(-uses // 2)].abs().square()
 

@@ -86,6 +86,14 @@ def room(uses: int, scheme: Scheme) -> int:
     return size // 8 - LENGTH_BYTES
 
 
+def frame_uses(payload: bytes, scheme: Scheme) -> int:
+    """Real channel uses of a payload's frame."""
+    bits = 8 * len(payload)
+    if scheme.rate is not None:
+        bits = coded_bits(block_size(bits + 8 * LENGTH_BYTES, scheme), scheme)
+    return 2 * -(-bits // scheme.bits_per_symbol)
+
+
 def surely_holds_a_frame(uses: int, scheme: Scheme) -> bool:
     """Whether so many channel uses hold two smallest blocks, and so some block.
 

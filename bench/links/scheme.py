@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
 
 #: Square constellations by name: bits a complex symbol.
 MODULATIONS = {"qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8}
@@ -27,6 +34,19 @@ SWITCHING = {
     "64qam@1/2": 15.0,
     "64qam@3/4": 20.0,
 }
+#: For a channel that varies within a block: what the exponential effective SNR divides by, of the nearest scheme in
+#: Sionna's table (sionna/sys/esm_params, MCS table 1 of TS 38.214).
+SPREAD = {
+    "qpsk@1/3": 1.70,
+    "qpsk@1/2": 1.76,
+    "qpsk@2/3": 1.82,
+    "16qam@1/2": 5.16,
+    "16qam@2/3": 6.50,
+    "64qam@1/2": 12.92,
+    "64qam@3/4": 24.51,
+}
+#: dB by which two SNRs may differ and be the same.
+_ROUNDING = 1e-6
 _SCHEME = re.compile(r"(?P<modulation>[a-z0-9]+)@(?P<rate>[a-z]+|\d+(?:\.\d+|/\d+)?)")
 
 
@@ -45,6 +65,12 @@ class Scheme:
     def bits_per_symbol(self) -> int:
         """Coded bits a complex symbol: 2, 4, 6 or 8."""
         return MODULATIONS[self.modulation]
+
+    @property
+    def power(self) -> float:
+        """Mean square of I and Q, whose largest value is 1."""
+        levels = 1 << self.bits_per_symbol // 2
+        return (levels + 1) / (3 * (levels - 1))
 
     @property
     def efficiency(self) -> float:
@@ -71,11 +97,22 @@ def parse_scheme(text: str) -> Scheme:
     return Scheme(found[0], modulation, rate)
 
 
-def best_scheme(peak_snr_db: float) -> tuple[Scheme, int]:
-    """What an adaptive sender uses at a peak SNR, and its number in the table.
+def holds(scheme: Scheme, snrs: Tensor) -> bool:
+    """Whether an adaptive sender trusts a scheme of its table at these signal-to-noise ratios (linear, of symbols).
 
-    It is the most efficient scheme that holds there; below all of them the most robust one.
+    Several ratios count as the one that an AWGN channel would have: the exponential effective SNR, which falls with the
+    weakest symbols, and does not gain by those that are surer than the constellation has bits.
     """
-    holds = [number for number, least in enumerate(SWITCHING.values()) if least <= peak_snr_db]
-    number = max(holds, key=lambda n: parse_scheme(list(SWITCHING)[n]).efficiency, default=0)
-    return parse_scheme(list(SWITCHING)[number]), number
+    spread = SPREAD[scheme.label]
+    known = snrs.double()
+    snr = float(known if len(known) == 1 else -spread * (-known / spread).exp().mean().log())
+    return snr > 0 and 10 * math.log10(snr / scheme.power) + _ROUNDING >= SWITCHING[scheme.label]
+
+
+def best_scheme(known: Callable[[Scheme], Tensor]) -> tuple[Scheme, int]:
+    """What an adaptive sender uses at the signal-to-noise ratios that it knows, by scheme, and its number in the table.
+
+    It is the most efficient scheme that holds there; where none does, the most robust one.
+    """
+    table = [parse_scheme(label) for label in SWITCHING]
+    return next(((s, n) for n, s in reversed(list(enumerate(table))) if holds(s, known(s))), (table[0], 0))

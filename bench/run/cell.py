@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ from bench.run.transport import Arrival, Delivered, OnAir, transport
 from bench.run.worker import WORKER
 
 if TYPE_CHECKING:
-    from bench.run.plan import Cell, MetricPlan, SceneSet
+    from bench.run.plan import Cell, MetricPlan
     from bench.run.worker import Pair
 
 ARRAYS = "arrays.npz"
@@ -63,11 +64,10 @@ def batches(ids: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
         yield tuple(ids[start : start + size])
 
 
-def _arrivals(scenes: SceneSet, ids: Sequence[str], sent: OnAir, channel: Channel, seed: int) -> list[Arrival]:
-    """Every scene's symbols through the channel, with that scene's own noise."""
-    identity = channel.realisation
-    streams = [channel_stream(scenes.dataset, scene_id, identity, seed) for scene_id in ids]
-    return [Arrival(*channel.observe(one, stream)) for one, stream in zip(sent.symbols, streams, strict=True)]
+def _channel_streams(cell: Cell, ids: Sequence[str]) -> list[torch.Generator]:
+    """The channel's random numbers, one stream a scene."""
+    identity = cell.channel.realisation
+    return [channel_stream(cell.scenes.dataset, scene_id, identity, cell.seed) for scene_id in ids]
 
 
 def _receiver_streams(cell: Cell, ids: Sequence[str]) -> list[torch.Generator]:
@@ -114,10 +114,11 @@ def draw_batch(
     Returns what each scene costs, the pictures (B, H, W, 3) uint8, and the seconds of the three together; of a picture
     that is remembered, those that it took.
     """
-    way = transport(cell.method, cell.channel)
+    streams = partial(_channel_streams, cell, ids)
+    way = transport(cell.method, cell.channel, streams)
     start = time.perf_counter()
     sent = way.send(pair.sender, scene)
-    arrivals = _arrivals(cell.scenes, ids, sent, cell.channel, cell.seed)
+    arrivals = [Arrival(*cell.channel.observe(*one)) for one in zip(sent.symbols, streams(), strict=True)]
     if between is not None:
         way.send(pair.sender, between)
     delivered = way.deliver(sent, arrivals)

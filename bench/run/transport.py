@@ -7,7 +7,7 @@ symbols or bytes back; that a block was lost is found here.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,11 @@ from bench.api.lazy import torch
 from bench.api.method import Method, Received, Transmission
 from bench.channels.awgn import Awgn
 from bench.links import ldpc
-from bench.links.scheme import ADAPTIVE, Scheme, best_scheme, parse_scheme
+from bench.links.scheme import ADAPTIVE, SWITCHING, Scheme, best_scheme, holds, parse_scheme
 from bench.run.contract import accepted, accepted_payloads, house_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -118,21 +118,53 @@ class Digital:
     uses: int = 0
     #: What tells the receiver which scheme an adaptive sender chose, free of error and counted.
     header: bytes = b""
+    #: Where the sender knows each scene's realisation: the links that it chooses from, the most efficient first, and
+    #: the signal-to-noise ratios of a scene's frame, by its place in the batch, scheme and length.
+    choices: tuple[Digital, ...] = ()
+    known: Callable[[int, Scheme, int], Tensor] | None = None
 
     def send(self, sender: Method, scene: Scene) -> OnAir:
         """The symbols of a batch's payloads, which are checked first; none of a payload that has no room."""
-        payloads: tuple[bytes | None, ...] = (None,) * len(scene)
+        chosen = self._chosen(sender, scene)
+        symbols = tuple(torch.zeros((0, 2)) if p is None else ldpc.transmit(p, way.scheme) for way, p in chosen)
+        bits = tuple(8 * len(payload or b"") for _, payload in chosen)
+        return OnAir(symbols, tuple(way.header for way, _ in chosen), bits)
+
+    def _payloads(self, sender: Method, scene: Scene) -> tuple[bytes | None, ...]:
         with suppress(UsageError):  # a budget that holds no frame of the scheme that an adaptive sender is left with
             room = ldpc.room(self.uses, self.scheme) if self.uses else None
             with house_rules():
                 encoded = sender.encode(scene, room)
-            payloads = accepted_payloads(encoded, scene, self.spec, room)
-        symbols = tuple(torch.zeros((0, 2)) if p is None else ldpc.transmit(p, self.scheme) for p in payloads)
-        return OnAir(symbols, (self.header,) * len(payloads), tuple(8 * len(p or b"") for p in payloads))
+            return accepted_payloads(encoded, scene, self.spec, room)
+        return (None,) * len(scene)
+
+    def _chosen(self, sender: Method, scene: Scene) -> list[tuple[Digital, bytes | None]]:
+        """Each scene's link and payload."""
+        ways = self.choices or (self,)
+        payloads = ways[0]._payloads(sender, scene)
+        chosen: dict[int, tuple[Digital, bytes | None]] = {}
+        for way in ways:
+            if way is not ways[0] and self.uses:  # another scheme has other room
+                payloads = way._payloads(sender, scene)
+            for k, payload in enumerate(payloads):
+                if k not in chosen and (way is ways[-1] or self._holds(k, way.scheme, payload)):
+                    chosen[k] = (way, payload)
+            if len(chosen) == len(payloads):
+                break
+        return [chosen[k] for k in range(len(payloads))]
+
+    def _holds(self, position: int, scheme: Scheme, payload: bytes | None) -> bool:
+        if payload is None or self.known is None:
+            return False
+        return holds(scheme, self.known(position, scheme, ldpc.frame_uses(payload, scheme)))
 
     def deliver(self, sent: OnAir, arrivals: Sequence[Arrival]) -> Delivered:
         """The payloads that arrived whole, and None for the others."""
-        payloads = tuple(ldpc.receive(a.symbols, self.scheme, a.power) if a.symbols.numel() else None for a in arrivals)
+        schemes = {way.header: way.scheme for way in self.choices or (self,)}
+        payloads = tuple(
+            ldpc.receive(a.symbols, schemes[header], a.power) if a.symbols.numel() else None
+            for a, header in zip(arrivals, sent.side_info, strict=True)
+        )
         return Delivered(payloads, tuple(payload is None for payload in payloads))
 
 
@@ -147,14 +179,24 @@ def check_transport(method: MethodPlan) -> None:
         ldpc.room(method.uses, way.scheme)  # raises where it does not
 
 
-def transport(method: MethodPlan, channel: Channel) -> Analogue | Digital:
+def transport(
+    method: MethodPlan, channel: Channel, streams: Callable[[], Sequence[torch.Generator]] | None = None
+) -> Analogue | Digital:
     """How the cells of a method get over a channel. UsageError for a link that is none.
 
-    The sender of an adaptive link, and only that one, knows the channel's nominal SNR.
+    The sender of an adaptive link, and only that one, knows the channel: its nominal SNR, or where that is foreseen the
+    realisation that a batch's scenes will meet, drawn from their `streams`, which are made anew for each look.
     """
-    if method.link == ADAPTIVE:
-        scheme, number = best_scheme(channel.peak_snr_db)
-        return Digital(method.spec, scheme, method.uses, bytes([number]))
-    if method.link:
+    if not method.link:
+        return Analogue(method.spec, method.uses)
+    if method.link != ADAPTIVE:
         return Digital(method.spec, parse_scheme(method.link), method.uses)
-    return Analogue(method.spec, method.uses)
+    if streams is None or not channel.foreseen:
+        scheme, number = best_scheme(lambda one: channel.known_snrs(0, one.power, torch.Generator()))
+        return Digital(method.spec, scheme, method.uses, bytes([number]))
+
+    def known(position: int, scheme: Scheme, uses: int) -> Tensor:
+        return channel.known_snrs(uses, scheme.power, streams()[position])
+
+    table = [Digital(method.spec, parse_scheme(s), method.uses, bytes([n])) for n, s in enumerate(SWITCHING)]
+    return replace(table[0], choices=tuple(reversed(table)), known=known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from conftest import Answer, pictures
 from PIL import Image
 
 from bench.api.registry import METHODS, METRICS
+from bench.links.ldpc import LENGTH_BYTES, block_size, coded_bits, frame_uses
+from bench.links.scheme import parse_scheme
 from bench.run.worker import WORKER
 
 pytest.importorskip("sionna", reason="links need Sionna: pip install 'gesco-bench[links]'")
@@ -56,9 +59,6 @@ def test_while_blocks_decode_a_picture_is_the_one_of_a_clean_channel(run: Any, f
 
 
 def test_a_link_costs_what_its_frames_take_and_nothing_travels_beside_them(run: Any) -> None:
-    from bench.links.ldpc import LENGTH_BYTES, block_size, coded_bits
-    from bench.links.scheme import parse_scheme
-
     rows = run("fake_maps+digital:link=16qam@2/3", "--psnr", "100")
     scheme, spec = parse_scheme("16qam@2/3"), "fake_maps+digital:link=16qam@2/3"
     for scene in facts(spec, 100):
@@ -124,6 +124,39 @@ def test_over_fading_a_method_gets_symbols_in_their_places(run: Any) -> None:
     }
     assert whole(rows, "fake_maps+digital:link=qpsk@1/3", "block_lost", 10) == 0
     assert whole(rows, "fake_maps", "FakeMSE", 10) > whole(rows, "fake_maps+digital:link=qpsk@1/3", "FakeMSE", 10)
+
+
+def test_a_sender_that_knows_its_scenes_channels_takes_a_scheme_for_each(run: Any) -> None:
+    adaptive, robust = "fake_maps+digital:link=adaptive", "fake_maps+digital:link=qpsk@1/3"
+    rows = run(f"{adaptive},{robust}", "--psnr", "20", "--channel", "rayleigh:csi=both", "--scenes", "6")
+    chosen = {scene["id"]: scene for scene in facts(adaptive, 20)}
+    fixed = {scene["id"]: scene for scene in facts(robust, 20)}
+    assert len({scene["channel_uses"] for scene in chosen.values()}) > 1
+    assert all(chosen[one]["channel_uses"] <= fixed[one]["channel_uses"] for one in chosen)
+    assert [scene["block_lost"] for scene in chosen.values()] == [scene["block_lost"] for scene in fixed.values()]
+    errors = rows[(rows["metric"] == "FakeMSE") & (rows["psnr"] == 20) & (rows["scenes"] == 6)].set_index("method")
+    assert errors["value"][adaptive] == errors["value"][robust]
+    assert {scene["side_bytes"] for scene in chosen.values()} == {1}
+
+
+def test_a_budget_holds_for_every_scheme_that_a_sender_may_take(run: Any) -> None:
+    spec = "full_image+digital:codec=jpeg:link=adaptive:uses=3000"
+    run(spec, "--psnr", "20", "--channel", "rayleigh:csi=both", "--scenes", "6")
+    uses = [scene["channel_uses"] for scene in facts(spec, 20)]
+    assert max(uses) <= 3000
+    assert len({scene["bits"] for scene in facts(spec, 20)}) > 1
+
+
+def test_over_ofdm_a_row_counts_pilots_and_prefix(run: Any) -> None:
+    spec = "fake_maps+digital:link=qpsk@1/3"
+    rows = run(f"{spec},fake_maps", "--psnr", "20", "--channel", "ofdm")
+    assert whole(rows, spec, "FakeMSE", 20) < whole(rows, "fake_maps", "FakeMSE", 20)
+    for scene in facts(spec, 20):
+        frame = frame_uses(bytes(scene["bits"] // 8), parse_scheme("qpsk@1/3"))
+        data = math.ceil(frame / (2 * 256))
+        pilots = math.ceil(data / 6)
+        assert scene["channel_uses"] == 2 * 274 * (data + pilots)
+        assert scene["energy"] == pytest.approx((frame + 512 * pilots) * 274 / 256)  # QPSK: 1 a real symbol
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,13 @@ from bench.links.ldpc import (
     MEAN_LLR,
     block_size,
     coded_bits,
+    frame_uses,
     log_likelihoods,
     modulate,
     receive,
     transmit,
 )
-from bench.links.scheme import MODULATIONS, SWITCHING, best_scheme, parse_scheme
+from bench.links.scheme import MODULATIONS, SWITCHING, best_scheme, holds, parse_scheme
 
 pytest.importorskip("sionna", reason="links need Sionna: pip install 'gesco-bench[links]'")
 SCHEMES = ("qpsk@1/3", "qpsk@0.4", "qpsk@2/3", "qpsk@5/6", "16qam@2/3", "64qam@0.6", "64qam@3/4", "256qam@3/4")
@@ -177,8 +178,36 @@ def test_an_adaptive_sender_switches_where_a_scheme_holds(scheme: str) -> None:
 
 
 def test_an_adaptive_sender_takes_the_most_efficient_scheme_that_holds() -> None:
-    chosen = [best_scheme(snr)[0].label for snr in (-5, 0.9, 4.4, 8.9, 13.2, 17.7, 26)]
-    assert chosen == ["qpsk@1/3", "qpsk@1/3", "qpsk@2/3", "qpsk@2/3", "16qam@2/3", "64qam@1/2", "64qam@3/4"]
+    def chosen(channel: Awgn) -> str:
+        return best_scheme(lambda scheme: channel.known_snrs(0, scheme.power, stream(0)))[0].label
+
+    by_peak = [chosen(Awgn(snr, calibration="eq1")) for snr in (-5, 0.9, 4.4, 8.9, 10, 13.2, 17.7, 26)]
+    fewest, most = ["qpsk@1/3"] * 2, ["16qam@1/2", "16qam@2/3", "64qam@1/2", "64qam@3/4"]
+    assert by_peak == [*fewest, "qpsk@2/3", "qpsk@2/3", *most]
+    # average power scales 16-QAM up by 2.55 dB and 64-QAM by 3.68, so that they hold earlier
+    assert [chosen(Awgn(snr, "eq1", "average")) for snr in (4.4, 7.5, 9.8)] == ["qpsk@2/3", "16qam@1/2", "16qam@2/3"]
+
+
+@pytest.mark.parametrize("name", MODULATIONS)
+def test_the_power_of_a_constellation_is_that_of_its_symbols(name: str) -> None:
+    known = parse_scheme(f"{name}@uncoded")
+    every = b"".join(value.to_bytes(3, "big") for value in range(0, 2**24, 4099))
+    assert float(transmit(every, known).square().mean()) == pytest.approx(known.power, rel=0.02)
+
+
+def test_symbols_of_several_strengths_count_as_less_than_their_mean() -> None:
+    known = parse_scheme("qpsk@1/2")
+    strong = 10 ** ((SWITCHING["qpsk@1/2"] + 3) / 10)
+    assert holds(known, torch.full((10,), strong))
+    assert not holds(known, torch.tensor([0.01, 100 * strong]))  # half of the bits are gone, whatever the rest has
+    assert holds(known, torch.tensor([0.9 * strong, 1.1 * strong]))
+    assert not holds(known, torch.zeros(3))
+
+
+@pytest.mark.parametrize(("scheme", "length"), [("qpsk@1/3", 300), ("64qam@3/4", 1), ("256qam@uncoded", 55)])
+def test_a_frames_length_is_known_before_it_is_made(scheme: str, length: int) -> None:
+    known = parse_scheme(scheme)
+    assert frame_uses(bytes(length), known) == transmit(bytes(length), known).numel()
 
 
 def test_names_of_links_are_checked() -> None:
