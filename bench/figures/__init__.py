@@ -38,6 +38,7 @@ _ALL = (
     FigureKind("psnr", "metrics against PSNR", "psnr:draw"),
     FigureKind("bits", "quality against bits and channel uses", "tradeoff:draw_bits"),
     FigureKind("budget", "quality against channel uses, a panel a PSNR", "budget:draw"),
+    FigureKind("outage", "lost blocks and quality against PSNR", "outage:draw"),
     FigureKind("seconds", "quality against time", "tradeoff:draw_seconds"),
     FigureKind("comparison", "the methods at one PSNR, Figures 1 and 4", "methods:draw_comparison", True),
     FigureKind("strip", "one scene over all PSNRs, Figures 3 and 9", "methods:draw_strip", True),

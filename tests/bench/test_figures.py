@@ -380,8 +380,8 @@ def test_all_draws_what_it_can_and_names_the_rest(cli: Cli, fakes: Path) -> None
     made = {Path(line).name.split("-")[0] for line in answer.out.splitlines()}
     assert made == {"psnr", "bits", "budget", "seconds", "comparison", "strip", "compression"}
     told = [line for line in answer.err.splitlines() if line.startswith("left out: ")]
-    assert [line.split(": ")[1] for line in told] == ["ablation", "fds"]
-    assert "`bench ablate fds --out o` computes them" in told[0]
+    assert [line.split(": ")[1] for line in told] == ["outage", "ablation", "fds"]
+    assert "`bench ablate fds --out o` computes them" in told[1]
     assert (cli("plot", "ablation", "--out", "o").code, cli("plot", "strip", "--scenes", "0", "--out", "o").code) == (
         2,
         2,
