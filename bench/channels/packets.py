@@ -1,4 +1,4 @@
-"""Packet loss: symbols travel in packets, and a packet arrives whole, with noise, or not at all."""
+"""Packet loss and symbol erasures: symbols travel in packets, and one arrives whole, with noise, or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Packets(Noisy):
     loss: float = 0.1
 
     kind: ClassVar[str] = "packets"
-    title: ClassVar[str] = "Packet loss"
+    title: ClassVar[str] = "Erasures"
 
     def __post_init__(self) -> None:
         """UsageError as for AWGN, and for an empty packet or what is no probability."""
@@ -38,7 +38,8 @@ class Packets(Noisy):
     @property
     def effects(self) -> tuple[str, ...]:
         """How much is lost, in what pieces, and what is known."""
-        return (f"{self.loss:.0%} of packets of {self.packet} real symbols lost, which ones known to the receiver",)
+        what = f"packets of {self.packet} real symbols" if self.packet > 1 else "real symbols"
+        return (f"{self.loss:.0%} of {what} lost, which ones known to the receiver",)
 
     def observe(self, symbols: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """The symbols as they arrive, and 1 where they do, 0 where they are lost, of the same shape."""

@@ -40,7 +40,7 @@ def coded_bits(size: int, scheme: Scheme) -> int:
     return math.ceil(size / scheme.rate / scheme.bits_per_symbol) * scheme.bits_per_symbol
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _is_block_size(size: int, scheme: Scheme) -> bool:
     from sionna.phy.nr.utils import calculate_tb_size
 
@@ -206,7 +206,7 @@ def receive(symbols: Tensor, scheme: Scheme, power: Tensor | None = None) -> byt
 
     llr = log_likelihoods(symbols, scheme)
     if power is not None:
-        llr = llr * power[:, 0].repeat_interleave(scheme.bits_per_symbol)
+        llr = llr * power.repeat(1, scheme.bits_per_symbol // 2).flatten()  # bits are I's and Q's in turn (TS 38.211)
     if scheme.rate is None:
         bits = (llr > 0).cpu().numpy().astype(np.uint8)
         return np.packbits(bits[: len(bits) // 8 * 8]).tobytes()

@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 
 from bench.api.errors import UsageError
 from bench.channels.awgn import Awgn
+from bench.channels.packets import Packets
 from bench.channels.rayleigh import Rayleigh
 from bench.links.ldpc import (
     ITERATIONS,
@@ -160,6 +161,17 @@ def test_interleaving_and_gains_turn_outage_into_correctable_errors() -> None:
     spread = Rayleigh(5, block=230, interleaved=True)
     assert lost(spread, told=True) == 0 < lost(spread, told=False)
     assert lost(Rayleigh(5), told=True) > 0
+
+
+@pytest.mark.parametrize("scheme", ["qpsk@2/3", "16qam@2/3", "64qam@0.6"])
+@pytest.mark.parametrize(("packet", "loss"), [(1, 0.2), (64, 0.1)])
+def test_a_decoder_takes_lost_symbols_as_erased_and_no_others(scheme: str, packet: int, loss: float) -> None:
+    """A code of rate 2/3 puts right what is erased, I and Q lost one without the other or together."""
+    known, payload = parse_scheme(scheme), bytes(range(250))
+    symbols = transmit(payload, known)
+    for seed in range(3):
+        arrived, kept = Packets(100, packet=packet, loss=loss).observe(symbols, stream(seed))
+        assert receive(arrived, known, kept) == payload
 
 
 @pytest.mark.slow
