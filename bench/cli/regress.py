@@ -32,8 +32,7 @@ def regress(
     seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated; without it the baseline's.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the rerun's cache.")] = None,
     summary: Annotated[
-        Path | None,
-        typer.Option(envvar="GITHUB_STEP_SUMMARY", help="A file that the Markdown report is appended to."),
+        Path | None, typer.Option(envvar="GITHUB_STEP_SUMMARY", help="A file that the Markdown report is appended to.")
     ] = None,
     config: ConfigOption = None,
 ) -> None:

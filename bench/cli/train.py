@@ -27,8 +27,7 @@ def train(
         Path | None, typer.Option(help="Checkpoints and logs; without it runs/train/METHOD-DATASET.")
     ] = None,
     name: Annotated[
-        str | None,
-        typer.Option(help="What the weights are called, in METHOD:weights=NAME; without it `own`."),
+        str | None, typer.Option(help="What the weights are called, in METHOD:weights=NAME; without it `own`.")
     ] = None,
     weights_dir: Annotated[
         Path | None, typer.Option(help="The folder of the weights; without it one called NAME among the user's.")
@@ -58,8 +57,7 @@ def train(
         typer.Option("--checkpoint-gradients/--keep-activations", help="Diffusion: less memory, a third slower."),
     ] = None,
     compiled: Annotated[
-        bool | None,
-        typer.Option("--compile/--no-compile", help="Diffusion: fuse the passes; without it yes on a GPU."),
+        bool | None, typer.Option("--compile/--no-compile", help="Diffusion: fuse the passes; without it yes on a GPU.")
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Set a field of the recipe; may be repeated.")

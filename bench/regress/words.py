@@ -87,7 +87,7 @@ def how_to_read(report: Report) -> list[str]:
     lines = [
         f"{scenes}, paired, {noise}. worse and better: told from chance at {report.alpha:g} for the whole report "
         f"(Holm, {report.family} comparisons) and by at least the floor; same: not, and the interval says what may be "
-        "hidden.",
+        "hidden."
     ]
     if used:
         lines.append(f"Told by: {used}. Intervals are 95 % each, Student's t over scenes, not corrected.")

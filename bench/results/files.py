@@ -27,15 +27,7 @@ from bench.results.folder import RESULTS
 from bench.results.merge import SCHEMA, Results, ablations_of, merged, of_schema_1, set_key, summarised, view
 from bench.results.parquet import pack, printable, unpack
 from bench.results.rows import cell_id
-from bench.results.schema import (
-    ADDED,
-    COLUMNS,
-    CONTRIBUTIONS,
-    RENAMED,
-    check_columns,
-    refuse_duplicates,
-    upgraded,
-)
+from bench.results.schema import ADDED, COLUMNS, CONTRIBUTIONS, RENAMED, check_columns, refuse_duplicates, upgraded
 
 if TYPE_CHECKING:
     import pandas as pd

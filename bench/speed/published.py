@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 
 def in_published_arithmetic(network: SemanticUNet) -> SemanticUNet:
     """`network`, from now on computing as published; its weights and what it returns stay, but for rounding."""
-    forwards: dict[type, Callable[..., Tensor]] = {
-        nn.SiLU: _silu,
-        SpadeGroupNorm: _spade,
-        Attention: _attention,
-    }
+    forwards: dict[type, Callable[..., Tensor]] = {nn.SiLU: _silu, SpadeGroupNorm: _spade, Attention: _attention}
     for module in network.modules():
         if isinstance(module, nn.GroupNorm) and module.affine:
             module.forward = partial(_group_norm, module)  # type: ignore[method-assign]

@@ -126,12 +126,7 @@ class _Done:
     devices: tuple[str, ...] = ()
 
     def add(
-        self,
-        request: QualityRequest,
-        samplers: tuple[str, ...],
-        steps: int,
-        scenes: int,
-        report: Callable[[str], None],
+        self, request: QualityRequest, samplers: tuple[str, ...], steps: int, scenes: int, report: Callable[[str], None]
     ) -> None:
         """Compute or find the rows of a number of steps; then time each method with nothing beside it."""
         config = Config(

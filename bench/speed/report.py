@@ -113,7 +113,7 @@ def as_markdown(kind: str, measured: dict[str, Any], facts: dict[str, Any]) -> s
         f"CPU thread(s) of {facts['cores']} cores, load {load} before the run; torch "
         f"{facts['packages'].get('torch')}, commit {commit_in_words(facts)}. Medians of "
         f"{measured['repeats']} interleaved runs of {measured['steps_timed']} steps after a warm-up (fastest to "
-        f"slowest). `{facts['command']}`, {facts['date']}.",
+        f"slowest). `{facts['command']}`, {facts['date']}."
     ]
     return "\n".join(lines) + "\n"
 

@@ -111,9 +111,7 @@ class Spade(AdversarialMethod):
         check_context(context, cls.name, {"embedded": 16, "paper": 2**doublings})
         if context.profile == "embedded":
             return SpadeProfile(
-                generator=embedded_config(height, width, labels),
-                discriminator=patches(context),
-                **EMBEDDED,
+                generator=embedded_config(height, width, labels), discriminator=patches(context), **EMBEDDED
             )
         cityscapes = doublings == 6
         return SpadeProfile(
