@@ -59,7 +59,8 @@ def extract(archive: Path, wanted: Sequence[str], limit: int, destination: Path)
     """
     try:
         with _undamaged(archive), ExitStack() as stack:
-            if _starts_as_zip(archive):
+            # by its first bytes; by its last ones a tar is a zip too that ends with PyTorch's zip format
+            if _head(archive, str(archive))[:2] == b"PK":
                 packed = stack.enter_context(zipfile.ZipFile(archive))
                 member = choose(_members(archive, _in_zip(packed)), wanted, archive)
                 source: IO[bytes] | None = packed.open(member.name)
@@ -108,12 +109,6 @@ def check_name(name: str, archive: Path) -> None:
     parts = re.split(r"[/\\]", name)
     if ".." in parts or not parts[0] or re.match(r"[A-Za-z]:", name) or "\0" in name:
         raise CheckpointError(f"{archive} is refused: its entry {name!r} lies outside its folder. Nothing was written")
-
-
-def _starts_as_zip(archive: Path) -> bool:
-    """Whether it is a zip by its first bytes; by its last ones a tar is too that ends with PyTorch's zip format."""
-    with archive.open("rb") as file:
-        return file.read(2) == b"PK"
 
 
 def _ends_with(name: str, pattern: str) -> bool:

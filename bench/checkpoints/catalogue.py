@@ -114,22 +114,17 @@ def load_catalogue() -> Catalogue:
                 for key in ("files", "unused", "size"):
                     if key in merged:
                         merged[key] = tuple(merged[key])
-                make = _method if kind == "methods" else _segmenter
-                file, build = make(name, dataset, merged.get("size"))
+                file, build = _network(name, dataset, merged.get("size"))
                 entries.append(Published(name=name, dataset=dataset, file=file, build=build, **merged))
     return Catalogue(tuple(entries), {int(channels): text for channels, text in data["layouts"].items()})
 
 
-def _method(name: str, dataset: str, size: tuple[int, int] | None) -> tuple[str, Callable[[], nn.Module]]:
-    """File name and builder of a method's network of the paper's profile."""
-    assert size is not None  # every method of the catalogue has one
+def _network(name: str, dataset: str, size: tuple[int, int] | None) -> tuple[str, Callable[[], nn.Module]]:
+    """File name and builder of a method's network of the paper's profile, or of a segmenter's, which has no size."""
+    if size is None:
+        return weights_file(name), lambda: build_drn(name)
     context = MethodContext(dataset, DATASETS.load(dataset).label_space, *size, profile=PROFILE)
     return weights_name(name, context), lambda: METHODS.load(name).build_network(context)
-
-
-def _segmenter(name: str, dataset: str, size: tuple[int, int] | None) -> tuple[str, Callable[[], nn.Module]]:
-    """File name and builder of a segmenter's network."""
-    return weights_file(name), lambda: build_drn(name)
 
 
 @dataclass(frozen=True)

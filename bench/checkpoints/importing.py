@@ -21,7 +21,6 @@ from bench.checkpoints.catalogue import (
     Catalogue,
     LayoutComparison,
     Published,
-    Rows,
     compare,
     explain,
     prefix_of,
@@ -50,7 +49,8 @@ def import_weights(
         rows = entry.rows
     except MethodError as error:
         raise CheckpointError(f"{error}{f'; {entry.note}' if entry.note else ''}") from None
-    limit = _SIZE_FACTOR * _size(rows) + _SIZE_SLACK
+    size = sum(torch.Size(shape).numel() * dtype.itemsize for shape, dtype in rows.values())
+    limit = _SIZE_FACTOR * size + _SIZE_SLACK
 
     def fits(tensors: dict[str, Tensor]) -> bool:
         return compare(without_prefix(tensors, rows), rows, entry.unused).fits
@@ -61,7 +61,10 @@ def import_weights(
         if not found.fits:
             raise _refusal(source, entry, checkpoint.tensors, named, found, catalogue)
         types = Counter(str(named[row].dtype).removeprefix("torch.") for row in rows if row in named)
-        tensors = _fitted(named, rows)
+        tensors = {  # a training counter that the file lacks is zero
+            key: named[key].to(dtype) if key in named else torch.zeros(shape, dtype=dtype)
+            for key, (shape, dtype) in rows.items()
+        }
         health = Health()
         for key, value in tensors.items():
             health.look(key, value)
@@ -87,7 +90,6 @@ class Health:
     """What no trained network has, looked for a tensor at a time."""
 
     def __init__(self) -> None:
-        """Nothing was looked at yet."""
         self.broken: list[str] = []
         self._negative: list[str] = []
         self._alive: list[bool] = []
@@ -123,19 +125,6 @@ def remarks(manifest: Mapping[str, Any]) -> list[str]:
     if manifest.get("source_prefix"):
         told.append(f"its keys lost their prefix '{manifest['source_prefix']}'")
     return told
-
-
-def _size(rows: Rows) -> int:
-    """Bytes of a network's state."""
-    return sum(torch.Size(shape).numel() * dtype.itemsize for shape, dtype in rows.values())
-
-
-def _fitted(tensors: dict[str, Tensor], rows: Rows) -> dict[str, Tensor]:
-    """The network's rows in its order and types; a training counter that the file lacks is zero."""
-    return {
-        key: tensors[key].to(dtype) if key in tensors else torch.zeros(shape, dtype=dtype)
-        for key, (shape, dtype) in rows.items()
-    }
 
 
 def _manifest(source: Path, member: str | None, entry: Published, dropped: int) -> dict[str, Any]:

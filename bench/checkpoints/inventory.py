@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
@@ -50,10 +50,6 @@ class Item:
     command: str | None = None
     note: str | None = None
 
-    def as_data(self) -> dict[str, Any]:
-        """The item as JSON data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Verified:
@@ -72,12 +68,17 @@ def inventory(catalogue: Catalogue, weights_dir: Path | None = None) -> list[Ite
     files: dict[str, tuple[Path, str]] = {}
     more = []
     for path, state in _files(_folders(weights_dir)):
-        if state == "own":
-            more.append(_own(path))
+        method = _parse(path.name)[0]
+        if state == "own":  # a training of the user's own, in a folder that is its name
+            own = path.parent.name
+            use = f"{method}:weights={own}" if method in METHODS.names() else f"the evaluator own:{own}"
+            more.append(_item(path, "own", f"use it as {use}"))
         elif path.name in files or (
             state == "installed" and path.parent != weights_dir and record(_metadata(path), CARD)
         ):
-            more.append(_unused(path, path.name in files))
+            reason = "another one comes before it" if path.name in files else "a training is used by name"
+            use = f"move it to {path.parent / 'NAME'} and name it: {method}:weights=NAME"
+            more.append(_item(path, "unused", f"not used, because {reason}; to use it, {use}"))
         else:
             files[path.name] = path, state
     items = []
@@ -92,20 +93,6 @@ def inventory(catalogue: Catalogue, weights_dir: Path | None = None) -> list[Ite
         items.append(Item(entry.name, entry.dataset, entry.size, "missing", entry.file, command=command, **published))
     items += [_item(path, state) for _, (path, state) in sorted(files.items())]
     return [*items, *more, *_untrained(files), *_standard(weights_dir)]
-
-
-def _own(path: Path) -> Item:
-    """A training of the user's own, in a folder that is its name."""
-    method, own = _parse(path.name)[0], path.parent.name
-    use = f"{method}:weights={own}" if method in METHODS.names() else f"the evaluator own:{own}"
-    return _item(path, "own", f"use it as {use}")
-
-
-def _unused(path: Path, shadowed: bool) -> Item:
-    """A file of the user's that nothing finds: another one comes before it, or it is a training without a name."""
-    reason = "another one comes before it" if shadowed else "a training is used by name"
-    use = f"move it to {path.parent / 'NAME'} and name it: {_parse(path.name)[0]}:weights=NAME"
-    return _item(path, "unused", f"not used, because {reason}; to use it, {use}")
 
 
 def _item(path: Path, state: str, note: str | None = None) -> Item:

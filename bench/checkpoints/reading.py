@@ -95,7 +95,10 @@ def _load(path: Path, kind: str, what: str) -> Any:
                 return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
         except SafetensorError as error:
             raise CheckpointError(f"{what} is truncated or damaged ({error}); download it again") from None
-    wanted = _globals_of_zip(path, what) if kind == "zip" else _globals_of_stream(path, what)
+    try:
+        wanted = _globals_of_zip(path, what) if kind == "zip" else _globals_of_stream(path, what)
+    except (*DAMAGE, RuntimeError) as error:  # RuntimeError: an entry under a password, or of an unknown version
+        raise CheckpointError(f"{what} is damaged ({error}); download it again") from None
     if wanted:
         raise CheckpointError(
             f"{what} is refused: loading it would call or create {some(wanted)}, and a checkpoint needs tensors alone. "
@@ -160,13 +163,6 @@ def foreign_globals(stream: IO[bytes]) -> list[str]:
 
 def _globals_of_zip(path: Path, what: str) -> list[str]:
     """Foreign names in the pickles of PyTorch's zip format; CheckpointError where the file is not as it writes it."""
-    try:
-        return _globals_of_entries(path, what)
-    except (*DAMAGE, RuntimeError) as error:  # RuntimeError: an entry under a password, or of an unknown version
-        raise CheckpointError(f"{what} is damaged ({error}); download it again") from None
-
-
-def _globals_of_entries(path: Path, what: str) -> list[str]:
     found: list[str] = []
     with zipfile.ZipFile(path) as opened:
         for info in opened.infolist():

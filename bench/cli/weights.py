@@ -69,7 +69,7 @@ def list_weights(
 
     items = inventory(load_catalogue(), _folder(weights_dir))
     if format is Format.json:
-        typer.echo(json.dumps([item.as_data() for item in items], indent=2))
+        typer.echo(json.dumps([vars(item) for item in items], indent=2))
         return
     for item in items:
         typer.echo("\n".join(_lines(item)))

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bench.api.errors import BenchError, UsageError
 from bench.api.names import PURE_NOISE
 from bench.regress.model import Change
@@ -74,19 +76,12 @@ def read_baseline(folder: Path) -> Baseline:
     frame = frame[frame["method"] != PURE_NOISE].reset_index(drop=True)
     if frame.empty:
         raise UsageError(f"{folder / RESULTS} holds no rows of any method")
-    _check_cells(frame, folder / RESULTS)
+    for column in ("psnr", "seed", "scenes"):  # every row belongs to one cell, seed and number of scenes
+        if not np.isfinite(frame[column].astype(float)).all():
+            raise UsageError(f"{folder / RESULTS}, column {column}: not all are finite")
     # scenes are compared one by one, so of each data set one list of them is the baseline: the longest
     frame = frame[frame["scene_count"] == frame.groupby("dataset")["scene_count"].transform("max")]
     return Baseline(folder, frame.reset_index(drop=True), facts)
-
-
-def _check_cells(frame: pd.DataFrame, path: Path) -> None:
-    """Every row belongs to one cell, seed and number of scenes."""
-    import numpy as np
-
-    for column in ("psnr", "seed", "scenes"):
-        if not np.isfinite(frame[column].astype(float)).all():
-            raise UsageError(f"{path}, column {column}: not all are finite")
 
 
 def list_changes(
@@ -105,7 +100,11 @@ def list_changes(
         was, now = (about_scenes(told, dataset) or {"methods": {}, "metrics": {}} for told in facts)
         both = [set(frame[frame["dataset"] == dataset]["method"]) for frame in (baseline, rerun)]
         where = f" on {dataset}" if len(datasets) > 1 else ""
-        found = [*_methods(was, now, sorted(both[0] & both[1])), *_metrics(was, now)]
+        found = list(_methods(was, now, sorted(both[0] & both[1])))
+        # metrics that both measured (protocol and weights are equal by now)
+        for name in sorted(was["metrics"].keys() & now["metrics"].keys()):
+            told = _of_mappings(was["metrics"][name], now["metrics"][name])
+            found += [(f"{key} of {name}", then, today) for key, then, today in told]
         pairs += [(f"{what}{where}", then, today) for what, then, today in found]
     pairs += list(_channels(baseline, rerun))
     pairs.append(("seeds", _listed(baseline["seed"]), _listed(rerun["seed"])))
@@ -143,14 +142,6 @@ def _methods(old: Mapping[str, Any], new: Mapping[str, Any], specs: list[str]) -
                     yield f"option {option} of {spec}", one, other
             elif key != "weights_sha256":
                 yield f"{key} of {spec}", then, today
-
-
-def _metrics(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """What metrics that both measured say of themselves otherwise (protocol and weights are equal by now)."""
-    was, now = old["metrics"], new["metrics"]
-    for name in sorted(was.keys() & now.keys()):
-        for key, then, today in _of_mappings(was[name], now[name]):
-            yield f"{key} of {name}", then, today
 
 
 def _channels(baseline: pd.DataFrame, rerun: pd.DataFrame) -> Iterator[tuple[str, Any, Any]]:

@@ -106,7 +106,10 @@ def compare(sides: Sides, limits: Thresholds) -> tuple[list[ScoreChange], int]:
 
     UsageError where so few scenes could not show any change, however large.
     """
-    old, new = (_quality(read_side(frame, sides.ids)) for frame in (sides.baseline, sides.rerun))
+    old, new = (  # without costs, and without scores about the original pictures
+        {(c, m): n for (c, m), n in side.items() if m not in COSTS and not score_info(m).of_originals}
+        for side in (read_side(frame, sides.ids) for frame in (sides.baseline, sides.rerun))
+    )
     made = {metric for _, metric in new}
     found = []
     for (cell, metric), rerun in new.items():
@@ -121,11 +124,6 @@ def compare(sides: Sides, limits: Thresholds) -> tuple[list[ScoreChange], int]:
         if expected and (cell, metric) not in new and (sides.every_metric or metric in made):
             found.append(_missing(cell, metric, baseline, sides, metric in made))
     return _decided(found, sides, limits)
-
-
-def _quality(found: dict[Key, Side]) -> dict[Key, Side]:
-    """Without costs, and without scores about the original pictures."""
-    return {(c, m): n for (c, m), n in found.items() if m not in COSTS and not score_info(m).of_originals}
 
 
 def _missing(cell: CellName, metric: str, baseline: Side, sides: Sides, made: bool) -> ScoreChange:

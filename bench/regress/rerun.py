@@ -76,15 +76,21 @@ def plan_rerun(baseline: Baseline, asked: Asked, config: Config) -> Rerun:
     missing: dict[CellName, str] = {}
     for dataset in datasets:
         rows = baseline.frame[baseline.frame["dataset"] == dataset]
-        ids[dataset] = _first_scenes(baseline, dataset, asked.scenes)
+        there_are = baseline.ids(dataset)
+        if asked.scenes is not None and asked.scenes > len(there_are):
+            raise UsageError(f"--scenes {asked.scenes}: the baseline has {len(there_are)} scenes of {dataset}")
+        ids[dataset] = there_are[: asked.scenes]
         for channel in dict.fromkeys(rows["channel"]):
             plan = _Group(baseline, dataset, channel, asked, ids[dataset], metrics).plan(config, missing)
             if plan is not None:
                 plans.append(plan)
     cells = tuple(cell for plan in plans for cell in plan.cells)
-    if not {cell_name(cell) for cell in cells} & set(_cells(baseline)):
+    held = _cells(baseline)
+    if not {cell_name(cell) for cell in cells} & set(held):
         reasons = "".join(f"; {reason}" for reason in dict.fromkeys(missing.values()))
-        raise UsageError(f"nothing of the baseline would be rerun{reasons}; it holds {_contents(baseline)}")
+        psnrs = ", ".join(f"{p:g}" for p in sorted({c.psnr for c in held}, reverse=True))
+        holds = f"{', '.join(dict.fromkeys(c.method for c in held))} at PSNR {psnrs}"
+        raise UsageError(f"nothing of the baseline would be rerun{reasons}; it holds {holds}")
     left_out = tuple(dict.fromkeys(line for plan in plans for line in plan.left_out))
     by_dataset = {dataset: found for plan in plans for dataset, found in plan.metrics.items()}
     failures = tuple(failure for plan in plans for failure in plan.failures)
@@ -111,22 +117,9 @@ def _metrics(baseline: Baseline, asked: Asked) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
-def _first_scenes(baseline: Baseline, dataset: str, wanted: int | None) -> tuple[str, ...]:
-    ids = baseline.ids(dataset)
-    if wanted is not None and wanted > len(ids):
-        raise UsageError(f"--scenes {wanted}: the baseline has {len(ids)} scenes of {dataset}")
-    return ids[:wanted]
-
-
 def _cells(baseline: Baseline) -> list[CellName]:
     rows = baseline.frame[["dataset", "channel", "method", "psnr"]].drop_duplicates()
     return [CellName(str(d), str(c), str(m), float(p)) for d, c, m, p in rows.itertuples(index=False)]
-
-
-def _contents(baseline: Baseline) -> str:
-    cells = _cells(baseline)
-    psnrs = ", ".join(f"{p:g}" for p in sorted({c.psnr for c in cells}, reverse=True))
-    return f"{', '.join(dict.fromkeys(c.method for c in cells))} at PSNR {psnrs}"
 
 
 class _Group:

@@ -61,7 +61,8 @@ def run_regression(
     sides = Sides(baseline.frame, frame, rerun.ids, cells, rerun.missing, asked.metrics is None)
     comparisons, family = compare(sides, limits)
     both = (baseline.facts, facts)
-    common = _rows_of(baseline.frame, cells)
+    keys = baseline.frame[["dataset", "channel", "method", "psnr"]].itertuples(index=False, name=None)
+    common = baseline.frame[[CellName(*key) in cells for key in keys]]
     # what crashed, and metrics of the baseline that found out only while measuring that they cannot
     failures = [(what, message) for what, message, _ in run.failures] + list(run.skipped.items())
     report = Report(
@@ -76,11 +77,6 @@ def run_regression(
         _about(folder, out, baseline, facts, common, frame),
     )
     return Finished(report, baseline, run, out)
-
-
-def _rows_of(frame: pd.DataFrame, cells: frozenset[CellName]) -> pd.DataFrame:
-    keys = zip(frame["dataset"], frame["channel"], frame["method"], frame["psnr"], strict=True)
-    return frame[[CellName(d, c, m, float(p)) in cells for d, c, m, p in keys]]
 
 
 def _notes(rerun: Rerun, run: RunReport, facts: tuple[Any, Any]) -> list[str]:

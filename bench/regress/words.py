@@ -75,15 +75,13 @@ def change_line(change: Change) -> str:
 
 def how_to_read(report: Report) -> list[str]:
     """What the verdicts rest on: sentences for below the tables."""
-    bases = {c.basis for c in report.comparisons if c.basis is not None}
-    used = "; ".join(f"{_of(report, basis)}: {basis}" for basis in Basis if basis in bases)
+    by_basis = {b: dict.fromkeys(c.metric for c in report.comparisons if c.basis is b) for b in Basis}
+    used = "; ".join(f"{', '.join(metrics)}: {basis}" for basis, metrics in by_basis.items() if metrics)
     scenes = ", ".join(f"{len(ids)} scenes of {dataset}" for dataset, ids in report.ids.items())
-    seeds = [report.about[side]["seeds"] for side in ("baseline", "rerun")]
-    noise = (
-        f"the same noise on both sides (seeds {_numbers(seeds[0])})"
-        if seeds[0] == seeds[1]
-        else f"other noise in the rerun (seeds {_numbers(seeds[1])}; baseline {_numbers(seeds[0])})"
-    )
+    was, now = (", ".join(map(str, report.about[side]["seeds"])) for side in ("baseline", "rerun"))
+    noise = f"the same noise on both sides (seeds {was})"
+    if was != now:
+        noise = f"other noise in the rerun (seeds {now}; baseline {was})"
     lines = [
         f"{scenes}, paired, {noise}. worse and better: told from chance at {report.alpha:g} for the whole report "
         f"(Holm, {report.family} comparisons) and by at least the floor; same: not, and the interval says what may be "
@@ -92,14 +90,6 @@ def how_to_read(report: Report) -> list[str]:
     if used:
         lines.append(f"Told by: {used}. Intervals are 95 % each, Student's t over scenes, not corrected.")
     return lines
-
-
-def _of(report: Report, basis: Basis) -> str:
-    return ", ".join(dict.fromkeys(c.metric for c in report.comparisons if c.basis is basis))
-
-
-def _numbers(values: list[int]) -> str:
-    return ", ".join(map(str, values))
 
 
 def shown(report: Report) -> list[ScoreChange]:

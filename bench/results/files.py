@@ -73,18 +73,16 @@ def provenance(
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cell_ids": [cell_id(state.cell) for state in drawn],
     }
-    pictures = {cell_id(state.cell): _picture_facts(state) for state in drawn}
+    pictures = {}
+    for state in drawn:
+        assert state.pictures is not None
+        room = "references" if state.cell.method.spec == PURE_NOISE else "cells"
+        pictures[cell_id(state.cell)] = {
+            "folder": f"{room}/{state.cell.name}",
+            "sha256": state.pictures.content_sha256,
+            "drawn_at": next(iter(computed_at([state])), None),
+        }
     return printable(summarised([run], _scene_sets(plan, drawn), pictures))  # type: ignore[no-any-return]
-
-
-def _picture_facts(state: CellState) -> dict[str, Any]:
-    room = "references" if state.cell.method.spec == PURE_NOISE else "cells"
-    assert state.pictures is not None
-    return {
-        "folder": f"{room}/{state.cell.name}",
-        "sha256": state.pictures.content_sha256,
-        "drawn_at": next(iter(computed_at([state])), None),
-    }
 
 
 def _scene_sets(plan: Plan, drawn: list[CellState]) -> dict[str, dict[str, Any]]:

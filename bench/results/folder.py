@@ -36,25 +36,13 @@ def results_folder(named: Path | None, config: Config) -> Path:
 
     One line on stderr says which it is; the last run may belong to another project.
     """
-    folder, why = (named, "") if named is not None else _found(config)
+    folder, why = named or config.run.out, ""
+    if named is None and not (folder / RESULTS).is_file():
+        folder = FALLBACK
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            last = Path(json.loads(_memory().read_bytes())["out"])
+            if last.is_dir():
+                folder, why = last, ", the folder of your last run (--out chooses another)"
     if (folder / RESULTS).is_file():  # else an error will name the folder
         print(f"reading the results in {folder}{why}", file=sys.stderr)
     return folder
-
-
-def _found(config: Config) -> tuple[Path, str]:
-    if (config.run.out / RESULTS).is_file():
-        return config.run.out, ""
-    last = _last_run()
-    if last is not None:
-        return last, ", the folder of your last run (--out chooses another)"
-    return FALLBACK, ""
-
-
-def _last_run() -> Path | None:
-    """The last run's folder, where it still exists."""
-    try:
-        last = Path(json.loads(_memory().read_bytes())["out"])
-        return last if last.is_dir() else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None

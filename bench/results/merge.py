@@ -106,8 +106,10 @@ def of_schema_1(frame: pd.DataFrame, facts: dict[str, Any]) -> tuple[pd.DataFram
         frame["cell"] = _cells_by_place(frame, by_place)
     if "scene_count" not in frame or frame["scene_count"].isna().any():
         frame["scene_count"] = frame.groupby(["dataset", "split", "size"])["scenes"].transform("max").astype(int)
-    scores = _scores_by_protocol(frame, facts)
     methods, metrics = facts.get("methods", {}), facts.get("metrics", {})
+    by_protocol = {p: sorted(rows.unique()) for p, rows in frame.groupby("protocol")["metric"]}
+    # which scores each metric gave, as far as their protocols tell
+    scores = {name: by_protocol.get(identity.get("protocol"), [name]) for name, identity in metrics.items()}
     weights = facts.get("weights_sha256", {})
     sets = {}
     for (dataset, split, size, count), rows in frame.groupby(SCENE_SET, sort=False):
@@ -157,14 +159,6 @@ def _cells_by_place(frame: pd.DataFrame, by_place: Mapping[str, str]) -> list[st
         for key in frame[columns].fillna(0.0).drop_duplicates().itertuples(index=False, name=None)
     }
     return [known[key] for key in frame[columns].fillna(0.0).itertuples(index=False, name=None)]
-
-
-def _scores_by_protocol(frame: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Which scores each metric gave, as far as their protocols tell."""
-    by_protocol = {p: sorted(rows.unique()) for p, rows in frame.groupby("protocol")["metric"]}
-    return {
-        name: by_protocol.get(identity.get("protocol"), [name]) for name, identity in facts.get("metrics", {}).items()
-    }
 
 
 Results = tuple["pd.DataFrame", dict[str, Any]]

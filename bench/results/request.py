@@ -118,7 +118,11 @@ def parts(request: Request) -> Iterator[Part]:
     whole = of_methods(request.frame)
     for metric in request.metrics:
         choose_metrics(whole, metric)
-    found = list(_parts(request, whole))
+    found = []
+    for (*scenes, channel), rows in whole.groupby([*SCENE_SET, "channel"], sort=False):
+        own = of_scenes(request.frame, scenes)
+        own = own[(own["channel"] == channel) | (own["method"] == PURE_NOISE)]
+        found.append(Part("-".join(str(part) for part in (*scenes, channel)), str(channel), own, rows))
     for psnr in request.psnrs:
         if not any(psnr in part.psnrs for part in found):
             there = ", ".join(f"{p:g}" for p in sorted({p for part in found for p in part.psnrs}, reverse=True))
@@ -138,13 +142,6 @@ def _fits(part: Part, request: Request) -> bool:
         and (not request.metrics or any(metric_variants(metric, metrics) for metric in request.metrics))
         and (not scenes or not scenes.isdisjoint(part.frame["scene"]))
     )
-
-
-def _parts(request: Request, whole: pd.DataFrame) -> Iterator[Part]:
-    for (*scenes, channel), rows in whole.groupby([*SCENE_SET, "channel"], sort=False):
-        own = of_scenes(request.frame, scenes)
-        own = own[(own["channel"] == channel) | (own["method"] == PURE_NOISE)]
-        yield Part("-".join(str(part) for part in (*scenes, channel)), str(channel), own, rows)
 
 
 def chosen_psnrs(request: Request, part: Part, default: Sequence[float]) -> list[float]:

@@ -36,14 +36,6 @@ def _mean_snr_db(scenes: Sequence[Mapping[str, Any]], sigma: float) -> float:
     return 10 * math.log10(energy / uses / sigma**2) if energy > 0 else -math.inf
 
 
-def _spread(values: np.ndarray) -> dict[str, float]:
-    """Spread and standard error of per-scene values that are all defined; empty for one scene."""
-    contributions = contributions_of_mean(values)
-    if contributions is None:
-        return {}
-    return {"std": float(values.std(ddof=1)), "stderr": standard_error(contributions)}
-
-
 def cell_id(cell: Cell) -> str:
     """The digits of the cell's key at the end of its folder's name."""
     return cell.name.rpartition("-")[2]
@@ -109,7 +101,9 @@ def _cost_rows(base: Mapping[str, Any], manifest: Mapping[str, Any], ids: Sequen
         costs.append(("block_lost", f"transport blocks whose CRC fails, one a scene|link={link}"))
     for name, protocol in costs:
         values = np.array([scene[name] for scene in manifest["scenes"]], dtype=np.float64)
-        score = {"metric": name, "value": values.mean(), **_spread(values), "scenes": len(ids)}
+        score = {"metric": name, "value": values.mean(), "scenes": len(ids)}
+        if (contributions := contributions_of_mean(values)) is not None:  # None: one scene
+            score |= {"std": values.std(ddof=1), "stderr": standard_error(contributions)}
         yield _row(base, score, False, protocol)
         yield from _single(base, ids, name, values, False, protocol)
     seconds = manifest["seconds"] / len(ids)

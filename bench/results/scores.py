@@ -167,14 +167,13 @@ def _score(rows: pd.DataFrame, own: pd.Series | None, spread: pd.Series | None, 
     stderr: float | None = float(errors.mean()) if np.isfinite(errors).all() else None
     if contributions is not None and (stderr is None or not one):
         stderr = standard_error(contributions)
-    std = float(rows["std"].iloc[0]) if one else _deviation(own if own is not None else spread)
+    values = own if own is not None else spread
+    if one:
+        std = float(rows["std"].iloc[0])
+    else:  # of the defined ones, NaN for fewer than two
+        std = math.nan if values is None else float(values[np.isfinite(values)].std(ddof=1))
     scenes = scenes if contributions is None else len(contributions)
     return Score(value, std if math.isfinite(std) else None, stderr, scenes, contributions, order, limits)
-
-
-def _deviation(values: pd.Series | None) -> float:
-    """Standard deviation of the defined ones of the scenes' own values, NaN for fewer than two."""
-    return math.nan if values is None else float(values[np.isfinite(values)].std(ddof=1))
 
 
 def _kept(rows: pd.DataFrame, scenes: int) -> np.ndarray | None:
