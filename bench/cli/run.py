@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -249,26 +249,22 @@ def _made_of(request: Request) -> str:
     return digest([sha256(rows), sha256(b"|".join(parts)), request.commit, code])
 
 
-def _beside(everything: Any, own: Any) -> Any:
-    """The rows of the folder's results that stand in one table with the run's own."""
-    import pandas as pd
-
-    from bench.results.schema import SCENE_SET
-
-    lists = pd.MultiIndex.from_frame(own[SCENE_SET].drop_duplicates())
-    return everything[pd.MultiIndex.from_frame(everything[SCENE_SET]).isin(lists)].reset_index(drop=True)
-
-
 def print_summary(plan: Plan, computed: Computed, out: Path) -> None:
     """The tables of the run's data sets, a plot of them, and where everything lies."""
+    import pandas as pd
+
     from bench.api.names import metric_variants
     from bench.api.scores import shown_always
     from bench.results.merge import view
     from bench.results.request import Request
+    from bench.results.schema import SCENE_SET
     from bench.results.scores import of_methods
     from bench.tables import metric_tables, render
 
-    report, frame = computed.report, _beside(view(computed.results, None)[0], computed.rows)
+    report, everything = computed.report, view(computed.results, None)[0]
+    # the rows of the folder's results that stand in one table with the run's own
+    lists = pd.MultiIndex.from_frame(computed.rows[SCENE_SET].drop_duplicates())
+    frame = everything[pd.MultiIndex.from_frame(everything[SCENE_SET]).isin(lists)].reset_index(drop=True)
     there = set(of_methods(frame)["metric"])
     shown = [name for kind in shown_always(there) for name in metric_variants(kind, there)]
     for metric in shown:

@@ -234,7 +234,6 @@ def _keys(frame: pd.DataFrame, *columns: str) -> pd.MultiIndex:
 def _replaced(
     before: pd.DataFrame, old_facts: Mapping[str, Any], now: pd.DataFrame, new_facts: Mapping[str, Any]
 ) -> pd.Series[bool]:
-    """Which older rows the new ones replace."""
     import pandas as pd
 
     again = _keys(before).isin(_keys(now.drop_duplicates(CELL)))

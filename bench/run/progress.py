@@ -33,18 +33,10 @@ class RunProgress:
 
     def __call__(self, tasks: list[Task], outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
         """The outcomes as they come, told on the console."""
-        weights = {task.cell.name: task.estimate + 0.1 for task in tasks}
-        whole = sum(weights.values())
-        if self.console.is_terminal:
-            yield from self._bar(tasks, outcomes, weights, whole)
-        else:
-            yield from self._lines(tasks, outcomes, weights, whole)
-
-    def _bar(
-        self, tasks: list[Task], outcomes: Iterator[Outcome], weights: dict[str, float], whole: float
-    ) -> Iterator[Outcome]:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+        weights = {task.cell.name: task.estimate + 0.1 for task in tasks}
+        whole = sum(weights.values())
         columns = (
             TextColumn("{task.fields[cells]}/{task.fields[of]} cells"),
             BarColumn(),
@@ -53,32 +45,21 @@ class RunProgress:
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self.console) as bar:
-            start, scenes = time.perf_counter(), 0
+        lines = not self.console.is_terminal
+        with Progress(*columns, console=self.console, disable=lines) as bar:
+            start = last = time.perf_counter()
+            scenes, done = 0, 0.0
             row = bar.add_task("", total=whole, cells=0, of=len(tasks), rate="")
             for cells, outcome in enumerate(outcomes, 1):
                 scenes += len(outcome.cell.scenes.ids)
-                rate = f"{scenes / (time.perf_counter() - start):.1f} scenes/s"
-                bar.update(row, advance=weights[outcome.cell.name], cells=cells, rate=rate)
+                done += weights[outcome.cell.name]
+                now = time.perf_counter()
+                rate = f"{scenes / (now - start):.1f} scenes/s"
+                bar.update(row, completed=done, cells=cells, rate=rate)
+                if lines and (now - last >= LINE_SECONDS or cells == len(tasks)):
+                    last, left = now, in_words(max((now - start) * (whole - done) / done, 0))
+                    self.console.print(f"{cells}/{len(tasks)} cells, {rate}, {left} left", highlight=False)
                 yield outcome
-
-    def _lines(
-        self, tasks: list[Task], outcomes: Iterator[Outcome], weights: dict[str, float], whole: float
-    ) -> Iterator[Outcome]:
-        start = last = time.perf_counter()
-        scenes, done = 0, 0.0
-        for cells, outcome in enumerate(outcomes, 1):
-            scenes += len(outcome.cell.scenes.ids)
-            done += weights[outcome.cell.name]
-            now = time.perf_counter()
-            if now - last >= LINE_SECONDS or cells == len(tasks):
-                last = now
-                left = (now - start) * (whole - done) / done
-                rate = scenes / (now - start)
-                self.console.print(
-                    f"{cells}/{len(tasks)} cells, {rate:.1f} scenes/s, {in_words(max(left, 0))} left", highlight=False
-                )
-            yield outcome
 
 
 #: Seconds a scene where no cell of the method has been computed yet: of the order of an embedded network on one core.

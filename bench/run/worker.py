@@ -243,7 +243,6 @@ def check_identity(what: str, planned: Mapping[str, Any], built: Mapping[str, An
 
 
 def _apart(planned: Mapping[str, Any], here: Mapping[str, Any], absent: str | None) -> list[str]:
-    """What differs, in words."""
     pairs = {key: (planned.get(key, absent), here.get(key, absent)) for key in sorted({*planned, *here})}
     return [
         f"{key} {str(theirs)[:64]} in the plan, {str(ours)[:64]} here"

@@ -1,7 +1,7 @@
 """The paper's values as data: the CSV files beside this module, one a table, one number a row (README.md there)."""
 
 import csv
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,18 +34,17 @@ def _number(text: str, file: Path, line: int) -> float | None:
         raise BenchError(f"{file}, line {line}: '{text}' is neither a number nor 'noise' nor '-'") from None
 
 
-def _read(file: Path) -> Iterator[tuple[str, str, str, Place, PaperValue]]:
-    reader = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    for row in reader:
-        metric, factor = SCALED.get(row["metric"], (row["metric"], 1.0))
-        value, std, psnr = (_number(row[column], file, reader.line_num) for column in ("value", "std", "psnr"))
-        paper = PaperValue(row["value"], value and value * factor, std and std * factor)
-        yield row["table"], row["dataset"], metric, (row["method"], psnr), paper
-
-
 @lru_cache(maxsize=1)
-def _everything(folder: Path) -> tuple[tuple[str, str, str, Place, PaperValue], ...]:
-    return tuple(found for file in sorted(folder.glob("*.csv")) for found in _read(file))
+def _everything(folder: Path) -> list[tuple[str, str, str, Place, PaperValue]]:
+    found = []
+    for file in sorted(folder.glob("*.csv")):
+        reader = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+        for row in reader:
+            metric, factor = SCALED.get(row["metric"], (row["metric"], 1.0))
+            value, std, psnr = (_number(row[column], file, reader.line_num) for column in ("value", "std", "psnr"))
+            paper = PaperValue(row["value"], value and value * factor, std and std * factor)
+            found.append((row["table"], row["dataset"], metric, (row["method"], psnr), paper))
+    return found
 
 
 def paper_values(dataset: str, metric: str, tables: Collection[str]) -> dict[Place, PaperValue]:
