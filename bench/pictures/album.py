@@ -86,7 +86,11 @@ class Album:
             today = self.source.fingerprint(self.split, self.run_ids)
             if about["fingerprint"] != today:
                 self.notes.append("The renderer has changed since the results were measured: its scenes are today's.")
-        self.ids = self._choose(request.scenes if request.scenes is not None else number)
+        asked = request.scenes if request.scenes is not None else number
+        self.ids = self.run_ids[:asked] if isinstance(asked, int) else list(asked)
+        for scene in self.ids:
+            if scene not in self.run_ids:
+                raise UsageError(f"the run had no scene '{scene}' of {self.dataset}{nearest(scene, self.run_ids)}")
         self._arrays: dict[str, SceneArrays] = {}
         self._pictures: dict[tuple[str, float, str], np.ndarray] = {}
         self._methods: dict[str, Method] = {}
@@ -98,16 +102,7 @@ class Album:
         rows = rows[(rows["scene"] != WHOLE_SET) & (rows["method"] != PURE_NOISE)]
         return [str(s) for s in rows["scene"].drop_duplicates()]
 
-    def _choose(self, asked: int | tuple[str, ...]) -> list[str]:
-        if isinstance(asked, int):
-            return self.run_ids[:asked]
-        for scene in asked:
-            if scene not in self.run_ids:
-                raise UsageError(f"the run had no scene '{scene}' of {self.dataset}{nearest(scene, self.run_ids)}")
-        return list(asked)
-
     def __getitem__(self, scene: str) -> SceneArrays:
-        """The scene itself."""
         if scene not in self._arrays:
             self._arrays[scene] = self.source.load(self.split, scene)
         return self._arrays[scene]
@@ -227,7 +222,11 @@ class Album:
                 f"the cache in {request.folder} lacks pictures for this figure, and they cannot be computed here: "
                 f"{error}. {remedy[0].upper()}{remedy[1:]}"
             ) from None
-        self._compare_weights(plan.cells)
+        then = {spec: identity.get("weights_sha256") for spec, identity in self.about["methods"].items()}
+        now = {cell.method.spec: cell.method.identity.get("weights_sha256") for cell in plan.cells}
+        other = [spec for spec, digest in now.items() if spec in then and then[spec] != digest]
+        if other:
+            self.notes.append(f"Pictures of {', '.join(other)} were made with other weights than the results' numbers.")
         plan = replace(plan, cells=tuple(cell for cell in plan.cells if not self._kept_by_another_figure(cell)))
         if not plan.cells:
             return
@@ -243,14 +242,6 @@ class Album:
         for state in report.states:
             if state.pictures is not None:
                 self._keep(state.pictures, (state.cell.method.spec, state.cell.channel.psnr))
-
-    def _compare_weights(self, cells: Sequence[Cell]) -> None:
-        """A note on pictures that are to be made with other weights than the results were measured with."""
-        then = {spec: identity.get("weights_sha256") for spec, identity in self.about["methods"].items()}
-        now = {cell.method.spec: cell.method.identity.get("weights_sha256") for cell in cells}
-        other = [spec for spec, digest in now.items() if spec in then and then[spec] != digest]
-        if other:
-            self.notes.append(f"Pictures of {', '.join(other)} were made with other weights than the results' numbers.")
 
     def method(self, spec: str) -> Method:
         """The method as it is built here, on the CPU; MethodError where weights are missing."""

@@ -243,18 +243,15 @@ def compare_costs(
         before = old.get((cell, what))
         if before is None:
             continue
-        was, now = (_cost(side, len(ids[cell.dataset])) for side in (before, after))
+        was, now = (  # of the scenes compared, else of the whole run
+            side.value(len(ids[cell.dataset])) if side.by_scene is not None or side.score is None else side.score.value
+            for side in (before, after)
+        )
         if was is None or now is None or not (math.isfinite(was) and math.isfinite(now)):
             continue
         made = Cost(cell, what, was, now, False)
         found.append(replace(made, warned=made.factor >= limits.warn[what] and not other_machine(what, facts)))
     return found
-
-
-def _cost(side: Side, scenes: int) -> float | None:
-    if side.by_scene is not None or side.score is None:
-        return side.value(scenes)
-    return side.score.value
 
 
 def other_machine(what: str, facts: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -123,8 +123,9 @@ def as_junit(report: Report) -> bytes:
             classname=f"{cell.dataset}.{cell.channel}.{cell.method}",
             name=f"{made.metric} at PSNR {cell.psnr:g}",
         )
-        kind = _outcome(made)
-        if kind is not None:
+        failed = made.verdict is Verdict.WORSE or made.failed
+        if failed or made.verdict in (Verdict.NEW, Verdict.MISSING, Verdict.UNTESTED):
+            kind = "failure" if failed else "skipped"
             counts[kind] += 1
             ElementTree.SubElement(case, kind, message=_message(made))
     for what, message in report.failures:
@@ -138,12 +139,6 @@ def as_junit(report: Report) -> bytes:
     whole.append(suite)
     ElementTree.indent(whole)
     return bytes(ElementTree.tostring(whole, encoding="utf-8", xml_declaration=True)) + b"\n"
-
-
-def _outcome(made: ScoreChange) -> str | None:
-    if made.verdict is Verdict.WORSE or made.failed:
-        return "failure"
-    return "skipped" if made.verdict in (Verdict.NEW, Verdict.MISSING, Verdict.UNTESTED) else None
 
 
 def _message(made: ScoreChange) -> str:

@@ -65,11 +65,15 @@ def run_regression(
     common = baseline.frame[[CellName(*key) in cells for key in keys]]
     # what crashed, and metrics of the baseline that found out only while measuring that they cannot
     failures = [(what, message) for what, message, _ in run.failures] + list(run.skipped.items())
+    notes = [*rerun.plan.left_out, *dict.fromkeys(rerun.missing.values()), *run.notes]
+    for what in COSTS:
+        if different := other_machine(what, both):
+            notes.append(f"{what} is not compared: other {', '.join(different)} than the baseline's")
     report = Report(
         comparisons,
         compare_costs(baseline.frame, frame, rerun.ids, limits, both),
         list_changes(common, frame, both),
-        _notes(rerun, run, both),
+        [plain(note, 500) for note in dict.fromkeys(notes)],
         [(plain(what), plain(message, 500)) for what, message in failures],
         limits.alpha,
         family,
@@ -77,15 +81,6 @@ def run_regression(
         _about(folder, out, baseline, facts, common, frame),
     )
     return Finished(report, baseline, run, out)
-
-
-def _notes(rerun: Rerun, run: RunReport, facts: tuple[Any, Any]) -> list[str]:
-    notes = [*rerun.plan.left_out, *dict.fromkeys(rerun.missing.values()), *run.notes]
-    for what in COSTS:
-        different = other_machine(what, facts)
-        if different:
-            notes.append(f"{what} is not compared: other {', '.join(different)} than the baseline's")
-    return [plain(note, 500) for note in dict.fromkeys(notes)]
 
 
 def _about(
