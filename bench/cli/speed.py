@@ -1,19 +1,14 @@
 """`bench speed`: how fast sampling and training are, and what fewer sampling steps cost in quality."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from bench.cli.options import integers, names, numbers
 
 app = typer.Typer(help="Measure speed, and quality against the number of sampling steps.", no_args_is_help=True)
-
-if TYPE_CHECKING:
-    from bench.speed.timing import Size
 
 SizeOption = Annotated[str, typer.Option("--size", help="paper (256x512, 654 M parameters) or small (any machine).")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto (a GPU, else the CPU), cpu, cuda, cuda:N.")]
@@ -39,10 +34,8 @@ def sampling(
     Example: bench speed sampling --size paper --device cuda
     """
     from bench.speed.sampling import measure_sampling
-    from bench.speed.timing import named_size
 
-    chosen = named_size(size)
-    _measure("sampling", measure_sampling, chosen, steps or chosen.steps, repeats, device, threads, out)
+    _measure("sampling", measure_sampling, size, steps, repeats, device, threads, out)
 
 
 @app.command()
@@ -58,18 +51,16 @@ def training(
 
     Example: bench speed training --size paper --device cuda
     """
-    from bench.speed.timing import named_size
     from bench.speed.training import measure_training
 
-    chosen = named_size(size)
-    _measure("training", measure_training, chosen, steps or chosen.updates, repeats, device, threads, out)
+    _measure("training", measure_training, size, steps, repeats, device, threads, out)
 
 
 def _measure(
     kind: str,
     measure: Callable[..., dict[str, Any]],
-    size: Size,
-    steps: int,
+    name: str,
+    steps: int | None,
     repeats: int | None,
     device: str,
     threads: int,
@@ -80,7 +71,10 @@ def _measure(
     from bench.api.device import cores, torch_device
     from bench.api.files import check_folder
     from bench.speed.report import as_markdown, provenance, write_report
+    from bench.speed.timing import named_size
 
+    size = named_size(name)
+    steps = steps or (size.steps if kind == "sampling" else size.updates)
     check_folder(out, "--out")
     where = torch_device(device)
     torch.set_num_threads(threads or cores())

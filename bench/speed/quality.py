@@ -182,10 +182,6 @@ def quality_table(rows: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(keys, key=lambda c: -c if c.name == "psnr" else c.map(order) if c.name == "sampler" else c)
 
 
-def _cell(value: float, decimals: int) -> str:
-    return f"{value:.{decimals}f}" if math.isfinite(value) else "-"
-
-
 def against_reference(table: pd.DataFrame) -> list[str]:
     """For each PSNR, which rows are within 2 % of the reference's mIoU and FID[lite0], the cheapest first.
 
@@ -217,7 +213,8 @@ def _markdown_rows(table: pd.DataFrame) -> str:
     heading = ["PSNR", "sampler", "steps", "scenes", *(info.heading for info in infos)]
     lines = [heading, ["---:", "---", *["---:"] * (len(heading) - 2)]]
     for row in table.to_dict("records"):
-        numbers = [_cell(float(row[info.name]), info.decimals) for info in infos]
+        values = [(float(row[info.name]), info.decimals) for info in infos]
+        numbers = [f"{value:.{decimals}f}" if math.isfinite(value) else "-" for value, decimals in values]
         lines.append([f"{row['psnr']:g}", row["sampler"], str(row["steps"]), str(int(row["scenes"])), *numbers])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

@@ -86,16 +86,13 @@ def _columns(kind: str, told: Sequence[str]) -> dict[str, Callable[[dict[str, An
     }
 
 
-def _table(kind: str, rows: Sequence[dict[str, Any]]) -> str:
-    columns = _columns(kind, list(rows[0].get("s_per_image", ())))
-    lines = [list(columns), ["---", *["---:"] * (len(columns) - 1)]]
-    lines += [[cell(row) for cell in columns.values()] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def as_markdown(kind: str, measured: dict[str, Any], facts: dict[str, Any]) -> str:
     """The table of a measurement, its ratios, and a paragraph on where it comes from."""
-    table = _table(kind, measured["rows"])
+    rows = measured["rows"]
+    columns = _columns(kind, list(rows[0].get("s_per_image", ())))
+    cells = [list(columns), ["---", *["---:"] * (len(columns) - 1)]]
+    cells += [[cell(row) for cell in columns.values()] for row in rows]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in cells)
     ratios = "; ".join(f"{name}: {value:.2f} times as fast" for name, value in measured["ratios"].items())
     lines = [f"# Speed of {kind}, size {facts['size']}", "", table, "", f"{ratios}.", ""]
     if kind == "sampling":

@@ -4,6 +4,7 @@ The published way: float16 on CUDA (float32 on the CPU), the published network's
 each of them computing every SPADE layer's gamma and beta anew. Ours: the way `methods.common.diffusion.method` samples.
 """
 
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.speed.published import in_published_arithmetic
-from bench.speed.timing import CHANNELS, Size, Timing, count_flops, interleaved, matmul_peak, peak_memory, timed
+from bench.speed.timing import CHANNELS, Size, count_flops, interleaved, matmul_peak, peak_memory, timed
 from methods.common.diffusion.compiled import CompiledNetwork
 from methods.common.diffusion.guidance import guided_denoiser, plain_denoiser
 from methods.common.diffusion.samplers import Denoise, ancestral
@@ -186,8 +187,8 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _row(variant: Variant, timing: Timing, steps: int, size: Size) -> dict[str, Any]:
-    step = timing.median / steps
+def _row(variant: Variant, runs: list[float], steps: int, size: Size) -> dict[str, Any]:
+    step = statistics.median(runs) / steps
     told = {str(n): (variant.prepare_seconds + n * step) / variant.batch for n in TOLD_STEPS}
     return {
         "variant": variant.name,
@@ -195,8 +196,8 @@ def _row(variant: Variant, timing: Timing, steps: int, size: Size) -> dict[str, 
         "batch": variant.batch,
         "precision": _name(variant.dtype),
         "ms_per_step": 1e3 * step,
-        "ms_per_step_min": 1e3 * min(timing.runs) / steps,
-        "ms_per_step_max": 1e3 * max(timing.runs) / steps,
+        "ms_per_step_min": 1e3 * min(runs) / steps,
+        "ms_per_step_max": 1e3 * max(runs) / steps,
         "ms_per_step_and_image": 1e3 * step / variant.batch,
         "ms_prepare": 1e3 * variant.prepare_seconds,
         "s_per_image": told,

@@ -8,7 +8,6 @@ cached cells were timed on whatever machine drew them.
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -65,18 +64,6 @@ def named_size(name: str) -> Size:
     return SIZES[known_name(name, SIZES, "size")]
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Seconds of the counted runs, in order."""
-
-    runs: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """Seconds of the middle run."""
-        return statistics.median(self.runs)
-
-
 def _synchronise(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -110,15 +97,15 @@ def interleaved(
     device: torch.device,
     report: Callable[[str], None] = lambda line: None,
     before: Callable[[str], None] = lambda name: None,
-) -> dict[str, Timing]:
-    """`repeats` rounds of all variants in turn; warming them up is the caller's. `before(name)` is not timed."""
+) -> dict[str, list[float]]:
+    """Seconds of `repeats` rounds of all variants in turn; warming them up is the caller's. `before` is not timed."""
     runs: dict[str, list[float]] = {name: [] for name in variants}
     for turn in range(repeats):
         for name, run in variants.items():
             before(name)
             runs[name].append(timed(run, device))
             report(f"run {turn + 1} of {repeats}: {name} {runs[name][-1]:.3f} s")
-    return {name: Timing(tuple(seconds)) for name, seconds in runs.items()}
+    return runs
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:

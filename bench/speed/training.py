@@ -92,7 +92,12 @@ class PlainTraining:
         self.network.zero_grad()
         (loss * self.loss_scale).backward()  # type: ignore[no-untyped-call]
         if self._take_gradients():
-            self._update()
+            self.optimizer.step()
+            networks = (self.average.parameters(), self.master.parameters(), self.network.parameters())
+            with torch.no_grad():
+                for mean, kept, used in zip(*networks, strict=True):
+                    used.copy_(kept)
+                    mean.mul_(0.9999).add_(kept, alpha=1e-4)
         else:
             self.loss_scale /= 2
         return float(loss.detach())
@@ -106,23 +111,6 @@ class PlainTraining:
             square += kept.grad.square().sum()
         return bool(torch.isfinite(square))
 
-    def _update(self) -> None:
-        self.optimizer.step()
-        with torch.no_grad():
-            for mean, kept, used in zip(
-                self.average.parameters(), self.master.parameters(), self.network.parameters(), strict=True
-            ):
-                used.copy_(kept)
-                mean.mul_(0.9999).add_(kept, alpha=1e-4)
-
-
-def _ours(context: MethodContext, size: Size, compiled: bool) -> GescoTask:
-    """The project's own training task with seeded weights."""
-    torch.manual_seed(0)
-    task = GescoTask(context, replace(paper_profile(CHANNELS), network=size.network, batch_size=BATCH))
-    task.prepare("auto", False, compiled)
-    return task
-
 
 def measure_training(
     size: Size, device: torch.device, steps: int, repeats: int, report: Callable[[str], None]
@@ -134,7 +122,9 @@ def measure_training(
     """
     scene = random_scene(size)
     context = MethodContext("blocks", scene.label_space, size.height, size.width, "paper", str(device))
-    ours = _ours(context, size, device.type == "cuda")  # on a CPU the compiler takes minutes, and nobody trains so
+    torch.manual_seed(0)
+    ours = GescoTask(context, replace(paper_profile(CHANNELS), network=size.network, batch_size=BATCH))
+    ours.prepare("auto", False, device.type == "cuda")  # on a CPU the compiler takes minutes, and nobody trains so
     plain = PlainTraining(size, device, ours.network.state_dict())
     states = {
         "plain": ((plain.network, plain.master, plain.average), plain.optimizer),
@@ -168,24 +158,23 @@ def measure_training(
         warm_up[name] = time.perf_counter() - start
         report(f"warm-up of {name}: {warm_up[name]:.0f} s")
     timings = interleaved(variants, repeats, device, report, before=park)
-    rows = [
-        {
-            "variant": name,
-            "batch": BATCH,
-            "ms_per_step": 1e3 * timing.median / steps,
-            "ms_per_step_min": 1e3 * min(timing.runs) / steps,
-            "ms_per_step_max": 1e3 * max(timing.runs) / steps,
-            "images_per_second": BATCH * steps / timing.median,
-            "peak_memory_bytes": peaks[name],
-            "warm_up_seconds": warm_up[name],
-            "loss": statistics.fmean(losses[name][steps:]),
-            "loss_error": _standard_error(losses[name][steps:]),
-        }
-        for name, timing in timings.items()
-    ]
-    ratios = {"ours against plain": timings["plain"].median / timings["ours"].median}
+    medians = {name: statistics.median(runs) for name, runs in timings.items()}
+    rows = []
+    for name, runs in timings.items():
+        counted = losses[name][steps:]
+        rows.append(
+            {
+                "variant": name,
+                "batch": BATCH,
+                "ms_per_step": 1e3 * medians[name] / steps,
+                "ms_per_step_min": 1e3 * min(runs) / steps,
+                "ms_per_step_max": 1e3 * max(runs) / steps,
+                "images_per_second": BATCH * steps / medians[name],
+                "peak_memory_bytes": peaks[name],
+                "warm_up_seconds": warm_up[name],
+                "loss": statistics.fmean(counted),
+                "loss_error": statistics.stdev(counted) / len(counted) ** 0.5 if len(counted) > 1 else None,
+            }
+        )
+    ratios = {"ours against plain": medians["plain"] / medians["ours"]}
     return {"steps_timed": steps, "repeats": repeats, "rows": rows, "losses": losses, "ratios": ratios}
-
-
-def _standard_error(values: Sequence[float]) -> float | None:
-    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None

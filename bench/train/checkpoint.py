@@ -1,21 +1,13 @@
 """Checkpoints that resume exactly: networks, averages, optimisers, loss scaling, step and random state in one file."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from bench.api.errors import MethodError
 from bench.api.files import replacing
 from bench.api.training.task import TrainingTask
-
-
-class Progress(NamedTuple):
-    """How far a training has come: `step` is the next one, `seconds` went into the others, `log` is the trainer's."""
-
-    step: int
-    seconds: float
-    log: dict[str, Any]
 
 
 def previous(path: Path) -> Path:
@@ -58,8 +50,10 @@ def find_checkpoint(path: Path) -> Path | None:
     return next((p for p in (path, previous(path)) if p.exists()), None)
 
 
-def load_checkpoint(path: Path, task: TrainingTask, recipe: dict[str, Any], rng: torch.Generator) -> Progress:
-    """Restore everything from `path`; the next step, the seconds spent so far and the log.
+def load_checkpoint(
+    path: Path, task: TrainingTask, recipe: dict[str, Any], rng: torch.Generator
+) -> tuple[int, float, dict[str, Any]]:
+    """Restore everything from `path`; the next step, the seconds spent so far and the trainer's log.
 
     MethodError where the file is damaged or belongs to another recipe.
     """
@@ -84,4 +78,4 @@ def load_checkpoint(path: Path, task: TrainingTask, recipe: dict[str, Any], rng:
     if task.scaler and state.get("scaler"):
         task.scaler.load_state_dict(state["scaler"])
     rng.set_state(state["rng"])
-    return Progress(int(state["step"]), float(state["seconds"]), state.get("log", {}))
+    return int(state["step"]), float(state["seconds"]), state.get("log", {})

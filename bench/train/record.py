@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from bench.api.training.batches import in_order
 from bench.api.training.task import TrainingScenes, TrainingTask
@@ -133,7 +132,8 @@ class Record:
         for index in range(min(SHEET, len(scenes))):
             scene = scenes.batch([index])
             columns.append(torch.cat([scene.image[0], task.sample(scene, generator)[0]], dim=1))
-        _save(torch.cat(columns, dim=2), self.folder / f"samples-{step:07d}.png")
+        pixels = (torch.cat(columns, dim=2).permute(1, 2, 0) * 255).round().clamp(0, 255).byte().numpy()
+        Image.fromarray(pixels).save(self.folder / f"samples-{step:07d}.png")
 
     def say(self, line: str) -> None:
         """A line of its own."""
@@ -154,8 +154,3 @@ def validation_losses(task: TrainingTask, scenes: TrainingScenes) -> dict[str, f
         for key, value in task.validation(scene, torch.Generator().manual_seed(rows[0])).items():
             sums[key] = sums.get(key, 0.0) + value * len(scene)
     return {key: value / len(scenes) for key, value in sums.items()}
-
-
-def _save(picture: Tensor, path: Path) -> None:
-    pixels = (picture.permute(1, 2, 0) * 255).round().clamp(0, 255).byte().numpy()
-    Image.fromarray(pixels).save(path)
