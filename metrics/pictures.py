@@ -26,7 +26,6 @@ class NetworkMetric(Metric):
     """A metric of a network that is read from `files` when it is first asked."""
 
     def __init__(self, context: MetricContext, *files: Path) -> None:
-        """Look at the files."""
         super().__init__(context)
         self.files, self._digests = files, [file_digest(file) for file in files]
 

@@ -135,10 +135,8 @@ class Draft:
         self.files: dict[str, str] = {}
 
     def __enter__(self) -> Draft:
-        try:
+        with _writing(self.folder):
             self.folder.mkdir(parents=True)
-        except OSError as error:
-            raise _unwritable(error, self.folder) from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
@@ -147,10 +145,8 @@ class Draft:
     def write(self, name: str, data: bytes) -> None:
         """Add one file; StorageError names the file on a full disk."""
         file = self.folder / name
-        try:
+        with _writing(file):
             file.write_bytes(data)
-        except OSError as error:
-            raise _unwritable(error, file) from error
         self.files[name] = sha256(data)
 
     def publish(self, target: Path, facts: Mapping[str, Any], replaced: Entry | None = None) -> Entry:
@@ -162,11 +158,9 @@ class Draft:
         manifest = {"schema": SCHEMA, "files": dict(sorted(self.files.items())), **facts}
         seal = digest(manifest)
         self.write(MANIFEST, (json.dumps({**manifest, "seal": seal}, indent=1, allow_nan=False) + "\n").encode())
-        try:
+        with _writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             return self._rename(target, manifest, replaced)
-        except OSError as error:
-            raise _unwritable(error, target) from error
 
     def _rename(self, target: Path, manifest: dict[str, Any], replaced: Entry | None) -> Entry:
         for _ in range(3):
@@ -192,9 +186,15 @@ class Draft:
         raise BenchError(f"cannot replace the damaged folder {target}; remove it and run again")
 
 
-def _unwritable(error: OSError, file: Path) -> Exception:
-    message = storage_message(error, file)
-    return StorageError(message) if message else error
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """StorageError in the place of the system's, naming the file, where the disk is full or forbids it."""
+    try:
+        yield
+    except OSError as error:
+        if (message := storage_message(error, path)) is None:
+            raise
+        raise StorageError(message) from error
 
 
 def clean_stale(out: Path) -> int:
@@ -245,11 +245,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a single file, whole or not at all; StorageError names it on a full disk."""
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        raise _unwritable(error, path) from error
+    with _writing(path), replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:

@@ -65,13 +65,6 @@ class SpectralConv2d(nn.Module):
         self.register_buffer("weight_u", F.normalize(torch.randn(out_width), dim=0))
         self.register_buffer("weight_v", F.normalize(torch.randn(self.weight_orig[0].numel()), dim=0))
 
-    def _power_step(self) -> None:
-        """One step of the power method on u and v."""
-        with torch.no_grad():
-            matrix = self.weight_orig.flatten(1)
-            self.weight_v.copy_(F.normalize(matrix.T @ self.weight_u, dim=0, eps=1e-12))
-            self.weight_u.copy_(F.normalize(matrix @ self.weight_v, dim=0, eps=1e-12))
-
     def normalised_weight(self) -> Tensor:
         """The weight over sigma, (out, in / groups, kernel, kernel); takes a power step in training mode.
 
@@ -79,7 +72,10 @@ class SpectralConv2d(nn.Module):
         """
         with torch.autocast(self.weight_orig.device.type, enabled=False):
             if self.training:
-                self._power_step()
+                with torch.no_grad():
+                    matrix = self.weight_orig.flatten(1)
+                    self.weight_v.copy_(F.normalize(matrix.T @ self.weight_u, dim=0, eps=1e-12))
+                    self.weight_u.copy_(F.normalize(matrix @ self.weight_v, dim=0, eps=1e-12))
             # copies, because a second forward pass before the backward pass would change the saved u and v in place
             u, v = self.weight_u.clone(), self.weight_v.clone()
             sigma = torch.dot(u, torch.mv(self.weight_orig.flatten(1), v))

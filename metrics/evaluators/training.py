@@ -63,6 +63,7 @@ class EvaluatorTask(TrainingTask, Generic[N]):
     precisions: ClassVar[tuple[Precision, ...]] = ("float32", "bfloat16")
     #: the loss, for the card
     objective: ClassVar[str]
+    settings: Recipe
 
     def __init__(
         self, spec: EvaluatorSpec, context: MethodContext, network: N, recipe: Recipe, options: Mapping[str, Any]
@@ -114,11 +115,9 @@ class EvaluatorTask(TrainingTask, Generic[N]):
         """The learning rate: linear warm-up, then half a cosine down to zero."""
         warmup = min(self.settings.warmup_steps, self.steps // 10)
         if step < warmup:
-            result: float = self.settings.learning_rate * ((step + 1) / (warmup + 1))
-            return result
+            return self.settings.learning_rate * ((step + 1) / (warmup + 1))
         part = (step - warmup) / max(1, self.steps - warmup)
-        annealed: float = self.settings.learning_rate * (0.5 * (1 + math.cos(math.pi * part)))
-        return annealed
+        return self.settings.learning_rate * (0.5 * (1 + math.cos(math.pi * part)))
 
     def recipe(self) -> dict[str, Any]:
         """The network, the settings, and the changes of pictures."""

@@ -143,7 +143,6 @@ class TrainingTask(ABC):
 
 
 def _state(modules: list[nn.Module]) -> Iterator[Tensor]:
-    """Parameters and buffers of `modules`."""
     for module in modules:
         yield from (p.data for p in module.parameters())
         yield from module.buffers()

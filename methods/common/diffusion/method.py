@@ -150,9 +150,7 @@ class DiffusionMethod(SemanticMethod):
         }
         for option, valid in choices.items():
             if sampler_name(self.options[option]) not in valid:
-                raise MethodError(
-                    f"unknown {option} '{self.options[option]}' for {self.name}; known: {', '.join(valid)}"
-                )
+                self.check_choice(option, valid)
         if given.get("sampler") in RECORDED.values() and log.handlers:  # handlers: once, not in every worker
             log.warning("sampler=%s is called %s now", given["sampler"], sampler_name(given["sampler"]))
         if "steps" in given and given["steps"] < 1:

@@ -136,11 +136,8 @@ class AdversarialTask(TrainingTask):
 
     def recipe(self) -> dict[str, Any]:
         """The profile, and what the perceptual term looks at."""
-        recipe = {
-            **asdict(self.profile),
-            "steps": self.steps,  # the learning rates depend on it
-            "training_maps": "clean",
-        }
+        # with the steps, which the learning rates depend on
+        recipe = {**asdict(self.profile), "steps": self.steps, "training_maps": "clean"}
         if self.features is not None:
             recipe["perceptual_features"] = "VGG16 (ImageNet) relu1_1, relu2_1, relu3_1"
         return recipe

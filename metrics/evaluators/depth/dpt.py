@@ -20,7 +20,6 @@ class DptEstimator:
     inverse = True
 
     def __init__(self, folder: Path, device: torch.device | str) -> None:
-        """Load a folder as published."""
         self.sha256 = DPT.digest(folder)
         self.device = device
         self._network, self._processor = DPT.load(folder, "DPTForDepthEstimation", "DPTImageProcessor", device)

@@ -136,7 +136,6 @@ class Task(EvaluatorTask[TwoHeads]):
     with_depth: ClassVar[bool] = True
 
     def __init__(self, spec: EvaluatorSpec, context: MethodContext, options: Mapping[str, Any]) -> None:
-        """Build network and optimiser from PyTorch's global generator; MethodError for options that there are not."""
         super().__init__(spec, context, TwoHeads(spec), Recipe(4000, 16), options)
 
     def shipped(self, network: TwoHeads) -> BlockUNet:

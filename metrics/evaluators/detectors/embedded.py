@@ -124,7 +124,6 @@ class Task(EvaluatorTask[DetectorNet]):
     objective: ClassVar[str] = "focal loss on heat and GIoU loss on boxes"
 
     def __init__(self, spec: EvaluatorSpec, context: MethodContext, options: Mapping[str, Any]) -> None:
-        """Build network and optimiser from PyTorch's global generator; MethodError for options that there are not."""
         super().__init__(spec, context, DetectorNet(spec), Recipe(1500, 16), options)
 
     def loss(self, network: DetectorNet, scene: Scene, generator: torch.Generator) -> Tensor:

@@ -76,7 +76,6 @@ class Task(EvaluatorTask[SegmenterNet]):
     objective: ClassVar[str] = "class-weighted cross-entropy"
 
     def __init__(self, spec: EvaluatorSpec, context: MethodContext, options: Mapping[str, Any]) -> None:
-        """Build network and optimiser from PyTorch's global generator; MethodError for options that there are not."""
         super().__init__(spec, context, SegmenterNet(spec), Recipe(2500, 32, sparse=len(spec.classes) > 100), options)
         self.cross_entropy = nn.CrossEntropyLoss(ignore_index=IGNORED)
 
