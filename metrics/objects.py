@@ -210,10 +210,11 @@ class Objects(EvaluatorMetric):
         """
         outcomes = outcomes.copy()
         label_of = {column: label for label, column in self._columns.items()}
-        for number in np.flatnonzero(outcomes == FALSE):
-            x0, y0, x1, y1 = detected[number, :4].round().astype(int).clip(min=0)
+        wrong = np.flatnonzero(outcomes == FALSE)
+        boxes = detected[wrong, :4].round().astype(int).clip(min=0)
+        for number, (x0, y0, x1, y1) in zip(wrong, boxes.tolist(), strict=True):
             pixels = crowd[y0:y1, x0:x1] == label_of[int(detected[number, 5])]
-            if pixels.size and pixels.mean() > _CROWD_SHARE:
+            if np.count_nonzero(pixels) > _CROWD_SHARE * pixels.size:
                 outcomes[number] = IGNORED
         return outcomes
 

@@ -7,7 +7,6 @@ see the written files, so a cached cell and a new one give the same numbers.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
 import time
@@ -15,9 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from cachetools import LRUCache, cached
 from PIL import Image
 
 from bench.api.channel import PAPER_PSNRS, Channel
@@ -33,7 +34,7 @@ from bench.channels.awgn import Awgn
 from bench.run.contract import as_bytes, check_redrawn, house_rules, joined
 from bench.run.summary import CONTRIBUTIONS, packed, summarised, unpacked
 from bench.run.transport import Arrival, Delivered, OnAir, transport
-from bench.run.worker import WORKER
+from bench.run.worker import KEPT_PICTURE_BYTES, WORKER
 
 if TYPE_CHECKING:
     from bench.run.plan import Cell, MetricPlan
@@ -215,6 +216,18 @@ def read_picture(pictures: Entry, position: int) -> np.ndarray:
         return np.array(image.convert("RGB"))
 
 
+def _file_digest(pictures: Entry, position: int) -> str:
+    """SHA-256 of the file of the scene at `position`."""
+    digests: dict[str, str] = pictures.manifest["files"]
+    return digests[pictures.manifest["scenes"][position]["file"]]
+
+
+@cached(LRUCache(KEPT_PICTURE_BYTES, lambda pixels: pixels.nbytes), key=_file_digest, lock=Lock())
+def _decoded(pictures: Entry, position: int) -> np.ndarray:
+    """`read_picture`, once for all metrics of a cell."""
+    return read_picture(pictures, position)
+
+
 def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch_size: int, device: str) -> Entry:
     """Measure one metric on a cell's pictures; publish its arrays, their summary (bench/run/summary.py) and seconds.
 
@@ -245,9 +258,9 @@ def _measured(
     saved = 0.0
     with torch.inference_mode():
         for ids in batches(cell.scenes.ids, batch_size):
-            generated = np.stack([read_picture(pictures, sum(counts) + k) for k in range(len(ids))])
+            places = range(sum(counts), sum(counts) + len(ids))
             counts.append(len(ids))
-            key = (of_all, ids, hashlib.sha256(generated.tobytes()).digest())
+            key = (of_all, ids, *(_file_digest(pictures, place) for place in places))
             if key in WORKER.measured:
                 part, seconds = WORKER.measured[key]
                 parts.append(part)
@@ -255,6 +268,7 @@ def _measured(
                 continue
             start = time.perf_counter()
             scene = WORKER.scene(cell.scenes, ids)
+            generated = np.stack([_decoded(pictures, place) for place in places])
             comparison = Comparison(
                 generated=torch.from_numpy(generated).permute(0, 3, 1, 2).float().div_(255),
                 original=scene.image,

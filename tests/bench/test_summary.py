@@ -75,6 +75,20 @@ def test_measurements_of_earlier_versions_are_summarised_again_without_a_look_at
     assert not list((fakes / "o" / "tmp").iterdir())
 
 
+def test_a_picture_is_decoded_once_for_all_metrics_of_its_cell(cli: Cli, fakes: Path, monkeypatch: Any) -> None:
+    decoded: list[str] = []
+    read = bench.run.cell.read_picture
+
+    def counting(pictures: Entry, position: int) -> np.ndarray:
+        decoded.append(f"{pictures.path}, {position}")
+        return read(pictures, position)
+
+    monkeypatch.setattr(bench.run.cell, "read_picture", counting)
+    assert cli(*RUN, "--seeds", "71").code == 0
+    assert len(entries(fakes / "o")) == 4  # two metrics, of the cell and of pure noise
+    assert len(set(decoded)) == len(decoded) >= 6
+
+
 def test_another_summary_is_made_of_the_same_arrays_and_kept(
     cli: Cli, fakes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
