@@ -29,6 +29,10 @@ DIGEST_KEY = "content_sha256"
 CARD, MANIFEST = "card", "manifest"
 
 
+#: The folder of weights of one's own to which nobody gave a name.
+UNNAMED = "own"
+
+
 @dataclass(frozen=True)
 class Weights:
     """A weights file in use: where it is, the SHA-256 of its bytes, and what it says of itself (`read_facts`)."""

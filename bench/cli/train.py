@@ -10,8 +10,8 @@ from bench.api.registry import METHODS
 from bench.cli.options import ConfigOption
 
 WHAT = (
-    "A method, or a network that metrics ask: segmenter (for streets, stuff), detector or depth (for streets). Those "
-    "of other data sets are published: see `bench weights list`."
+    "A method, or a network that metrics ask: segmenter, detector (where classes are things) or depth (where there "
+    "are depth maps). On a data set for which none is known the metric asks it from then on."
 )
 
 
@@ -74,6 +74,7 @@ def train(
 
     from bench.api.device import cores, torch_device
     from bench.api.files import check_folder
+    from bench.api.scenes import facts_of
     from bench.api.training.distributed import process_group, rank_device, ranks
     from bench.config import DataSection, TrainSection, load_config
     from bench.data.own import SCHEME
@@ -124,9 +125,14 @@ def train(
         return
     print(f"wrote {path}")
     if method in SPECS:
-        print(f"to use it, in bench.toml: {request.to.to_evaluate(SPECS[method][dataset].metric, dataset)}")
+        metric, called = SPECS[method]["streets"].metric, request.source.name
+        if name or weights_dir or facts_of(called).evaluators.get(method):
+            print(f"to use it, in bench.toml: {request.to.to_evaluate(metric, called)}")
+        else:
+            print(f"{metric} asks it on {called} from now on")
     else:
-        print(f"to use it: {request.to.to_use(method, request.source.name)}")
+        named = dataset if dataset.startswith(SCHEME) else request.source.name
+        print(f"to use it: {request.to.to_use(method, named)}")
 
 
 def _options(texts: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ Any data set can be written in this form (`export_folder`), edited and read back
 """
 
 import json
+import math
 import os
 import re
 import shlex
@@ -45,8 +46,8 @@ _MAX_16_BITS = 65_535
 _CHUNK = 16
 #: Values of label maps that usually mean "not labelled".
 _USUALLY_UNKNOWN = 255
-#: Shorter side that `init` proposes at most: what the embedded networks are made for; and what sides are multiples of.
-_PROPOSED_SIDE, _MULTIPLE = 128, 32
+#: Shorter sides that `init` proposes, which the embedded networks are made for; and what sides are multiples of.
+_PROPOSED_SIDES, _MULTIPLE = (96, 128, 64), 32
 
 _Side = Annotated[int, Field(ge=1, le=65_536)]
 
@@ -269,12 +270,13 @@ def _values_in(path: Path) -> tuple[Counter[int], dict[int, tuple[int, int, int]
 
 
 def _proposed(height: int, width: int) -> tuple[int, int]:
-    """A size of about the same shape, sides multiples of 32, the shorter one 128 at most."""
-    factor = min(1.0, _PROPOSED_SIDE / min(height, width))
-    return (
-        max(_MULTIPLE, round(height * factor / _MULTIPLE) * _MULTIPLE),
-        max(_MULTIPLE, round(width * factor / _MULTIPLE) * _MULTIPLE),
-    )
+    """A size of the same shape as near as may be, sides multiples of 32, the shorter one 64, 96 or 128."""
+
+    def scaled(side: int, shorter: int) -> int:
+        return max(1, round(side * shorter / min(height, width) / _MULTIPLE)) * _MULTIPLE
+
+    sizes = [(scaled(height, shorter), scaled(width, shorter)) for shorter in _PROPOSED_SIDES]
+    return min(sizes, key=lambda size: abs(math.log(size[0] * width / size[1] / height)))
 
 
 def _name(root: Path) -> str:

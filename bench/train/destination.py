@@ -12,9 +12,6 @@ from bench.api.errors import UsageError, WeightsError
 from bench.api.files import check_folder
 from bench.api.specs import WEIGHTS_NAME
 
-#: What weights of one's own are called where nobody gives them a name.
-OWN = "own"
-
 
 @dataclass(frozen=True)
 class Destination:
@@ -45,7 +42,7 @@ def destination(name: str | None, weights_dir: Path | None) -> Destination:
     if name is not None and not WEIGHTS_NAME.fullmatch(name):
         raise UsageError(f"--name '{name}': weights are named in letters, digits, '_', '.' and '-'")
     if name is None and weights_dir is None:
-        name = OWN
+        name = bench.api.weights.UNNAMED
     base = weights_dir or bench.api.weights.user_weights_dir()
     folder = base / name if name else base
     check_folder(folder, "--weights-dir")

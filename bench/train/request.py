@@ -84,6 +84,13 @@ def _scenes(request: TrainingRequest, split: str, count: int | None, with_depth:
     return materialise(source, split, count, cache, jobs=request.jobs, with_depth=with_depth)
 
 
+def _held_out(request: TrainingRequest, split: str, most: int, with_depth: bool) -> MaterialisedScenes | None:
+    """At most so many scenes of a split; None where there is no such split."""
+    source = request.source
+    there = source.available_splits() if isinstance(source, FolderSource) else source.splits
+    return _scenes(request, split, len(source.ids(split, most)), with_depth) if split in there else None
+
+
 def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Path | None:
     """Train to the end, or to the time limit; the weights file written, or None where training is not finished.
 
@@ -140,7 +147,7 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
         "licence": f"that of {source.name}" if isinstance(source, FolderSource) else "Apache-2.0",
     }
     write_weights(path, task.export(), {task.record: card})
-    measured = task.measure(path, lambda split: _scenes(request, split, EVALUATOR_SCENES, task.with_depth))
+    measured = task.measure(path, lambda split: _held_out(request, split, EVALUATOR_SCENES, task.with_depth))
     if measured:
         report(measured)
     path.with_suffix(".md").write_text(_model_card(card) + measured, encoding="utf-8")

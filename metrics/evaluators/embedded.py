@@ -1,4 +1,4 @@
-"""The embedded evaluators: small networks that the project trains on the scenes that it renders.
+"""The embedded evaluators: small networks that the project trains on the scenes that it renders, and users on theirs.
 
 Here is what is known of them without their networks, and without PyTorch: which there are, and what identifies one
 (version, weights, size). The networks are made at the first picture, of `metrics.evaluators.block_unet`.
@@ -7,7 +7,7 @@ Here is what is known of them without their networks, and without PyTorch: which
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +18,8 @@ from safetensors import SafetensorError, safe_open
 
 from bench.api.errors import MetricError
 from bench.api.files import file_digest
-from bench.api.weights import find_file, find_named
+from bench.api.scenes import LabelSpace
+from bench.api.weights import UNNAMED, find_file, find_named, read_record, user_weights_dir
 from metrics.evaluators.labels import EVALUATED_IDS, STUFF_IDS
 from metrics.evaluators.published import check_unchanged
 
@@ -92,6 +93,58 @@ SPECS: dict[str, dict[str, EvaluatorSpec]] = {
 }
 
 
+#: What the sides of a network's pictures are multiples of.
+_MULTIPLE = 16
+#: From so many classes on a segmenter has the widths of that of `stuff`.
+_MANY = 100
+
+
+def spec_for_training(name: str, dataset: str, size: tuple[int, int], space: LabelSpace) -> EvaluatorSpec:
+    """What is trained for a data set at a size; where nothing ships, a network like that of `streets` or `stuff`.
+
+    MetricError for a size that it cannot have, and for a detector without things.
+    """
+    specs = SPECS[name]
+    title, told = specs["streets"].title, "{}x{}".format(*size)
+    if dataset in specs:
+        if size != specs[dataset].size:
+            works = "{}x{}".format(*specs[dataset].size)
+            raise MetricError(f"the {dataset} {title} works at {works}: take the size out of [data.{dataset}]")
+        return specs[dataset]
+    if size[0] % _MULTIPLE or size[1] % _MULTIPLE:
+        raise MetricError(f"the {title} needs sides that are multiples of {_MULTIPLE}, not {told}: choose another size")
+    things = tuple(label for label in space.things if label not in space.never)
+    classes = {"segmenter": space.evaluated, "detector": things, "depth": ()}[name]
+    if name == "detector" and not things:
+        raise MetricError(f"the detector finds things, and no class of {dataset} is one (thing = true in classes.toml)")
+    like = specs["stuff" if name == "segmenter" and len(classes) >= _MANY else "streets"]
+    return replace(like, dataset=dataset, version=f"{dataset}-{name}", size=size, classes=classes)
+
+
+def _spec_in(name: str, dataset: str, weights: Path) -> EvaluatorSpec:
+    """What a training of the user's own for a data set without a shipped evaluator says that it is."""
+    like = replace(SPECS[name]["streets"], dataset=dataset, version=f"{dataset}-{name}")
+    card = read_record(weights, like.record)
+    try:
+        size, widths, classes = (
+            tuple(map(int, values)) for values in (card["size"], card["recipe"]["widths"], card["labels"])
+        )
+        height, width = size
+    except (KeyError, TypeError, ValueError) as error:
+        raise like.refuse(weights, f"its card lacks {error}") from None
+    return replace(like, size=(height, width), widths=widths, classes=classes)
+
+
+def trained_unnamed(name: str, dataset: str) -> str | None:
+    """`own:FOLDER` of the user's training without a name for a data set, where there is one.
+
+    It is the evaluator of a data set that has no other: nothing is there that it could stand in for.
+    """
+    file = replace(SPECS[name]["streets"], dataset=dataset).weights_file
+    folder = user_weights_dir() / UNNAMED
+    return f"{OWN}{folder}" if (folder / file).is_file() else None
+
+
 class EmbeddedEvaluator:
     """A trained evaluator: its identity at once, its network from the first picture on."""
 
@@ -135,14 +188,12 @@ class EmbeddedEvaluator:
         With `named` the user's own training, by its folder: `own:NAME` among the user's weights, or `own:PATH`.
         MetricError where there is none.
         """
-        specs = SPECS[cls.name]
-        if dataset not in specs:
-            raise MetricError(f"no network of this kind is trained for it; there are some for {', '.join(specs)}")
-        spec = specs[dataset]
-        if named is None or not named.startswith(OWN):
+        spec = SPECS[cls.name].get(dataset)
+        if spec and (named is None or not named.startswith(OWN)):
             return cls(spec, spec.find(weights_dir), device)
-        path = find_named(named.removeprefix(OWN), weights_dir, spec.weights_file)
-        return cls(spec, path, device, path.parent.name)
+        file = (spec or replace(SPECS[cls.name]["streets"], dataset=dataset)).weights_file
+        path = find_named((named or "").removeprefix(OWN), weights_dir, file)
+        return cls(spec or _spec_in(cls.name, dataset, path), path, device, path.parent.name)
 
     @cached_property
     def answer(self) -> Any:

@@ -23,7 +23,16 @@ from bench.api.registry import DATASETS
 from bench.api.scenes import facts_of
 from metrics.evaluators import Evaluator
 from metrics.evaluators.depth import DepthEstimator
-from metrics.evaluators.embedded import EVALUATORS, OWN, SPECS, EmbeddedDepth, EmbeddedDetector, EmbeddedSegmenter
+from metrics.evaluators.embedded import (
+    EVALUATORS,
+    OWN,
+    SPECS,
+    EmbeddedDepth,
+    EmbeddedDetector,
+    EmbeddedSegmenter,
+    spec_for_training,
+    trained_unnamed,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -71,7 +80,23 @@ def _of(module: str, name: str) -> Any:
 
 
 def _embedded_segmenter(context: MetricContext) -> Segmenter:
-    return EmbeddedSegmenter.load(context.dataset, context.weights_dir, context.device_name, context.evaluator)
+    named = context.evaluator or _own(context.dataset, "segmenter")
+    return _answering(context, EmbeddedSegmenter.load(context.dataset, context.weights_dir, context.device_name, named))
+
+
+def _own(dataset: str, kind: str) -> str | None:
+    """The user's own training where the data set has no other network of a kind."""
+    return None if names(kind, dataset) else trained_unnamed(kind, dataset)
+
+
+def _answering(context: MetricContext, segmenter: Segmenter) -> Segmenter:
+    """The segmenter; MetricError where it does not answer the labels that the data set evaluates."""
+    if segmenter.evaluated != tuple(context.label_space.evaluated):
+        raise MetricError(
+            f"its segmenter knows the label ids {segmenter.evaluated}, the data set evaluates "
+            f"{tuple(context.label_space.evaluated)}"
+        )
+    return segmenter
 
 
 def _drn(name: str, resize: str) -> SegmenterLoader:
@@ -156,7 +181,8 @@ def _chosen(known: Mapping[str, T], kind: str, dataset: str, name: str | None, w
     there = names(kind, dataset)
     if not there:
         some = [other for other in DATASETS.built_in() if names(kind, other)]
-        raise MetricError(f"no {what} is known for it; there are some for {', '.join(some)}")
+        train = f"train one: bench train {kind} --dataset {dataset}"
+        raise MetricError(f"no {what} is known for it; there are some for {', '.join(some)}; {train}")
     wanted = name or there[0]
     if wanted not in there or wanted not in known:
         raise MetricError(f"there is no {what} '{wanted}' for it{nearest(wanted, there)}")
@@ -173,19 +199,16 @@ def load_segmenter(context: MetricContext) -> Segmenter:
         if context.evaluator is not None and context.evaluator.startswith(scheme):
             return load(context.evaluator.removeprefix(scheme), context)
     if context.evaluator is None and not names("segmenter", context.dataset):
+        if trained_unnamed("segmenter", context.dataset):
+            return _embedded_segmenter(context)
         raise MetricError(
-            f"no segmenter of its {len(context.label_space.evaluated)} classes comes with the project. Name one in "
-            "bench.toml: "
+            f"no segmenter of its {len(context.label_space.evaluated)} classes comes with the project. Train one: "
+            f"bench train segmenter --dataset {context.dataset}; or name one in bench.toml: "
             f'[metrics.mIoU.evaluators], {context.dataset} = "hf:FOLDER" (transformers) or "mmseg:CONFIG" '
             "(mmsegmentation)"
         )
-    segmenter = _chosen(SEGMENTERS, "segmenter", context.dataset, context.evaluator, "segmenter")(context)
-    if segmenter.evaluated != tuple(context.label_space.evaluated):
-        raise MetricError(
-            f"its segmenter knows the label ids {segmenter.evaluated}, the data set evaluates "
-            f"{tuple(context.label_space.evaluated)}"
-        )
-    return segmenter
+    chosen = _chosen(SEGMENTERS, "segmenter", context.dataset, context.evaluator, "segmenter")
+    return _answering(context, chosen(context))
 
 
 def choose_detector(dataset: str, name: str | None) -> DetectorChoice:
@@ -193,6 +216,7 @@ def choose_detector(dataset: str, name: str | None) -> DetectorChoice:
 
     MetricError where there is none.
     """
+    name = name or _own(dataset, "detector")
     if name is not None and name.startswith(OWN):
         return _embedded_detector(dataset, name)
     return _chosen(DETECTORS, "detector", dataset, name, "detector")(dataset)
@@ -205,6 +229,7 @@ def load_estimator(
 
     MetricError for a data set without one, for an unknown name, and where weights are missing or damaged.
     """
+    name = name or _own(dataset, "depth")
     if name is not None and name.startswith(OWN):
         return EmbeddedDepth.load(dataset, weights_dir, device, name)
     return _chosen(DEPTH, "depth", dataset, name, "depth network")(weights_dir, device)
@@ -213,17 +238,11 @@ def load_estimator(
 def training_task(name: str, context: MethodContext, options: Mapping[str, Any]) -> TrainingTask:
     """How `bench train` trains the embedded evaluator `name` ("segmenter", ...) of the context's data set.
 
-    MetricError for a data set, size or profile that it does not have, MethodError for an option that it does not have.
+    MetricError for a size or profile that it cannot have and for a data set that lacks what it learns, MethodError for
+    an option that it does not have.
     """
-    specs = SPECS[name]
-    title = next(iter(specs.values())).title
-    spec = specs.get(context.dataset)
-    if spec is None:
-        raise MetricError(f"there is no embedded {title} for {context.dataset}; known: {', '.join(specs)}")
+    spec = spec_for_training(name, context.dataset, (context.height, context.width), context.label_space)
     if context.profile != "embedded":
-        raise MetricError(f"the {title} has no profile '{context.profile}'; leave --profile away")
-    if (context.height, context.width) != spec.size:
-        size = "{}x{}".format(*spec.size)
-        raise MetricError(f"the {spec.dataset} {title} works at {size}: take the size out of [data.{spec.dataset}]")
+        raise MetricError(f"the {spec.title} has no profile '{context.profile}'; leave --profile away")
     task: TrainingTask = import_module(EVALUATORS[name].module).Task(spec, context, options)
     return task

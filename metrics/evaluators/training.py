@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from bench.api.errors import MethodError
 from bench.api.method import MethodContext
-from bench.api.scenes import Scene
+from bench.api.scenes import Scene, facts_of
 from bench.api.specs import apply_options
 from bench.api.training.task import TrainingScenes, TrainingTask
 from bench.api.training.update import Precision, ema_update
@@ -162,16 +162,22 @@ class EvaluatorTask(TrainingTask, Generic[N]):
         """The shipped part of the average, normalisation folded in."""
         return self.shipped(copy.deepcopy(self.average)).cpu().fuse().state_dict()
 
-    def measure(self, weights: Path, held_out: Callable[[str], TrainingScenes]) -> str:
-        """`evaluate` on scenes of `val` and `test`."""
+    def measure(self, weights: Path, held_out: Callable[[str], TrainingScenes | None]) -> str:
+        """`evaluate` on scenes of `val` and `test`, as far as these are there."""
         columns = {}
         for split in ("val", "test"):
             scenes = held_out(split)
-            columns[f"{len(scenes)} {split} scenes"] = self.evaluate(weights, scenes)
+            if scenes is not None:
+                columns[f"{len(scenes)} {split} scenes"] = self.evaluate(weights, scenes)
+        if not columns:
+            return ""
         spec = self.spec
+        knows = f"scenes like those of `{spec.dataset}` only."
+        if facts_of(spec.dataset).rendered:
+            knows = "rendered scenes only and says nothing about photographs."
         return f"""
-It is the {spec.title} that `{spec.metric}` asks on `{spec.dataset}`. It knows rendered scenes only and says nothing
-about photographs. Measured on the original pictures, from the written file; again, as the scores that end in
+It is the {spec.title} that `{spec.metric}` asks on `{spec.dataset}`. It knows {knows}
+Measured on the original pictures, from the written file; again, as the scores that end in
 `[original]`: `bench run --datasets {spec.dataset} --metrics {spec.metric} --methods full_image --psnr 100 --scenes 500`
 
 {table(columns)}"""

@@ -221,7 +221,7 @@ def test_init_writes_what_the_label_maps_hold(mine: Path) -> None:
     source = OwnScenes(mine)
     assert source.label_space.names == ("class_3", "class_7", "unlabelled")
     assert (source.label_space.unknown, source.label_space.palette[0]) == (2, (255, 128, 0))
-    assert (source.height, source.width) == (32, 64)
+    assert (source.height, source.width) == (128, 192)
     assert "in 2 of 2 maps" in (mine / "classes.toml").read_text()
     with pytest.raises(DataError, match="has no label map: put pictures into SPLIT/images"):
         init(mine / "val", progress=False)

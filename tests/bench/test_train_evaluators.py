@@ -7,13 +7,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import Result
+from scene_roots import blocks, picture, save
 from typer.testing import CliRunner
 
-from bench.api.errors import UsageError
+from bench.api.errors import MetricError, UsageError
+from bench.api.metric import Comparison, MetricContext
+from bench.api.registry import METRICS
+from bench.api.scenes import stack
 from bench.cli import app
+from bench.data.own import OwnScenes
 from metrics.evaluators.embedded import EmbeddedDepth, EmbeddedDetector, EmbeddedSegmenter
 
 Train = Callable[..., Result]
@@ -69,8 +75,6 @@ def test_validation_precision_and_a_time_limit_are_those_of_every_training(train
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("detector --dataset stuff", "no embedded detector for stuff; known: streets"),
-        ("depth --dataset stuff", "no embedded depth network for stuff; known: streets"),
         (
             "depth --option warmup=3",
             "unknown training option 'warmup' of the depth network; did you mean",
@@ -85,6 +89,90 @@ def test_what_cannot_be_trained_is_refused(arguments: str, message: str, train: 
     assert isinstance(answer.exception, UsageError)
     assert message in str(answer.exception)
     assert not Path("weights").exists()
+
+
+CLASSES = """name = "mine"
+size = [32, 48]
+[classes]
+3 = { name = "ground", colour = "#00ff00" }
+7 = { name = "box", colour = "#ff0000", thing = true }
+255 = { name = "nothing", colour = "#000000", unknown = true }
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data set of the user's own with instances and depth, and an empty folder of the user's weights."""
+    monkeypatch.setenv("GESCO_BENCH_WEIGHTS", str(tmp_path / "user"))
+    root = tmp_path / "mine"
+    for split, count in (("train", 4), ("val", 2)):
+        for n in range(count):
+            labels = blocks(n, [3, 7, 255])
+            save(root / split / "images" / f"{n}.png", picture(n))
+            save(root / split / "labels" / f"{n}.png", labels)
+            save(root / split / "instances" / f"{n}.png", (labels == 7).astype(np.uint8))
+            save(root / split / "depth" / f"{n}.png", np.full((40, 60), 2560, np.uint16))
+    (root / "classes.toml").write_text(CLASSES)
+    return root
+
+
+def own(target: str, *more: str) -> Result:
+    common = "--dataset folder:mine --steps 2 --option batch_size=2 --threads 1 --device cpu --sample-every 0"
+    return CliRunner().invoke(app, ["train", target, *common.split(), *more])
+
+
+@pytest.mark.parametrize(
+    ("target", "metric", "file"),
+    [("segmenter", "mIoU", "mine_judge"), ("detector", "objects", "mine_detector"), ("depth", "depth", "mine_depth")],
+)
+def test_an_evaluator_of_any_data_set_is_trained_and_asked(
+    target: str, metric: str, file: str, mine: Path, train: Train
+) -> None:
+    space = OwnScenes(mine).label_space
+    with pytest.raises(MetricError, match=f"bench train {target} --dataset mine"):
+        METRICS.build(metric, MetricContext("mine", space))
+    answer = own(target)
+    assert answer.exit_code == 0, answer.output
+    assert f"{metric} asks it on mine from now on" in answer.output
+    card = (mine.parent / "user" / "own" / f"{file}.md").read_text()
+    assert "scenes like those of `mine` only" in card
+    assert "| 2 val scenes |" in card
+    asked = METRICS.build(metric, MetricContext("mine", space))
+    assert f"mine-{target}(weights own)@32x48" in asked.protocol
+    scene = stack([OwnScenes(mine).load("val", name) for name in "01"], space)
+    asked.prepare()
+    measured = asked.measure(Comparison(scene.image, scene.image, scene.labels, scene.instances, scene.depth))
+    assert {len(values) for values in measured.values()} == {2}
+
+
+def test_a_segmenter_of_other_classes_is_refused(mine: Path, train: Train) -> None:
+    assert own("segmenter").exit_code == 0
+    (mine / "classes.toml").write_text(CLASSES.replace("thing = true", "evaluated = false"))
+    with pytest.raises(MetricError, match="knows the label ids"):
+        METRICS.build("mIoU", MetricContext("mine", OwnScenes(mine).label_space))
+
+
+@pytest.mark.parametrize(
+    ("target", "change", "message"),
+    [
+        ("segmenter", ("[32, 48]", "[30, 48]"), "needs sides that are multiples of 16, not 30x48"),
+        ("detector", ("thing = true", "evaluated = true"), "no class of mine is one"),
+        ("detector", ("instances", ""), "have no instance of a thing"),
+        ("depth", ("depth", ""), "mine has no depth"),
+        ("smis", ("mine", "mine"), "smis groups its channels for the 35 label ids"),
+    ],
+)
+def test_what_a_data_set_lacks_is_said_before_the_first_step(
+    target: str, change: tuple[str, str], message: str, mine: Path, train: Train
+) -> None:
+    (mine / "classes.toml").write_text(CLASSES.replace(*change))
+    if not change[1]:
+        for split in ("train", "val"):
+            (mine / split / change[0]).rename(mine / split / "away")
+    answer = own(target)
+    assert message in str(answer.exception)
+    assert not list(mine.parent.glob("user/own/*"))
+    assert "step" not in answer.output
 
 
 @pytest.mark.slow

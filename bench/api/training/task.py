@@ -95,10 +95,11 @@ class TrainingTask(ABC):
         """
         return {}
 
-    def measure(self, weights: Path, held_out: Callable[[str], TrainingScenes]) -> str:
+    def measure(self, weights: Path, held_out: Callable[[str], TrainingScenes | None]) -> str:
         """What the network in a written weights file is worth on held-out scenes of a split, in Markdown for its card.
 
-        Nothing for a method, which metrics measure behind its channel.
+        `held_out` answers None for a split that there is not. Nothing for a method, which metrics measure behind its
+        channel.
         """
         return ""
 

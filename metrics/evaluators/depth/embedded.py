@@ -25,7 +25,7 @@ from metrics.depth import SCORES, depth_errors, errors
 from metrics.evaluators.block_unet import BLOCK, BlockUNet, ConvNorm, at_size, from_blocks, load_network, to_blocks
 from metrics.evaluators.depth import FARTHEST, valid_depth
 from metrics.evaluators.embedded import EmbeddedDepth, EvaluatorSpec
-from metrics.evaluators.labels import EVALUATED_IDS, IGNORED, train_ids
+from metrics.evaluators.labels import IGNORED, train_ids
 from metrics.evaluators.training import MEASURED_AT_ONCE, EvaluatorTask, Recipe, augment
 
 #: Depths (metres) of the first and the last bin, the bins between them equally far apart in log depth. Nothing is
@@ -117,13 +117,13 @@ class TwoHeads(nn.Module):
     sooner than from depth alone.
     """
 
-    def __init__(self, spec: EvaluatorSpec) -> None:
+    def __init__(self, spec: EvaluatorSpec, classes: int) -> None:
         super().__init__()
         self.network = DepthNet(spec)
-        self.labels = nn.Conv2d(2 * spec.widths[0], len(EVALUATED_IDS) * BLOCK**2, 1)
+        self.labels = nn.Conv2d(2 * spec.widths[0], classes * BLOCK**2, 1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures (B, 3, H, W) -> logits of depths (B, H/2, W/2, 4, BINS) and of classes (B, H/2, W/2, 4, 19)."""
+        """Pictures (B, 3, H, W) -> logits of depths (B, H/2, W/2, 4, BINS) and of classes (B, H/2, W/2, 4, C)."""
         described = self.network.described(images)
         labels = self.labels(described).permute(0, 2, 3, 1).unflatten(3, (BLOCK**2, -1))
         return self.network.depths(described), labels
@@ -136,7 +136,8 @@ class Task(EvaluatorTask[TwoHeads]):
     with_depth: ClassVar[bool] = True
 
     def __init__(self, spec: EvaluatorSpec, context: MethodContext, options: Mapping[str, Any]) -> None:
-        super().__init__(spec, context, TwoHeads(spec), Recipe(4000, 16), options)
+        network = TwoHeads(spec, len(context.label_space.evaluated))
+        super().__init__(spec, context, network, Recipe(4000, 16), options)
 
     def shipped(self, network: TwoHeads) -> BlockUNet:
         """The depth network without the second head."""
@@ -144,7 +145,7 @@ class Task(EvaluatorTask[TwoHeads]):
 
     def loss(self, network: TwoHeads, scene: Scene, generator: torch.Generator) -> Tensor:
         """Cross-entropy of the bins and of the classes, on changed pictures."""
-        classes = torch.from_numpy(train_ids(scene.labels, EVALUATED_IDS)).long()
+        classes = torch.from_numpy(train_ids(scene.labels, self.space.evaluated)).long()
         images, (depth, classes) = augment(scene.image, [_depth(scene), classes], generator)
         with self.autocast():
             depths, labels = network(images.to(self.device))

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.api.errors import MetricError
 from bench.api.method import MethodContext
 from bench.api.scenes import Scene
 from bench.api.training.batches import in_order
 from bench.api.training.task import TrainingScenes
 from metrics.average_precision import IGNORED, average_precision, match
 from metrics.evaluators.block_unet import BLOCK, BlockUNet, ConvNorm, at_size, load_network
-from metrics.evaluators.detectors import Detections, TrueBoxes, boxes_from_instances
+from metrics.evaluators.detectors import FIRST_INSTANCE, Detections, TrueBoxes, boxes_from_instances
 from metrics.evaluators.embedded import EmbeddedDetector, EvaluatorSpec
 from metrics.evaluators.training import MEASURED_AT_ONCE, EvaluatorTask, Recipe, augment
 
@@ -125,6 +126,15 @@ class Task(EvaluatorTask[DetectorNet]):
 
     def __init__(self, spec: EvaluatorSpec, context: MethodContext, options: Mapping[str, Any]) -> None:
         super().__init__(spec, context, DetectorNet(spec), Recipe(1500, 16), options)
+
+    def begin(self, scenes: TrainingScenes) -> None:
+        """MetricError where the first scenes show no object at all."""
+        for _, scene in in_order(scenes, MEASURED_AT_ONCE, MEASURED_AT_ONCE):
+            things = np.isin(scene.labels.numpy(), self.spec.classes)
+            if not (scene.instances.numpy()[things] >= FIRST_INSTANCE).any():
+                raise MetricError(
+                    f"the first {len(scene)} scenes of {self.spec.dataset} have no instance of a thing (instance maps?)"
+                )
 
     def loss(self, network: DetectorNet, scene: Scene, generator: torch.Generator) -> Tensor:
         """Focal loss and weighted box loss, on changed pictures."""
