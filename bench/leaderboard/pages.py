@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.results.scores import Score
 
 #: How many of each chart.js has.
-COLOURS, SHAPES, LINES = 8, 6, 4
+COLOURS, SHAPES, LINES = 8, 6, 6
 #: What a modifier does to a curve: which of the scripts' dashes it has.
 DASHES = {"+fds": 1, "-nofds": 2}
 OTHER_DASH = 3
@@ -42,15 +42,18 @@ def page_names(methods: Sequence[str]) -> dict[str, str]:
 
 
 def looks(methods: Sequence[str], submitted: Collection[str] = ()) -> dict[str, dict[str, int]]:
-    """Numbers of a colour, marker and dash a method; those behind FDS share the first two. Submissions are no specs."""
+    """Numbers of a colour, marker and dash a method; variants share a colour. Submissions are no specs."""
     base = {method: method if method in submitted else base_name(method) for method in methods}
     bases = list(dict.fromkeys(base.values()))
-    found = {}
+    found: dict[str, dict[str, int]] = {}
+    others = dict.fromkeys(bases, 0)  # those share a dash: from the second on the markers differ
     for method in methods:
         number, rest = bases.index(base[method]), method.removeprefix(base[method])
         dash = DASHES.get(rest, OTHER_DASH) if rest else 0
+        shape = number + (others[base[method]] if dash == OTHER_DASH else 0)
+        others[base[method]] += dash == OTHER_DASH
         dash = (dash + number // COLOURS) % LINES  # where colours come again, lines differ
-        found[method] = {"colour": number % COLOURS, "shape": number % SHAPES, "dash": dash}
+        found[method] = {"colour": number % COLOURS, "shape": shape % SHAPES, "dash": dash}
     return found
 
 
@@ -59,7 +62,13 @@ def level_words(board: Board, channel: str) -> dict[str, str]:
     return {f"{psnr:g}": db(level) for (of, psnr), level in board.levels.items() if of == channel}
 
 
-def _rounded(value: float | None) -> float | None:
+def titled(about: Mapping[str, About]) -> dict[str, str]:
+    """Titles of methods, with their names where several have the same one."""
+    titles = [one.title for one in about.values()]
+    return {n: a.title if titles.count(a.title) == 1 else f"{a.title} ({a.name})" for n, a in about.items()}
+
+
+def rounded(value: float | None) -> float | None:
     """Six significant digits, which is more than is printed; None for what is undefined."""
     return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
 
@@ -68,7 +77,7 @@ def _cell(one: Score | None) -> dict[str, Any] | None:
     if one is None:
         return None
     low, high = one.interval or (None, None)
-    numbers = {"value": _rounded(one.value), "low": _rounded(low), "high": _rounded(high)}
+    numbers = {"value": rounded(one.value), "low": rounded(low), "high": rounded(high)}
     return {**numbers, "rank": one.rank, "noise": one.noise}
 
 
@@ -76,8 +85,7 @@ def board_data(board: Board, about: Mapping[str, About]) -> dict[str, Any]:
     """The ranking page's data."""
     pages, look = page_names(board.methods), looks(board.methods, board.submissions)
     channels = dict.fromkeys(view.channel for view in board.views)
-    titles = [one.title for one in about.values()]
-    labels = {n: a.title if titles.count(a.title) == 1 else f"{a.title} ({a.name})" for n, a in about.items()}
+    labels = titled(about)
     return {
         "tracks": [{"key": track.key, "label": track.label} for track in board.tracks],
         "channels": {channel: channel_words(channel) for channel in channels},
@@ -99,7 +107,7 @@ def board_data(board: Board, about: Mapping[str, About]) -> dict[str, Any]:
             {
                 "track": view.track, "channel": view.channel, "metric": view.metric, "protocol": view.protocol,
                 "higher": view.higher_is_better, "decimals": view.decimals, "psnrs": list(view.psnrs),
-                "note": view.note, "reference": _rounded(view.reference), "ceiling": _rounded(view.ceiling),
+                "note": view.note, "reference": rounded(view.reference), "ceiling": rounded(view.ceiling),
                 "rows": {name: [_cell(one) for one in row] for name, row in view.rows.items()},
             }
             for view in board.views

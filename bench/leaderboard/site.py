@@ -22,6 +22,7 @@ from bench.api.errors import BenchError, UsageError, storage_message
 from bench.api.files import replacing, sha256
 from bench.leaderboard import pages
 from bench.leaderboard.board import Board, build_board, read_runs
+from bench.leaderboard.budgets import budget_data
 from bench.leaderboard.methods import About, about_methods, citation_of
 from bench.leaderboard.samples import SCENES, read_index, write_samples
 from bench.leaderboard.store import Shelf
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
 
     from bench.config import Config
 
-PAGES = (("index.html", "Leaderboard"), ("samples.html", "Samples"), ("methods.html", "Methods"), ("data.html", "Data"))
+PAGES = (
+    ("index.html", "Leaderboard"), ("budget.html", "Budgets"), ("samples.html", "Samples"), ("methods.html", "Methods"),
+    ("data.html", "Data"),
+)  # fmt: skip
 #: A file that marks a folder as one that this module made, and so may replace.
 MARKER = ".gesco-bench-site"
 SAMPLES = "samples"
@@ -205,6 +209,7 @@ def _pages(
     samples = pages.sample_data(board, about, indices)
     names = pages.page_names(board.methods)
     write("index.html", "index.html", board=pages.board_data(board, about), facts=_facts(board))
+    write("budget.html", "budget.html", budget=budget_data(board, about))
     write("samples.html", "samples.html", samples=samples)
     write("methods.html", "methods.html", methods=[{"about": about[m], "page": names[m]} for m in board.methods])
     protocols = sorted({(view.metric, view.protocol) for view in board.views})

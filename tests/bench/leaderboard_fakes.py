@@ -101,6 +101,36 @@ def write_run(
     return folder
 
 
+#: How it is sent -> channel uses of a scene; the adaptive link's are twice as many at PSNR 1.
+SENT = {
+    "oasis": 90_000.0, "oasis+digital:link=16qam@1/2": 2000.0, "oasis+digital:link=qpsk@0.4": 5000.0,
+    "oasis+digital:link=adaptive": 2500.0, "full_image+digital:codec=webp:uses=4000": 4000.0,
+    "full_image+digital:codec=webp:uses=8000": 8000.0,
+}  # fmt: skip
+POWERS = ("awgn-paper-peak", "awgn-paper-average")
+
+
+def write_budget_run(folder: Path, scenes: int = 12) -> Path:
+    """A folder of results with channel uses, energies and lost blocks, over two power conventions."""
+    quality = rows_of(tuple(SENT), scenes, ("mIoU", "LPIPS"))
+    whole = quality[(quality["metric"] == "mIoU") & (quality["method"] != PURE_NOISE)]
+    whole = whole.assign(higher_is_better=False, std=np.nan, stderr=np.nan, **{CONTRIBUTIONS: None})
+    adaptive = whole["method"].str.contains("adaptive") & (whole["psnr"] == 1)
+    uses = whole["method"].map(SENT) * (1 + adaptive)
+    digital = whole[whole["method"].str.contains("digital")]
+    one = pd.concat(
+        [
+            quality,
+            whole.assign(metric="channel_uses", protocol="real symbols", value=uses),
+            whole.assign(metric="energy", protocol="sum of squares", value=uses / 2),
+            digital.assign(metric="block_lost", protocol="CRC", value=(digital["psnr"] == 1) * 0.25),
+        ]
+    )
+    other = one[one["method"] != PURE_NOISE].assign(channel=POWERS[1])
+    write_results(pd.concat([one, other], ignore_index=True), facts_of(tuple(SENT), scenes), folder)
+    return folder
+
+
 def write_sample_set(folder: Path, methods: Sequence[str] = METHODS, scenes: int = 3, seen: bool = True) -> Path:
     """A folder of samples as `write_samples` makes them: a strip's pictures are grey, brighter for a better channel."""
     size, listed = (32, 64), []

@@ -78,6 +78,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def budgets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of results with channel uses."""
+    folder = tmp_path_factory.mktemp("budgets")
+    return build_site([fakes_.write_budget_run(folder / "results")], folder / "site", Config()).parent
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as started:
         try:
@@ -103,7 +110,7 @@ def open_page(browser: Any, site: Path) -> Iterator[Open]:
         page.on("request", lambda r: re.match("(file|data|blob):", r.url) or trouble.append(f"request: {r.url}"))
         page.on("requestfailed", lambda r: trouble.append(f"failed: {r.url}"))
         page.goto(f"{folder.as_uri()}/{address}")
-        if address.startswith("index"):
+        if address.startswith("index") or (address.startswith("budget") and folder != site):
             page.wait_for_selector("#chart[data-curves]")
         opened.append(page)
         return page
@@ -299,18 +306,107 @@ def check_structure(page: Any) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_has_contrast_and_structure_and_fits_a_telephone(open_page: Open, theme: str) -> None:
-    pages = ("index.html#columns=metric", "samples.html", "methods.html", "methods/their-method.html", "data.html")
+    pages = (
+        "index.html#columns=metric",
+        "budget.html",
+        "samples.html",
+        "methods.html",
+        "methods/their-method.html",
+        "data.html",
+    )
     for path in pages:
         page = open_page(path, theme=theme)
         check_structure(page)
         result = page.evaluate(TEXTS)
         assert result["found"] == [], path
-        assert result["checked"] > 15
+        assert result["checked"] > 12
         assert min(page.evaluate(GRAPHICS)) >= 3
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
         low = "all => all.filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 24).length"
         assert page.locator("button.quiet, select, input[type=search]").evaluate_all(low) == 0
+
+
+def marks(page: Any) -> Any:
+    """The points of the budget chart."""
+    return page.locator("#chart path[aria-roledescription=point]")
+
+
+def sent(page: Any) -> list[str]:
+    return page.locator("#numbers tbody th").all_inner_texts()
+
+
+def test_quality_stands_against_uses_and_a_slider_moves_through_the_psnrs(open_page: Open, budgets: Path) -> None:
+    page = open_page("budget.html", folder=budgets)
+    assert page.locator("#budget-title").inner_text() == "mIoU against channel uses at 10 dB"
+    assert sent(page) == sorted(fakes_.SENT, key=lambda name: fakes_.SENT[name])
+    assert marks(page).count() == 6
+    assert page.locator("#chart .mark-line path").count() == 3  # an envelope for each way of sending
+    spoken = [label for label in marks(page).evaluate_all("all => all.map((e) => e.ariaLabel)") if "adaptive" in label]
+    assert spoken[0].startswith("oasis+digital:link=adaptive, adaptive link: mIoU 0.")
+    assert spoken[0].endswith("2,500 uses")
+    slider = page.get_by_role("slider", name="PSNR of the channel")
+    slider.focus()
+    page.keyboard.press("Home")
+    assert slider.get_attribute("aria-valuetext") == "1 dB (peak SNR 0.9 dB)"
+    page.wait_for_selector("#chart path[aria-label*=adaptive][aria-label$='5,000 uses']")
+    row = page.locator("#numbers tbody tr", has_text="link=qpsk").inner_text()
+    assert "25.0 %" in row
+    assert "0.1017" in row  # 5,000 uses over 2 x 3 x 64 x 128
+    page.select_option("#metric", "LPIPS")
+    page.wait_for_selector("#chart [aria-label^='LPIPS against channel uses at 1 dB']")
+    page.select_option("#channel", "awgn-paper-average")
+    assert "average power" in page.locator("#note").inner_text()
+    page.fill("#search", "webp")
+    page.wait_for_selector("#chart[data-curves='2']")
+    again = open_page(address(page).rpartition("/")[2], folder=budgets)
+    assert again.locator("#numbers").inner_text() == page.locator("#numbers").inner_text()
+    odd = open_page(f"budget.html#metric={EVIL}&psnr=NaN&track=__proto__&channel=7&search={EVIL}", folder=budgets)
+    assert odd.locator("img[src=x]").count() == 0
+    assert odd.locator("#chart").get_attribute("data-curves") == "0"
+
+
+def test_adaptive_links_are_hollow_and_no_part_of_an_envelope(open_page: Open, budgets: Path) -> None:
+    page = open_page("budget.html", folder=budgets)
+    found = marks(page).evaluate_all(
+        """all => Object.fromEntries(all.map((mark) =>
+             [mark.ariaLabel.split(",")[0], [mark.getAttribute("fill"), mark.getAttribute("fill-opacity")]]))"""
+    )
+    surface = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--surface').trim()")
+    assert {name for name, (fill, _) in found.items() if fill == surface} == {"oasis+digital:link=adaptive"}
+    assert {name for name, (_, opacity) in found.items() if float(opacity) < 1} == {"oasis"}
+
+
+def test_keys_go_through_the_marks_and_name_them(open_page: Open, budgets: Path) -> None:
+    page = open_page("budget.html", folder=budgets)
+    named = page.locator("#named")
+    assert page.locator("#chart path[tabindex='0']").count() == 1  # one stop for Tab
+    page.locator("#copy").focus()
+    page.keyboard.press("Tab")
+    assert named.inner_text().startswith("oasis+digital:link=16qam@1/2, fixed link: mIoU 0.")
+    page.keyboard.press("ArrowRight")
+    assert named.inner_text().startswith("oasis+digital:link=adaptive")
+    page.keyboard.press("End")
+    assert named.inner_text().startswith("oasis, analogue")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    page.keyboard.press("Home")
+    assert "2,000 uses" in named.inner_text()
+    marks(page).last.hover()
+    page.wait_for_selector("#vg-tooltip-element.visible")
+    assert "Bandwidth ratio" in page.locator("#vg-tooltip-element").inner_text()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_budget_page_has_contrast_and_structure_and_fits_a_telephone(
+    open_page: Open, budgets: Path, theme: str
+) -> None:
+    page = open_page("budget.html", theme=theme, folder=budgets)
+    check_structure(page)
+    assert page.evaluate(TEXTS)["found"] == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("document.querySelector('#chart svg')?.clientWidth <= 390")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(TEXTS)["found"] == []
 
 
 def test_the_theme_is_kept_and_redraws_the_chart(open_page: Open) -> None:

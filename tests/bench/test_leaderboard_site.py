@@ -97,7 +97,7 @@ def test_every_link_and_file_of_every_page_is_there(results: Path, tmp_path: Pat
                 assert path.is_file(), f"{file.name} leads to {target}"
                 local += 1
     assert local > 50
-    assert len(pages_of(site)) == 4 + len(fakes_.METHODS)
+    assert len(pages_of(site)) == 5 + len(fakes_.METHODS)
 
 
 def test_pages_hold_no_inline_code_and_forbid_any_other(results: Path, tmp_path: Path) -> None:

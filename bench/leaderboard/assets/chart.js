@@ -2,7 +2,7 @@
 "use strict";
 const Curves = (() => {
   const { element } = Site;
-  const DASHES = [[1, 0], [6, 3], [2, 3], [8, 3, 2, 3]];
+  const DASHES = [[1, 0], [6, 3], [2, 3], [8, 3, 2, 3], [12, 4], [8, 2, 2, 2, 2, 2]];
   const SHAPES = ["circle", "square", "diamond", "triangle-up", "triangle-down", "cross"];
   let drawn = null;  // the chart on the page
   let turn = 0;  // counts drawings, so that an older one that ends later is dropped
@@ -32,7 +32,7 @@ const Curves = (() => {
   }
 
   function specification(view, names, shown, methods, psnr, width) {
-    const [ink, muted, line] = ["--ink", "--muted", "--line"].map(property);
+    const [muted, line] = ["--muted", "--line"].map(property);
     const titles = shown.map((name) => methods.get(name));
     const scale = (range) => ({ domain: titles.map((method) => method.label), range });
     const narrow = width < 640;
@@ -63,11 +63,16 @@ const Curves = (() => {
         ...(shown.length ? curves : []),
         ...level(view.ceiling, "originals"), ...level(view.reference !== null && view.higher ? view.reference : null, "pure noise"),
       ],
-      config: {
-        font: "system-ui, sans-serif", view: { stroke: null },
-        axis: { labelColor: muted, titleColor: muted, titleFontWeight: "normal", domainColor: line, tickColor: line, gridColor: line, gridOpacity: 0.7, labelFontSize: 12, titleFontSize: 12 },
-        legend: { labelColor: ink, labelFontSize: 12 },
-      },
+      config: config(),
+    };
+  }
+
+  function config(legend = {}) {
+    const [ink, muted, line] = ["--ink", "--muted", "--line"].map(property);
+    return {
+      font: "system-ui, sans-serif", view: { stroke: null },
+      axis: { labelColor: muted, titleColor: muted, titleFontWeight: "normal", domainColor: line, tickColor: line, gridColor: line, gridOpacity: 0.7, labelFontSize: 12, titleFontSize: 12 },
+      legend: { labelColor: ink, labelFontSize: 12, ...legend },
     };
   }
 
@@ -78,24 +83,29 @@ const Curves = (() => {
     return library;
   }
 
-  async function draw(holder, view, names, shown, methods, psnr) {
+  function draw(holder, view, names, shown, methods, psnr) {
+    const some = points(view, names, methods).length;
+    return show(holder, some ? () => specification(view, names, shown, methods, psnr, holder.clientWidth) : null, shown.length);
+  }
+
+  // Puts what `make` specifies on the page; null says that there is nothing to draw.
+  async function show(holder, make, count) {
     const mine = ++turn;
     await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
     await load();
     if (mine !== turn) return;
-    if (!points(view, names, methods).length) {
+    if (make === null) {
       drawn?.finalize();
       drawn = null;
       holder.replaceChildren(element("p", { class: "empty" }, "Nothing to draw."));
       holder.dataset.curves = "0";
       return;
     }
-    const spec = specification(view, names, shown, methods, psnr, holder.clientWidth);
     const made = element("div", { class: "curves" });
     const old = holder.firstElementChild;
     if (old) holder.style.minHeight = `${holder.clientHeight}px`;
     holder.append(made);
-    const chart = await vegaEmbed(made, spec, {
+    const chart = await vegaEmbed(made, make(), {
       ast: true, renderer: "svg", defaultStyle: false, mode: "vega-lite", tooltip: { theme: "custom", disableDefaultStyle: true },
       actions: false, downloadFileName: "gesco-bench",
     });
@@ -104,8 +114,8 @@ const Curves = (() => {
     drawn = chart;
     for (const child of [...holder.children]) if (child !== made) child.remove();
     holder.style.minHeight = "";
-    holder.dataset.curves = String(shown.length);
+    holder.dataset.curves = String(count);
   }
 
-  return { draw, swatch };
+  return { DASHES, SHAPES, config, draw, property, show, swatch };
 })();

@@ -57,7 +57,7 @@
       ? view.psnrs.filter((psnr) => psnr !== state.psnr).map((psnr) => ({ id: `at${psnr}`, heading: `${psnr} dB`, view, psnr, kind: "number" }))
       : views.filter((one) => one !== view && !board.costs.includes(one.metric) && one.psnrs.includes(state.psnr) && !isPart(one, views))
         .map((one) => ({ id: `m:${one.metric}|${one.protocol}`, heading: `${one.metric} ${arrow(one)}`, view: one, psnr: state.psnr, kind: "number" }));
-    const last = costs.filter((one) => one.psnrs.includes(state.psnr) && one.metric !== "channel_uses" && one.metric !== "memory")
+    const last = costs.filter((one) => one.psnrs.includes(state.psnr) && !["channel_uses", "block_lost", "memory"].includes(one.metric))
       .map((one) => ({ id: one.metric, heading: `${one.metric} ↓`, sub: "per scene", view: one, psnr: state.psnr, kind: "number" }));
     return [...main, ...others, ...last];
   }
