@@ -8,6 +8,8 @@ one, at all recalls; COCO reads the same curve at 101 of them.
 
 import numpy as np
 
+from bench.api.metric import share
+
 IOU = 0.5
 #: What becomes of a detection: right, wrong, or counted neither way (padding too).
 HIT, FALSE, IGNORED = 1, 0, -1
@@ -81,5 +83,4 @@ def average_precision(
             precision = np.divide(found, ranked, out=np.zeros_like(found), where=ranked > 0)
             highest = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
             areas[start : start + _DRAWS_AT_ONCE] = (gained * highest).sum(axis=1)
-    result: np.ndarray = np.divide(areas, total, out=np.full(len(counts), np.nan), where=total > 0)
-    return result
+    return share(areas, total)

@@ -26,10 +26,8 @@ reference everywhere, and is measured so. A picture with fewer than 10 pixels th
 left out of the mean.
 """
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -39,9 +37,6 @@ from bench.api.scores import ScoreInfo
 from metrics.evaluators.depth import FARTHEST, DepthEstimator, valid_depth
 from metrics.evaluators.registry import EvaluatorMetric, load_estimator
 from metrics.pictures import PerPicture
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: Metres that fitted depths are not allowed to fall below.
 NEAREST = 1e-3

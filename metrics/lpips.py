@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,8 +26,6 @@ from metrics.evaluators.published import VGG16, load_exactly, read_state
 from metrics.pictures import NetworkMetric, PerPicture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor, nn
 
 WEIGHTS_FILE = "alexnet_trunk.safetensors"

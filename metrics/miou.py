@@ -15,23 +15,18 @@ Segmenters of the 19 classes get 0 for every other label that the scenes hold (g
 would be `mIoU` again.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.api.errors import MetricError
-from bench.api.metric import Comparison, MetricContext, Score, spread
+from bench.api.metric import Comparison, MetricContext, Score, share, spread
 from bench.api.scenes import facts_of
 from bench.api.scores import ScoreInfo
 from metrics.evaluators.labels import IGNORED, NO_LABEL, train_ids
 from metrics.evaluators.registry import SCHEMES, EvaluatorMetric, load_segmenter
 from metrics.pictures import PerPicture
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def class_counts(predicted: np.ndarray, truth: np.ndarray, num_classes: int, ignore: int | None = None) -> np.ndarray:
@@ -62,18 +57,14 @@ def iou_from_counts(counts: np.ndarray) -> np.ndarray:
     """IoU per class (..., C) float64 from (..., 3, C); NaN for classes in neither truth nor prediction."""
     hits, truth, named = np.moveaxis(counts.astype(np.float64), -2, 0)
     union = truth + named - hits
-    result: np.ndarray = np.divide(hits, union, out=np.full(hits.shape, np.nan), where=union > 0)
-    return result
+    return share(hits, union)
 
 
 def mean_iou(counts: np.ndarray) -> np.ndarray:
     """Mean of the defined IoUs, (...) float64 from (..., 3, C); NaN where no class is defined."""
     iou = iou_from_counts(counts)
     defined = np.isfinite(iou)
-    count = defined.sum(axis=-1)
-    total = np.where(defined, iou, 0.0).sum(axis=-1)
-    result: np.ndarray = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    return result
+    return share(np.where(defined, iou, 0.0).sum(axis=-1), defined.sum(axis=-1))
 
 
 #: The set-level scores and the arrays of `MeanIoU.measure` that they are made of.

@@ -17,21 +17,18 @@ persons, riders and bicycles alone: `AP50[car]`, `recall[judge:person]`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from bench.api.errors import MetricError
 from bench.api.lazy import Tensor, torch
-from bench.api.metric import Comparison, MetricContext, Score, spread
+from bench.api.metric import Comparison, MetricContext, Score, share, spread
 from bench.api.scores import ScoreInfo
 from metrics.average_precision import FALSE, HIT, IGNORED, average_precision, match
 from metrics.evaluators.detectors import FIRST_INSTANCE, MIN_AREA, Detections, Detector, boxes_from_instances
 from metrics.evaluators.registry import EvaluatorMetric, choose_detector
 from metrics.pictures import PerPicture
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 #: Detections of a picture that count, the most certain ones, and the least score; 100 is COCO's number.
 MOST_DETECTIONS = 100
@@ -107,7 +104,9 @@ class Objects(EvaluatorMetric):
         """
         generated = self._detections(comparison.generated)
         original = self._detections.remembered(comparison.original)
-        labels = self._as_answered(comparison.labels.cpu().numpy())
+        labels = comparison.labels.cpu().numpy()
+        for true, answer in self._answered_as.items():  # labels that the detector answers by another one
+            labels = np.where(labels == true, answer, labels)
         instances = comparison.instances.cpu().numpy()
         scenes = [self._scene(*scene) for scene in zip(generated, original, labels, instances, strict=True)]
         return {name: np.stack([scene[name] for scene in scenes]) for name in scenes[0]}
@@ -167,12 +166,6 @@ class Objects(EvaluatorMetric):
                 f"{MOST_DETECTIONS} of a picture count, as in COCO's evaluation"
             )
         return order[:MOST_DETECTIONS]
-
-    def _as_answered(self, labels: np.ndarray) -> np.ndarray:
-        """Labels with those that the detector answers by another label replaced by it."""
-        for true, answer in self._answered_as.items():
-            labels = np.where(labels == true, answer, labels)
-        return labels
 
     def _scene(
         self, generated: np.ndarray, original: np.ndarray, labels: np.ndarray, instances: np.ndarray
@@ -248,20 +241,14 @@ def _scores(measured: Mapping[str, np.ndarray], protocol: str, counts: np.ndarra
     by_class = np.stack(list(precision.values()))
     defined = np.isfinite(by_class)
     values = {
-        _name("AP50", protocol): _ratio(np.where(defined, by_class, 0.0).sum(axis=0), defined.sum(axis=0)),
-        _name("recall", protocol): _ratio(found.sum(axis=1), there.sum(axis=1)),
+        _name("AP50", protocol): share(np.where(defined, by_class, 0.0).sum(axis=0), defined.sum(axis=0)),
+        _name("recall", protocol): share(found.sum(axis=1), there.sum(axis=1)),
     }
     for column in (c for c in occurring.tolist() if c < len(SINGLED_OUT)):
         values[_name("AP50", protocol, SINGLED_OUT[column])] = precision[column]
-        values[_name("recall", protocol, SINGLED_OUT[column])] = _ratio(found[:, column], there[:, column])
+        values[_name("recall", protocol, SINGLED_OUT[column])] = share(found[:, column], there[:, column])
     return values
 
 
 def _scene_recall(measured: Mapping[str, np.ndarray], protocol: str) -> np.ndarray:
-    return _ratio(measured[f"{protocol}_found"].sum(axis=1), measured[f"{protocol}_objects"].sum(axis=1))
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Part / whole in float64, NaN where the whole is 0."""
-    result: np.ndarray = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
-    return result
+    return share(measured[f"{protocol}_found"].sum(axis=1), measured[f"{protocol}_objects"].sum(axis=1))

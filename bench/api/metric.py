@@ -131,6 +131,12 @@ def spread(values: np.ndarray) -> float | None:
     return float(values.std(ddof=1)) if len(values) > 1 else None
 
 
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part` / `whole` (of one shape) in float64, NaN where the whole is 0."""
+    result: np.ndarray = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return result
+
+
 class Metric(ABC):
     """One measurement. Subclasses are found through the entry-point group `bench.metrics`.
 
