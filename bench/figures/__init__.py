@@ -7,7 +7,9 @@ Help needs nothing heavy and figures of numbers no torch. One more is its functi
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError, known_name
@@ -15,9 +17,6 @@ from bench.api.files import safe_name, write_files
 from bench.api.names import ALL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from bench.figures.style import Drawing
     from bench.results.request import Request
 

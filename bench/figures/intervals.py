@@ -1,9 +1,8 @@
 """Values with their 95 % intervals, on the same grounds as the ranks of the tables (bench/results/ranking.py)."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from bench.api.errors import UsageError
 from bench.api.names import metric_variants
@@ -11,9 +10,6 @@ from bench.results.request import Part, Request, choose_metrics, computed_by
 from bench.results.scores import Key, Measured, Score, measured
 from bench.tables.model import arrow
 from metrics.stats.significance import LEVEL
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def point(data: Measured, key: Key) -> Score | None:

@@ -1,7 +1,5 @@
 """Pictures of the maps that are sent: before and after the FDS block, and under compression beside the image."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError
+from bench.api.scenes import LabelSpace
 from bench.figures.grid import Box, Panel, PanelRow, draw_grid
 from bench.figures.intervals import axis_label, measured_metrics, point
 from bench.figures.style import Drawing, palette
@@ -19,7 +20,6 @@ from bench.tables.named import read_ablation
 if TYPE_CHECKING:
     import numpy as np
 
-    from bench.api.scenes import LabelSpace
     from bench.results.scores import Measured
 
 ORIGINAL = "original"
@@ -127,7 +127,9 @@ def draw_ablation(request: Request) -> list[Drawing]:
 
     On the scenes of `bench ablate fds` where that was run. UsageError for fewer than two arms.
     """
-    request = _with_arms(request)
+    if not request.methods:
+        frame, facts = read_ablation(request.folder, FDS.name, request.psnrs[0] if request.psnrs else PSNR)
+        request = select(replace(request, frame=frame, facts=facts))
     made = []
     for part in parts(request):
         arms = [arm for arm in FDS.arms if arm.method in part.methods]
@@ -143,13 +145,6 @@ def draw_ablation(request: Request) -> list[Drawing]:
             f"`bench ablate fds --out {request.folder}` computes them"
         )
     return made
-
-
-def _with_arms(request: Request) -> Request:
-    if request.methods:
-        return request
-    frame, facts = read_ablation(request.folder, FDS.name, request.psnrs[0] if request.psnrs else PSNR)
-    return select(replace(request, frame=frame, facts=facts))
 
 
 def _number(part: Part, data: Measured, method: str, psnr: float) -> str:

@@ -4,13 +4,12 @@ Methods differ in colour (a colour-blind safe palette), marker, line style and m
 reads in black and white. Dashed lines are kept for the paper's values. Text is measured, so nothing is clipped.
 """
 
-from __future__ import annotations
-
 import io
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 import seaborn as sns
@@ -21,9 +20,6 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
 
 from bench.api.names import base_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 DPI = 200
 TITLE_POINTS, TEXT_POINTS, NOTE_POINTS = 9.0, 8.0, 6.0

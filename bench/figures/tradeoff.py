@@ -1,7 +1,5 @@
 """Quality against what it costs, one point a method with its 95 % interval: the figures `bits` and `seconds`."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -25,8 +26,6 @@ from bench.api.weights import CARD, MANIFEST, METHOD_WEIGHTS, read_record, user_
 from bench.results.merge import identity_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from bench.leaderboard.board import Board
     from bench.leaderboard.submission import Submission
     from bench.results.files import Run

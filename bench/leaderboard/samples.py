@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,16 +19,13 @@ from PIL import Image
 
 from bench.api.errors import BenchError
 from bench.api.files import replacing, safe_name, sha256
+from bench.api.scenes import LabelSpace
 from bench.api.seeding import digest
 from bench.pictures.album import Album
 from bench.pictures.evaluators import Evaluators, load_evaluators, paint_nearness, span_of
 from bench.results.request import Request, parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from bench.api.scenes import LabelSpace
     from metrics.evaluators.detectors import Detections
 
 SCHEMA = 2

@@ -12,6 +12,7 @@ import json
 import math
 import re
 import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -32,8 +33,6 @@ from bench.results.folder import RESULTS
 from bench.results.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
     from bench.config import Config
 
 PAGES = (
@@ -141,24 +140,17 @@ def _rows(board: Board, about: Mapping[str, About]) -> Iterator[tuple[object, ..
                     )  # fmt: skip
 
 
-def _inert(value: object) -> object:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@" and value else value
-
-
-def _is_json(value: object) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
-
-
 def _data(board: Board, about: Mapping[str, About], draft: Path) -> Iterator[dict[str, str]]:
     """Write the files to download; each with what it is."""
     rows = list(_rows(board, about))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
-    writer.writerows([_inert(value) for value in row] for row in rows)
+    for row in rows:  # text that a spreadsheet would take for a formula is quoted
+        writer.writerow([f"'{v}" if isinstance(v, str) and v.startswith(("=", "+", "-", "@")) else v for v in row])
     yield _download(draft, "results.csv", text.getvalue().encode(), "every number on this site, with interval and rank")
-    finite = [{k: v for k, v in zip(HEADER, row, strict=True) if _is_json(v)} for row in rows]
+    named = [zip(HEADER, row, strict=True) for row in rows]
+    finite = [{k: v for k, v in row if not isinstance(v, float) or math.isfinite(v)} for row in named]
     made = json.dumps(finite, indent=0, allow_nan=False).encode()
     yield _download(draft, "results.json", made, "the same as JSON; undefined values are left out")
     for number, run in enumerate(board.runs):

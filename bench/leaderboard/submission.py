@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,9 +30,6 @@ from bench.results.schema import COLUMNS, CONTRIBUTIONS, WHOLE_SET
 from metrics.stats.significance import standard_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     import pandas as pd
 
 #: Of the schema. Version 1 had draws of a bootstrap in the place of contributions.
@@ -190,11 +189,13 @@ def _problems(data: Any) -> Iterator[str]:
             "`bench leaderboard export` writes it from a run's results"
         )
         return
-    found = False
-    for problem in _schema_problems(data):
-        found = True
-        yield problem
-    if not found:
+    from jsonschema import Draft202012Validator
+
+    valid = True
+    for error in Draft202012Validator(json.loads(schema_text())).iter_errors(data):
+        valid = False
+        yield f"{printable(error.json_path)}: {printable(error.message)}"
+    if valid:
         yield from _method_problems(data["method"])
         yield from _result_problems(data["results"])
 
@@ -210,13 +211,6 @@ def _too_large(data: Any) -> str | None:
     if numbers > MAX_NUMBERS:
         return f"it has {numbers} per-scene values and contributions; at most {MAX_NUMBERS} are taken"
     return None
-
-
-def _schema_problems(data: Any) -> Iterator[str]:
-    from jsonschema import Draft202012Validator
-
-    for error in Draft202012Validator(json.loads(schema_text())).iter_errors(data):
-        yield f"{printable(error.json_path)}: {printable(error.message)}"
 
 
 def _method_problems(method: dict[str, Any]) -> Iterator[str]:

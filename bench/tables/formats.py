@@ -1,18 +1,13 @@
 """The five formats of a table: aligned text, Markdown, CSV, LaTeX (booktabs) and HTML."""
 
-from __future__ import annotations
-
 import csv
 import io
+from collections.abc import Callable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 from bench.api.errors import known_name
 from bench.tables.model import Printed, Sheet, Table, sheet
 from bench.tables.published import with_values
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 
 def _texts(cells: Sequence[Printed], before: str, after: str) -> list[str]:
@@ -66,15 +61,10 @@ def escaped(text: str) -> str:
     return "".join(_ESCAPES.get(character, character) for character in text)
 
 
-def _latex_number(text: str) -> str:
-    """A cell: a minus sign in front of a digit is a minus sign, a lone dash an en dash."""
-    if text == "-":
-        return "--"
-    return f"$-${escaped(text[1:])}" if text[:1] == "-" else escaped(text)
-
-
 def _tex(cell: Printed, label: bool) -> str:
-    text = escaped(cell.text) if label else _latex_number(cell.text)
+    text = escaped(cell.text)
+    if text.startswith("-") and not label:  # in front of a digit a minus sign, alone an en dash
+        text = f"$-${text[1:]}" if text[1:] else "--"
     return (rf"\textbf{{{text}}}" if cell.best else text) + escaped(cell.rest)
 
 
