@@ -55,19 +55,6 @@ def _machine() -> Iterator[Finding]:
             yield Finding("machine", True, f"{package} is installed: {use} works")
 
 
-def _datasets(config: Config) -> Iterator[tuple[Finding, SceneSource | None]]:
-    for name in (*DATASETS.names(), *own_names(config.data)):
-        section = config.data.get(name, DataSection())
-        try:
-            source = open_dataset(name, None, section.size, section.root, section.resize)
-        except DataError as error:
-            yield Finding("data", False, str(error)), None
-            continue
-        root = getattr(source, "root", None)
-        where = f"in {root}" if root else "rendered on demand, no download"
-        yield Finding("data", True, f"{name} at {source.height}x{source.width}, {where}"), source
-
-
 def _methods(config: Config, source: SceneSource) -> Iterator[Finding]:
     topic = f"methods on {source.name}"
     for name in METHODS.names():
@@ -82,13 +69,6 @@ def _methods(config: Config, source: SceneSource) -> Iterator[Finding]:
             continue
         kind = f"weights {str(weights)[:12]}" if weights else "needs no weights"
         yield Finding(topic, True, f"{setting.spec.text}: {kind}, scale {setting.context.profile}")
-
-
-def _standard_weights() -> Iterator[Finding]:
-    for one in LISTED:
-        path = one.find(None)
-        missing = f"{one.name} is missing: {one.note}. {one.command}"
-        yield Finding("published weights", path is not None, f"{one.name}: {path}" if path else missing)
 
 
 def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
@@ -110,11 +90,21 @@ def examine(config: Config) -> Iterator[Finding]:
     """Look at the machine, data sets, and methods and metrics on each of these; gaps are findings, never errors."""
     yield from _machine()
     sources = []
-    for finding, source in _datasets(config):
-        yield finding
-        if source is not None:
-            sources.append(source)
-    yield from _standard_weights()
+    for name in (*DATASETS.names(), *own_names(config.data)):
+        section = config.data.get(name, DataSection())
+        try:
+            source = open_dataset(name, None, section.size, section.root, section.resize)
+        except DataError as error:
+            yield Finding("data", False, str(error))
+            continue
+        root = getattr(source, "root", None)
+        where = f"in {root}" if root else "rendered on demand, no download"
+        yield Finding("data", True, f"{name} at {source.height}x{source.width}, {where}")
+        sources.append(source)
+    for one in LISTED:
+        path = one.find(None)
+        missing = f"{one.name} is missing: {one.note}. {one.command}"
+        yield Finding("published weights", path is not None, f"{one.name}: {path}" if path else missing)
     for source in sources:
         yield from _methods(config, source)
         yield from _metrics(config, source)

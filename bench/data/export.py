@@ -228,19 +228,14 @@ def _updated_index(source: SceneSource, split: str, ids: list[str], destination:
         raise DataError(f"{destination} holds an export of other {split} scenes of {source.name}; {elsewhere}")
     if len(announced) >= len(ids):
         return old
-    scenes = {_stem(source.name, position, scene_id): scene_id for position, scene_id in enumerate(ids)}
+    prefix = re.sub("[^a-z0-9]", "", source.name.lower())
+    stems = (i if _OFFICIAL_STEM.fullmatch(i) else f"{prefix}_{position:06d}_000000" for position, i in enumerate(ids))
+    scenes = dict(zip(stems, ids, strict=True))
     return replace(
         old,
         scenes={**old.scenes, split: scenes},
         fingerprints={**old.fingerprints, split: source.fingerprint(split, ids)},
     )
-
-
-def _stem(dataset: str, position: int, scene_id: str) -> str:
-    """The scene id where it is an official name, else DATASET_POSITION_000000."""
-    if _OFFICIAL_STEM.fullmatch(scene_id):
-        return scene_id
-    return f"{re.sub('[^a-z0-9]', '', dataset.lower())}_{position:06d}_000000"
 
 
 def _paths(destination: Path, split: str, stem: str) -> tuple[Path, Path, Path]:
