@@ -93,6 +93,7 @@ COSTS = {
         ScoreInfo("bits", False, "cost", 0.0, scenes="bits", published="bits"),
         ScoreInfo("channel_uses", False, "cost", 0.0, scenes="channel_uses"),
         ScoreInfo("energy", False, "cost", 0.0, scenes="energy"),
+        ScoreInfo("side_bytes", False, "cost", 0.0),
         ScoreInfo("block_lost", False, "cost", 0.0, 1.0, scenes="block_lost"),
         ScoreInfo(
             "seconds", False, "cost", 0.0, floor=0.5, unit="s", decimals=2,
@@ -103,9 +104,21 @@ COSTS = {
 }  # fmt: skip
 
 
+#: What follows from costs (bench/results/budgets.py): rows beside them, which no report of regressions needs.
+DERIVED = {
+    info.name: info
+    for info in (
+        ScoreInfo("complex_uses", False, "cost", 0.0),
+        ScoreInfo("cbr", False, "cost", 0.0, decimals=4, aliases=("bandwidth_ratio",)),
+        ScoreInfo("mean_power", False, "cost", 0.0),
+        ScoreInfo("mean_snr", False, "cost", unit="dB", decimals=1, aliases=("mean_snr_db",)),
+    )
+}
+
+
 def declared_scores() -> Iterator[ScoreInfo]:
     """What is declared, first of costs, then by the benchmark's own metrics: that needs no code of others."""
-    yield from COSTS.values()
+    yield from (*COSTS.values(), *DERIVED.values())
     for metric in sorted(METRICS.names(), key=METRICS.is_ours, reverse=True):
         try:
             yield from METRICS.load(metric).scores

@@ -30,8 +30,11 @@ DEFAULT_LINK = "qpsk@0.4"
 #: The option of every method that says how many real channel uses a scene has: a budget for what a link carries,
 #: repetition for what is sent as it is; 0 is as many as the method takes.
 USES = "uses"
+#: The option that says how side information gets to the receiver: free of error and counted in bytes, or in a frame of
+#: its own ahead of the symbols, which the channel may corrupt (bench/run/transport.py).
+HEADER, FREE, CODED = "header", "free", "coded"
 #: Options that are the harness's and not the method's.
-_OF_THE_HARNESS = (LINK, USES)
+_OF_THE_HARNESS = (LINK, USES, HEADER)
 #: What such weights can be called: a folder's name that can stand in a spec.
 WEIGHTS_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
@@ -135,7 +138,7 @@ def has_weights(method: type[Method]) -> bool:
 
 def known_options(method: type[Method]) -> dict[str, Any]:
     """Every option that a spec or bench.toml can set, with its default: the method's, and the name of its weights."""
-    links = {} if method.encode is Method.encode else {LINK: DEFAULT_LINK}
+    links = {} if method.encode is Method.encode else {LINK: DEFAULT_LINK, HEADER: FREE}
     return {**method_defaults(method), **({WEIGHTS: ""} if has_weights(method) else {}), **links, USES: 0}
 
 

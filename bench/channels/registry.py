@@ -74,6 +74,12 @@ def channel_words(convention: str) -> str:
     return known.words if known else convention
 
 
+def power_convention(convention: str) -> str:
+    """The power that is 1 on a channel of the results: "peak" or "average"."""
+    known = _installed(convention)
+    return str(known.options.get("power", "peak")) if known else "peak"
+
+
 def level_words(conventions: Iterable[str]) -> str:
     """What captions call the column `peak_snr_db` of these channels."""
     return " or ".join(dict.fromkeys((_installed(one) or Channel).level for one in conventions))

@@ -17,7 +17,7 @@ from bench.api.scores import score_info
 from bench.results.files import Run, read_results
 from bench.results.merge import about_scenes
 from bench.results.ranking import explained, rank
-from bench.results.request import mean_levels
+from bench.results.request import mean_levels, side_words
 from bench.results.schema import NO_CHANNEL, SCENE_SET
 from bench.results.scores import Score, measured, of_methods, of_originals
 from bench.tables.model import decimals_for
@@ -85,7 +85,8 @@ class View:
 class Board:
     """Everything that the site shows of numbers.
 
-    `levels` are peak SNRs in dB by channel and PSNR label, `mean_levels` a sentence on mean SNRs by track and channel.
+    `levels` are peak SNRs in dB by channel and PSNR label, `mean_levels` sentences on mean SNRs and on
+    side information by track and channel.
     """
 
     tracks: tuple[Track, ...]
@@ -132,7 +133,10 @@ def build_board(runs: Sequence[Run], submissions: Sequence[Submission]) -> Board
         for (channel, psnr), group in of_methods(frame).groupby(["channel", "psnr"])
     }
     together = pd.concat([of_methods(frame)[[*MEAN_OF]] for frame in (own, *others.values())])
-    means = {(str(t), str(c)): mean_levels(group) for (t, c), group in together.groupby(["track", "channel"])}
+    means = {
+        (str(t), str(c)): f"{mean_levels(group)} {side_words(group)}"
+        for (t, c), group in together.groupby(["track", "channel"])
+    }
     return Board(tracks, methods, {s.name: s for s in submissions}, views, levels, means, tuple(runs))
 
 

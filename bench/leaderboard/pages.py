@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from bench.api.files import safe_name
 from bench.api.names import base_name
 from bench.api.provenance import commit_in_words
-from bench.api.scores import COSTS
+from bench.api.scores import COSTS, DERIVED
 from bench.channels.registry import channel_words
 from bench.results.request import db
 from bench.tables.model import arrow
@@ -94,7 +94,7 @@ def board_data(board: Board, about: Mapping[str, About]) -> dict[str, Any]:
             track.key: {channel: words for (of, channel), words in board.mean_levels.items() if of == track.key}
             for track in board.tracks
         },
-        "costs": list(COSTS),
+        "costs": [*COSTS, *DERIVED],
         "methods": [
             {
                 "name": name, "title": about[name].title, "page": pages[name],

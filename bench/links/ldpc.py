@@ -29,9 +29,6 @@ ITERATIONS = 20
 #: each message, so it must not be left to the symbols' scale. In dense constellations most bits are much surer than
 #: the rest.
 MEAN_LLR = {2: 6.0, 4: 8.0, 6: 16.0, 8: 32.0}
-#: Bits of the smallest transport block used (a size of TS 38.214): in smaller ones the CRC would take the code's
-#: redundancy at the highest rate.
-SMALLEST_BLOCK = 528
 
 
 def coded_bits(size: int, scheme: Scheme) -> int:
@@ -57,7 +54,7 @@ def _is_block_size(size: int, scheme: Scheme) -> bool:
 
 def block_size(bits: int, scheme: Scheme) -> int:
     """The smallest transport block that holds `bits`; sizes are whole bytes."""
-    size = max(SMALLEST_BLOCK, -(-bits // 8) * 8)
+    size = max(scheme.smallest_block, -(-bits // 8) * 8)
     while not _is_block_size(size, scheme):
         size += 8
     return size
@@ -67,7 +64,7 @@ def _largest_block(bits: int, scheme: Scheme) -> int | None:
     """The largest transport block of at most so many coded bits; None where they hold none."""
     assert scheme.rate is not None
     size = int(bits * scheme.rate) // 8 * 8
-    while size >= SMALLEST_BLOCK:
+    while size >= scheme.smallest_block:
         if coded_bits(size, scheme) <= bits and _is_block_size(size, scheme):
             return size
         size -= 8
@@ -99,7 +96,7 @@ def surely_holds_a_frame(uses: int, scheme: Scheme) -> bool:
 
     It is told without Sionna, which takes seconds to import: a plan asks this, and `room` only below it.
     """
-    return scheme.rate is None or uses // 2 * scheme.bits_per_symbol >= coded_bits(2 * SMALLEST_BLOCK, scheme)
+    return scheme.rate is None or uses // 2 * scheme.bits_per_symbol >= coded_bits(2 * scheme.smallest_block, scheme)
 
 
 @lru_cache(maxsize=64)  # payloads differ from scene to scene; a code takes 0.15 s to make, and 6 MB

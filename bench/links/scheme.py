@@ -21,6 +21,9 @@ MODULATIONS = {"qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8}
 UNCODED = "uncoded"
 #: Code rates of 5G NR's LDPC codes, CRC not counted: with it the highest comes near 948/1024, where TS 38.214 ends.
 LOWEST, HIGHEST = Fraction(1, 5), Fraction(8, 9)
+#: Bits of the smallest transport block used (a size of TS 38.214): in smaller ones the CRC would take the code's
+#: redundancy at the highest rate.
+SMALLEST_BLOCK = 528
 #: What stands for the best scheme of a table, by a sender that knows the channel.
 ADAPTIVE = "adaptive"
 #: The schemes that it chooses from (those of WITT, Yang et al. 2023), and the peak SNR in dB from which on at most 1 %
@@ -54,12 +57,14 @@ _SCHEME = re.compile(r"(?P<modulation>[a-z0-9]+)@(?P<rate>[a-z]+|\d+(?:\.\d+|/\d
 class Scheme:
     """A modulation and a code rate.
 
-    `rate` is information bits a coded bit, None where nothing protects the bits. `label` is the name as it was typed.
+    `rate` is information bits a coded bit, None where nothing protects the bits. `label` is the name as it was typed,
+    `smallest_block` the bits of its smallest transport block.
     """
 
     label: str
     modulation: str
     rate: Fraction | None
+    smallest_block: int = SMALLEST_BLOCK
 
     @property
     def bits_per_symbol(self) -> int:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.api.errors import UsageError
-from bench.api.scores import COSTS, score_info
+from bench.api.scores import COSTS, DERIVED, score_info
 from bench.regress.model import Basis, CellName, Cost, ScoreChange, Thresholds, Verdict
 from bench.results.schema import WHOLE_SET
 from bench.results.scores import Measured, Score, read_metric
@@ -106,8 +106,9 @@ def compare(sides: Sides, limits: Thresholds) -> tuple[list[ScoreChange], int]:
 
     UsageError where so few scenes could not show any change, however large.
     """
-    old, new = (  # without costs, and without scores about the original pictures
-        {(c, m): n for (c, m), n in side.items() if m not in COSTS and not score_info(m).of_originals}
+    costs = {*COSTS, *DERIVED}
+    old, new = (  # without these, and without scores about the original pictures
+        {(c, m): n for (c, m), n in side.items() if m not in costs and not score_info(m).of_originals}
         for side in (read_side(frame, sides.ids) for frame in (sides.baseline, sides.rerun))
     )
     made = {metric for _, metric in new}

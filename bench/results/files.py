@@ -23,6 +23,7 @@ import numpy as np
 from bench.api.errors import BenchError, UsageError
 from bench.api.files import sha256, write_atomically
 from bench.api.names import PURE_NOISE
+from bench.results.budgets import with_derived
 from bench.results.folder import RESULTS
 from bench.results.merge import SCHEMA, Results, ablations_of, merged, of_schema_1, set_key, summarised, view
 from bench.results.parquet import pack, printable, unpack
@@ -215,7 +216,7 @@ def _current(path: Path, frame: pd.DataFrame, facts: dict[str, Any]) -> Results:
         raise BenchError(f"{path} is not as `bench run` writes results ({' '.join(str(error).split())})") from None
     check_columns(frame, path, ADDED)
     refuse_duplicates(frame, str(path))
-    return frame[[*COLUMNS, CONTRIBUTIONS]], facts
+    return with_derived(frame[[*COLUMNS, CONTRIBUTIONS]]), facts
 
 
 def whole_results(out: Path, only: Callable[[list[str]], Collection[str]] | None = None) -> Results:

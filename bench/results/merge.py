@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bench.api.files import safe_name
 from bench.api.names import PURE_NOISE
-from bench.results.schema import SCENE_SET
+from bench.results.schema import CELL_OF_SEED, SCENE_SET
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +35,6 @@ NEWEST = (
 GATHERED = ("failures", "left_out", "notes")
 #: What a set says of its data set.
 ABOUT = ("split", "size", "opened_as", "root", "resize", "scenes_asked", "scenes_used", "fingerprint")
-#: Columns that tell one cell's rows from another's.
-CELL = [*SCENE_SET, "method", "channel", "psnr", "seed"]
 #: A cell that results of an older version do not name.
 NO_CELL = "unknown"
 
@@ -202,7 +200,7 @@ def _agreeing(frame: pd.DataFrame, old: Mapping[str, Any], new: Mapping[str, Any
     elif old["harness"] != new["harness"]:
         other = f"cells of {where} were drawn by another version of the harness"
     if other is not None:
-        count = frame[here & frame["method"].ne(PURE_NOISE)].drop_duplicates(CELL).shape[0]
+        count = frame[here & frame["method"].ne(PURE_NOISE)].drop_duplicates(CELL_OF_SEED).shape[0]
         if count:
             notes.append(f"{other}: {count} older cell(s) are left out of the results; run them again to have them")
         return frame[~here]
@@ -210,7 +208,7 @@ def _agreeing(frame: pd.DataFrame, old: Mapping[str, Any], new: Mapping[str, Any
     for spec, identity in new["methods"].items():
         mine = here & frame["method"].eq(spec)
         if old["methods"].get(spec, identity) != identity and mine.any():
-            count = frame[mine].drop_duplicates(CELL).shape[0]
+            count = frame[mine].drop_duplicates(CELL_OF_SEED).shape[0]
             notes.append(
                 f"{spec} on {where} has other weights, options or code now: {count} older cell(s) of it make place"
             )
@@ -228,7 +226,7 @@ def _agreeing(frame: pd.DataFrame, old: Mapping[str, Any], new: Mapping[str, Any
 def _keys(frame: pd.DataFrame, *columns: str) -> pd.MultiIndex:
     import pandas as pd
 
-    return pd.MultiIndex.from_frame(frame[[*CELL, *columns]].fillna({"psnr": -1.0}))
+    return pd.MultiIndex.from_frame(frame[[*CELL_OF_SEED, *columns]].fillna({"psnr": -1.0}))
 
 
 def _replaced(
@@ -236,10 +234,10 @@ def _replaced(
 ) -> pd.Series[bool]:
     import pandas as pd
 
-    again = _keys(before).isin(_keys(now.drop_duplicates(CELL)))
+    again = _keys(before).isin(_keys(now.drop_duplicates(CELL_OF_SEED)))
     digests = [{cell: p.get("sha256") for cell, p in f["pictures"].items()} for f in (old_facts, new_facts)]
     same = {cell for cell in digests[0].keys() & digests[1].keys() if digests[0][cell] == digests[1][cell]}
-    measured = _keys(before, "metric").isin(_keys(now.drop_duplicates([*CELL, "metric"]), "metric"))
+    measured = _keys(before, "metric").isin(_keys(now.drop_duplicates([*CELL_OF_SEED, "metric"]), "metric"))
     return pd.Series(measured | (again & ~before["cell"].isin(same)), index=before.index)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from bench.api.errors import UsageError, known_name
 from bench.api.names import PURE_NOISE, metric_variants, resolve_metrics
 from bench.api.registry import METRICS
+from bench.api.specs import CODED, HEADER
 from bench.channels.registry import channel_words, level_words, parse_channel
 from bench.config import ChannelSection, Config
 from bench.results.files import Run, read_results
@@ -52,7 +53,7 @@ class Request(Run):
 
     def provenance(self, rows: pd.DataFrame) -> str:
         """The sentence below every figure: commit, scenes, seeds, channel, number of scenes."""
-        return f"gesco-bench {self.commit}: {scene_set_title(rows)}."
+        return f"gesco-bench {self.commit}: {scene_set_title(rows)}. {side_words(rows)}"
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,16 @@ def scene_set_title(rows: pd.DataFrame) -> str:
         f"{listed(rows, 'dataset')} {listed(rows, 'split')} at {listed(rows, 'size')} (scale: "
         f"{listed(rows, 'scale')}), {listed(rows, 'scenes')} scenes, seeds {listed(rows, 'seed')}; {channels}"
     )
+
+
+def side_words(rows: pd.DataFrame) -> str:
+    """A sentence on how side information reaches the receivers of the methods in `rows`."""
+    methods = [str(method) for method in rows["method"].drop_duplicates()]
+    coded = [method for method in methods if f":{HEADER}={CODED}" in method]
+    if len(coded) == len(methods):
+        return "Side information is sent coded, ahead of the symbols, and can be lost."
+    but = f"; {', '.join(coded)}: sent coded, and can be lost" if coded else ""
+    return f"Side information is free of error and counted in bytes{but}."
 
 
 def db(level: float) -> str:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from bench.api.names import PURE_NOISE
+from bench.api.specs import CODED
+from bench.results.budgets import ENERGY_PROTOCOL, PROTOCOLS, derived, mean_snr_db
 from bench.results.schema import COLUMNS, CONTRIBUTIONS, NO_CHANNEL, WHOLE_SET, Row
 from bench.run.summary import read_contributions
+from bench.run.transport import HEADER_SCHEME
 from metrics.stats.significance import contributions_of_mean, standard_error
 
 if TYPE_CHECKING:
@@ -21,19 +24,15 @@ if TYPE_CHECKING:
 
 BITS_PROTOCOL = "payload under the method's codec, side information included, a scene"
 USES_PROTOCOL = "real symbols on the analogue channel, a scene"
-ENERGY_PROTOCOL = "sum of squares of what is sent, a scene, peak power 1"
+SIDE_PROTOCOL = "side information that reaches the receiver free of error, in bytes, a scene"
 SECONDS_PROTOCOL = "sender, channel and receiver on one worker, a scene"
 MEMORY_PROTOCOL = "peak of the worker while it computes the cell, MiB: resident on a CPU, allocated by torch on a GPU"
 
 
-def _mean_snr_db(scenes: Sequence[Mapping[str, Any]], sigma: float) -> float:
-    """Mean power of what was sent over the noise's, in dB; NaN without any, or where no energies were kept."""
+def _mean_power(scenes: Sequence[Mapping[str, Any]]) -> float:
+    """Energy of all scenes over their channel uses; NaN without any, or where no energies were kept."""
     uses, energy = sum(s.get("channel_uses", 0) for s in scenes), sum(s.get("energy", math.nan) for s in scenes)
-    if not uses or math.isnan(energy):
-        return math.nan
-    if sigma == 0:
-        return math.inf
-    return 10 * math.log10(energy / uses / sigma**2) if energy > 0 else -math.inf
+    return energy / uses if uses else math.nan
 
 
 def cell_id(cell: Cell) -> str:
@@ -70,7 +69,7 @@ def _cell_rows(state: CellState) -> Iterator[Row]:
         "psnr": float(channel.psnr),
         "sigma": channel.sigma,
         "peak_snr_db": channel.peak_snr_db,
-        "mean_snr_db": _mean_snr_db(sent, channel.sigma),
+        "mean_snr_db": mean_snr_db(_mean_power(sent), channel.sigma),
         "seed": cell.seed,
         "cell": cell_id(cell),
         "scene_count": len(cell.scenes.ids),
@@ -90,22 +89,39 @@ def _cell_rows(state: CellState) -> Iterator[Row]:
         for name, values in () if reference else facts["per_scene"].items():
             yield from _single(base, ids, name, values, better[name], protocol[name])
     if not reference and "seconds" in pictures.manifest:  # nothing is known of what pictures made elsewhere cost
-        yield from _cost_rows(base, pictures.manifest, ids, cell.method.link)
+        yield from _cost_rows(base, pictures.manifest, ids, _blocks(cell))
 
 
-def _cost_rows(base: Mapping[str, Any], manifest: Mapping[str, Any], ids: Sequence[str], link: str) -> Iterator[Row]:
+def _blocks(cell: Cell) -> str:
+    """What block_lost counts of a cell, and by which link; empty where nothing can be lost."""
+    method = cell.method
+    header = f"|header={HEADER_SCHEME.label}" if method.header == CODED else ""
+    if not method.link:
+        return f"side information whose CRC fails, one a scene{header}" if header else ""
+    fails = "transport blocks whose CRC fails, or their header's" if header else "transport blocks whose CRC fails"
+    return f"{fails}, one a scene|link={method.link}{header}"
+
+
+def _cost_rows(base: Mapping[str, Any], manifest: Mapping[str, Any], ids: Sequence[str], blocks: str) -> Iterator[Row]:
+    scenes = manifest["scenes"]
     costs = [("bits", BITS_PROTOCOL), ("channel_uses", USES_PROTOCOL)]
-    if all("energy" in scene for scene in manifest["scenes"]):  # cells of older runs kept none
+    if all("energy" in scene for scene in scenes):  # cells of older runs kept none
         costs.append(("energy", ENERGY_PROTOCOL))
-    if link:
-        costs.append(("block_lost", f"transport blocks whose CRC fails, one a scene|link={link}"))
+    if blocks:
+        costs.append(("block_lost", blocks))
     for name, protocol in costs:
-        values = np.array([scene[name] for scene in manifest["scenes"]], dtype=np.float64)
+        values = np.array([scene[name] for scene in scenes], dtype=np.float64)
         score = {"metric": name, "value": values.mean(), "scenes": len(ids)}
         if (contributions := contributions_of_mean(values)) is not None:  # None: one scene
             score |= {"std": values.std(ddof=1), "stderr": standard_error(contributions)}
         yield _row(base, score, False, protocol)
         yield from _single(base, ids, name, values, False, protocol)
+        if name == "channel_uses":
+            for follows in derived(score, _mean_power(scenes), base["sigma"], base["size"]):
+                yield _row(base, follows, False, PROTOCOLS[follows["metric"]])
+    if all("side_bytes" in scene for scene in scenes):
+        free = np.mean([scene["side_bytes"] for scene in scenes])
+        yield _row(base, {"metric": "side_bytes", "value": free, "scenes": len(ids)}, False, SIDE_PROTOCOL)
     seconds = manifest["seconds"] / len(ids)
     yield _row(base, {"metric": "seconds", "value": seconds, "scenes": len(ids)}, False, SECONDS_PROTOCOL)
     if (peak := manifest.get("peak_mib")) is not None:  # cells of older runs have none

@@ -1,7 +1,8 @@
 """The schema of the results: one row is one number, and a column is a field of `Row`.
 
-Bits, channel uses, seconds and memory are rows as well. Rows of the method `pure_noise`, without channel or PSNR, are
-what the metrics say of pure noise (bench/run/worker.py).
+Bits, channel uses, energy, seconds and memory are rows as well, and so is what follows from them
+(bench/results/budgets.py). Rows of the method `pure_noise`, without channel or PSNR, are what the metrics say of pure
+noise (bench/run/worker.py).
 """
 
 from __future__ import annotations
@@ -61,8 +62,10 @@ _KINDS = {name: kind for name, kind in get_type_hints(Row).items() if name != CO
 COLUMNS = tuple(_KINDS)
 #: What tells one list of scenes from another.
 SCENE_SET = ["dataset", "split", "size", "scene_count"]
+#: What tells one cell's rows from another's.
+CELL_OF_SEED = [*SCENE_SET, "method", "channel", "psnr", "seed"]
 #: What tells one row from every other one.
-ROW = (*SCENE_SET, "method", "channel", "psnr", "seed", "scene", "metric")
+ROW = (*CELL_OF_SEED, "scene", "metric")
 #: Columns that earlier versions did not have (bench/results/merge.py makes them), or had in another form (`upgraded`).
 ADDED = ("cell", "scene_count")
 RENAMED = ("peak_snr_db", "mean_snr_db", "stderr")

@@ -87,13 +87,13 @@ def _receiver_streams(cell: Cell, ids: Sequence[str]) -> list[torch.Generator]:
 def _cost(sent: OnAir, lost: tuple[bool, ...] | None, position: int, channel: Channel) -> dict[str, Any]:
     """What one scene of a batch costs.
 
-    That is bits (payload and side information), the side information's bytes among them, real channel uses and their
-    energy, and behind a link whether the block was lost.
+    That is bits (payload and side information), the bytes of these that travel free of error, real channel uses and
+    their energy, and behind a link, or a coded header, whether the block was lost.
     """
     symbols, header = sent.symbols[position], len(sent.side_info[position]) + channel.header_bytes
     return {
         "bits": sent.bits[position] + 8 * header,
-        "side_bytes": header,
+        "side_bytes": 0 if sent.frames else header,
         "channel_uses": channel.uses(symbols),
         "energy": channel.energy(symbols),
         **({} if lost is None else {"block_lost": lost[position]}),

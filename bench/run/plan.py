@@ -30,7 +30,7 @@ from bench.api.names import ALL, PURE_NOISE, metrics_asked
 from bench.api.registry import CHANNELS, DATASETS, METHODS, METRICS
 from bench.api.scenes import LabelSpace, SceneSource
 from bench.api.seeding import digest
-from bench.api.specs import LINK, USES, MethodSpec, build_method
+from bench.api.specs import CODED, FREE, HEADER, LINK, USES, MethodSpec, build_method
 from bench.channels.awgn import Awgn
 from bench.channels.registry import build_channel
 from bench.config import Config, DataSection, MetricSection
@@ -92,10 +92,11 @@ class MethodPlan:
     weights_dir: Path | None
     identity: dict[str, Any] = field(default_factory=dict)
     #: How it gets over the channel (bench/run/transport.py): the link's scheme, "" for symbols; real channel uses, 0
-    #: for as many as it takes; and the spec of the same method without a link.
+    #: for as many as it takes; the spec of the same method without a link; and how its side information travels.
     link: str = ""
     uses: int = 0
     analogue: str = ""
+    header: str = FREE
 
     def context(self, scenes: SceneSet, label_space: LabelSpace, device: str) -> MethodContext:
         """Where the method works: `scenes`' data set and size on the torch device named."""
@@ -129,9 +130,11 @@ class Cell:
     @property
     def key(self) -> dict[str, Any]:
         """Everything that can change the cell's pictures. Batch size and jobs are absent: they must not matter."""
+        coded = self.method.header == CODED
         budget = {"link": self.method.link, "uses": self.method.uses, "link_version": LINK_VERSION}
         return {
-            **(budget if self.method.link or self.method.uses else {}),
+            **(budget if self.method.link or self.method.uses or coded else {}),
+            **({HEADER: CODED} if coded else {}),
             "harness": HARNESS_VERSION,
             "dataset": self.scenes.dataset,
             "fingerprint": self.scenes.fingerprint,
@@ -209,6 +212,7 @@ def _method_plan(spec: MethodSpec, config: Config, scenes: SceneSet, label_space
         str(options[LINK]) if spec.digital else "",
         int(options.get(USES, 0)),
         spec.analogue,
+        known_name(str(options.get(HEADER, FREE)), (FREE, CODED), "header", f" of {spec.text}"),
     )
     check_transport(plan)  # what is wrong with a link or a budget is said before anything runs
     return plan

@@ -15,7 +15,7 @@ from bench.api.device import cores
 from bench.api.errors import Failure, StorageError, UsageError, nearest
 from bench.api.files import Entry, clean_stale, write_atomically
 from bench.api.provenance import code_provenance
-from bench.api.scores import COSTS
+from bench.api.scores import COSTS, DERIVED
 from bench.run.cell import find_cell, find_metric
 from bench.run.execute import Outcome, Task, execute
 from bench.run.progress import History
@@ -191,7 +191,7 @@ def _drop_namesakes(states: Sequence[CellState]) -> list[Failure]:
     """Take out scores of metrics with another metric's or a cost's name: one name has one number. Returns who did."""
     found: dict[str, Failure] = {}
     for state in states:
-        taken = dict.fromkeys(COSTS, "the harness")
+        taken = dict.fromkeys([*COSTS, *DERIVED], "the harness")
         for metric, entry in list(state.scores.items()):
             names = {score["metric"] for score in entry.manifest["scores"]} | set(entry.manifest["per_scene"])
             twice = sorted(names & taken.keys())

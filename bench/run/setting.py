@@ -13,7 +13,7 @@ from bench.api.errors import UsageError, nearest
 from bench.api.method import MethodContext
 from bench.api.registry import DATASETS, METHODS
 from bench.api.scenes import facts_of
-from bench.api.specs import WEIGHTS, WEIGHTS_NAME, MethodSpec, has_weights, parse_spec
+from bench.api.specs import HEADER, USES, WEIGHTS, WEIGHTS_NAME, MethodSpec, has_weights, parse_spec
 from bench.api.weights import trained_profile, weights_name
 from bench.config import Config, MethodSection
 
@@ -41,6 +41,9 @@ def method_setting(spec: MethodSpec, config: Config, context: MethodContext, pro
     """
     section = config.methods.get(spec.name, MethodSection())
     options = dict(section.options)
+    for name in (HEADER, USES):  # part of the spec however they were set, as weights are
+        if name in options:
+            spec = _named(spec, options.pop(name), name)
     if has_weights(METHODS.load(spec.name)):
         spec, context = _with_weights(spec, options.pop(WEIGHTS, None), config, section, context)
     asked = profile or section.profile or config.run.profile
@@ -82,10 +85,8 @@ def _with_weights(
     return _named(spec, base.name), replace(context, weights_dir=base.parent)
 
 
-def _named(spec: MethodSpec, name: str) -> MethodSpec:
-    if WEIGHTS in spec.options:
-        return spec
-    return parse_spec(f"{spec.text}:{WEIGHTS}={name}")
+def _named(spec: MethodSpec, value: object, option: str = WEIGHTS) -> MethodSpec:
+    return spec if option in spec.options else parse_spec(f"{spec.text}:{option}={value}")
 
 
 def _folder(path: Path | None, where: str) -> Path | None:

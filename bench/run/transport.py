@@ -1,7 +1,8 @@
 """How what a method sends gets over the channel: as symbols, repeated where a budget allows, or as bytes over a link.
 
 Both are the harness's: it modulates, codes, repeats, combines and counts. A method gives symbols or bytes and gets
-symbols or bytes back; that a block was lost is found here.
+symbols or bytes back; that a block was lost is found here. Side information is free of error and counted in bytes, or
+goes ahead of the symbols in a frame of its own, over the same realisation of the channel.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from bench.api.channel import PAPER_PSNRS
 from bench.api.errors import BenchError, UsageError
 from bench.api.lazy import torch
 from bench.api.method import Method, Received, Transmission
+from bench.api.specs import CODED
 from bench.channels.awgn import Awgn
 from bench.links import ldpc
 from bench.links.scheme import ADAPTIVE, SWITCHING, Scheme, best_scheme, holds, parse_scheme
@@ -31,13 +33,20 @@ if TYPE_CHECKING:
 
 #: Bumped when the harness's framing, coding or concealment changes what a link's receiver shows.
 LINK_VERSION = 2
+#: What carries side information that is sent coded: the most robust scheme there is, in blocks as small as it has.
+HEADER_SCHEME = replace(parse_scheme("qpsk@1/5"), smallest_block=24)
 
 
 @dataclass(frozen=True)
 class OnAir(Transmission):
-    """A transmission as it goes over the air; `shapes` are those that the method's own symbols had."""
+    """A transmission as it goes over the air; `shapes` are those that the method's own symbols had.
+
+    `frames` are the real channel uses of the frame at the beginning of each scene's symbols that carries its side
+    information; empty where that travels free of error.
+    """
 
     shapes: tuple[torch.Size, ...] = ()
+    frames: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,8 @@ class Arrival:
 class Delivered:
     """What a receiver is given of a batch, a payload or None a scene where a link carried it.
 
-    `lost` says which scenes' blocks were lost (None without a link).
+    `lost` says which scenes' blocks were lost (None where none could be); a method that sends symbols shows there what
+    it shows of a payload that was lost.
     """
 
     what: Received | tuple[bytes | None, ...]
@@ -60,12 +70,72 @@ class Delivered:
 
     def shown_by(self, receiver: Method, rngs: Sequence[torch.Generator], scenes: Sequence[int]) -> Any:
         """The receiver's pictures of the scenes at these positions of the batch, unchecked."""
-        streams = [rngs[k] for k in scenes]
         with house_rules():
             if not isinstance(self.what, Received):
-                return receiver.decode([self.what[k] for k in scenes], streams)
-            symbols = tuple(self.what.symbols[k] for k in scenes)
-            return receiver.receive(Received(symbols, tuple(self.what.side_info[k] for k in scenes)), streams)
+                return receiver.decode([self.what[k] for k in scenes], [rngs[k] for k in scenes])
+            gone = [k for k in scenes if self.lost and self.lost[k]]
+            sound = [k for k in scenes if k not in gone]
+            shown = []
+            if sound:
+                symbols = tuple(self.what.symbols[k] for k in sound)
+                received = Received(symbols, tuple(self.what.side_info[k] for k in sound))
+                shown.append(receiver.receive(received, [rngs[k] for k in sound]))
+            if gone:
+                shown.append(receiver.decode([None] * len(gone), [rngs[k] for k in gone]))
+            return shown[0] if len(shown) == 1 else torch.cat(shown)[torch.tensor([*sound, *gone]).argsort()]
+
+
+@dataclass(frozen=True)
+class Header:
+    """Side information sent coded: a frame of HEADER_SCHEME ahead of each scene's symbols.
+
+    It has the method's bytes and the `channel_bytes` that the channel's own ends exchange. Those are zeros here: QPSK's
+    energy and the code's errors depend on no bit. Where there is nothing to say no frame is sent.
+    """
+
+    channel_bytes: int
+
+    def _content(self, side_info: bytes) -> bytes:
+        return side_info + bytes(self.channel_bytes)
+
+    def uses(self, side_info: bytes) -> int:
+        """The frame's real channel uses."""
+        content = self._content(side_info)
+        return ldpc.frame_uses(content, HEADER_SCHEME) if content else 0
+
+    def symbols(self, side_info: bytes) -> Tensor:
+        """The frame's real symbols, flat."""
+        content = self._content(side_info)
+        return ldpc.transmit(content, HEADER_SCHEME).flatten() if content else torch.zeros(0)
+
+    def lost(self, arrival: Arrival, side_info: bytes) -> bool:
+        """Whether a frame's CRC fails; an error that it does not find counts as found."""
+        content, symbols = self._content(side_info), arrival.symbols.reshape(-1, 2)
+        if not content or not len(symbols):
+            return bool(content)
+        power = None if arrival.power is None else arrival.power.reshape(-1, 2)
+        return ldpc.receive(symbols, HEADER_SCHEME, power) != content
+
+
+def _behind(frames: Sequence[Tensor], symbols: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Symbols, flat, each behind its scene's frame; as they are where there are no frames."""
+    if not frames:
+        return tuple(symbols)
+    return tuple(torch.cat([frame, one.flatten()]) for frame, one in zip(frames, symbols, strict=True))
+
+
+def _opened(
+    header: Header | None, sent: OnAir, arrivals: Sequence[Arrival]
+) -> tuple[Sequence[Arrival], Sequence[bool]]:
+    """What arrived behind the headers, flat where there are some, and which of these were lost."""
+    if header is None:
+        return arrivals, [False] * len(arrivals)
+    heads, rest = [], []
+    for arrival, uses in zip(arrivals, sent.frames, strict=True):
+        symbols, power = arrival.symbols, arrival.power
+        heads.append(Arrival(symbols[:uses], None if power is None else power[:uses]))
+        rest.append(Arrival(symbols[uses:], None if power is None else power[uses:]))
+    return rest, [header.lost(head, side_info) for head, side_info in zip(heads, sent.side_info, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -77,27 +147,40 @@ class Analogue:
 
     spec: str
     uses: int = 0
+    header: Header | None = None
 
     def send(self, sender: Method, scene: Scene) -> OnAir:
         """A batch's symbols, checked. BenchError where the budget is below what the method sends."""
         with house_rules():
             sent = sender.send(scene)
         sent = accepted(sent, scene, self.spec)
+        frames = tuple(self.header.symbols(one) for one in sent.side_info) if self.header else ()
+        lengths = tuple(len(frame) for frame in frames)
+        symbols = sent.symbols
+        if self.uses:
+            spent = lengths or (0,) * len(symbols)
+            symbols = tuple(self._repeated(one.flatten(), ahead) for one, ahead in zip(symbols, spent, strict=True))
         shapes = tuple(one.shape for one in sent.symbols)
-        symbols = tuple(self._repeated(one.flatten()) for one in sent.symbols) if self.uses else sent.symbols
-        return OnAir(symbols, sent.side_info, sent.bits, shapes)
+        return OnAir(_behind(frames, symbols), sent.side_info, sent.bits, shapes, lengths)
 
-    def _repeated(self, symbols: Tensor) -> Tensor:
-        if not 0 < len(symbols) <= self.uses:
-            raise BenchError(f"{self.spec} sends {len(symbols):,} symbols for a scene: more than uses={self.uses:,}")
-        return symbols.repeat(-(-self.uses // len(symbols)))[: self.uses]
+    def _repeated(self, symbols: Tensor, ahead: int) -> Tensor:
+        """Symbols again and again, up to what the frame ahead of them leaves of the budget."""
+        left, least = self.uses - ahead, len(symbols) + ahead
+        if not 0 < len(symbols) <= left:
+            raise BenchError(f"{self.spec} sends {least:,} symbols for a scene: more than uses={self.uses:,}")
+        return symbols.repeat(-(-left // len(symbols)))[:left]
 
     def deliver(self, sent: OnAir, arrivals: Sequence[Arrival]) -> Delivered:
-        """The symbols of what arrived, copies combined."""
-        symbols = tuple(a.symbols for a in arrivals)
-        if self.uses:
-            symbols = tuple(_combined(a, shape) for a, shape in zip(arrivals, sent.shapes, strict=True))
-        return Delivered(Received(symbols, sent.side_info))
+        """The symbols of what arrived, copies combined, and which scenes' headers did not."""
+        arrivals, lost = _opened(self.header, sent, arrivals)
+        place = _combined if self.uses else _reshaped
+        symbols = tuple(place(a, shape) for a, shape in zip(arrivals, sent.shapes, strict=True))
+        return Delivered(Received(symbols, sent.side_info), tuple(lost) if self.header else None)
+
+
+def _reshaped(arrival: Arrival, shape: torch.Size) -> Tensor:
+    """Symbols in the shape that they had."""
+    return arrival.symbols.reshape(shape)
 
 
 def _combined(arrival: Arrival, shape: torch.Size) -> Tensor:
@@ -116,23 +199,38 @@ class Digital:
     spec: str
     scheme: Scheme
     uses: int = 0
-    #: What tells the receiver which scheme an adaptive sender chose, free of error and counted.
-    header: bytes = b""
+    #: What tells the receiver which scheme an adaptive sender chose: side information.
+    number: bytes = b""
     #: Where the sender knows each scene's realisation: the links that it chooses from, the most efficient first, and
     #: the signal-to-noise ratios of a scene's frame, by its place in the batch, scheme and length.
     choices: tuple[Digital, ...] = ()
     known: Callable[[int, Scheme, int], Tensor] | None = None
+    header: Header | None = None
+
+    @property
+    def room(self) -> int | None:
+        """Bytes that a payload may have, None for any number; UsageError for a budget that holds no frame."""
+        if not self.uses:
+            return None
+        return ldpc.room(self.uses - (self.header.uses(self.number) if self.header else 0), self.scheme)
 
     def send(self, sender: Method, scene: Scene) -> OnAir:
         """The symbols of a batch's payloads, which are checked first; none of a payload that has no room."""
         chosen = self._chosen(sender, scene)
         symbols = tuple(torch.zeros((0, 2)) if p is None else ldpc.transmit(p, way.scheme) for way, p in chosen)
         bits = tuple(8 * len(payload or b"") for _, payload in chosen)
-        return OnAir(symbols, tuple(way.header for way, _ in chosen), bits)
+        side_info = tuple(way.number for way, _ in chosen)
+        frames: tuple[Tensor, ...] = ()
+        if self.header:  # where nothing is sent nothing is said of it
+            sends = [payload is not None for _, payload in chosen]
+            frames = tuple(
+                self.header.symbols(n) if s else torch.zeros(0) for n, s in zip(side_info, sends, strict=True)
+            )
+        return OnAir(_behind(frames, symbols), side_info, bits, (), tuple(len(frame) for frame in frames))
 
     def _payloads(self, sender: Method, scene: Scene) -> tuple[bytes | None, ...]:
         with suppress(UsageError):  # a budget that holds no frame of the scheme that an adaptive sender is left with
-            room = ldpc.room(self.uses, self.scheme) if self.uses else None
+            room = self.room
             with house_rules():
                 encoded = sender.encode(scene, room)
             return accepted_payloads(encoded, scene, self.spec, room)
@@ -160,23 +258,31 @@ class Digital:
 
     def deliver(self, sent: OnAir, arrivals: Sequence[Arrival]) -> Delivered:
         """The payloads that arrived whole, and None for the others."""
-        schemes = {way.header: way.scheme for way in self.choices or (self,)}
+        schemes = {way.number: way.scheme for way in self.choices or (self,)}
+        arrivals, lost = _opened(self.header, sent, arrivals)
         payloads = tuple(
-            ldpc.receive(a.symbols, schemes[header], a.power) if a.symbols.numel() else None
-            for a, header in zip(arrivals, sent.side_info, strict=True)
+            None if gone or not a.symbols.numel() else _payload(a, schemes[number])
+            for a, number, gone in zip(arrivals, sent.side_info, lost, strict=True)
         )
         return Delivered(payloads, tuple(payload is None for payload in payloads))
+
+
+def _payload(arrival: Arrival, scheme: Scheme) -> bytes | None:
+    power = None if arrival.power is None else arrival.power.reshape(-1, 2)
+    return ldpc.receive(arrival.symbols.reshape(-1, 2), scheme, power)
 
 
 def check_transport(method: MethodPlan) -> None:
     """UsageError for a link that is none, a budget in which no frame ever fits, and where Sionna is missing."""
     way = transport(method, Awgn(PAPER_PSNRS[0]))
-    if not isinstance(way, Digital):
+    if not isinstance(way, Digital) and way.header is None:
         return
     if find_spec("sionna") is None:
         raise UsageError(f"{method.spec} needs Sionna for its link: pip install 'gesco-bench[links]'")
-    if method.uses and not ldpc.surely_holds_a_frame(method.uses, way.scheme):
-        ldpc.room(method.uses, way.scheme)  # raises where it does not
+    if not isinstance(way, Digital) or not method.uses:
+        return
+    if way.header or not ldpc.surely_holds_a_frame(method.uses, way.scheme):
+        assert way.room is not None  # asking raises where it does not
 
 
 def transport(
@@ -187,16 +293,20 @@ def transport(
     The sender of an adaptive link, and only that one, knows the channel: its nominal SNR, or where that is foreseen the
     realisation that a batch's scenes will meet, drawn from their `streams`, which are made anew for each look.
     """
+    header = Header(channel.header_bytes) if method.header == CODED else None
     if not method.link:
-        return Analogue(method.spec, method.uses)
+        return Analogue(method.spec, method.uses, header)
     if method.link != ADAPTIVE:
-        return Digital(method.spec, parse_scheme(method.link), method.uses)
+        return Digital(method.spec, parse_scheme(method.link), method.uses, header=header)
     if streams is None or not channel.foreseen:
         scheme, number = best_scheme(lambda one: channel.known_snrs(0, one.power, torch.Generator()))
-        return Digital(method.spec, scheme, method.uses, bytes([number]))
+        return Digital(method.spec, scheme, method.uses, bytes([number]), header=header)
+    ahead = header.uses(b"0") if header else 0  # those of any scheme's number
 
     def known(position: int, scheme: Scheme, uses: int) -> Tensor:
-        return channel.known_snrs(uses, scheme.power, streams()[position])
+        return channel.known_snrs(ahead + uses, scheme.power, streams()[position])[ahead // 2 :]
 
-    table = [Digital(method.spec, parse_scheme(s), method.uses, bytes([n])) for n, s in enumerate(SWITCHING)]
+    table = [
+        Digital(method.spec, parse_scheme(s), method.uses, bytes([n]), header=header) for n, s in enumerate(SWITCHING)
+    ]
     return replace(table[0], choices=tuple(reversed(table)), known=known)

@@ -1,4 +1,4 @@
-"""Quality beside what was spent on it: channel uses, bandwidth ratio and energy of every method, then its scores."""
+"""Quality beside what was spent on it: channel uses, bandwidth ratio, energy and power of every method, then scores."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError
 from bench.api.scores import shown_always
+from bench.api.specs import DEFAULT_LINK, DIGITAL
+from bench.channels.registry import power_convention
 from bench.results.schema import NO_CHANNEL, SCENE_SET
 from bench.results.scores import Score, measured, of_methods, of_scenes
 from bench.tables.build import metric_tables
@@ -18,12 +20,25 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-USES, ENERGY = "channel_uses", "energy"
+USES = "channel_uses"
+#: What stands before the scores: heading -> cost, and its decimals (None: what the largest value leaves room for).
+SPENT: dict[str, tuple[str, int | None]] = {
+    "uses": (USES, 0),
+    "CBR": ("cbr", 4),
+    "energy": ("energy", None),
+    "power": ("mean_power", None),
+}
+#: What P, the unit of energy and power, is under each power convention.
+UNITS = {
+    "peak": "1 is the peak of a real symbol",
+    "average": "1 is a scene's mean, to which its symbols are scaled",
+}
 COSTS_NOTE = (
     "Uses: real symbols a scene, two of which are one complex symbol; CBR: complex symbols over the picture's values "
-    "(3HW); energy: sum of squares a scene, at a peak power of 1. Uses and energy are those at PSNR {psnr:g} (of an "
-    "adaptive link they depend on it). What travels beside the symbols is free of error and counted in bits."
+    "(3HW); energy: sum of squares a scene; power: mean square of a real symbol, {unit} ({power} power). All are those "
+    "at PSNR {psnr:g} (of an adaptive link they depend on it)."
 )
+LINK_NOTE = f"{DIGITAL} without a link is {DEFAULT_LINK}."
 
 
 def budget(frame: pd.DataFrame, psnr: float) -> list[Table]:
@@ -36,10 +51,16 @@ def budget(frame: pd.DataFrame, psnr: float) -> list[Table]:
         for channel, sent in rows.groupby("channel", sort=False):
             own = of_scenes(frame, scenes)
             own = own[own["channel"].isin([channel, NO_CHANNEL])]
-            uses, energy = (_spent(own, sent, cost, psnr) for cost in (USES, ENERGY))
-            note = COSTS_NOTE.format(psnr=min(sent["psnr"], key=lambda level: abs(level - psnr)))
+            spent = {cost: _spent(own, sent, cost, psnr) for cost, _ in SPENT.values()}
+            power, level = power_convention(str(channel)), min(sent["psnr"], key=lambda level: abs(level - psnr))
+            notes = [COSTS_NOTE.format(unit=UNITS[power], power=power, psnr=level)]
+            if sent["method"].str.endswith(DIGITAL).any():
+                notes.append(LINK_NOTE)
+            unknown = [m for m in sent["method"].unique() if m in spent[USES] and m not in spent["mean_power"]]
+            if unknown:
+                notes.append(f"Not told by these results: energy and power of {', '.join(unknown)}.")
             for metric in shown_always(set(sent["metric"])):
-                tables += [_priced(table, uses, energy, note) for table in metric_tables(own, metric)]
+                tables += [_priced(table, spent, notes) for table in metric_tables(own, metric)]
     return tables
 
 
@@ -53,25 +74,23 @@ def _spent(own: pd.DataFrame, sent: pd.DataFrame, cost: str, psnr: float) -> dic
     return found
 
 
-def _priced(table: Table, uses: Mapping[str, Score], energies: Mapping[str, Score], note: str) -> Table:
+def _priced(table: Table, spent: Mapping[str, Mapping[str, Score]], notes: list[str]) -> Table:
     """A metric's table with what each row costs in front, cheapest first."""
-    height, width = (int(side) for side in table.scenes.size.split("x"))
-    rows = []
-    for row in table.rows:
-        spent, energy = uses.get(row.method), energies.get(row.method)
-        ratio = None if spent is None else Score(spent.value / 2 / (3 * height * width))
-        rows.append(TableRow(row.method, row.labels, (spent, ratio, energy, *row.scores)))
+    rows = [
+        TableRow(row.method, row.labels, (*(costs.get(row.method) for costs in spent.values()), *row.scores))
+        for row in table.rows
+    ]
     rows.sort(key=lambda row: math.inf if row.scores[0] is None else row.scores[0].value)
-    columns = (
-        Column("uses", USES, False, None, 0),
-        Column("CBR", "bandwidth_ratio", False, None, 4),
-        Column("energy", ENERGY, False, None, decimals_for([r.scores[2].value for r in rows if r.scores[2]])),
-    )
+    columns = []
+    for position, (heading, (cost, decimals)) in enumerate(SPENT.items()):
+        if decimals is None:
+            decimals = decimals_for([score.value for row in rows if (score := row.scores[position])])
+        columns.append(Column(heading, cost, False, None, decimals))
     return replace(
         table,
         columns=(*columns, *table.columns),
         rows=tuple(rows),
         key=f"{table.key}-budget",
-        notes=(*table.notes, note),
+        notes=(*table.notes, *notes),
         paper_tables=(),
     )

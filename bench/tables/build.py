@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bench.api.channel import PAPER_PSNRS
 from bench.api.errors import UsageError
 from bench.api.names import metric_variants
-from bench.results.request import choose_metrics, computed_by, listed, mean_levels, peak_levels, scene_set_title
+from bench.channels.awgn import Awgn
+from bench.results.request import (
+    choose_metrics,
+    computed_by,
+    listed,
+    mean_levels,
+    peak_levels,
+    scene_set_title,
+    side_words,
+)
 from bench.results.schema import SCENE_SET
 from bench.results.scores import Key, Measured, Score, measured, of_methods, of_originals, of_scenes, ranked
 from bench.run.ablations import Arm
@@ -64,6 +75,11 @@ def protocol_notes(columns: Sequence[Measured]) -> str:
 PAPER_TABLES = ("1", "2", "3", "4")
 
 
+def _of_paper(rows: pd.DataFrame, tables: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the paper's tables where the rows are about its channel, which is the default one; else none."""
+    return tables if set(rows["channel"]) == {Awgn(PAPER_PSNRS[0]).convention} else ()
+
+
 def metric_tables(frame: pd.DataFrame, typed: str) -> list[Table]:
     """One table for each metric meant, set of scenes and channel convention; UsageError for an unknown metric."""
     whole = of_methods(frame)
@@ -92,6 +108,7 @@ def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str, ceil
     notes = [
         f"{data.metric} on {scene_set_title(rows)}, {peak_levels(rows, psnrs)}.",
         mean_levels(rows),
+        side_words(rows),
         *seed_notes(rows),
         f"Protocol: {data.protocol}.",
         ERROR_NOTE,
@@ -101,11 +118,18 @@ def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str, ceil
     ]
     heading = f"{data.metric} {arrow(data.higher_is_better)}"
     scenes, title = scene_set_name(rows), scene_set_title(rows)
-    return Table((heading,), columns, table_rows, scenes, title, key, tuple(notes), rank_note, PAPER_TABLES)
+    return Table(
+        (heading,), columns, table_rows, scenes, title, key, tuple(notes), rank_note, _of_paper(rows, PAPER_TABLES)
+    )
 
 
 def arms_tables(
-    frame: pd.DataFrame, headings: tuple[str, ...], arms: Sequence[Arm] | None, metrics: Sequence[str], psnr: float
+    frame: pd.DataFrame,
+    headings: tuple[str, ...],
+    arms: Sequence[Arm] | None,
+    metrics: Sequence[str],
+    psnr: float,
+    paper_tables: tuple[str, ...] = (),
 ) -> list[Table]:
     """One table for each set of scenes that has any of `arms` at `psnr`: rows are the arms, columns the metrics.
 
@@ -129,7 +153,8 @@ def arms_tables(
         if not found_here:  # another list of scenes may have them
             continue
         ceiling = ceiling_notes(of_scenes(frame, scenes), [data.metric for data in found_here])
-        tables.append(_arms_table(found_here, lacking, rows, headings, shown, keys, ceiling))
+        table = _arms_table(found_here, lacking, rows, headings, shown, keys, ceiling)
+        tables.append(replace(table, paper_tables=_of_paper(rows, paper_tables)))
     if not tables:
         raise UsageError(f"the results hold none of {', '.join(metrics)}{computed_by(metrics[0])}")
     return tables
@@ -166,6 +191,7 @@ def _arms_table(
     notes = [
         f"PSNR {psnr:g} dB ({peak_levels(rows, [psnr])}) on {title}.",
         mean_levels(rows),
+        side_words(rows),
         *seed_notes(rows),
         protocol_notes(found),
         ERROR_NOTE,

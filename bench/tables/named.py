@@ -13,7 +13,7 @@ from bench.api.names import metric_variants, own_weights, shipped_spec
 from bench.api.scenes import facts_of
 from bench.api.scores import declared_scores, score_info
 from bench.results.files import read_results
-from bench.results.request import scene_set_title
+from bench.results.request import scene_set_title, side_words
 from bench.results.schema import SCENE_SET
 from bench.results.scores import Score, measured, of_methods, of_scenes, ranked
 from bench.run import ablations
@@ -40,7 +40,7 @@ def coco(frame: pd.DataFrame, psnr: float) -> list[Table]:
     rows = frame[frame["dataset"].isin(named)]
     if rows.empty:
         raise UsageError("these results have no COCO-Stuff scenes; run `bench run --datasets stuff` (or coco_stuff)")
-    return [replace(t, paper_tables=("4",)) for t in arms_tables(rows, ("method",), None, COCO_METRICS, psnr)]
+    return arms_tables(rows, ("method",), None, COCO_METRICS, psnr, ("4",))
 
 
 def _arms(frame: pd.DataFrame, ablation: Ablation) -> tuple[Arm, ...]:
@@ -62,8 +62,10 @@ def ablation_tables(frame: pd.DataFrame, ablation: Ablation, psnr: float) -> lis
     question = f"{ablation.question[0].upper()}{ablation.question[1:]}."
     said = (question, ablation.remark) if ablation.remark else (question,)
     return [
-        replace(table, notes=(*said, *table.notes), paper_tables=ablation.paper_tables)
-        for table in arms_tables(frame, ablation.headings, _arms(frame, ablation), ablation.metrics, psnr)
+        replace(table, notes=(*said, *table.notes))
+        for table in arms_tables(
+            frame, ablation.headings, _arms(frame, ablation), ablation.metrics, psnr, ablation.paper_tables
+        )
     ]
 
 
@@ -120,7 +122,7 @@ def _bits_table(frame: pd.DataFrame, rows: pd.DataFrame) -> Table:
             change = [e and Score(100 * (e.value / base.value - 1) if base.value else math.nan) for e in scores]
             add("vs full image, %", f"{data.metric}_change_percent", change)
     notes = (
-        f"What a scene costs on {scene_set_title(rows)}. {ERROR_NOTE}",
+        f"What a scene costs on {scene_set_title(rows)}. {ERROR_NOTE} {side_words(rows)}",
         *(f"{d.metric}: {d.protocol}." for d in found),
     )
     table_rows = tuple(TableRow(m, (m,), tuple(c[k] for c in by_column)) for k, m in enumerate(methods))

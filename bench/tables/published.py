@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bench.api.channel import PAPER_PSNRS
 from bench.api.errors import UsageError
 from bench.api.scenes import facts_of
 from bench.api.scores import score_info
+from bench.channels.awgn import Awgn
+from bench.channels.registry import channel_words
 from bench.results.published import PaperValue, Place, paper_values
 from bench.tables.model import Column, Printed, SceneSetName, Sheet, Table, TableRow, decimals_for, extra_labels
 
@@ -80,8 +83,8 @@ def compared(table: Table) -> Sheet:
     values = {c.metric: paper_values(table.scenes.dataset, c.metric, table.paper_tables) for c in table.columns}
     if not any(values.values()):
         raise UsageError(
-            f"the paper has no values for this table ({', '.join(values)} on {table.scenes.dataset}): "
-            "leave --published away"
+            f"the paper has no values for this table ({', '.join(values)} on {table.scenes.dataset}; its channel is "
+            f"{channel_words(Awgn(PAPER_PSNRS[0]).convention)}): leave --published away"
         )
     lines, records = [], []
     for row in _plus_paper_rows(table, values):

@@ -94,6 +94,7 @@ def test_unchanged_code_is_the_same_and_leaves_with_zero(cli: Cli, base: Path, f
         "bits",
         "channel_uses",
         "energy",
+        "side_bytes",
         "seconds",
     }  # memory: on Linux
     assert {factor for (*_, what), factor in costs.items() if what in ("bits", "channel_uses", "energy")} == {1.0}

@@ -214,7 +214,12 @@ def test_rows_are_tidy_and_say_where_they_come_from(cli: Cli, fakes: Path) -> No
         "FakeMSE",
         "bits",
         "channel_uses",
+        "complex_uses",
+        "cbr",
         "energy",
+        "mean_power",
+        "mean_snr",
+        "side_bytes",
         "seconds",
     }  # memory: on Linux
     assert facts["datasets"]["streets"]["scenes_asked"] == facts["datasets"]["streets"]["scenes_used"] == 3

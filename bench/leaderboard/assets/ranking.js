@@ -48,6 +48,9 @@
   const isPart = (view, views) => view.metric.includes("[")
     && views.some((other) => other.metric === view.metric.split("[")[0] && other.protocol === view.protocol);
 
+  // Costs that have no column of their own: they follow from others, or are told of the method.
+  const UNLISTED = ["channel_uses", "complex_uses", "cbr", "mean_power", "mean_snr", "side_bytes", "block_lost", "memory"];
+
   // The columns after the method: [id, heading, view, PSNR, kind].
   function columnsOf(view, views) {
     const costs = views.filter((one) => board.costs.includes(one.metric) && one !== view);
@@ -57,7 +60,7 @@
       ? view.psnrs.filter((psnr) => psnr !== state.psnr).map((psnr) => ({ id: `at${psnr}`, heading: `${psnr} dB`, view, psnr, kind: "number" }))
       : views.filter((one) => one !== view && !board.costs.includes(one.metric) && one.psnrs.includes(state.psnr) && !isPart(one, views))
         .map((one) => ({ id: `m:${one.metric}|${one.protocol}`, heading: `${one.metric} ${arrow(one)}`, view: one, psnr: state.psnr, kind: "number" }));
-    const last = costs.filter((one) => one.psnrs.includes(state.psnr) && !["channel_uses", "block_lost", "memory"].includes(one.metric))
+    const last = costs.filter((one) => one.psnrs.includes(state.psnr) && !UNLISTED.includes(one.metric))
       .map((one) => ({ id: one.metric, heading: `${one.metric} ↓`, sub: "per scene", view: one, psnr: state.psnr, kind: "number" }));
     return [...main, ...others, ...last];
   }
