@@ -12,6 +12,7 @@ from PIL import Image
 
 from bench.api.errors import MethodError
 from bench.api.lazy import Tensor, torch
+from bench.api.memory import remembered
 from bench.api.method import Method, MethodContext, Received, Transmission
 from bench.api.scenes import Scene
 from methods.common.semantic.codec import opened
@@ -97,13 +98,20 @@ def _tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float() / 255
 
 
-def _file(picture: Image.Image, codec: str, **options: Any) -> bytes:
+def _saved(picture: Image.Image, codec: str, **options: Any) -> bytes:
     file_format, fixed = CODECS[codec]
     buffer = io.BytesIO()
     picture.save(buffer, file_format, **{**fixed, **options})
     return buffer.getvalue()
 
 
+@remembered
+def _file(picture: Image.Image, codec: str) -> bytes:
+    """A picture's file at the codec's own quality."""
+    return _saved(picture, codec)
+
+
+@remembered
 def _fitting(picture: Image.Image, codec: str, room: int) -> bytes | None:
     """The file of the highest quality of at most `room` bytes, of the largest picture that has one.
 
@@ -112,8 +120,8 @@ def _fitting(picture: Image.Image, codec: str, room: int) -> bytes | None:
     size = picture.size
     while min(size) >= 8:
         smaller = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
-        count = bisect.bisect_right(QUALITIES, room, key=lambda quality: len(_file(smaller, codec, quality=quality)))
+        count = bisect.bisect_right(QUALITIES, room, key=lambda quality: len(_saved(smaller, codec, quality=quality)))
         if count:
-            return _file(smaller, codec, quality=QUALITIES[count - 1])
+            return _saved(smaller, codec, quality=QUALITIES[count - 1])
         size = (round(size[0] * SHRINK), round(size[1] * SHRINK))
     return None

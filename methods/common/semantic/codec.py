@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from bench.api.memory import remembered
 from methods.common.semantic.label_ctx import decode_labels, encode_labels
 
 #: JPEG quality for maps; the paper says "very strong compression" and gives no number.
@@ -44,16 +45,25 @@ def _load(data: bytes, mode: str) -> np.ndarray:
         return np.asarray(image.convert(mode))
 
 
+@remembered
+def _one_by_one(
+    maps: np.ndarray, mode: str, file_format: str, **options: object
+) -> tuple[tuple[bytes, ...], np.ndarray]:
+    """Each map as a file of its own, and what the files decode to, (K, H, W)."""
+    payload = tuple(_save(one, mode, file_format, **options) for one in maps)
+    return payload, np.stack([_load(file, mode) for file in payload])
+
+
 def encode_png1(maps: np.ndarray, num_class_maps: int) -> Encoded:
     """One 1-bit PNG a map: the literal reading of "compressed one-hot maps". Lossless."""
-    payload = tuple(_save(m.astype(bool), "1", "PNG", optimize=True) for m in maps)
-    return Encoded(payload, np.stack([_load(p, "1") for p in payload]).astype(np.float32))
+    payload, decoded = _one_by_one(maps.astype(bool), "1", "PNG", optimize=True)
+    return Encoded(payload, decoded.astype(np.float32))
 
 
 def encode_jpeg(maps: np.ndarray, num_class_maps: int) -> Encoded:
     """One greyscale JPEG a map at JPEG_QUALITY: the codec of the paper's Figure 7. Lossy."""
-    payload = tuple(_save((m * 255).astype(np.uint8), "L", "JPEG", quality=JPEG_QUALITY) for m in maps)
-    return Encoded(payload, np.stack([_load(p, "L") for p in payload]).astype(np.float32) / 255)
+    payload, decoded = _one_by_one((maps * 255).astype(np.uint8), "L", "JPEG", quality=JPEG_QUALITY)
+    return Encoded(payload, decoded.astype(np.float32) / 255)
 
 
 #: Codecs of one label map as a picture: its mode, Pillow's format and options. The edges are a 1-bit PNG behind it.
@@ -67,6 +77,7 @@ CARRIED = ("label-ctx", "label-webp", "label-png")
 _LENGTH = 3
 
 
+@remembered
 def _files(codec: str, labels: np.ndarray, edges: np.ndarray | None, num_labels: int) -> tuple[bytes, ...]:
     """A label map (H, W) and its edges, if any, as the files of a codec of `CARRIED`."""
     if codec == "label-ctx":

@@ -15,6 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from bench.api.memory import remembered
+
 #: Pixels around the picture, so that every neighbour has a place; they have the label NOWHERE.
 _PAD = 2
 _NOWHERE = -1
@@ -134,6 +136,7 @@ def encode_labels(labels: np.ndarray, edges: np.ndarray | None, num_labels: int)
     return bytes(words.rstrip(b"\0"))  # the decoder reads zeros where a stream has ended
 
 
+@remembered
 def decode_labels(
     data: bytes, height: int, width: int, num_labels: int, with_edges: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
