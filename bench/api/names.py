@@ -64,7 +64,7 @@ def way_of(spec: str) -> str:
     return _SCHEME.sub("", spec)
 
 
-_CARRIED = re.compile(r"\+digital|:codec=[^:+]+")
+_CARRIED = re.compile(r"\+digital|:(?:codec|header)=[^:+]+")
 
 
 def carried(spec: str) -> str:

@@ -43,8 +43,7 @@ CROSSING_NOTE = (
 )
 FRAME_NOTE = (
     "A frame is three bytes of length, the payload, zeros up to the next transport block size (TS 38.214) and its CRC; "
-    "all of it is coded, sent and counted. What travels beside the symbols (kept classes, scale of average power, an "
-    "adaptive sender's scheme) is free of error and counted in bits, not in uses."
+    "all of it is coded, sent and counted. Receivers know the scheme and are told nothing of the noise."
 )
 
 
@@ -128,7 +127,7 @@ def _figure(request: Request, part: Part, data: Measured, uses: Measured) -> Dra
         *undrawn_notes(part, [data, uses]),
         ENVELOPE_NOTE,
         *([CROSSING_NOTE, f"Crossings: {'; '.join(told)}."] if told else []),
-        *_cost_notes(part, uses),
+        *_cost_notes(part),
         f"Protocol: {data.protocol}.",
     )
     width, height = PANEL_INCHES
@@ -179,7 +178,7 @@ def _envelopes(points: Mapping[str, tuple[float, Score]], higher_is_better: bool
     return {way: envelope(found, higher_is_better) for way, found in by_way.items()}
 
 
-def _cost_notes(part: Part, uses: Measured) -> list[str]:
+def _cost_notes(part: Part) -> list[str]:
     """What a use is, and how much power the methods put into one."""
     height, width = (int(side) for side in str(part.first("size")).split("x"))
     links = dict.fromkeys(option_in(method, LINK) or DEFAULT_LINK for method in part.methods if DIGITAL in method)
@@ -187,15 +186,10 @@ def _cost_notes(part: Part, uses: Measured) -> list[str]:
         "Uses are real symbols a scene, means over scenes, two of them one complex symbol; bandwidth ratio: uses over "
         f"{6 * height * width:,}."
     ]
-    if (part.rows["metric"] == "energy").any():
-        energy = measured(part.frame, "energy")
-        power = [
-            energy.scores[key].value / spent.value
-            for key, spent in uses.scores.items()
-            if key[0] == part.channel and key in energy.scores and spent.value > 0
-        ]
-        low, high = np.quantile(power, [0, 1])
-        words.append(f"Equal uses are not equal energy: the mean power of a use is {low:.2g} to {high:.2g}.")
+    if (part.rows["metric"] == "mean_power").any():
+        scores = measured(part.frame, "mean_power").scores
+        low, high = np.quantile([one.value for key, one in scores.items() if key[0] == part.channel], [0, 1])
+        words.append(f"Equal uses are not equal energy: the mean power of a use is {low:.2g} to {high:.2g} P.")
     if links:
         words.append(f"Links (modulation@code rate, 5G LDPC): {', '.join(links)}.")
         if ADAPTIVE in links:

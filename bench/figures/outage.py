@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 
 from bench.api.errors import UsageError
 from bench.api.names import carried, option_in
-from bench.api.specs import DEFAULT_LINK, LINK, USES
+from bench.api.specs import DEFAULT_LINK, DIGITAL, LINK, USES
 from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, undrawn_notes
 from bench.figures.style import MARKERS, Drawing, framed, palette
 from bench.results.request import chosen_psnrs, parts, peak_levels
@@ -34,7 +34,7 @@ FEW, LOW_INCHES = 3, 1.55
 APART, MOST_APART = 0.07, 0.4
 CODEC_LINES: tuple[Any, ...] = ("-", "-.", ":", (0, (8, 3)), (0, (3, 1)))
 OUTAGE_NOTE = (
-    "Outage: the share of lost transport blocks, one a scene and seed, {trials}; {level:.0%} intervals by Wilson, as "
+    "Outage: the share of lost blocks, one a scene and seed, {trials}; {level:.0%} intervals by Wilson, as "
     "if blocks were lost independently. Curves stand a little apart so that none hides another."
 )
 QUALITY_NOTE = (
@@ -103,7 +103,7 @@ class _Looks:
 
 
 def _link(spec: str) -> str:
-    return option_in(spec, LINK) or DEFAULT_LINK
+    return (option_in(spec, LINK) or DEFAULT_LINK) if DIGITAL in spec else "analogue behind a coded header"
 
 
 def _codec(spec: str) -> str:

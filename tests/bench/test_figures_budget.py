@@ -36,14 +36,14 @@ SENT = {
 def results(
     sent: Mapping[str, tuple[float, float]], stderr: float | None = 0.01, metric: str = "mIoU", higher: bool = True
 ) -> pd.DataFrame:
-    """Rows at PSNR 10 of methods with their uses, energies of half a unit a use, and scores."""
+    """Rows at PSNR 10 of methods with their uses, a mean power of a half, and scores."""
     at = {(spec, 10.0, 0): one for spec, one in sent.items()}
     cost = {"higher_is_better": False}
     return pd.concat(
         [
             frame({k: (v, stderr) for k, (_, v) in at.items()}, metric=metric, higher_is_better=higher),
             frame({k: (u, None) for k, (u, _) in at.items()}, metric="channel_uses", **cost),
-            frame({k: (u / 2, None) for k, (u, _) in at.items()}, metric="energy", **cost),
+            frame({k: (0.5, None) for k in at}, metric="mean_power", **cost),
         ]
     )
 
@@ -61,7 +61,7 @@ def drawn(figure: Figure, kind: str) -> dict[str, Any]:
 def test_a_way_of_sending_is_a_spec_without_scheme_and_budget() -> None:
     spec = "full_image+fds+digital:codec=webp:link=qpsk@1/2:uses=400:steps=5"
     assert way_of(spec) == "full_image+fds+digital:codec=webp:steps=5"
-    assert carried(spec) == "full_image+fds:steps=5"
+    assert carried(spec) == carried(f"{spec}:header=coded") == "full_image+fds:steps=5"
     assert (option_in(spec, "codec"), option_in(spec, "link"), option_in(spec, "odec")) == ("webp", "qpsk@1/2", None)
 
 
@@ -134,8 +134,8 @@ def test_the_caption_says_what_numbers_rest_on() -> None:
     said = notes(only("budget", results(SENT)))
     for words in (
         "32 scenes, seeds 0", "peak power", "peak SNR 8.9 dB", "real symbols a scene", "uses over 49,152",
-        "mean power of a use is 0.5 to 0.5", "16qam@1/2, qpsk@0.4, adaptive", "5G LDPC", "three bytes of length",
-        "free of error and counted in bits", "whose sender knows the channel", "95% intervals", "gt|judge=x",
+        "mean power of a use is 0.5 to 0.5 P", "16qam@1/2, qpsk@0.4, adaptive", "5G LDPC", "three bytes of length",
+        "free of error and counted in bytes", "whose sender knows the channel", "95% intervals", "gt|judge=x",
     ):  # fmt: skip
         assert words in said, words
     fading = results(SENT).assign(channel="rayleigh-paper-average-64-true-receiver")

@@ -81,7 +81,7 @@ def test_the_caption_counts_blocks_and_says_who_knows_what() -> None:
 
 
 def test_each_method_has_a_row_and_links_codecs_and_budgets_differ() -> None:
-    specs = [FIXED, ROBUST, "gesco+digital", "gesco+digital:link=adaptive"]
+    specs = [FIXED, ROBUST, "oasis:header=coded", "gesco+digital", "gesco+digital:link=adaptive"]
     specs += [f"full_image+digital:codec={c}:uses={n}" for c in ("webp", "avif") for n in (2000, 8000)]
     rows = results({(spec, psnr, 0): 0.1 for spec in specs for psnr in (20.0, 1.0)})
     with theme():
@@ -96,8 +96,9 @@ def test_each_method_has_a_row_and_links_codecs_and_budgets_differ() -> None:
     assert len(set(pictures)) == len(pictures)
     assert looks[f"curve {ROBUST}"] == looks["curve gesco+digital"]  # the default link is the same one
     labels = [text.get_text() for text in drawing.figure.legends[0].get_texts()]
-    assert labels == ["16qam@1/2", "qpsk@0.4", "adaptive", "the method's own codec", "webp", "avif",
-                      "uses as needed", "2,000 uses", "8,000 uses"]  # fmt: skip
+    links = ["16qam@1/2", "qpsk@0.4", "analogue behind a coded header", "adaptive"]
+    codecs, budgets = ["the method's own codec", "webp", "avif"], ["uses as needed", "2,000 uses", "8,000 uses"]
+    assert labels == [*links, *codecs, *budgets]
 
 
 def test_results_without_blocks_say_what_sends_some() -> None:
