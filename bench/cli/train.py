@@ -47,8 +47,12 @@ def train(
         int | None, typer.Option(min=1, help="Steps between checkpoints; without it 250, paper 2500.")
     ] = None,
     validate_every: Annotated[
-        int | None, typer.Option(min=0, help="Steps between validation losses, 0: none; without it 0, paper 2500.")
+        int | None,
+        typer.Option(min=0, help="Steps between validation losses, 0: none; without it 250 (rendered: 0), paper 2500."),
     ] = None,
+    early_stop: Annotated[
+        int, typer.Option(min=0, help="End after so many validations without a lower loss; the best network is kept.")
+    ] = 0,
     precision: Annotated[
         str | None, typer.Option(help="auto (bfloat16 on a GPU, else float32), float32, bfloat16 or float16.")
     ] = None,
@@ -111,6 +115,7 @@ def train(
         sample_every=sample_every,
         checkpoint_every=checkpoint_every,
         validate_every=section.validate_every if validate_every is None else validate_every,
+        early_stop=early_stop,
         precision=_precision(precision or section.precision),
         checkpoint_gradients=section.checkpoint_gradients if checkpoint_gradients is None else checkpoint_gradients,
         compiled=section.compile if compiled is None else compiled,

@@ -114,13 +114,17 @@ class Record:
         numbers = "  ".join(f"{key} {value:.4f}" for key, value in means.items())
         self._write(f"step {step}/{steps}  {rate:.1f} images/s  {numbers}", step, means)
 
-    def validation(self, step: int, task: TrainingTask, scenes: TrainingScenes) -> None:
-        """The task's validation losses over all of `scenes`, as `val/...`; what is drawn is the same every time."""
+    def validation(self, step: int, task: TrainingTask, scenes: TrainingScenes) -> float | None:
+        """The task's validation losses over all of `scenes`, as `val/...`; what is drawn is the same every time.
+
+        The first one is what a training goes by; None for a task without any.
+        """
         means = validation_losses(task, scenes)
         if not means:
-            return
+            return None
         numbers = "  ".join(f"{key} {value:.4f}" for key, value in means.items())
         self._write(f"step {step}  validation: {numbers}", step, {f"val/{key}": value for key, value in means.items()})
+        return next(iter(means.values()))
 
     def sheet(self, task: TrainingTask, scenes: TrainingScenes, step: int) -> None:
         """Originals above samples, as one PNG; the same scenes and noise every time.
@@ -147,10 +151,12 @@ class Record:
                 self.writer.add_scalar(key, value, step)
 
 
-def validation_losses(task: TrainingTask, scenes: TrainingScenes) -> dict[str, float]:
-    """Mean over all of `scenes` of the task's validation losses; the same draws for the same scenes every time."""
+def validation_losses(task: TrainingTask, scenes: TrainingScenes, most: int | None = None) -> dict[str, float]:
+    """Mean over `scenes` (the first `most`) of the task's validation losses; the same draws for the same scenes."""
     sums: dict[str, float] = {}
-    for rows, scene in in_order(scenes, task.batch_size):
+    count = 0
+    for rows, scene in in_order(scenes, task.batch_size, most):
+        count += len(scene)
         for key, value in task.validation(scene, torch.Generator().manual_seed(rows[0])).items():
             sums[key] = sums.get(key, 0.0) + value * len(scene)
-    return {key: value / len(scenes) for key, value in sums.items()}
+    return {key: value / count for key, value in sums.items()}

@@ -16,7 +16,9 @@ from bench.api.provenance import code_provenance
 from bench.api.registry import METHODS
 from bench.api.scenes import SceneSource
 from bench.api.seeding import digest
+from bench.api.specs import apply_options
 from bench.api.tensors import write_weights
+from bench.api.training.augment import Augmentation
 from bench.api.training.distributed import local_first, ranks
 from bench.api.training.task import TrainingTask
 from bench.api.training.update import Precision
@@ -69,6 +71,7 @@ class TrainingRequest:
     sample_every: int | None
     checkpoint_every: int | None
     validate_every: int | None
+    early_stop: int
     precision: Precision
     checkpoint_gradients: bool
     compiled: bool | None
@@ -101,7 +104,7 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
     source = request.source
     context = MethodContext.of(source, request.profile, str(request.device))
     code = code_provenance()  # now: the code that runs; the tree may have moved on when the training ends
-    task = _task(request, context)
+    augmentation, task = _augmentation(request), _task(request, context)
     steps = task.steps = request.steps or task.steps  # a task's learning rates may depend on it
     pace = PACES.get(request.profile, PACES["embedded"])
     validation, validate_every = _validation(request, task, pace, report)
@@ -113,6 +116,8 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
         checkpoint_every=request.checkpoint_every or pace.checkpoint,
         sample_every=pace.sample if request.sample_every is None else request.sample_every,
         validate_every=validate_every,
+        patience=request.early_stop,
+        augmentation=augmentation,
         time_limit=request.time_limit,
         precision=request.precision,
         checkpoint_gradients=request.checkpoint_gradients,
@@ -129,7 +134,7 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
         "profile": request.profile,
         "seed": request.seed,
         "options": dict(request.options),
-        "recipe": task.recipe(),
+        "recipe": {**task.recipe(), **augmentation.recipe()},
     }
     path = request.to.folder / (task.weights_file or weights_name(request.target, context))
     check_replaceable(path, {**data, **known, "steps": steps}, task.record)
@@ -140,6 +145,7 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
         **data,
         **summary,
         **known,
+        **({"early_stop": run.patience, "validate_every": run.validate_every} if run.patience else {}),
         **task.facts(),
         "device": torch.cuda.get_device_name(request.device) if request.device.type == "cuda" else cpu_name(),
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
@@ -157,26 +163,45 @@ def train_target(request: TrainingRequest, report: Callable[[str], None]) -> Pat
 def _task(request: TrainingRequest, context: MethodContext) -> TrainingTask:
     """The task of the method or evaluator with the options set; UsageError for what cannot be asked for."""
     torch.manual_seed(request.seed)  # the networks' initial weights
+    options = {key: value for key, value in request.options.items() if key not in Augmentation.names()}
     try:
         if request.target in SPECS:
-            return training_task(request.target, context, request.options)
+            return training_task(request.target, context, options)
         method = METHODS.load(request.target)
-        return method.training_task(context, request.options) if request.options else method.training_task(context)
+        return method.training_task(context, options) if options else method.training_task(context)
     except (MethodError, MetricError) as error:  # an unknown name, profile or option, or nothing that is trained
         raise UsageError(str(error)) from None
+
+
+def _augmentation(request: TrainingRequest) -> Augmentation:
+    """How scenes are to be changed; UsageError for a value that cannot be."""
+    options = {key: value for key, value in request.options.items() if key in Augmentation.names()}
+    try:
+        [augmentation] = apply_options(options, request.target, [Augmentation()])
+    except MethodError as error:
+        raise UsageError(str(error)) from None
+    return augmentation  # type: ignore[no-any-return]
 
 
 def _validation(
     request: TrainingRequest, task: TrainingTask, pace: Pace, report: Callable[[str], None]
 ) -> tuple[MaterialisedScenes | None, int]:
-    """Held-out scenes and how often they are looked at: as asked, else at the pace if method and data set can."""
-    asked, source = request.validate_every, request.source
-    every = pace.validate if asked is None else asked
+    """Held-out scenes and how often they are looked at: as asked, else at the pace if method and data set can.
+
+    Where scenes are few, as rendered ones are not, or the training is to stop by them, at each checkpoint at least.
+    """
+    source = request.source
+    asked, every = request.early_stop or request.validate_every, request.validate_every
+    if every is None:
+        few = request.early_stop or not type(source).rendered
+        every = pace.validate or (pace.checkpoint if few else 0)
+    if request.early_stop and not every:
+        raise UsageError("--early-stop goes by validation losses, and --validate-every 0 leaves them out")
     if not every:
         return None, 0
     if type(task).validation is TrainingTask.validation:
         if asked:
-            raise UsageError(f"{request.target} has no validation loss; leave --validate-every away")
+            raise UsageError(f"{request.target} has no validation loss; leave --validate-every and --early-stop away")
         return None, 0
     try:
         count = len(source.ids("val", VALIDATION_SCENES))
@@ -203,6 +228,7 @@ def _model_card(card: dict[str, Any]) -> str:
         f"{card['images_seen']}",
         "Wall time, device, precision": f"{card['seconds'] / 60:.0f} minutes, {card['device']}, {card['precision']}",
         "Final losses (mean of the last log window)": losses,
+        **_held_out_in_words(card),
         "Seed": card["seed"],
         "Date, commit": f"{card['date']}, {card['code'].get('commit') or 'not from a repository'}"
         + (" with local changes" if card["code"].get("dirty") else ""),
@@ -214,6 +240,15 @@ def _model_card(card: dict[str, Any]) -> str:
     return f"# {card['method']} on {card['dataset']}\n\n| | |\n|---|---|\n{table}\n\nRecipe:\n\n{recipe}\n"
 
 
+def _held_out_in_words(card: dict[str, Any]) -> dict[str, str]:
+    """What the card says of held-out scenes, where there were any."""
+    if "held_out_loss" not in card:
+        return {}
+    best = card.get("best")
+    of = f"; the weights are those of step {best['step']}, where it was lowest" if best else ""
+    return {"Held-out loss": f"{card['held_out_loss']:.4f}, on as many training scenes {card['seen_loss']:.4f}{of}"}
+
+
 def _command(card: dict[str, Any]) -> str:
     """The command that trains the card's weights again, but for the data set's root and the processes."""
     parts = [f"bench train {card['method']} --dataset {card['dataset']} --scenes {card['scenes']}"]
@@ -222,4 +257,6 @@ def _command(card: dict[str, Any]) -> str:
     for key, value in card["options"].items():
         text = ",".join(str(v) for v in value) if isinstance(value, list | tuple) else value
         parts.append(f"--option {key}={text}")
+    if "early_stop" in card:
+        parts.append(f"--early-stop {card['early_stop']} --validate-every {card['validate_every']}")
     return " ".join(parts)

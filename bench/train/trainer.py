@@ -4,7 +4,8 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from bench.api.errors import MethodError
+from bench.api.training.augment import Augmentation
 from bench.api.training.batches import batches, rank_order
 from bench.api.training.distributed import (
     Ranks,
@@ -24,15 +26,28 @@ from bench.api.training.distributed import (
 from bench.api.training.task import TrainingScenes, TrainingTask
 from bench.api.training.update import Precision, resolve
 from bench.train.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
+from bench.train.held_out import HeldOut
 from bench.train.record import DivergenceMonitor, Record
+
+#: What a step's augmentation draws from, beside its seed, step and process.
+_AUGMENTING = 1
+
+
+#: What is said of a training that ends before its last step: by its held-out loss, or not.
+ENDED = {
+    True: "ended at step {}: the held-out loss falls no more",
+    False: "time limit reached at step {}; run the same command to go on",
+}
 
 
 @dataclass(frozen=True)
 class TrainingRun:
     """How one training runs: `steps` in all; checkpoint, log line, sample sheet and validation every so many steps.
 
-    `sample_every` and `validate_every` 0 leave those out; `time_limit` stops this process, with a checkpoint, after so
-    many seconds. `precision`, `checkpoint_gradients` and `compiled` are explained at `TrainingTask.prepare`.
+    `sample_every` and `validate_every` 0 leave those out; `patience` validations without a lower loss than before end
+    the training, and the best network is kept (0: never); `augmentation` changes the scenes of every step; `time_limit`
+    stops this process, with a checkpoint, after so many seconds. `precision`, `checkpoint_gradients` and `compiled` are
+    explained at `TrainingTask.prepare`.
     """
 
     out: Path
@@ -42,6 +57,8 @@ class TrainingRun:
     log_every: int = 50
     sample_every: int = 0
     validate_every: int = 0
+    patience: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
     time_limit: float | None = None
     precision: Precision = "auto"
     checkpoint_gradients: bool = False
@@ -91,11 +108,12 @@ def train(
     processes (inside `process_group`), every one calls this, and rank 0 writes.
 
     Returns a summary: steps done, images seen by all processes, seconds over all runs, mean losses of the last log
-    window, the precision, the number of processes, whether it finished. Raises MethodError on a loss that is not finite
+    window, the precision, the number of processes, whether it finished; where scenes were held out, the loss on these
+    and on as many seen ones, and with `patience` the best step. Raises MethodError on a loss that is not finite
     or diverges, the last good checkpoint staying, and where there are fewer scenes than a batch has.
     """
     here = ranks()
-    path = run.out / "checkpoint.pt"
+    path, best = run.out / "checkpoint.pt", run.out / "best.pt"
     together = task.batch_size * here.world
     if len(scenes) < together:
         raise MethodError(
@@ -106,16 +124,18 @@ def train(
     task.prepare(run.precision, run.checkpoint_gradients, run.compiled)
     task.begin(scenes)
     rng = torch.Generator().manual_seed(run.seed)
-    recipe = {**task.recipe(), **provenance, "seed": run.seed, **_conditions(task, here)}
+    recipe = {**task.recipe(), **provenance, "seed": run.seed, **_conditions(task, here), **run.augmentation.recipe()}
     found = find_checkpoint(path)
     start, spent, state = load_checkpoint(found, task, recipe, rng) if found else (0, 0.0, {})
     _distribute(task, start, run.out)
     log, step, began = _Log(task.watched, state), start, time.monotonic()
+    held_out = HeldOut(task, validation if here.first else None, run.patience, state)
     supply = batches(
         scenes,
         lambda step: rank_order(len(scenes), task.batch_size, step, run.seed, here.rank, here.world),
-        range(start, run.steps),
+        range(start, start if held_out.ended else run.steps),
         task.device,
+        lambda scene, step: run.augmentation.apply(scene, step_generator(run.seed, step, here.rank, _AUGMENTING)),
     )
     with closing(Record(run.out, start, report if here.first else None)) as record, closing(supply):
         if start:
@@ -133,26 +153,30 @@ def train(
                 record.losses(step, run.steps, images / (time.monotonic() - began), log.close())
                 _check_steady(log.monitor, step, path)
             if here.first:
-                if validation and run.due(run.validate_every, step):
-                    record.validation(step, task, validation)
-                if step == run.steps or ((late or run.due(run.checkpoint_every, step)) and not log.monitor.suspicious):
+                if run.due(run.validate_every, step):
+                    held_out.look(step, record, partial(save_checkpoint, best, task, recipe, step, spent, rng))
+                done = held_out.ended or step == run.steps
+                if done or ((late or run.due(run.checkpoint_every, step)) and not log.monitor.suspicious):
                     record.flush()
                     seconds = spent + time.monotonic() - began
-                    save_checkpoint(path, task, recipe, step, seconds, rng, log.state())
+                    save_checkpoint(path, task, recipe, step, seconds, rng, {**log.state(), **held_out.state()})
                 if run.due(run.sample_every, step):
                     record.sheet(task, scenes, step)
-            if late and step < run.steps:
-                record.say(f"time limit reached at step {step}; run the same command to go on")
+            if (late or held_out.ended) and step < run.steps:
+                record.say(ENDED[held_out.ended].format(step))
                 break
+    finished = held_out.ended or step >= run.steps
+    facts = held_out.facts(scenes, report, partial(load_checkpoint, best, task, recipe, rng)) if finished else {}
     wait_for_all()  # the checkpoint of the first process is written when any returns
     return {
-        "steps": step,
+        "steps": run.steps if finished else step,
         "images_seen": step * together,
         "seconds": spent + time.monotonic() - began,
         "losses": log.last,
         "precision": task.precision,
         "processes": here.world,
-        "finished": step >= run.steps,
+        "finished": finished,
+        **facts,
     }
 
 

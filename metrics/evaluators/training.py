@@ -22,6 +22,7 @@ from bench.api.errors import MethodError
 from bench.api.method import MethodContext
 from bench.api.scenes import Scene, facts_of
 from bench.api.specs import apply_options
+from bench.api.training.augment import vary_light
 from bench.api.training.task import TrainingScenes, TrainingTask
 from bench.api.training.update import Precision, ema_update
 from metrics.evaluators.block_unet import BlockUNet
@@ -205,11 +206,7 @@ def augment(images: Tensor, maps: Sequence[Tensor], generator: torch.Generator) 
     images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
     maps = [torch.where(mirrored[:, None, None], one.flip(-1), one) for one in maps]
 
-    brightness, contrast, saturation = 0.8 + 0.4 * torch.rand(3, batch, 1, 1, 1, generator=generator)
-    grey = images.mean(dim=1, keepdim=True)
-    images = grey + (images - grey) * saturation
-    mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    images = mean * brightness + (images - mean) * contrast
+    images = vary_light(images, 0.2, generator)
     sigma = 0.03 * torch.rand(batch, 1, 1, 1, generator=generator)
     noise = torch.randn(images.shape, generator=generator)
     return (images + sigma * noise).clamp_(0, 1), maps

@@ -92,7 +92,8 @@ def test_the_same_command_goes_on_and_another_recipe_is_refused(cli: Cli, tmp_pa
         (("gesco", "--option", "noise=pink"), "'independent' or 'broadcast'"),
         (("smis", "--option", "generator_rate=fast"), "training option generator_rate of smis"),
         (("gesco", "--precision", "bfloat"), "did you mean 'bfloat16'"),
-        (("smis", "--validate-every", "5", "--scenes", "8"), "smis has no validation loss"),
+        (("smis", "--early-stop", "5", "--validate-every", "0"), "--early-stop goes by validation losses"),
+        (("smis", "--option", "crop=2"), "training option crop=2.0: a share of the sides"),
     ],
 )
 def test_mistakes_are_one_line(cli: Cli, mistake: tuple[str, ...], said: str) -> None:

@@ -39,9 +39,15 @@ def in_order(scenes: TrainingScenes, size: int, limit: int | None = None) -> Ite
 
 
 def batches(
-    scenes: TrainingScenes, order: Callable[[int], list[int]], steps: range, device: torch.device
+    scenes: TrainingScenes,
+    order: Callable[[int], list[int]],
+    steps: range,
+    device: torch.device,
+    change: Callable[[Scene, int], Scene] = lambda scene, step: scene,
 ) -> Generator[Scene, None, None]:
     """The batches of `steps` in their order; `order(step)` are the scene indices. Threads make the coming ones ahead.
+
+    `change` may make something else of a step's scenes.
 
     They are in the CPU's memory; for a CUDA `device` page-locked, so that a copy to it need not be waited for.
     """
@@ -51,7 +57,7 @@ def batches(
             torch.cuda.set_device(device)
 
     def make(step: int) -> Scene:
-        scene = scenes.batch(order(step))
+        scene = change(scenes.batch(order(step)), step)
         return moved(scene, Tensor.pin_memory) if device.type == "cuda" else scene
 
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="batches", initializer=start) as pool:

@@ -101,9 +101,9 @@ def wait_for_all() -> None:
         dist.barrier()
 
 
-def step_generator(seed: int, step: int, rank: int) -> torch.Generator:
+def step_generator(seed: int, step: int, rank: int, *purpose: int) -> torch.Generator:
     """The randomness of one process at one step: a pure function of its arguments, so that resuming needs no state."""
-    state = np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0]
+    state = np.random.SeedSequence([seed, step, rank, *purpose]).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) >> 1)
 
 

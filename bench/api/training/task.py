@@ -91,7 +91,7 @@ class TrainingTask(ABC):
         """Losses of the averaged network, mean over held-out scenes.
 
         All randomness is from `generator`, which is the same for these scenes every time. Empty for a method whose
-        losses say nothing there (the adversarial ones).
+        losses say nothing there.
         """
         return {}
 

@@ -227,6 +227,17 @@ class AdversarialTask(TrainingTask):
                 value.copy_(live[key])
 
     @torch.no_grad()
+    def validation(self, scene: Scene, generator: torch.Generator) -> dict[str, float]:
+        """How far the averaged generator's pictures are from the originals: the perceptual term, where it has weight.
+
+        The adversarial losses say nothing of held-out scenes.
+        """
+        if self.features is None:
+            return {}
+        made, original = ((p * 2 - 1).to(self.context.device) for p in (self.sample(scene, generator), scene.image))
+        return {"perceptual": float(perceptual(self.features, made, original, self.profile.perceptual_layers))}
+
+    @torch.no_grad()
     def sample(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """Pictures of the averaged generator for clean maps."""
         maps = semantic_maps(scene.labels, scene.instances, self.context.label_space.size)
