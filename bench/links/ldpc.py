@@ -1,8 +1,8 @@
 """5G NR transport blocks over QAM, by Sionna (Apache-2.0): CRC, segmentation, LDPC, rate matching (TS 38.212).
 
 A frame is the payload's length (3 bytes), the payload, and zeros up to the next transport block size. I and Q of a
-symbol are two real channel uses in [-1, 1]. The receiver knows the scheme and how many symbols arrived, and nothing of
-the channel: it scales its max-log likelihoods by their own mean.
+symbol are two real channel uses in [-1, 1]. The receiver knows the scheme and how many symbols arrived, and is told
+nothing of the noise: it estimates its variance from the symbols that it decodes.
 """
 
 from __future__ import annotations
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
     from bench.links.scheme import Scheme
 
 LENGTH_BYTES = 3
-#: Iterations of the decoder, offset min-sum, at most.
+#: Iterations of the decoder, belief propagation (Sionna's default, as their number), at most.
 ITERATIONS = 20
-#: Mean magnitude that the log-likelihoods of a block are scaled to, by bits a symbol: offset min-sum takes 0.5 from
-#: each message, so it must not be left to the symbols' scale. In dense constellations most bits are much surer than
-#: the rest.
-MEAN_LLR = {2: 6.0, 4: 8.0, 6: 16.0, 8: 32.0}
+#: Iterations of the estimate of the noise, and the least variance that it gives: a channel without noise is very good.
+NOISE_ITERATIONS, LEAST_NOISE = 40, 1e-4
 
 
 def coded_bits(size: int, scheme: Scheme) -> int:
@@ -100,10 +98,11 @@ def surely_holds_a_frame(uses: int, scheme: Scheme) -> bool:
 
 
 @lru_cache(maxsize=64)  # payloads differ from scene to scene; a code takes 0.15 s to make, and 6 MB
-def _code(size: int, scheme: Scheme) -> tuple[Any, Any, Any]:
-    """Sionna's encoder of one transport block size, and the decoders of its code and of the block's CRC."""
+def _code(size: int, scheme: Scheme) -> tuple[Any, Any, Any, Any]:
+    """Sionna's encoder of one transport block size, its descrambler, and the decoders of its code and of its CRC."""
     from sionna.phy.fec.crc import CRCDecoder
     from sionna.phy.fec.ldpc import LDPC5GDecoder
+    from sionna.phy.fec.scrambling import Descrambler
     from sionna.phy.nr import TBEncoder
 
     assert scheme.rate is not None
@@ -113,11 +112,11 @@ def _code(size: int, scheme: Scheme) -> tuple[Any, Any, Any]:
             num_coded_bits=coded_bits(size, scheme),
             target_coderate=float(scheme.rate),
             num_bits_per_symbol=scheme.bits_per_symbol,
-            use_scrambler=False,
             device="cpu",
         )
-    decoder = LDPC5GDecoder(encoder.ldpc_encoder, cn_update="offset-minsum", return_state=True, device="cpu")
-    return encoder, decoder, CRCDecoder(encoder.tb_crc_encoder, device="cpu")
+    crc = CRCDecoder(encoder.tb_crc_encoder, device="cpu")
+    decoder = LDPC5GDecoder(encoder.ldpc_encoder, return_state=True, device="cpu")
+    return encoder, Descrambler(encoder.scrambler, binary=False, device="cpu"), decoder, crc
 
 
 @lru_cache(maxsize=8)
@@ -145,13 +144,36 @@ def modulate(bits: Tensor, scheme: Scheme) -> Tensor:
 
 
 def log_likelihoods(symbols: Tensor, scheme: Scheme) -> Tensor:
-    """Max-log likelihood ratios (n,) of received symbols (n / bits_per_symbol, 2), up to one factor; positive is 1."""
+    """Max-log likelihood ratios (n,) of received symbols (n / bits_per_symbol, 2) at noise of variance 1.
+
+    Positive is a bit of 1. Those at another variance are in inverse proportion to it.
+    """
     import torch
 
     _, demapper, peak = _mapping(scheme.bits_per_symbol, str(symbols.device))
     received = torch.view_as_complex(symbols.float().contiguous() * peak)[None]
-    llr: Tensor = demapper(received, torch.tensor(1.0, device=symbols.device))[0]
+    llr: Tensor = demapper(received, torch.tensor(2 * peak**2, device=symbols.device))[0]
     return llr
+
+
+def noise_variance(symbols: Tensor, scheme: Scheme, power: Tensor | None = None) -> float:
+    """The variance of the noise on I and on Q, estimated from received symbols (S, 2) alone.
+
+    It is the most likely one for levels that are sent equally often (expectation maximisation, which starts from the
+    mean square). With `power` (S, 2), the known |h|^2 of symbols divided by h, it is that before the division.
+    """
+    import torch
+
+    weight = torch.ones_like(symbols) if power is None else power
+    there = weight > 0
+    received, weight = symbols[there], weight[there]
+    levels = torch.linspace(-1, 1, 1 << scheme.bits_per_symbol // 2)
+    away = (received - levels[:, None]).square() * weight
+    variance = (weight * (received.square() - scheme.power)).mean()
+    for _ in range(NOISE_ITERATIONS):
+        likely = (-away / (2 * variance.clamp(min=LEAST_NOISE))).softmax(dim=0)
+        variance = (likely * away).sum(dim=0).mean()
+    return max(float(variance), LEAST_NOISE) if len(received) else 1.0
 
 
 def _decoded(llr: Tensor, size: int, scheme: Scheme) -> Tensor | None:
@@ -163,9 +185,10 @@ def _decoded(llr: Tensor, size: int, scheme: Scheme) -> Tensor | None:
     """
     import torch
 
-    encoder, decoder, crc = _code(size, scheme)
+    encoder, descrambler, decoder, crc = _code(size, scheme)
     punctured = encoder.ldpc_encoder.n * encoder.num_cbs - encoder.cw_lengths_sum
-    blocks = torch.nn.functional.pad(llr, (0, punctured))[encoder.output_perm_inv].view(encoder.num_cbs, -1)
+    llr = torch.nn.functional.pad(descrambler(llr[None, None])[0, 0], (0, punctured))
+    blocks = llr[encoder.output_perm_inv].view(encoder.num_cbs, -1)
     inner = encoder.cb_crc_encoder.crc_length if encoder.cb_crc_encoder else 0
     state, before = None, None
     for iteration in range(1, ITERATIONS + 1):
@@ -199,8 +222,6 @@ def receive(symbols: Tensor, scheme: Scheme, power: Tensor | None = None) -> byt
     Without a code nothing is checked: the bytes are hard decisions, whatever arrived. `power` (S, 2) is |h|^2 of each
     symbol, where the receiver knows it: likelihoods are in proportion to it once the symbols are divided by h.
     """
-    import torch
-
     llr = log_likelihoods(symbols, scheme)
     if power is not None:
         llr = llr * power.repeat(1, scheme.bits_per_symbol // 2).flatten()  # bits are I's and Q's in turn (TS 38.211)
@@ -210,7 +231,7 @@ def receive(symbols: Tensor, scheme: Scheme, power: Tensor | None = None) -> byt
     size = _largest_block(len(llr), scheme)
     if size is None or coded_bits(size, scheme) != len(llr):
         return None  # no frame of this scheme has so many symbols
-    scaled = llr * (MEAN_LLR[scheme.bits_per_symbol] / llr.abs().mean().clamp(min=torch.finfo(llr.dtype).tiny))
+    scaled = llr / noise_variance(symbols, scheme, power)
     block = _decoded(scaled, size, scheme)
     if block is None:
         return None

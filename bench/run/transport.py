@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bench.run.plan import MethodPlan
 
 #: Bumped when the harness's framing, coding or concealment changes what a link's receiver shows.
-LINK_VERSION = 2
+LINK_VERSION = 3
 #: What carries side information that is sent coded: the most robust scheme there is, in blocks as small as it has.
 HEADER_SCHEME = replace(parse_scheme("qpsk@1/5"), smallest_block=24)
 

@@ -18,13 +18,14 @@ from bench.channels.packets import Packets
 from bench.channels.rayleigh import Rayleigh
 from bench.links.ldpc import (
     ITERATIONS,
+    LEAST_NOISE,
     LENGTH_BYTES,
-    MEAN_LLR,
     block_size,
     coded_bits,
     frame_uses,
     log_likelihoods,
     modulate,
+    noise_variance,
     receive,
     transmit,
 )
@@ -57,7 +58,7 @@ def test_symbols_carry_the_codeword_of_sionnas_own_encoder(scheme: str) -> None:
     size = block_size(8 * (len(payload) + LENGTH_BYTES), known)
     frame = len(payload).to_bytes(LENGTH_BYTES, "big") + payload
     bits = np.pad(np.unpackbits(np.frombuffer(frame, np.uint8)), (0, size - 8 * len(frame)))
-    encoder = TBEncoder(size, coded_bits(size, known), float(known.rate), known.bits_per_symbol, use_scrambler=False)
+    encoder = TBEncoder(size, coded_bits(size, known), float(known.rate), known.bits_per_symbol)
     assert encoder.tb_size == size  # nothing is cut off or filled up behind our back
     codeword = encoder(torch.from_numpy(bits).float()[None])[0]
     assert torch.equal(transmit(payload, known), modulate(codeword, known))
@@ -65,7 +66,7 @@ def test_symbols_carry_the_codeword_of_sionnas_own_encoder(scheme: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "length", "snr"), [("qpsk@0.4", 306, 0.1), ("16qam@1/2", 306, 9.0), ("qpsk@2/3", 1300, 3.2)]
+    ("scheme", "length", "snr"), [("qpsk@0.4", 306, -0.2), ("16qam@1/2", 306, 8.9), ("qpsk@2/3", 1300, 3.1)]
 )
 def test_a_decoder_that_ends_early_finds_what_sionnas_finds_after_all_iterations(
     scheme: str, length: int, snr: float
@@ -76,13 +77,12 @@ def test_a_decoder_that_ends_early_finds_what_sionnas_finds_after_all_iterations
     known, payload = parse_scheme(scheme), np.random.default_rng(length).bytes(length)
     assert known.rate is not None
     symbols, size = transmit(payload, known), block_size(8 * (length + LENGTH_BYTES), known)
-    encoder = TBEncoder(size, coded_bits(size, known), float(known.rate), known.bits_per_symbol, use_scrambler=False)
-    whole = TBDecoder(encoder, num_bp_iter=ITERATIONS, cn_update="offset-minsum")
+    encoder = TBEncoder(size, coded_bits(size, known), float(known.rate), known.bits_per_symbol)
+    whole = TBDecoder(encoder, num_bp_iter=ITERATIONS)
     found = []
     for seed in range(8):
         arrived = Awgn(snr, calibration="eq1").transmit(symbols, stream(seed))
-        llr = log_likelihoods(arrived, known)
-        block, sound = whole((llr * MEAN_LLR[known.bits_per_symbol] / llr.abs().mean())[None])
+        block, sound = whole((log_likelihoods(arrived, known) / noise_variance(arrived, known))[None])
         frame = np.packbits(block[0].numpy().astype(np.uint8)).tobytes()
         found.append((receive(arrived, known), frame[LENGTH_BYTES : LENGTH_BYTES + length] if sound else None))
     assert all(ours == theirs for ours, theirs in found)
@@ -105,13 +105,25 @@ def test_a_block_that_is_not_sound_is_nothing_and_never_another_payload() -> Non
     assert receive(torch.zeros_like(symbols), known) is None
 
 
-def test_the_receiver_asks_for_nothing_but_the_shape_of_the_noise() -> None:
-    """Likelihoods are scaled by their own mean: a receiver's gain changes no decision."""
-    known, payload = parse_scheme("qpsk@0.4"), bytes(range(200))
-    noisy = Awgn(5).transmit(transmit(payload, known), stream(3))
-    llr = log_likelihoods(noisy, known)
-    torch.testing.assert_close(log_likelihoods(2 * noisy, known), 2 * llr, rtol=1e-4, atol=1e-4)
-    assert receive(noisy, known) == payload
+@pytest.mark.parametrize(("scheme", "snr"), [("qpsk@1/3", -1), ("qpsk@2/3", 30), ("16qam@1/2", 9), ("64qam@3/4", 19)])
+@pytest.mark.parametrize("fading", [False, True])
+def test_the_receiver_finds_the_noise_out_from_what_arrives(scheme: str, snr: float, fading: bool) -> None:
+    known = parse_scheme(scheme)
+    symbols = transmit(np.random.default_rng(0).bytes(300), known)
+    channel = Rayleigh(snr, "eq1", block=16, interleaved=True) if fading else Awgn(snr, "eq1")
+    estimates = [
+        noise_variance(a, known, power) for a, power in (channel.observe(symbols, stream(k)) for k in range(9))
+    ]
+    assert np.mean(estimates) == pytest.approx(channel.sigma**2, rel=0.06)
+    assert max(np.abs(np.array(estimates) / channel.sigma**2 - 1)) < 0.25
+
+
+def test_without_noise_or_without_symbols_there_is_an_estimate_too() -> None:
+    known = parse_scheme("64qam@3/4")
+    symbols = transmit(bytes(200), known)
+    assert noise_variance(symbols, known) == LEAST_NOISE
+    assert math.isfinite(noise_variance(symbols, known, torch.zeros_like(symbols)))
+    assert receive(torch.zeros_like(symbols), known, torch.zeros_like(symbols)) is None
 
 
 @pytest.mark.parametrize("psnr", [10, 5, 1])
