@@ -66,7 +66,8 @@ def extract(archive: Path, wanted: Sequence[str], limit: int, destination: Path)
                 source: IO[bytes] | None = packed.open(member.name)
             else:
                 tar = stack.enter_context(tarfile.open(archive, "r:*"))
-                member = choose(_members(archive, _in_tar(tar)), wanted, archive)
+                files = ((i.name, i.size, i.isreg() or i.isdir(), i.isreg()) for i in tar)
+                member = choose(_members(archive, files), wanted, archive)
                 source = tar.extractfile(member.name)
             if source is None:
                 raise EOFError(f"{member.name} is no file")
@@ -144,11 +145,6 @@ def _in_zip(opened: zipfile.ZipFile) -> Iterator[tuple[str, int, bool, bool]]:
     for info in opened.infolist():
         kind = stat.S_IFMT(info.external_attr >> 16)
         yield info.filename, info.file_size, kind in (0, stat.S_IFREG, stat.S_IFDIR), not info.is_dir()
-
-
-def _in_tar(opened: tarfile.TarFile) -> Iterator[tuple[str, int, bool, bool]]:
-    for info in opened:
-        yield info.name, info.size, info.isreg() or info.isdir(), info.isreg()
 
 
 def _copy(source: IO[bytes], destination: Path, limit: int, refused: str, declared: int = 0) -> int:

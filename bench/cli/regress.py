@@ -58,8 +58,13 @@ def regress(
             asked = Asked(_chosen(datasets), _chosen(methods), levels, _chosen(metrics), scenes, noise)
             finished = _compared(baseline, asked, settings)
             _write(finished, settings.run.out, summary)
-    except Exception as error:
-        raise _unusable(error) from None
+    except (BenchError, DataError, MethodError, MetricError) as error:
+        # 1 is for regressions alone, so everything else that is meant for people leaves with 2
+        raise (error if isinstance(error, UsageError) else UsageError(str(error))) from None
+    except OSError as error:
+        if (message := storage_message(error)) is None:
+            raise
+        raise UsageError(message) from None
     if finished.report.regressed:
         raise typer.Exit(1)
     if finished.report.tested_nothing:
@@ -110,11 +115,3 @@ def _write(finished: Finished, out: Path, summary: Path | None) -> None:
     print_report(report, Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
     files = ["report.md", "report.json", "junit.xml", *(["worst-scenes.png"] if made else [])]
     typer.echo(f"reports: {', '.join(str(out / name) for name in files)}", err=True)
-
-
-def _unusable(error: Exception) -> Exception:
-    """1 is for regressions alone, so everything else that is meant for people leaves with 2."""
-    if isinstance(error, BenchError | DataError | MethodError | MetricError):
-        return error if isinstance(error, UsageError) else UsageError(str(error))
-    message = storage_message(error) if isinstance(error, OSError) else None
-    return UsageError(message) if message else error

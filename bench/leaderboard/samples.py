@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,12 @@ def write_samples(request: Request, scenes: int = SCENES) -> dict[str, Any]:
     holds something else than samples.
     """
     results, out = request.folder, request.to
-    albums = _longest([a for part in parts(request) if (a := Album(request, part, scenes)).look_for_all()], request.say)
+    there = [a for part in parts(request) if (a := Album(request, part, scenes)).look_for_all()]
+    longest: dict[str, Album] = {}  # of each data set the longest list of scenes, on its first channel
+    for album in sorted(there, key=lambda album: -len(album.run_ids)):
+        if (kept := longest.setdefault(album.dataset, album)) is not album:
+            request.say(f"no samples of {album.part.key}: {kept.part.key} is shown of {album.dataset}")
+    albums = [album for album in there if longest[album.dataset] is album]
     if not albums:
         raise BenchError(
             f"the cache in {results} holds no pictures of its last run, so there is nothing to sample; "
@@ -58,15 +63,6 @@ def write_samples(request: Request, scenes: int = SCENES) -> dict[str, Any]:
         index = sealed({"schema": SCHEMA, "provenance": provenance, "sets": sets}, draft)
         (draft / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
     return index
-
-
-def _longest(albums: Sequence[Album], say: Callable[[str], None]) -> list[Album]:
-    """Of each data set the longest list of scenes, on its first channel."""
-    found: dict[str, Album] = {}
-    for album in sorted(albums, key=lambda album: -len(album.run_ids)):
-        if (kept := found.setdefault(album.dataset, album)) is not album:
-            say(f"no samples of {album.part.key}: {kept.part.key} is shown of {album.dataset}")
-    return [album for album in albums if found[album.dataset] is album]
 
 
 def sealed(index: dict[str, Any], folder: Path) -> dict[str, Any]:

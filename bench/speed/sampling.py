@@ -172,12 +172,18 @@ def measure_sampling(
     named = {_name(dtype): peak for dtype, peak in peaks.items()}
     for row in rows:
         row["share_of_matmul_peak"] = row["gflop_per_step"] * 1e9 / (row["ms_per_step"] / 1e3) / named[row["precision"]]
+    # how many times faster a picture of T = 1000 is made, where both batch sizes were measured
+    each = {(row["way"], row["batch"]): row["s_per_image"][str(TOLD_STEPS[0])] for row in rows}
     return {
         "steps_timed": len(schedule),
         "repeats": repeats,
         "rows": rows,
         "left_out": left_out,
-        "ratios": _ratios(rows),
+        "ratios": {
+            f"ours at batch {ours} against published at batch {theirs}": each["published", theirs] / each["ours", ours]
+            for ours, theirs in COMPARED
+            if ("ours", ours) in each and ("published", theirs) in each
+        },
         "matmul_peak_gflops": {name: peak / 1e9 for name, peak in named.items()},
         "relative_error_against_float32": errors,
     }
@@ -203,14 +209,4 @@ def _row(variant: Variant, runs: list[float], steps: int, size: Size) -> dict[st
         "s_per_image": told,
         "peak_memory_bytes": variant.peak_bytes,
         "gflop_per_step": flops_of_a_step(size, variant.batch, variant.way == "published") / 1e9,
-    }
-
-
-def _ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """How many times faster a picture of T = 1000 is made, where both batch sizes were measured."""
-    each = {(row["way"], row["batch"]): row["s_per_image"][str(TOLD_STEPS[0])] for row in rows}
-    return {
-        f"ours at batch {ours} against published at batch {theirs}": each["published", theirs] / each["ours", ours]
-        for ours, theirs in COMPARED
-        if ("ours", ours) in each and ("published", theirs) in each
     }

@@ -153,13 +153,6 @@ class ConditionalBlock(nn.Module):
             self.conv_s = SpectralConv2d(in_width, out_width, 1, bias=False)
             self.norm_s = SpadeNorm(in_width, ModulationConfig(condition, config.hidden, kernel=config.kernel))
 
-    def _hidden(self, condition: Tensor) -> list[Tensor]:
-        """Hidden features of the four predictors, computed as one convolution."""
-        predictors = (self.gen_weights1, self.gen_weights2, self.gen_se_weights1, self.gen_se_weights2)
-        weights, biases = zip(*(p.parameters_of(0) for p in predictors), strict=True)
-        parts = F.relu(convolve(condition, torch.cat(weights), torch.cat(biases))).chunk(4, dim=1)
-        return [p.contiguous(memory_format=torch.channels_last) for p in parts]
-
     @staticmethod
     def _filter(x: Tensor, hidden: Tensor, kernels: Predictor) -> Tensor:
         return conditional_depthwise(x, hidden, *kernels.parameters_of(2))
@@ -172,7 +165,13 @@ class ConditionalBlock(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """(B, in_width, H, W) and a conditioning (B, condition, H, W) to (B, out_width, H, W)."""
         skip = self.conv_s(self.norm_s(x, condition)) if self.learned_skip else x
-        of_kernels1, of_kernels2, of_gate1, of_gate2 = self._hidden(condition)
+        # hidden features of the four predictors, computed as one convolution
+        predictors = (self.gen_weights1, self.gen_weights2, self.gen_se_weights1, self.gen_se_weights2)
+        weights, biases = zip(*(p.parameters_of(0) for p in predictors), strict=True)
+        parts = F.relu(convolve(condition, torch.cat(weights), torch.cat(biases))).chunk(4, dim=1)
+        of_kernels1, of_kernels2, of_gate1, of_gate2 = (
+            part.contiguous(memory_format=torch.channels_last) for part in parts
+        )
         x = self._filter(self.norm_1(x), of_kernels1, self.gen_weights1)
         x = self._gated(x, self.conv_1, of_gate1, self.gen_se_weights1)
         x = self._filter(self.norm_2(x), of_kernels2, self.gen_weights2)

@@ -21,6 +21,7 @@ from bench.api.method import MethodContext
 from bench.api.metric import Metric, MetricContext
 from bench.api.registry import DATASETS
 from bench.api.scenes import facts_of
+from bench.api.weights import find_named
 from metrics.evaluators import Evaluator
 from metrics.evaluators.depth import DepthEstimator
 from metrics.evaluators.embedded import (
@@ -33,6 +34,7 @@ from metrics.evaluators.embedded import (
     spec_for_training,
     trained_unnamed,
 )
+from metrics.evaluators.published import MASKFORMER
 
 if TYPE_CHECKING:
     import torch
@@ -79,6 +81,10 @@ def _of(module: str, name: str) -> Any:
     return getattr(import_module(f"metrics.evaluators.{module}"), name)
 
 
+def _at(module: str, name: str, path: str, context: MetricContext) -> Any:
+    return _of(f"segmenters.{module}", name)(find_named(path, context.weights_dir), context)
+
+
 def _embedded_segmenter(context: MetricContext) -> Segmenter:
     named = context.evaluator or _own(context.dataset, "segmenter")
     return _answering(context, EmbeddedSegmenter.load(context.dataset, context.weights_dir, context.device_name, named))
@@ -123,7 +129,7 @@ def _detr(dataset: str) -> DetectorChoice:
 SEGMENTERS: dict[str, SegmenterLoader] = {
     **dict.fromkeys(SPECS["segmenter"], _embedded_segmenter),
     **{f"{n}@{r}": _drn(n, r) for n in ("drn_d_105", "drn_d_22") for r in ("generated", "full")},
-    "maskformer": lambda context: _of("segmenters.huggingface", "HfSegmenter").maskformer(context),
+    "maskformer": lambda c: _of("segmenters.huggingface", "HfSegmenter")(MASKFORMER.find(c.weights_dir), c),
 }
 #: For the data set that is named.
 DETECTORS: dict[str, Callable[[str], DetectorChoice]] = {
@@ -134,10 +140,11 @@ DEPTH: dict[str, DepthLoader] = {
     **{dataset: partial(EmbeddedDepth.load, dataset) for dataset in SPECS["depth"]},
     "dpt_large": lambda weights_dir, device: _of("depth.dpt", "DptEstimator").load(weights_dir, device),
 }
-#: What a segmenter's name begins with that says where it lies.
+#: What a segmenter's name begins with that says where it lies: a place, or its name among the context's weights or the
+#: user's.
 SCHEMES: dict[str, Callable[[str, MetricContext], Segmenter]] = {
-    "hf:": lambda path, context: _of("segmenters.huggingface", "HfSegmenter").load(path, context),
-    "mmseg:": lambda path, context: _of("segmenters.mmseg", "MmsegSegmenter").load(path, context),
+    "hf:": lambda path, context: _at("huggingface", "HfSegmenter", path, context),
+    "mmseg:": lambda path, context: _at("mmseg", "MmsegSegmenter", path, context),
     OWN: lambda _, context: _embedded_segmenter(context),
 }
 

@@ -155,19 +155,14 @@ class DrnNet(nn.Module):
         self.seg = nn.Conv2d(_LAST_WIDTH, classes, 1)
         # The authors' files hold the kernel, so it is a parameter here too, though a frozen one.
         self.up = nn.ConvTranspose2d(classes, classes, 2 * STRIDE, STRIDE, STRIDE // 2, groups=classes, bias=False)
-        self.up.weight.requires_grad_(False).copy_(_bilinear_kernel().expand_as(self.up.weight))
+        # what each pixel takes from a position of the stride-8 grid under bilinear enlargement
+        taken = 1 - ((torch.arange(2 * STRIDE) - (STRIDE - 0.5)) / STRIDE).abs()
+        self.up.weight.requires_grad_(False).copy_(torch.outer(taken, taken).expand_as(self.up.weight))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Log-softmax, and logits."""
         logits = self.seg(self.base(pictures))
         return F.log_softmax(self.up(logits), dim=1), logits
-
-
-def _bilinear_kernel() -> Tensor:
-    """(16, 16) float32: what each pixel takes from a position of the stride-8 grid under bilinear enlargement."""
-    distance = (torch.arange(2 * STRIDE) - (STRIDE - 0.5)) / STRIDE
-    weights = 1 - distance.abs()
-    return torch.outer(weights, weights)
 
 
 def build_drn(name: str) -> DrnNet:

@@ -25,9 +25,8 @@ from bench.api.errors import MetricError
 from bench.api.files import file_digest
 from bench.api.metric import MetricContext
 from bench.api.seeding import text_digest
-from bench.api.weights import find_named
 from metrics.evaluators.labels import answers, read_label_map
-from metrics.evaluators.published import MASKFORMER, SEGMENTER_IDLE, load_folder, picture_bytes
+from metrics.evaluators.published import SEGMENTER_IDLE, load_folder, picture_bytes
 
 _SETTINGS = ("config.json", "preprocessor_config.json")
 _HELP = "see metrics/evaluators/segmenters/huggingface.py"
@@ -65,16 +64,6 @@ class HfSegmenter:
         self.evaluated = found.evaluated
         self.sha256 = text_digest(" ".join([*(file_digest(file) for file in files), label_map.digest]))
         self.protocol = f"{kind} {folder.name}@{_size(self._processor)}{found.left_out}"
-
-    @classmethod
-    def load(cls, path: str, context: MetricContext) -> HfSegmenter:
-        """The segmenter `hf:PATH`: a folder, or its name among the weights of the context or the user."""
-        return cls(find_named(path, context.weights_dir), context)
-
-    @classmethod
-    def maskformer(cls, context: MetricContext) -> HfSegmenter:
-        """The paper's segmenter of COCO-Stuff; MetricError says which files are missing, and where they belong."""
-        return cls(MASKFORMER.find(context.weights_dir), context)
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:

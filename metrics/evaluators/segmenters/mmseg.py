@@ -21,7 +21,6 @@ from bench.api.errors import MetricError, some
 from bench.api.files import file_digest
 from bench.api.metric import MetricContext
 from bench.api.seeding import text_digest
-from bench.api.weights import find_named
 from metrics.evaluators.labels import answers, read_label_map
 from metrics.evaluators.published import picture_bytes, reason
 
@@ -39,9 +38,15 @@ class MmsegSegmenter:
 
     gpu_batch = 8
 
-    def __init__(self, config_file: Path, context: MetricContext) -> None:
-        """MetricError without mmsegmentation, where config and checkpoint do not fit, and for classes of others."""
-        mmseg = _Mmseg()
+    def __init__(self, place: Path, context: MetricContext) -> None:
+        """Of a config, or the only one in a folder.
+
+        MetricError without mmsegmentation, where config and checkpoint do not fit, and for classes of others.
+        """
+        if not place.is_file() and not place.is_dir():
+            raise MetricError(f"{place} is neither a file nor a folder")
+        configs = [place] if place.is_file() else [file for file in place.iterdir() if file.suffix in _CONFIGS]
+        config_file, mmseg = _only(configs, place, "config"), _Mmseg()
         config = mmseg.config(config_file)
         checkpoint = _checkpoint(config_file, config.get("load_from"))
         state, meta = _read(checkpoint)
@@ -54,11 +59,6 @@ class MmsegSegmenter:
         self.evaluated = found.evaluated
         self.sha256 = text_digest(f"{config.pretty_text} {file_digest(checkpoint)} {label_map.digest}")
         self.protocol = f"mmseg {config_file.stem}@{_size(config.test_pipeline)}{found.left_out}"
-
-    @classmethod
-    def load(cls, path: str, context: MetricContext) -> MmsegSegmenter:
-        """The segmenter `mmseg:PATH`: a config or a folder, as named or among the context's or the user's weights."""
-        return cls(_config_file(find_named(path, context.weights_dir)), context)
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
@@ -116,15 +116,6 @@ class _Mmseg:
         if not names:
             raise MetricError(f"neither the checkpoint of {file} nor its data set says what its classes are called")
         return list(names)
-
-
-def _config_file(place: Path) -> Path:
-    """The config itself, or the only one in a folder."""
-    if place.is_file():
-        return place
-    if not place.is_dir():
-        raise MetricError(f"{place} is neither a file nor a folder")
-    return _only([file for file in place.iterdir() if file.suffix in _CONFIGS], place, "config")
 
 
 def _checkpoint(config_file: Path, load_from: str | None) -> Path:
