@@ -8,7 +8,9 @@ conditions, or in a view of their own.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.errors import UsageError
@@ -23,9 +25,6 @@ from bench.results.scores import Score, measured, of_methods, of_originals
 from bench.tables.model import decimals_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
     import pandas as pd
 
     from bench.leaderboard.submission import Submission

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.api.names import carried, option_in, way_of
@@ -12,8 +13,6 @@ from bench.leaderboard.pages import COLOURS, SHAPES, level_words, page_names, ro
 from bench.links.scheme import ADAPTIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from bench.leaderboard.board import Board, View
     from bench.leaderboard.methods import About
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -15,8 +16,6 @@ from bench.results.request import db
 from bench.tables.model import arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-
     from bench.leaderboard.board import Board, View
     from bench.leaderboard.methods import About
     from bench.results.files import Run

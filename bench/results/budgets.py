@@ -7,14 +7,13 @@ earlier versions get them when they are read, as far as they say enough.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.results.schema import CELL_OF_SEED, CONTRIBUTIONS
 from bench.results.scores import of_methods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     import pandas as pd
 
 ENERGY_PROTOCOL = "sum of squares of what is sent, a scene, in units of P, the channel's peak or mean power"

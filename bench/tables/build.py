@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,6 @@ from bench.run.ablations import Arm
 from bench.tables.model import Column, SceneSetName, Table, TableRow, arrow, decimals_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
 ERROR_NOTE = "± is the standard error over scenes."

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.errors import UsageError
@@ -23,9 +25,6 @@ from bench.tables.build import ERROR_NOTE, arms_tables, metric_tables, scene_set
 from bench.tables.model import Column, Table, TableRow, decimals_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
     import pandas as pd
 
 #: The paper's data set of Table 4, which the embedded one stands for.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,6 @@ from bench.results.published import PaperValue, Place, paper_values
 from bench.tables.model import Column, Printed, SceneSetName, Sheet, Table, TableRow, decimals_for, extra_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from bench.results.scores import Score
 
 DIFFERENT = "n/a"

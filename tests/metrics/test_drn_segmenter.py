@@ -141,7 +141,7 @@ def test_segmenters_by_data_set_and_name() -> None:
         ("cityscapes", "streets", "no segmenter 'streets' for it; .*known: drn_d_105@generated"),
         ("streets", "drn_d_22@full", "no segmenter 'drn_d_22@full' for it; known: streets"),
         ("streets", "mmsegm:x", "no segmenter 'mmsegm:x' for it; known: streets"),
-        ("elsewhere", None, "no segmenter of its 19 classes comes with the project. Train one: .* or name one in bench.toml"),
+        ("elsewhere", None, "no segmenter of its 19 classes comes with the project. Train one: .*; or name one"),
         ("elsewhere", "streets", "no segmenter is known for it"),
     ],
 )

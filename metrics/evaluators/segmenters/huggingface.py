@@ -12,8 +12,6 @@ anew (it reads pickles: only for sources that you trust):
     AutoImageProcessor.from_pretrained(REPOSITORY).save_pretrained(FOLDER)
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -6,8 +6,6 @@ That is what `mim download mmsegmentation --config NAME --dest FOLDER` leaves. P
 however, is a Python program that mmengine runs, so name only ones that you trust.
 """
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
