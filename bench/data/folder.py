@@ -40,7 +40,7 @@ class FolderSource(SceneSource):
     layout: ClassVar[str]
     #: What to do about label values that do not exist.
     label_remedy: str
-    #: The value in label files of every label id, rising, where that is not the id itself.
+    #: The value in label files of every label id, where that is not the id itself.
     values: tuple[int, ...] = ()
     #: Bumped whenever the code here or in a subclass changes what a scene looks like.
     code_version: ClassVar[int] = 2
@@ -191,7 +191,9 @@ class FolderSource(SceneSource):
             return None, problems
         if raw_instances is not None and (problems := self._contradictions(files, raw, raw_instances)):
             return None, problems
-        labels = np.searchsorted(self.values, resize_map(raw, self.height, self.width))
+        label_of = np.zeros(max(self.values) + 1, np.uint8)
+        label_of[list(self.values)] = np.arange(len(self.values))
+        labels = label_of[resize_map(raw, self.height, self.width)]
         if raw_instances is None:
             try:
                 instances = self._instances_without_file(split, files.id, raw.shape)
@@ -202,7 +204,7 @@ class FolderSource(SceneSource):
         return SceneArrays(
             files.id,
             RESIZE_RULES[self.resize](image, self.height, self.width),
-            labels.astype(np.uint8),
+            labels,
             resize_map(instances.astype(np.int32), self.height, self.width),
             None if depth is None else (resize_map(depth, self.height, self.width) / DEPTH_UNIT).astype(np.float32),
         ), []

@@ -87,6 +87,15 @@ def camvid_root(root: Path) -> Path:
     return root
 
 
+def ade20k_root(root: Path) -> Path:
+    """The scene parsing benchmark's layout: two validation scenes with the values 0, 1 and 150."""
+    for n in range(2):
+        name = f"ADE_val_{n:08d}"
+        save(root / "images" / "validation" / f"{name}.jpg", picture(n))
+        save(root / "annotations" / "validation" / f"{name}.png", blocks(n, [0, 1, 150]))
+    return root
+
+
 class Drawn(SceneSource):
     """An embedded data set made of random numbers, with depth, in place of a renderer."""
 

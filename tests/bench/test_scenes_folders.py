@@ -9,11 +9,22 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scene_roots import SHARED, camvid_root, cityscapes_root, coco_official_root, coco_spade_root, picture, save
+from scene_roots import (
+    SHARED,
+    ade20k_root,
+    blocks,
+    camvid_root,
+    cityscapes_root,
+    coco_official_root,
+    coco_spade_root,
+    picture,
+    save,
+)
 
 from bench.api.errors import DataError
 from bench.api.scenes import stack
 from bench.config import Config
+from bench.data.ade20k import Ade20k
 from bench.data.camvid import CamVid
 from bench.data.cityscapes import Cityscapes
 from bench.data.coco_stuff import CocoStuff
@@ -211,3 +222,18 @@ def test_a_worker_whose_files_are_not_the_planned_ones_refuses(tmp_path):
     save(root / "test/0001TP_000000.png", picture(99))
     with pytest.raises(DataError, match="the scenes of camvid are not those that the run was planned with"):
         scenes.open()
+
+
+def test_ade20k_has_its_unlabelled_pixels_last_as_the_authors_networks_read_it(tmp_path):
+    source = Ade20k(ade20k_root(tmp_path), (20, 30))
+    assert source.evaluation_split() == "val"
+    assert source.ids("val") == ["ADE_val_00000000", "ADE_val_00000001"]
+    scene = source.load("val", "ADE_val_00000000")
+    raw = np.asarray(Image.open(tmp_path / "annotations/validation/ADE_val_00000000.png"))[1::2, 1::2]
+    assert np.array_equal(scene.labels, np.select([raw == 1, raw == 150], [0, 149], 150))
+    space = source.label_space
+    assert (space.names[0], space.names[149], space.unknown, len(space.evaluated)) == ("wall", "flag", 150, 150)
+    assert not scene.instances.any()
+    save(tmp_path / "annotations/validation/ADE_val_00000001.png", blocks(0, [1, 151]))
+    with pytest.raises(DataError, match=r"label values 151, .* values 0\.\.150"):
+        source.load("val", "ADE_val_00000001")

@@ -1,10 +1,11 @@
 """Label spaces: their sizes and their best-known entries, which come from the data sets' own tables."""
 
+from bench.data.ade20k import ADE20K
 from bench.data.camvid import CAMVID
 from bench.data.cityscapes import CITYSCAPES
 from bench.data.coco_stuff import COCO_STUFF
 
-LABEL_SPACES = {space.name: space for space in (CITYSCAPES, COCO_STUFF, CAMVID)}
+LABEL_SPACES = {space.name: space for space in (CITYSCAPES, COCO_STUFF, CAMVID, ADE20K)}
 
 
 def test_sizes_are_those_of_the_one_hot_maps():
@@ -12,6 +13,7 @@ def test_sizes_are_those_of_the_one_hot_maps():
         "cityscapes": 35,
         "coco_stuff": 183,
         "camvid": 12,
+        "ade20k": 151,
     }
 
 

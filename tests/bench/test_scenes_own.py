@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scene_roots import Drawn, blocks, camvid_root, cityscapes_root, coco_spade_root, picture, save
+from scene_roots import Drawn, ade20k_root, blocks, camvid_root, cityscapes_root, coco_spade_root, picture, save
 
 from bench.api.errors import DataError, UsageError
 from bench.api.scenes import SceneSource
 from bench.config import load_config
+from bench.data.ade20k import Ade20k
 from bench.data.camvid import CamVid
 from bench.data.cityscapes import Cityscapes
 from bench.data.coco_stuff import CocoStuff
@@ -172,12 +173,13 @@ def roots(tmp_path: Path) -> list[tuple[SceneSource, str, int]]:
         (CocoStuff(coco_spade_root(tmp_path / "o"), (20, 30)), "train", 1),
         (CamVid(camvid_root(tmp_path / "v"), (20, 30)), "train", 2),
         (Drawn(), "train", 2),
+        (Ade20k(ade20k_root(tmp_path / "a"), (20, 30)), "val", 2),
         (Streets((32, 64)), "test", 1),
         (Stuff((32, 32)), "test", 1),
     ]
 
 
-@pytest.mark.parametrize("which", range(6))
+@pytest.mark.parametrize("which", range(7))
 def test_every_data_set_is_written_as_one_of_your_own_and_read_back(tmp_path: Path, which: int) -> None:
     source, split, count = roots(tmp_path)[which]
     out = tmp_path / "my-own"
