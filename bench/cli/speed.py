@@ -1,6 +1,7 @@
-"""`bench speed`: how fast sampling and training are, and what fewer sampling steps cost in quality."""
+"""`bench speed`: how fast sampling, training and the whole way are, and what fewer sampling steps cost in quality."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -134,5 +135,31 @@ def quality(
     )
     text, files = measure_quality(request, lambda line: typer.echo(line, err=True))
     typer.echo(text)
+    for path in files:
+        typer.echo(path)
+
+
+@app.command()
+def pipeline(
+    methods: Annotated[str, typer.Option(help="Specs, comma-separated.")] = "gesco,oasis,full_image",
+    metrics: Annotated[str, typer.Option(help="Metrics, comma-separated, or all.")] = "all",
+    dataset: Annotated[str, typer.Option(help="The data set.")] = "streets",
+    psnr: Annotated[float, typer.Option(help="The PSNR in dB.")] = 10.0,
+    scenes: Annotated[int, typer.Option(min=2, help="Scenes of a batch.")] = 8,
+    device: DeviceOption = "auto",
+    out: FolderOption = OUT,
+) -> None:
+    """Time the whole way of a scene on one thread, stage by stage: render, send, channel, receive, each metric.
+
+    Example: bench speed pipeline --methods oasis --device cpu
+    """
+    from bench.api.files import check_folder
+    from bench.speed.pipeline import as_markdown, measure_pipeline, write_pipeline
+
+    check_folder(out, "--out")
+    report = partial(typer.echo, err=True)
+    measured = measure_pipeline(names(methods), names(metrics), dataset, psnr, scenes, device, report)
+    files = write_pipeline(measured, out)
+    typer.echo(as_markdown(measured))
     for path in files:
         typer.echo(path)

@@ -65,13 +65,13 @@ def batches(ids: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
         yield tuple(ids[start : start + size])
 
 
-def _channel_streams(cell: Cell, ids: Sequence[str]) -> list[torch.Generator]:
+def channel_streams(cell: Cell, ids: Sequence[str]) -> list[torch.Generator]:
     """The channel's random numbers, one stream a scene."""
     identity = cell.channel.realisation
     return [channel_stream(cell.scenes.dataset, scene_id, identity, cell.seed) for scene_id in ids]
 
 
-def _receiver_streams(cell: Cell, ids: Sequence[str]) -> list[torch.Generator]:
+def receiver_streams(cell: Cell, ids: Sequence[str]) -> list[torch.Generator]:
     """The receiver's random numbers, one stream a scene.
 
     Behind a link they are those of the same method with a clean channel: where all blocks decode, the two pictures are
@@ -115,7 +115,7 @@ def draw_batch(
     Returns what each scene costs, the pictures (B, H, W, 3) uint8, and the seconds of the three together; of a picture
     that is remembered, those that it took.
     """
-    streams = partial(_channel_streams, cell, ids)
+    streams = partial(channel_streams, cell, ids)
     way = transport(cell.method, cell.channel, streams)
     start = time.perf_counter()
     sent = way.send(pair.sender, scene)
@@ -134,10 +134,10 @@ def _shown(
     """The receiver's pictures (B, H, W, 3) uint8, and the seconds that drawing the remembered ones had taken.
 
     A payload that a link delivered before, at another PSNR or by another scheme, meets the same random numbers again
-    (`_receiver_streams`), so its picture is remembered. Not on a GPU unless the whole batch is: there a picture's last
+    (`receiver_streams`), so its picture is remembered. Not on a GPU unless the whole batch is: there a picture's last
     bits depend on its batch.
     """
-    method, rngs, kept = cell.method, _receiver_streams(cell, ids), WORKER.pictures
+    method, rngs, kept = cell.method, receiver_streams(cell, ids), WORKER.pictures
     if isinstance(delivered.what, Received) or not remember:
         pictures = delivered.shown_by(receiver, rngs, range(len(ids)))
         return as_bytes(pictures, len(ids), cell.scenes.size, method.spec), 0.0

@@ -1,1 +1,1 @@
-"""`bench speed`: how fast sampling and training are against the published way, and what fewer steps cost in quality."""
+"""`bench speed`: how fast sampling, training and the whole way of a scene are, and what fewer steps cost in quality."""

@@ -29,12 +29,15 @@ SMOOTHED = 10
 
 def provenance(size: Size, device: torch.device) -> dict[str, Any]:
     """What a reader has to know to trust or repeat the numbers."""
+    return {"size": size.name, "picture": [size.height, size.width], **circumstances(device)}
+
+
+def circumstances(device: torch.device) -> dict[str, Any]:
+    """By what code, on what machine and when something was measured."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "schema": SCHEMA,
         **code_provenance(),
-        "size": size.name,
-        "picture": [size.height, size.width],
         "device": device_names((str(device),))[0],
         "cuda": torch.version.cuda if device.type == "cuda" else None,
         "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,  # type: ignore[no-untyped-call]

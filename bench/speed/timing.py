@@ -69,13 +69,13 @@ def _synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def timed(run: Callable[[], object], device: torch.device) -> float:
+def timed(run: Callable[[], object], device: torch.device, clock: Callable[[], float] = time.perf_counter) -> float:
     """Seconds of one run, the device's queue empty before and after."""
     _synchronise(device)
-    start = time.perf_counter()
+    start = clock()
     run()
     _synchronise(device)
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def peak_memory(run: Callable[[], object], device: torch.device) -> int | None:
@@ -108,12 +108,12 @@ def interleaved(
     return runs
 
 
-def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
+def matmul_peak(device: torch.device, dtype: torch.dtype, clock: Callable[[], float] = time.perf_counter) -> float:
     """Floating-point operations a second of a large square matrix product, the fastest of a few runs."""
     side = MATMUL_SIDE.get(device.type, MATMUL_SIDE["cpu"])
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     left @ right
-    return 2 * side**3 / min(timed(lambda: left @ right, device) for _ in range(MATMUL_RUNS))
+    return 2 * side**3 / min(timed(lambda: left @ right, device, clock) for _ in range(MATMUL_RUNS))
 
 
 def count_flops(run: Callable[[], object]) -> int:

@@ -14,6 +14,7 @@ from bench.api.errors import UsageError
 from bench.config import Config, RunSection
 from bench.run.plan import make_plan
 from bench.run.runner import RunReport
+from bench.speed.pipeline import measure_pipeline, write_pipeline
 from bench.speed.published import in_published_arithmetic
 from bench.speed.quality import (
     QualityRequest,
@@ -94,6 +95,23 @@ def test_sampling_compares_the_same_pictures(tmp_path: Path) -> None:
     json_file, table = write_report("sampling", measured, provenance(TINY, CPU), tmp_path)
     assert json.loads(json_file.read_text())["provenance"]["threads"] == torch.get_num_threads()
     assert "ours, batch 8" in table.read_text()
+
+
+def test_the_whole_way_is_told_stage_by_stage(tmp_path: Path) -> None:
+    measured = measure_pipeline(("full_image", "spade"), ("LPIPS",), "streets", 10, 2, "cpu", quiet)
+    rows = {(row["method"], row["stage"]): row for row in measured["rows"]}
+    order = ["render", "send", "channel", "receive", "files", "LPIPS"]
+    assert [stage for method, stage in rows if method == "spade"] == order
+    assert all(row["seconds"] > 0 for row in rows.values())
+    # AlexNet's convolutions at 64x128, of the regenerated picture alone: its original is known
+    assert rows["spade", "LPIPS"]["operations"] == rows["full_image", "LPIPS"]["operations"] > 1.7e8
+    assert rows["full_image", "receive"]["operations"] == 0 < rows["spade", "receive"]["operations"]
+    files = write_pipeline(measured, tmp_path)
+    assert [file.name for file in files] == ["pipeline-streets-cpu.json", "pipeline-streets-cpu.md"]
+    text = files[1].read_text()
+    known = sum(row["seconds"] for (method, _), row in rows.items() if method == "spade")
+    assert f"- spade: {1 / known:.1f} scenes a second and core" in text
+    assert text.count("| spade | ") == len(order) + 1
 
 
 def test_the_published_arithmetic_computes_the_same_function() -> None:
