@@ -16,7 +16,7 @@ from bench.figures.envelope import crossings, envelope
 from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
 from bench.figures.style import MARKERS, Drawing, framed, palette
 from bench.links.scheme import ADAPTIVE, SWITCHING
-from bench.results.request import parts, peak_levels
+from bench.results.request import chosen_psnrs, parts, peak_levels
 from bench.results.scores import measured
 from bench.tables.build import seed_notes
 
@@ -107,7 +107,7 @@ def _adaptive(spec: str) -> bool:
 
 
 def _figure(request: Request, part: Part, data: Measured, uses: Measured) -> Drawing:
-    psnrs = [p for p in part.psnrs if not request.psnrs or p in request.psnrs]
+    psnrs = chosen_psnrs(request, part, part.psnrs)
     look = _Looks(part.methods)
     columns = min(COLUMNS, len(psnrs))
     rows = -(-len(psnrs) // columns)
@@ -189,7 +189,9 @@ def _cost_notes(part: Part) -> list[str]:
     if (part.rows["metric"] == "mean_power").any():
         scores = measured(part.frame, "mean_power").scores
         low, high = np.quantile([one.value for key, one in scores.items() if key[0] == part.channel], [0, 1])
-        words.append(f"Equal uses are not equal energy: the mean power of a use is {low:.2g} to {high:.2g} P.")
+        alike = f"{low:.2g}" == f"{high:.2g}"
+        power = f"{low:.2g} P" if alike else f"{low:.2g} to {high:.2g} P, so equal uses are not equal energy"
+        words.append(f"The mean power of a use is {power}.")
     if links:
         words.append(f"Links (modulation@code rate, 5G LDPC): {', '.join(links)}.")
         if ADAPTIVE in links:

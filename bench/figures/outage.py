@@ -13,15 +13,16 @@ from scipy.stats import binomtest
 from bench.api.errors import UsageError
 from bench.api.names import carried, option_in
 from bench.api.specs import DEFAULT_LINK, DIGITAL, LINK, USES
-from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, undrawn_notes
+from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
 from bench.figures.style import MARKERS, Drawing, framed, palette
 from bench.results.request import chosen_psnrs, parts, peak_levels
-from bench.results.scores import of_methods
 from bench.tables.build import seed_notes
 from metrics.stats.significance import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pandas as pd
 
     from bench.results.request import Part, Request
 
@@ -48,12 +49,12 @@ Counts = dict[tuple[str, float], tuple[int, int]]
 
 def draw(request: Request) -> list[Drawing]:
     """A figure for each set of scenes and channel; UsageError where no block was sent."""
-    found = [(part, counts) for part in parts(request) if (counts := _counts(part))]
+    found = [(part, rows) for part in parts(request) if len(rows := part.rows[part.rows["metric"] == LOST])]
     if not found:
         raise UsageError(
             f"these results have no {LOST}, which links have: `bench run --methods oasis+digital` sends blocks"
         )
-    return [_figure(request, part, counts) for part, counts in found]
+    return [_figure(request, part, rows) for part, rows in found]
 
 
 def wilson(lost: int, sent: int) -> tuple[float, float]:
@@ -62,13 +63,12 @@ def wilson(lost: int, sent: int) -> tuple[float, float]:
     return float(ends.low), float(ends.high)
 
 
-def _counts(part: Part) -> Counts:
-    """Blocks of each method and PSNR, of all seeds together."""
-    rows = of_methods(part.frame)
-    rows = rows[(rows["metric"] == LOST) & (rows["channel"] == part.channel)]
+def _counts(rows: pd.DataFrame) -> Counts:
+    """Blocks of each method and PSNR, of all seeds together; values that are no shares are left out."""
     return {
         (str(method), float(str(psnr))): (round(float((own["value"] * own["scenes"]).sum())), int(own["scenes"].sum()))
         for (method, psnr), own in rows.groupby(["method", "psnr"], sort=False)
+        if own["value"].between(0, 1).all()
     }
 
 
@@ -76,9 +76,8 @@ class _Looks:
     """How curves differ: the link has a colour, the codec a line, the budget a marker."""
 
     def __init__(self, specs: Sequence[str]) -> None:
-        self.links, self.codecs, self.budgets = (
-            list(dict.fromkeys(read(spec) for spec in specs)) for read in (_link, _codec, _budget)
-        )
+        self.links, self.codecs = (list(dict.fromkeys(map(read, specs))) for read in (_link, _codec))
+        self.budgets = list(dict.fromkeys(map(_budget, sorted(specs, key=_uses))))
 
     def curve(self, link: str, codec: str, budget: str) -> dict[str, Any]:
         return {
@@ -111,12 +110,16 @@ def _codec(spec: str) -> str:
 
 
 def _budget(spec: str) -> str:
-    uses = option_in(spec, USES)
-    return f"{int(uses):,} uses" if uses else "uses as needed"
+    return f"{_uses(spec):,} uses" if _uses(spec) else "uses as needed"
 
 
-def _figure(request: Request, part: Part, counts: Counts) -> Drawing:
-    specs = list(dict.fromkeys(method for method, _ in counts))
+def _uses(spec: str) -> int:
+    uses = option_in(spec, USES) or ""
+    return int(uses) if uses.isdecimal() else 0
+
+
+def _figure(request: Request, part: Part, rows: pd.DataFrame) -> Drawing:
+    counts, specs = _counts(rows), [str(method) for method in rows["method"].drop_duplicates()]
     methods = list(dict.fromkeys(map(carried, specs)))
     psnrs = chosen_psnrs(request, part, part.psnrs)[::-1]
     found = measured_metrics(request, part, METRICS)
@@ -125,7 +128,7 @@ def _figure(request: Request, part: Part, counts: Counts) -> Drawing:
         request.provenance(part.rows),
         *seed_notes(part.rows),
         f"Behind these PSNRs: {peak_levels(part.rows, psnrs)}.",
-        OUTAGE_NOTE.format(trials=_trials(part, counts), level=LEVEL),
+        OUTAGE_NOTE.format(trials=_trials(rows, counts), level=LEVEL),
         QUALITY_NOTE,
         *interval_notes(found),
         *undrawn_notes(part, found),
@@ -149,6 +152,9 @@ def _figure(request: Request, part: Part, counts: Counts) -> Drawing:
             for axis, data in zip(row[1:], found, strict=True):
                 scores = [point(data, (part.channel, spec, psnr)) for psnr in psnrs]
                 _curve(axis, spec, [(x, s.value, s.interval) for x, s in zip(places, scores, strict=True) if s], style)
+        for axis in row:
+            if not any(len(line.get_xdata()) for line in axis.lines):
+                say_nothing(axis)
         row[0].set_title(method, loc="left")
         row[0].set_ylabel("outage")
         for axis, data in zip(row[1:], found, strict=True):
@@ -163,10 +169,11 @@ def _figure(request: Request, part: Part, counts: Counts) -> Drawing:
     return Drawing(f"outage-{part.key}", frame.figure, notes)
 
 
-def _trials(part: Part, counts: Counts) -> str:
+def _trials(rows: pd.DataFrame, counts: Counts) -> str:
     """How many blocks a point is of: scenes times seeds."""
-    scenes, sent = int(part.first("scene_count")), sorted({sent for _, sent in counts.values()})
-    return " or ".join(f"{scenes:,} scenes x {number // scenes} seed(s) = {number:,} blocks" for number in sent)
+    scenes, sent = int(rows["scenes"].iloc[0]), sorted({sent for _, sent in counts.values()})
+    words = " or ".join(f"{scenes:,} scenes x {number // scenes} seed(s) = {number:,} blocks" for number in sent)
+    return words or "undefined here"
 
 
 def _curve(

@@ -31,6 +31,7 @@ METRICS = {
     "delta1[judge]": (True, 0.7, True, False),
     "bits": (False, 20_000.0, True, False),
     "channel_uses": (False, 10_000.0, True, False),
+    "block_lost": (False, 0.25, True, False),
     "seconds": (False, 0.3, False, False),
     "memory": (False, 700.0, False, False),
 }

@@ -134,7 +134,7 @@ def test_the_caption_says_what_numbers_rest_on() -> None:
     said = notes(only("budget", results(SENT)))
     for words in (
         "32 scenes, seeds 0", "peak power", "peak SNR 8.9 dB", "real symbols a scene", "uses over 49,152",
-        "mean power of a use is 0.5 to 0.5 P", "16qam@1/2, qpsk@0.4, adaptive", "5G LDPC", "three bytes of length",
+        "The mean power of a use is 0.5 P.", "16qam@1/2, qpsk@0.4, adaptive", "5G LDPC", "three bytes of length",
         "free of error and counted in bytes", "whose sender knows the channel", "95% intervals", "gt|judge=x",
     ):  # fmt: skip
         assert words in said, words
@@ -161,6 +161,19 @@ def test_forty_lines_have_a_legend_of_methods_and_dashes_and_nothing_is_clipped(
     assert labels == [*maps, "full_image", *kinds]
     dashes = {way: str(line._dash_pattern) for way, line in drawn(drawing.figure, "envelope").items()}
     assert len({dashes[f"full_image+digital:codec={codec}"] for codec in ("webp", "avif", "jpeg")}) == 3
+
+
+def test_uneven_power_is_told() -> None:
+    rows = results({"oasis": (9.0, 0.5), "gesco": (9.0, 0.6)})
+    rows.loc[(rows["metric"] == "mean_power") & (rows["method"] == "gesco"), "value"] = 0.09
+    assert "The mean power of a use is 0.09 to 0.5 P, so equal uses are not equal energy." in notes(
+        only("budget", rows)
+    )
+
+
+def test_chosen_psnrs_have_the_panels() -> None:
+    rows = pd.concat([results(SENT).assign(psnr=psnr) for psnr in (20.0, 10.0, 1.0)])
+    assert [axis.get_title() for axis in only("budget", rows, psnrs=(1.0, 20.0)).axes] == ["PSNR 20 dB", "PSNR 1 dB"]
 
 
 def test_results_without_uses_are_refused_in_words() -> None:

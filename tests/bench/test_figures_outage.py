@@ -101,6 +101,11 @@ def test_each_method_has_a_row_and_links_codecs_and_budgets_differ() -> None:
     assert labels == [*links, *codecs, *budgets]
 
 
+def test_what_is_no_share_is_not_drawn() -> None:
+    rows = results({**LOST, (ROBUST, 1.0, 0): math.nan, (FIXED, 20.0, 1): 7.0})
+    assert curves(only("outage", rows), 0) == {FIXED: [1.0], ROBUST: [0.0]}
+
+
 def test_results_without_blocks_say_what_sends_some() -> None:
     with pytest.raises(UsageError, match="no block_lost, which links have: `bench run --methods oasis"):
         only("outage", frame({("oasis", 10.0, 0): (0.5, None)}))

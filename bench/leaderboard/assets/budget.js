@@ -139,7 +139,7 @@
     byId("numbers-caption").textContent = `${view.title}, ${view.higher ? "higher" : "lower"} is better, and what it costs, at PSNR ${state.psnr} dB.`;
     byId("status").textContent = `${points.length} of ${Object.keys(view.rows).length} ways to send, ${view.higher ? "higher" : "lower"} is better`;
     byId("note").textContent = [`${budget.tracks[set.track]}, ${set.words}.`, "Lines: the best of fixed schemes at so many uses or fewer, chosen at each PSNR. Hollow: adaptive links, whose sender knows the channel. Pale: analogue symbols.",
-      `Uses are real symbols a scene; bandwidth ratio: complex symbols over the picture's values (3HW). Equal uses are not equal energy. Side information is free of error and counted in bytes, but where a name says header=coded.`, `Protocol: ${view.protocol}.`].join(" ");
+      `Uses are real symbols a scene; bandwidth ratio: complex symbols over the picture's values (3HW). Equal uses are equal energy under average power alone. Side information is free of error and counted in bytes, but where a name says header=coded.`, `Protocol: ${view.protocol}.`].join(" ");
     byId("named").textContent = "Point at a mark to see its name; with the keyboard, Tab to the chart and go through its marks by arrow keys.";
     table(points, view);
     Site.writeHash({ ...state });
