@@ -27,7 +27,7 @@ SMALLEST_BLOCK = 528
 #: What stands for the best scheme of a table, by a sender that knows the channel.
 ADAPTIVE = "adaptive"
 #: The schemes that it chooses from (those of WITT, Yang et al. 2023), and the peak SNR in dB from which on at most 1 %
-#: of blocks of 2,472 bits are lost on AWGN, to the next quarter dB (measured over 100 blocks; a slow test holds it).
+#: of blocks of 2,472 bits are lost on AWGN, with half a dB to spare (a slow test holds it).
 SWITCHING = {
     "qpsk@1/3": 0.0,
     "qpsk@1/2": 2.0,

@@ -39,8 +39,12 @@ def constants() -> dict[str, dict[str, str]]:
             "95 %": "the level of intervals",
         },
         "docs/guide/methods.md": {**GUIDANCE, "40 %": "recipe of gesco_fdstrain"},
-        "docs/guide/channel.md": {"0.9": "the paper's noise levels"},
-        "docs/decisions/links.md": {"38.214": "the number of a 3GPP specification"},
+        "docs/guide/channel.md": {"0.9": "the paper's noise levels", "3.5": "bench/channels/ofdm.py, CARRIER"},
+        "docs/decisions/links.md": {
+            "38.214": "the number of a 3GPP specification",
+            "3,824": "largest transport block with a CRC of 16 bits, TS 38.212",
+            "0.35": "dB between the two receivers at qpsk@0.4, over 32 blocks a point",
+        },
         "docs/guide/links.md": {"0.4": "rate of the default link"},
         "docs/guide/metrics.md": {
             **RANKS,
