@@ -43,6 +43,7 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _KINDS = {"images": "image", "labels": "label map", "instances": "instance map", "depth": "depth map"}
 _SPLITS = ("train", "val", "test")
 _MAX_16_BITS = 65_535
+_MOST_CLASSES = 255  # label ids are bytes
 _CHUNK = 16
 #: Values of label maps that usually mean "not labelled".
 _USUALLY_UNKNOWN = 255
@@ -71,7 +72,7 @@ class _Contents(BaseModel):
 
     name: str = Field(pattern="^[A-Za-z0-9_]{1,40}$")
     size: tuple[_Side, _Side]
-    classes: dict[Annotated[int, Field(ge=0, le=_MAX_16_BITS)], _Class] = Field(min_length=1, max_length=255)
+    classes: dict[Annotated[int, Field(ge=0, le=_MAX_16_BITS)], _Class] = Field(min_length=1, max_length=_MOST_CLASSES)
 
     def label_space(self) -> LabelSpace:
         """Label ids in the order of the values; ValueError for what no label space can be."""
@@ -244,6 +245,9 @@ def init(root: Path, jobs: int = 1, progress: bool = True, size: tuple[int, ...]
         seen.update(counts.keys())
         colours = {**palette, **colours}
     values = sorted(pixels)
+    if len(values) > _MOST_CLASSES:
+        what = f"the maps in {root} hold {len(values)} values: are they instances, or colours saved as numbers?"
+        raise DataError(f"{what} A data set has {_MOST_CLASSES} classes at most")
     total = sum(pixels.values())
     spare = distinct_palette(len(values))
     lines = []
@@ -292,10 +296,11 @@ def gathered(named: str, labels: Path | None, to: Path) -> str:
     a classes.toml beside them, or classes without names; without any nothing is known of its pixels.
     """
     folder = Path(named.removeprefix(SCHEME)).expanduser()
-    if (folder / CLASSES).is_file() and labels is None:
-        return f"{SCHEME}{folder}"
-    if labels is None and (named.startswith(SCHEME) or not folder.is_dir()):
-        return named
+    if labels is None:
+        if named.casefold() in DATASETS.names() or not folder.is_dir():
+            return named
+        if named.startswith(SCHEME) or (folder / CLASSES).is_file():
+            return f"{SCHEME}{folder}"
     pictures = find_files(folder, _PICTURES).files
     if not pictures:
         raise DataError(f"{folder} holds no pictures to compare with")

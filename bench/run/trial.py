@@ -21,7 +21,7 @@ from bench.api.metric import Metric
 from bench.api.names import ALL
 from bench.api.registry import DATASETS, METHODS, METRICS, Registry
 from bench.api.specs import MethodSpec, all_methods, check_options, parse_spec, spec_name
-from bench.data.own import SCHEME
+from bench.data.own import CLASSES, SCHEME
 from bench.data.registry import own_names
 from bench.run.contract import house_rules, sound_identity
 
@@ -140,7 +140,9 @@ def check_sections(config: Config, trial: Trial) -> None:
     datasets = [*DATASETS.names(), *own_names(config.data)]
     for name in config.data:
         if name not in datasets and not name.startswith(SCHEME):
-            raise UsageError(f"unknown data set in [data.{name}]{nearest(name, datasets)}")
+            own = f" (a folder of your own has a {CLASSES}, {config.data[name].root} has none)"
+            hint = own if config.data[name].root else ""
+            raise UsageError(f"unknown data set in [data.{name}]{nearest(name, datasets)}{hint}")
     known = METHODS.names()
     for name, method in config.methods.items():
         if name not in known:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from scene_roots import Drawn, ade20k_root, blocks, camvid_root, cityscapes_root, coco_spade_root, picture, save
+from typer.testing import CliRunner
 
 from bench.api.errors import DataError, UsageError
 from bench.api.scenes import SceneSource
+from bench.cli import app
 from bench.config import load_config
 from bench.data.ade20k import Ade20k
 from bench.data.camvid import CamVid
@@ -225,6 +227,10 @@ def test_init_writes_what_the_label_maps_hold(mine: Path) -> None:
     assert (source.label_space.unknown, source.label_space.palette[0]) == (2, (255, 128, 0))
     assert (source.height, source.width) == (128, 192)
     assert "in 2 of 2 maps" in (mine / "classes.toml").read_text()
+    (mine / "classes.toml").unlink()
+    save(mine / "val/labels/0.png", np.arange(2400, dtype=np.uint16).reshape(40, 60))
+    with pytest.raises(DataError, match=r"hold \d+ values: are they instances"):
+        init(mine, progress=False)
     with pytest.raises(DataError, match="has no label map: put pictures into SPLIT/images"):
         init(mine / "val", progress=False)
 
@@ -252,6 +258,29 @@ def test_it_is_named_by_its_folder_or_by_bench_toml(mine: Path, tmp_path: Path) 
     toml.write_text('[data.cityscpaes]\nroot = "mine/val"\n')
     with pytest.raises(UsageError, match=r"in \[data\.cityscpaes\]; did you mean 'cityscapes'"):
         make_plan(load_config(toml))
+
+
+def test_every_command_of_data_takes_it(mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def data(*arguments: str) -> str:
+        answer = CliRunner().invoke(app, ["data", *arguments])
+        assert answer.exit_code == 0, answer.output
+        return answer.output
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    (mine / "classes.toml").unlink()
+    assert "wrote mine/classes.toml: 3 classes" in data("init", "mine", "--quiet")
+    assert "mine in" in (told := data("check", "folder:mine", "--jobs", "1", "--quiet"))
+    assert "no problem; complete scenes: val 2" in told
+    assert "[data.mine]" not in data("list")
+    (tmp_path / "bench.toml").write_text('[data.mine]\nroot = "mine"\nsize = [20, 30]\n')
+    assert "[data.mine] in bench.toml" in (told := data("list"))
+    assert "20x30" in told
+    export = ("export", "mine", "edited", "--split", "val", "--jobs", "1", "--quiet")
+    assert "read them with: --datasets folder:edited --split val" in data(*export, "--format", "folder")
+    assert OwnScenes(tmp_path / "edited").ids("val") == ["0", "1"]
+    wrong = CliRunner().invoke(app, ["data", *export, "--format", "folders"])
+    assert "unknown format 'folders'; did you mean 'folder'" in str(wrong.exception)
 
 
 def test_many_pictures_are_listed_without_reading_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

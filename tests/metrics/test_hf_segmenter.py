@@ -21,6 +21,7 @@ from metrics.evaluators.published import MASKFORMER
 from metrics.evaluators.registry import load_segmenter
 from metrics.evaluators.segmenters.huggingface import HfSegmenter
 from metrics.miou import MeanIoU
+from tests.metrics.tiny_transformers import coco_classes, maskformer, naming
 
 transformers = pytest.importorskip("transformers")
 
@@ -29,10 +30,6 @@ CLASSES = (
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
     "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
 )  # fmt: skip
-
-
-def naming(classes: Sequence[str]) -> dict[str, object]:
-    return {"id2label": dict(enumerate(classes)), "label2id": {name: n for n, name in enumerate(classes)}}
 
 
 def segformer(folder: Path, classes: Sequence[str] = CLASSES, **processor: object) -> Path:
@@ -50,38 +47,12 @@ def segformer(folder: Path, classes: Sequence[str] = CLASSES, **processor: objec
     return folder
 
 
-def maskformer(folder: Path, classes: Sequence[str]) -> Path:
-    """A MaskFormer on a small ResNet, as `facebook/maskformer-resnet101-coco-stuff` is stored."""
-    torch.manual_seed(2)
-    backbone = transformers.ResNetConfig(
-        embedding_size=8, hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 1, 1], layer_type="basic", out_indices=[1, 2, 3, 4]
-    )
-    decoder = transformers.MaskFormerDetrConfig(
-        d_model=32, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
-        encoder_ffn_dim=16, decoder_ffn_dim=16, num_queries=6,
-    )  # fmt: skip
-    config = transformers.MaskFormerConfig(
-        fpn_feature_size=32, mask_feature_size=32, backbone_config=backbone, decoder_config=decoder, **naming(classes)
-    )
-    network = transformers.MaskFormerForInstanceSegmentation(config)
-    network.class_predictor.weight.data.mul_(20)
-    network.save_pretrained(folder)
-    size = {"shortest_edge": 64, "longest_edge": 256}
-    transformers.MaskFormerImageProcessor(size=size, size_divisor=32).save_pretrained(folder)
-    return folder
-
-
 def cityscapes(judge: str | None = None) -> MetricContext:
     return MetricContext("cityscapes", CITYSCAPES, evaluator=judge)
 
 
 def coco_stuff(judge: str | None = None) -> MetricContext:
     return MetricContext("coco_stuff", COCO_STUFF, evaluator=judge)
-
-
-def coco_classes() -> list[str]:
-    """The 171 classes of the checkpoint: every label but the eleven removed ones, and `unknown`."""
-    return [name for k, name in enumerate(COCO_STUFF.names[:-1]) if k not in COCO_STUFF.never]
 
 
 def pictures(count: int = 2, height: int = 48, width: int = 96) -> torch.Tensor:

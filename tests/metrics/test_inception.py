@@ -15,21 +15,15 @@ from bench.api.metric import MetricContext
 from bench.data.cityscapes import CITYSCAPES
 from metrics import fid
 from metrics.evaluators.published import INCEPTION
-from metrics.fid import FrechetInception, SmallSampleWarning, fid_network, load_inception
+from metrics.fid import FrechetInception, SmallSampleWarning, load_inception
+from tests.metrics.tiny_transformers import write_inception
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> Path:
     """A file in the published layout, with random weights and statistics."""
-    torch.manual_seed(0)
-    network = fid_network()
-    for name, buffer in network.named_buffers():
-        if name.endswith("running_mean"):
-            buffer.normal_(0, 0.1)
-        elif name.endswith("running_var"):
-            buffer.uniform_(0.5, 1.5)
     path = tmp_path_factory.mktemp("weights") / INCEPTION.file
-    torch.save(network.state_dict(), path)
+    write_inception(path)
     return path
 
 
