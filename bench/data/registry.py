@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def known_dataset(typed: str, sections: Mapping[str, DataSection]) -> str:
-    """The data set that was typed, whatever its case, `folder:PATH` as it is.
+    """The data set that was typed, whatever its case, `folder:PATH` by its whole path.
 
     `sections` are those of bench.toml: one with a root may name a folder of the user's own. UsageError with the nearest
     name where there is none.
     """
-    if typed.startswith(SCHEME):
-        return typed
+    if typed.startswith(SCHEME):  # results are read from other folders than they were made in
+        return f"{SCHEME}{Path(typed.removeprefix(SCHEME)).expanduser().absolute()}"
     return known_name(typed, [*DATASETS.names(), *own_names(sections)], "data set")
 
 
