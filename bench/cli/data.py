@@ -50,7 +50,7 @@ def list_datasets(config: ConfigOption = None) -> None:
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="The data set, for example cityscapes.")],
+    name: Annotated[str, typer.Argument(help="The data set, for example cityscapes, or folder:PATH.")],
     root: Root = None,
     split: Annotated[str | None, typer.Option(help="One split; else every split that is there.")] = None,
     jobs: Jobs = _CORES,

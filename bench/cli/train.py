@@ -17,7 +17,7 @@ WHAT = (
 
 def train(
     method: Annotated[str, typer.Argument(help=WHAT)],
-    dataset: Annotated[str, typer.Option(help="Data set to train on.")] = "streets",
+    dataset: Annotated[str, typer.Option(help="Data set to train on: a name, or folder:PATH.")] = "streets",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all; without it the recipe's.")] = None,
     scenes: Annotated[
         int | None,
