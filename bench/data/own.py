@@ -81,12 +81,13 @@ class _Contents(BaseModel):
         twice = next((name for name, count in Counter(names).items() if count > 1), None)
         unknown = [place for place, one in enumerate(ordered) if one.unknown]
         evaluated = tuple(place for place, one in enumerate(ordered) if one.evaluated and not one.unknown)
+        known = self.name.casefold() in DATASETS.names()
         wrong = {
             f"two classes are called '{twice}'": twice is not None,
             "a name that cannot be printed": not all(name.isprintable() for name in names),
             "more than one class is unknown = true": len(unknown) > 1,
             "no class is evaluated: mIoU needs one": not evaluated,
-            f"the data set '{self.name}' exists already: give this one another name": self.name in DATASETS.names(),
+            f"the data set '{self.name}' exists already: give this one another name": known,
         }
         for what, is_so in wrong.items():
             if is_so:
@@ -286,7 +287,7 @@ def _proposed(height: int, width: int) -> tuple[int, int]:
 def _name(root: Path) -> str:
     """The folder's name as a data set's, another one than those that exist."""
     name = re.sub("[^A-Za-z0-9_]", "_", root.name)[:40] or "scenes"
-    return name if name not in DATASETS.names() else f"{name[:36]}_own"
+    return name if name.casefold() not in DATASETS.names() else f"{name[:36]}_own"
 
 
 def gathered(named: str, labels: Path | None, to: Path) -> str:

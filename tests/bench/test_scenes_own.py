@@ -91,7 +91,7 @@ def test_a_worker_opens_the_same_scenes(mine: Path) -> None:
         ("[20, 30]", "[20]", "size"),
         ("#0000ff", "blue", "classes.3.colour"),
         ("thing", "things", "unknown key; did you mean 'thing'?"),
-        ('"mine"', '"streets"', "the data set 'streets' exists already"),
+        ('"mine"', '"Streets"', "the data set 'Streets' exists already"),
         ('"mine"', '"my/own"', "name: "),
         ("thing", "unknown", "more than one class is unknown"),
         ("[classes]", "[classes", "cannot be read as TOML"),
