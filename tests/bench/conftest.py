@@ -58,6 +58,7 @@ def fakes(fake_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """The fakes installed, here and in processes started from here; a working folder of its own with a bench.toml."""
     import bench.api.registry
     import bench.api.scores
+    from bench.run.worker import WORKER
 
     monkeypatch.syspath_prepend(str(fake_package))
     paths = [str(fake_package), str(Path(__file__).parent), str(ROOT)]
@@ -70,6 +71,8 @@ def fakes(fake_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(folder)
     bench.api.registry._points.cache_clear()
     bench.api.scores.find_score.cache_clear()
+    WORKER.pictures.clear()  # fakes of one identity misbehave in different ways
+    WORKER.measured.clear()
     yield folder
     bench.api.registry._points.cache_clear()
     bench.api.scores.find_score.cache_clear()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from table_frames import BASE
 
+from bench.api.scores import COSTS
 from bench.regress.compare import Sides, compare
 from bench.regress.model import CellName, ScoreChange, Thresholds
 from bench.results.schema import COLUMNS, CONTRIBUTIONS
@@ -61,7 +62,7 @@ def sides(old: pd.DataFrame, new: pd.DataFrame, scenes: int, missing: Mapping[Ce
 def limits(alpha: float = 0.05, **floors: float) -> Thresholds:
     """No floors but those given (by metric, in its unit)."""
     table = {**ANY_FLOOR, **{name: (amount, False) for name, amount in floors.items()}}
-    return Thresholds(alpha, table, {"bits": 1.02, "channel_uses": 1.02, "memory": 1.25, "seconds": 1.5})
+    return Thresholds(alpha, table, {name: 1 + cost.floor for name, cost in COSTS.items()})
 
 
 def verdicts(found: tuple[list[ScoreChange], int]) -> dict[tuple[str, str], str]:

@@ -18,7 +18,6 @@ from PIL import Image
 from bench.api.registry import METHODS, METRICS
 from bench.links.ldpc import LENGTH_BYTES, block_size, coded_bits, frame_uses
 from bench.links.scheme import parse_scheme
-from bench.run.worker import WORKER
 
 pytest.importorskip("sionna", reason="links need Sionna: pip install 'gesco-bench[links]'")
 
@@ -202,8 +201,6 @@ def test_what_arrives_whole_at_several_psnrs_is_drawn_and_measured_once(run: Any
 
     count(METHODS.load("fake_maps"), "generate", len)
     count(METRICS.load("FakeMSE"), "measure", lambda comparison: len(comparison.generated))
-    WORKER.pictures.clear()
-    WORKER.measured.clear()
     rows = run("fake_maps+digital,fake_maps+digital:link=16qam@1/3", "--psnr", "100,20,15")
     assert counts["generate"] == 3 + 6  # every scene once, and one scene of each of the six cells once more
     assert counts["measure"] == 3 + 3  # and the reference of pure noise
