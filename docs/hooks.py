@@ -18,7 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 #: The page about the paper's values, which lies beside them in the package.
 PUBLISHED = ROOT / "bench" / "results" / "published" / "README.md"
 #: Links from results/, as they are valid in the repository and in the site.
-FROM_RESULTS = {"](../bench/results/published/README.md": "](published.md", "](../docs/": "](../"}
+FROM_RESULTS = {
+    "](../bench/results/published/README.md": "](published.md",
+    "](../docs/": "](../",
+    "](../../docs/": "](../../",
+}
 #: Folders of results that are no documents: what this machine has run, and the pictures behind the leaderboard.
 LEFT_OUT = {"local", "samples", "plots", "readme", "submissions"}
 #: A link from docs/ to results/, as it is valid in the repository; the site has results/ inside.

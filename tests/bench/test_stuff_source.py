@@ -102,12 +102,12 @@ def test_the_segmenter_of_stuff_is_trained_written_and_found(
     assert measured["gt"].nbytes < 5000
 
 
-def test_a_segmenter_for_another_size_or_data_set_is_refused(
+def test_a_segmenter_for_another_size_or_of_too_few_scenes_is_refused(
     train_segmenter: Callable[..., Result], tmp_path: Path
 ) -> None:
     (tmp_path / "bench.toml").write_text("[data.stuff]\nsize = [32, 32]\n")
     with pytest.raises(UsageError, match="the stuff segmenter works at 64x64"):
         raise train_segmenter("--dataset", "stuff").exception  # type: ignore[misc]
-    with pytest.raises(UsageError, match="no embedded segmenter for camvid; known: streets, stuff"):
+    with pytest.raises(DataError, match="the split train of camvid has 2 scenes"):
         raise train_segmenter("--dataset", "camvid", "--root", str(camvid_root(tmp_path / "c"))).exception  # type: ignore[misc]
     assert not (tmp_path / "weights").exists()
