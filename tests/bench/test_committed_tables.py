@@ -1,4 +1,4 @@
-"""The committed results are one folder, and every table that the start page names prints from it."""
+"""The committed results: the paper's half, from which every table of the start page prints, and that of links."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import bench.results.files
-from bench.results.files import whole_results
+from bench.results.files import read_results, whole_results
+from bench.results.schema import WHOLE_SET
 from bench.run.ablations import ABLATIONS
 from bench.tables import named_tables, read_for_table, render
 
@@ -39,10 +41,20 @@ def test_the_start_page_names_the_tables() -> None:
     assert {"mIoU", "LPIPS", "FID", "coco", "ablation", "objects", "depth", "bits"} <= set(words())
 
 
-def test_there_is_one_results_file() -> None:
-    assert [
-        file.relative_to(RESULTS).as_posix() for file in RESULTS.rglob("*.parquet") if "local" not in file.parts
-    ] == ["results.parquet"]
+def test_there_is_one_results_file_for_each_of_the_two_questions() -> None:
+    files = (file.relative_to(RESULTS) for file in RESULTS.rglob("*.parquet") if "local" not in file.parts)
+    assert sorted(file.as_posix() for file in files) == ["links/results.parquet", "results.parquet"]
+
+
+def test_both_files_say_the_same_of_the_cells_that_they_share() -> None:
+    key, scores = ["dataset", "channel", "method", "psnr", "metric"], ["mIoU", "LPIPS", "FID[lite0]", "channel_uses"]
+    halves = []
+    for folder in (RESULTS, RESULTS / "links"):
+        frame, _ = read_results(folder)
+        halves.append(frame[(frame["scene"] == WHOLE_SET) & frame["metric"].isin(scores)].set_index(key)["value"])
+    shared = halves[0].index.intersection(halves[1].index)
+    assert len(shared) >= 4 * 7 * 7  # seven methods at seven PSNRs
+    pd.testing.assert_series_equal(halves[0][shared], halves[1][shared])
 
 
 @pytest.mark.parametrize("word", words())
