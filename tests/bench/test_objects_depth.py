@@ -61,4 +61,7 @@ def test_a_data_set_without_networks_is_measured_without_them(cli: Cli, fakes: P
     answer = cli("run", "--datasets", "stuff", "--psnr", "100", "--scenes", "1", "--out", "out")
     assert answer.code == 0, answer.err
     assert "objects is not computed for stuff: objects is skipped on `stuff`: no detector is known for it" in answer.err
-    assert "depth is skipped on `stuff`: no depth network is known for it; there are some for camvid, " in answer.err
+    assert (
+        "depth is skipped on `stuff`: no depth network is known for it; there are some for ade20k, camvid, "
+        in answer.err
+    )

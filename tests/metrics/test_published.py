@@ -67,4 +67,4 @@ def test_the_list_tells_what_is_skipped_and_what_to_type(user_weights):
     file.parent.mkdir()
     file.write_bytes(CONTENT)
     assert by_name["maskformer"].find(None) == file
-    assert by_name["dpt_large"].note == "without it depth is skipped on camvid, cityscapes, coco_stuff"
+    assert by_name["dpt_large"].note == "without it depth is skipped on ade20k, camvid, cityscapes, coco_stuff"
