@@ -55,8 +55,32 @@ def faded(
     return received, known.abs().square().repeat_interleave(2)[: len(clean)].reshape(shape)
 
 
+class WithGains(Noisy):
+    """What channels have that multiply each complex symbol by a gain, which `csi` says who knows."""
+
+    csi: str  # a field of the subclasses, among their own
+
+    @abstractmethod
+    def gains(self, uses: int, generator: torch.Generator) -> Tensor:
+        """The gain that each complex symbol of `uses` real ones meets, in the order in which they are sent."""
+
+    def transmit(self, symbols: Tensor, generator: torch.Generator) -> Tensor:
+        """Gain, noise, and unless `csi` is "none" the division by the gain."""
+        return self.observe(symbols, generator)[0]
+
+    @property
+    def foreseen(self) -> bool:
+        """With `csi` "both"."""
+        return self.csi == "both"
+
+    def known_snrs(self, uses: int, power: float, generator: torch.Generator) -> Tensor:
+        """With `csi` "both" those of all complex symbols, as their gains make them."""
+        nominal = super().known_snrs(uses, power, generator)
+        return nominal * self.gains(uses, generator).abs().square() if self.foreseen else nominal
+
+
 @dataclass(frozen=True)
-class Fading(Noisy):
+class Fading(WithGains):
     """Flat fading by blocks, with white Gaussian noise at AWGN's calibrations and power conventions."""
 
     block: int = 0
@@ -82,7 +106,7 @@ class Fading(Noisy):
         """Gains of so many blocks, (blocks,) complex64, with a mean square of 1."""
 
     def gains(self, uses: int, generator: torch.Generator) -> Tensor:
-        """The gain that each complex symbol of `uses` real ones meets, in the order in which they are sent."""
+        """Those of the blocks, spread by the interleaver."""
         import torch
 
         symbols = -(-uses // 2)
@@ -100,20 +124,6 @@ class Fading(Noisy):
         gains = self.gains(clean.numel(), generator)
         noise = self.noise(clean, (2 * len(gains),), generator)
         return faded(clean, gains, noise, None if self.csi == "none" else gains, symbols.shape)
-
-    def transmit(self, symbols: Tensor, generator: torch.Generator) -> Tensor:
-        """Gain, noise, and unless `csi` is "none" the division by the gain."""
-        return self.observe(symbols, generator)[0]
-
-    @property
-    def foreseen(self) -> bool:
-        """With `csi` "both"."""
-        return self.csi == "both"
-
-    def known_snrs(self, uses: int, power: float, generator: torch.Generator) -> Tensor:
-        """With `csi` "both" those of all complex symbols, as their gains make them."""
-        nominal = super().known_snrs(uses, power, generator)
-        return nominal * self.gains(uses, generator).abs().square() if self.foreseen else nominal
 
     @property
     def realisation(self) -> dict[str, Any]:

@@ -20,8 +20,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.api.errors import UsageError, known_name
-from bench.channels.awgn import Noisy
-from bench.channels.fading import CSI, CSI_WORDS, faded
+from bench.channels.fading import CSI, CSI_WORDS, WithGains, faded
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +47,7 @@ def _taps(profile: str, spread: float, doppler: float) -> Any:
 
 
 @dataclass(frozen=True)
-class Ofdm(Noisy):
+class Ofdm(WithGains):
     """A delay profile of `spread` ns (RMS), its gains changing in time with a maximum Doppler frequency in Hz.
 
     With `estimate` "perfect" the receiver's end divides by the gains themselves, with "pilots" by those measured at the
@@ -131,6 +130,10 @@ class Ofdm(Noisy):
         place = torch.arange(data + pilots)
         return gains[place % SLOT > 0], gains[::SLOT].repeat_interleave(SLOT - 1, dim=0)[:data]
 
+    def gains(self, uses: int, generator: torch.Generator) -> Tensor:
+        """Those of the carriers with data, filled one after the other."""
+        return self._grid(uses, generator)[0].flatten()[: -(-uses // 2)]
+
     def observe(self, symbols: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """The symbols as they arrive, and unless `csi` is "none" the power |h|^2 of each as the receiver knows it."""
         import torch
@@ -146,22 +149,6 @@ class Ofdm(Noisy):
         return faded(
             clean, gains.flatten()[:count], noise, None if known is None else known.flatten()[:count], symbols.shape
         )
-
-    def transmit(self, symbols: Tensor, generator: torch.Generator) -> Tensor:
-        """Gains, noise, and unless `csi` is "none" the division by the gains."""
-        return self.observe(symbols, generator)[0]
-
-    @property
-    def foreseen(self) -> bool:
-        """With `csi` "both"."""
-        return self.csi == "both"
-
-    def known_snrs(self, uses: int, power: float, generator: torch.Generator) -> Tensor:
-        """With `csi` "both" those of all complex symbols, as their gains make them."""
-        nominal = super().known_snrs(uses, power, generator)
-        if not self.foreseen:
-            return nominal
-        return nominal * self._grid(uses, generator)[0].flatten()[: -(-uses // 2)].abs().square()
 
     @property
     def realisation(self) -> dict[str, Any]:
