@@ -35,6 +35,16 @@ _START = re.compile(rf"{_LIST_ITEM.pattern}|\s*")
 _NO_BEGINNING = re.compile(r" (?=(?:[-+*>#]|\d+\.) )")
 
 
+def registered(blocks: dict[str, Block], name: str) -> Callable[[Block], Block]:
+    """A decorator that makes a function the maker of the block of that name."""
+
+    def register(made: Block) -> Block:
+        blocks[name] = made
+        return made
+
+    return register
+
+
 def wrapped(text: str) -> str:
     """Markdown with its paragraphs and list items broken at `WIDTH`; tables, code, headings and HTML as they are."""
     done: list[str] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from bench.results.schema import NO_CHANNEL
 from bench.results.scores import Score, measured, of_methods
 from bench.tables import named_tables, render
 from bench.tables.model import Table
-from results.readme.blocks import Block
+from results.readme.blocks import Block, registered
 from results.readme.numbers import PSNRS, RESULTS, Untrue, claim
 
 if TYPE_CHECKING:
@@ -27,9 +26,14 @@ PSNR = 10
 
 
 @cache
+def _rows() -> pd.DataFrame:
+    return read_results(LINKS)[0]
+
+
+@cache
 def frame(dataset: str = "streets") -> pd.DataFrame:
     """The committed rows of the links' sweep on a data set."""
-    rows, _ = read_results(LINKS)
+    rows = _rows()
     return rows[rows["dataset"] == dataset]
 
 
@@ -77,14 +81,7 @@ def budget(metric: str, channel: str, dataset: str = "streets") -> str:
 BLOCKS: dict[str, Block] = {}
 
 
-def block(name: str) -> Callable[[Block], Block]:
-    """Registers the maker of a block."""
-
-    def register(made: Block) -> Block:
-        BLOCKS[name] = made
-        return made
-
-    return register
+block = partial(registered, BLOCKS)
 
 
 for _metric in ("mIoU", "LPIPS", "FID[lite0]"):

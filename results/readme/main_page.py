@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from results.readme import links_page
-from results.readme.blocks import Block
+from results.readme.blocks import Block, registered
 from results.readme.numbers import (
     PSNRS,
     carded,
@@ -37,13 +37,8 @@ PAGES: dict[str, dict[str, Block]] = {README: {}, METHODS: {}, TRAINING: {}}
 
 
 def block(page: str, name: str) -> Callable[[Block], Block]:
-    """Registers the maker of a block."""
-
-    def register(made: Block) -> Block:
-        PAGES[page][name] = made
-        return made
-
-    return register
+    """Registers the maker of a page's block."""
+    return registered(PAGES[page], name)
 
 
 @block(README, "mIoU")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from functools import partial
 
-from results.readme.blocks import Block
+from results.readme.blocks import Block, registered
 from results.readme.numbers import between, claim, ddim_noise, speed, steps, value
 
 BLOCKS: dict[str, Block] = {}
@@ -19,14 +19,7 @@ SHOWN = (
 FID = "FID[lite0]"
 
 
-def block(name: str) -> Callable[[Block], Block]:
-    """Registers the maker of a block."""
-
-    def register(made: Block) -> Block:
-        BLOCKS[name] = made
-        return made
-
-    return register
+block = partial(registered, BLOCKS)
 
 
 @block("sampling")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
-from results.readme.blocks import Block
+from results.readme.blocks import Block, registered
 from results.readme.numbers import (
     PSNRS,
     arm,
@@ -37,14 +36,7 @@ BLOCKS: dict[str, Block] = {f"table {what}": partial(markdown, what) for what in
 BLOCKS["table coco"] = partial(markdown, "coco", "stuff")
 
 
-def block(name: str) -> Callable[[Block], Block]:
-    """Registers the maker of a block."""
-
-    def register(made: Block) -> Block:
-        BLOCKS[name] = made
-        return made
-
-    return register
+block = partial(registered, BLOCKS)
 
 
 def titles(names: list[str]) -> str:
