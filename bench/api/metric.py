@@ -148,6 +148,8 @@ class Metric(ABC):
     name: ClassVar[str]
     #: Every score that `summarise` and `per_scene` give; the first that fits a name counts.
     scores: ClassVar[tuple[ScoreInfo, ...]]
+    #: Measured only where it is named, not as part of `all`.
+    by_name: ClassVar[bool] = False
     #: What evaluators may begin with that are named by where they lie (`hf:FOLDER`), beside those of `evaluators`.
     evaluator_schemes: ClassVar[tuple[str, ...]] = ()
     #: Bumped whenever `measure` gives other arrays. Part of the cache's key: everything is measured again.

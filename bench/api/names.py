@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import filterfalse
 
-from bench.api.errors import UsageError, nearest
+from bench.api.errors import MetricError, UsageError, nearest
+from bench.api.registry import METRICS
 from bench.api.scores import named_by_alias
 
 #: Stands for every method, data set, metric, PSNR or figure.
@@ -34,6 +36,14 @@ def metric_variants(typed: str, known: Iterable[str]) -> list[str]:
 def _variants(typed: str, names: Sequence[str]) -> list[str]:
     wanted = typed.lower()
     return [n for n in names if n.lower() == wanted] or [n for n in names if n.lower().startswith(f"{wanted}[")]
+
+
+def _by_name(metric: str) -> bool:
+    """Whether a metric is measured only where it is named; one that is broken is said to be so where it is built."""
+    try:
+        return METRICS.load(metric).by_name
+    except MetricError:
+        return False
 
 
 _OWN_WEIGHTS = re.compile(r":weights=[^:+]+")
@@ -78,10 +88,13 @@ def shipped_spec(spec: str) -> str:
 
 
 def metrics_asked(typed: Iterable[str], known: Iterable[str]) -> dict[str, str]:
-    """Full name of each metric asked for -> as it was typed, `all` among it; raises as `resolve_metrics`."""
+    """Full name of each metric asked for -> as it was typed, `all` among it; raises as `resolve_metrics`.
+
+    `all` is every one that does not ask to be named.
+    """
     names = list(known)
     asked: dict[str, str] = {}
     for one in typed:
-        for name in names if one.casefold() == ALL else resolve_metrics(one, names):
+        for name in filterfalse(_by_name, names) if one.casefold() == ALL else resolve_metrics(one, names):
             asked.setdefault(name, ALL if one.casefold() == ALL else one)
     return asked

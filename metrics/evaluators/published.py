@@ -187,7 +187,7 @@ def _folder(name: str, published: Checkpoint, skipped: str) -> Listed:
 
 LISTED = (
     Listed("inception", INCEPTION.file, INCEPTION.url, "FID[inception]"),
-    Listed("vgg16", VGG16.file, VGG16.url, "LPIPS[vgg]"),
+    Listed("vgg16", VGG16.file, VGG16.url, "LPIPS[vgg] or DISTS"),
     _folder("maskformer", MASKFORMER, "mIoU"),
     _folder("detr_resnet_50", DETR, "objects"),
     _folder("dpt_large", DPT, "depth"),

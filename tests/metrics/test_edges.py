@@ -23,7 +23,7 @@ KEPT: dict[str, Metric | str] = {}
 
 
 @pytest.fixture(scope="module")
-def scenes() -> Comparison:
+def streets() -> Comparison:
     """Two streets, and copies of them with noise in the place of generated pictures."""
     source = open_dataset("streets", None, None, None, "spade")
     ids = source.ids("test", 2)
@@ -47,6 +47,16 @@ def metric(request) -> Iterator[Metric]:
     if isinstance(found, str):
         pytest.skip(found)
     return found
+
+
+@pytest.fixture
+def scenes(metric, streets) -> Comparison:
+    """The streets, in larger pixels for a metric that needs larger pictures."""
+    times = -(-getattr(metric, "smallest_side", 1) // min(streets.generated.shape[-2:]))
+    parts = (streets.generated, streets.original, streets.labels, streets.instances)
+    if times == 1:
+        return streets
+    return Comparison(*(t.repeat_interleave(times, -1).repeat_interleave(times, -2) for t in parts))
 
 
 def test_no_scene_is_an_error(metric, scenes):

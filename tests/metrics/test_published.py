@@ -54,7 +54,7 @@ def test_nothing_in_a_file_is_executed(tmp_path):
 def test_the_list_tells_what_is_skipped_and_what_to_type(user_weights):
     by_name = {one.name: one for one in LISTED}
     assert {"inception", "vgg16", "maskformer", "detr_resnet_50", "dpt_large"} <= set(by_name)
-    assert by_name["vgg16"].note == "without it LPIPS[vgg] is skipped"
+    assert by_name["vgg16"].note == "without it LPIPS[vgg] or DISTS is skipped"
     assert by_name["vgg16"].command == (
         f"curl --create-dirs -Lo {user_weights}/vgg16-397923af.pth https://download.pytorch.org/models/vgg16-397923af.pth"
     )
