@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.config import Config
-    from bench.run.execute import Outcome, Task
+    from bench.run.progress import Progress
     from bench.run.runner import RunReport
-
-Progress = Callable[[list["Task"], Iterator["Outcome"]], Iterator["Outcome"]]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 
     from bench.config import Config
     from bench.results.merge import Results
-    from bench.run.execute import Outcome, Task
     from bench.run.plan import Plan
+    from bench.run.progress import Progress
     from bench.run.runner import RunReport
 
 
@@ -38,7 +37,7 @@ class Computed:
 def compute(
     plan: Plan,
     config: Config,
-    progress: Callable[[list[Task], Iterator[Outcome]], Iterator[Outcome]],
+    progress: Progress,
     ablation: str | None = None,
     replace: bool = False,
 ) -> Computed:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.files import MANIFEST, safe_name
+from bench.api.names import PURE_NOISE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,47 +19,102 @@ if TYPE_CHECKING:
     from bench.run.execute import Outcome, Task
     from bench.run.plan import Cell, MetricPlan
 
+#: What is told of outcomes as they come, of so many workers: what a run was given to do, and the outcomes themselves.
+Progress = Callable[[list["Task"], Iterator["Outcome"], int], Iterator["Outcome"]]
+
 #: Seconds between two lines where the output is no terminal.
 LINE_SECONDS = 20.0
+#: Columns of a terminal from which on there is room for a bar.
+BAR_WIDTH = 70
+#: What a cell that takes longer than it should still takes at least, as a part of what it took already.
+OVERDUE = 0.1
+
+
+class Forecast:
+    """Seconds that are left, from the tasks' estimates (by name) and how long tasks took compared with theirs.
+
+    It is known from the start: before anything is finished the estimates alone tell, as if one of their mean had taken
+    what was expected. Tasks begin in their order, and one that runs longer than it should slows the forecast at once.
+    """
+
+    def __init__(self, estimates: Mapping[str, float], workers: int) -> None:
+        self._waiting = dict(estimates)
+        self._running: dict[str, tuple[float, float]] = {}
+        self._workers = max(workers, 1)
+        self._taken = self._estimated = sum(estimates.values()) / max(len(estimates), 1)
+        self._begin(0.0)
+
+    def _begin(self, now: float) -> None:
+        for name in list(self._waiting)[: self._workers - len(self._running)]:
+            self._running[name] = self._waiting.pop(name), now
+
+    def finished(self, name: str, now: float) -> None:
+        """Note that a task is done, `now` seconds after the start."""
+        if name in self._running:
+            estimate, began = self._running.pop(name)
+            self._taken += now - began
+            self._estimated += estimate
+        else:
+            self._waiting.pop(name, None)
+        self._begin(now)
+
+    def seconds_left(self, now: float) -> float:
+        """Until all are done."""
+        pace = self._taken / self._estimated
+        late = [(estimate, now - began) for estimate, began in self._running.values() if now - began > estimate * pace]
+        pace = (self._taken + sum(taken for _, taken in late)) / (self._estimated + sum(e for e, _ in late))
+        left = [
+            max(estimate * pace - (now - began), OVERDUE * (now - began)) for estimate, began in self._running.values()
+        ]
+        return max(*left, 0.0, (sum(left) + pace * sum(self._waiting.values())) / self._workers)
 
 
 class RunProgress:
-    """Wraps a stream of outcomes: a bar with rate and remaining time on a terminal, a line now and then elsewhere.
+    """Wraps a stream of outcomes: a bar on a terminal, a line at the start and now and then elsewhere.
 
-    Remaining time weighs cells by their estimated seconds: one of GESCO takes as long as hundreds of full images.
+    Cells are those that were asked for, references of pure noise are none.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.perf_counter) -> None:
         self.console = console
+        self._clock = clock
 
-    def __call__(self, tasks: list[Task], outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    def __call__(self, tasks: list[Task], outcomes: Iterator[Outcome], workers: int) -> Iterator[Outcome]:
         """The outcomes as they come, told on the console."""
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich import progress as bars
+        from rich.text import Text
 
-        weights = {task.cell.name: task.estimate + 0.1 for task in tasks}
-        whole = sum(weights.values())
+        clock = self._clock
+        start, done = clock(), 0
+        forecast = Forecast({task.cell.name: task.estimate + 0.1 for task in tasks}, workers)
+        asked = {task.cell.name for task in tasks if task.cell.method.spec != PURE_NOISE}
+        asked = asked or {task.cell.name for task in tasks}
+
+        def times() -> str:
+            now = clock() - start
+            left = forecast.seconds_left(now)
+            return f"{in_words(now)} so far, about {in_words(left)} left" if left else f"in {in_words(now)}"
+
+        class Times(bars.ProgressColumn):
+            def render(self, task: bars.Task) -> Text:
+                return Text(times())
+
+        lines, room = not self.console.is_terminal, self.console.width >= BAR_WIDTH
         columns = (
-            TextColumn("{task.fields[cells]}/{task.fields[of]} cells"),
-            BarColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-        lines = not self.console.is_terminal
-        with Progress(*columns, console=self.console, disable=lines) as bar:
-            start = last = time.perf_counter()
-            scenes, done = 0, 0.0
-            row = bar.add_task("", total=whole, cells=0, of=len(tasks), rate="")
-            for cells, outcome in enumerate(outcomes, 1):
-                scenes += len(outcome.cell.scenes.ids)
-                done += weights[outcome.cell.name]
-                now = time.perf_counter()
-                rate = f"{scenes / (now - start):.1f} scenes/s"
-                bar.update(row, completed=done, cells=cells, rate=rate)
-                if lines and (now - last >= LINE_SECONDS or cells == len(tasks)):
-                    last, left = now, in_words(max((now - start) * (whole - done) / done, 0))
-                    self.console.print(f"{cells}/{len(tasks)} cells, {rate}, {left} left", highlight=False)
+            bars.TextColumn("{task.completed} of {task.total} cells"), *([bars.BarColumn()] if room else []), Times(),
+        )  # fmt: skip
+        with bars.Progress(*columns, console=self.console, disable=lines) as bar:
+            row, last = bar.add_task("", total=len(asked)), start
+            if lines:
+                self.console.print(f"0 of {len(asked)} cells, {times()}", highlight=False)
+            for number, outcome in enumerate(outcomes, 1):
+                now = clock()
+                forecast.finished(outcome.cell.name, now - start)
+                done += outcome.cell.name in asked
+                bar.update(row, completed=done)
+                if lines and (now - last >= LINE_SECONDS or number == len(tasks)):
+                    last = now
+                    self.console.print(f"{done} of {len(asked)} cells, {times()}", highlight=False)
                 yield outcome
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from bench.api.provenance import code_provenance
 from bench.api.scores import COSTS, DERIVED
 from bench.run.cell import find_cell, find_metric
 from bench.run.execute import Outcome, Task, execute
-from bench.run.progress import History
+from bench.run.progress import History, Progress
 
 if TYPE_CHECKING:
     from bench.run.plan import Cell, MetricPlan, Plan
@@ -100,7 +100,6 @@ def _outcomes(
         yield from map(execute, tasks)
         return
     import joblib
-    from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
 
     if backend == "ray":
         try:
@@ -108,9 +107,6 @@ def _outcomes(
         except ImportError:
             raise UsageError("backend 'ray' needs the package ray: pip install ray") from None
         register_ray()
-    known = sorted({*BACKENDS, *EXTERNAL_BACKENDS, "ray"})
-    if backend not in known:
-        raise UsageError(f"unknown backend '{backend}'{nearest(backend, known)}")
     try:
         with joblib.parallel_config(backend=backend, n_jobs=jobs):
             try:
@@ -122,13 +118,24 @@ def _outcomes(
         raise UsageError(f"backend '{backend}' is not installed: {error}") from None
 
 
+def _check_backend(backend: str) -> None:
+    """UsageError, with the nearest one, for a backend that neither we nor joblib have."""
+    if backend in ("loky", "sequential"):
+        return
+    from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
+
+    known = sorted({*BACKENDS, *EXTERNAL_BACKENDS, "ray"})
+    if backend not in known:
+        raise UsageError(f"unknown backend '{backend}'{nearest(backend, known)}")
+
+
 def run_plan(
     plan: Plan,
     out: Path,
     jobs: int,
     batch_size: int,
     backend: str,
-    progress: Callable[[list[Task], Iterator[Outcome]], Iterator[Outcome]] = lambda tasks, outcomes: outcomes,
+    progress: Progress = lambda tasks, outcomes, workers: outcomes,
     time_limit: float | None = None,
 ) -> RunReport:
     """Compute what is missing of `plan` under `out` and gather the whole plan's cells and scores.
@@ -138,6 +145,7 @@ def run_plan(
     cell; other backends take no limit (UsageError). A full or read-only disk stops the run with a StorageError.
     `progress` may wrap the stream of outcomes.
     """
+    _check_backend(backend)
     if time_limit is not None and backend != "loky":
         raise UsageError(
             f"a time limit needs the backend loky, whose workers can be ended; backend '{backend}' has none"
@@ -166,7 +174,7 @@ def run_plan(
     workers = min(worker_count(plan, jobs), len(tasks))
     outcomes = _outcomes(tasks, workers, backend, time_limit, out)
     try:
-        for outcome in progress(tasks, outcomes):
+        for outcome in progress(tasks, outcomes, workers):
             reference = outcome.cell in plan.references
             report.computed += outcome.computed and not reference
             report.measured += outcome.measured
