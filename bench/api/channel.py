@@ -74,6 +74,10 @@ class Channel(ABC):
         """Whether a sender knows a scene's realisation before it sends."""
         return False
 
+    def nominal_snr(self, power: float) -> float:
+        """The signal-to-noise ratio (linear) of symbols with a mean square, over all realisations."""
+        return power * 10 ** (self.peak_snr_db / 10)
+
     def known_snrs(self, uses: int, power: float, generator: torch.Generator) -> Tensor:
         """The signal-to-noise ratios (linear) that a sender knows, before it sends, of symbols with a mean square.
 
@@ -82,7 +86,7 @@ class Channel(ABC):
         """
         import torch
 
-        return torch.tensor([power * 10 ** (self.peak_snr_db / 10)])
+        return torch.tensor([self.nominal_snr(power)])
 
     def uses(self, symbols: Tensor) -> int:
         """Real channel uses that one scene's symbols take, with what the channel's own ends add to them."""

@@ -40,10 +40,14 @@ class Transmission:
 
 @dataclass(frozen=True)
 class Received:
-    """What reaches the receiver: the corrupted symbols and the error-free side information, one entry a scene."""
+    """What reaches the receiver: the corrupted symbols and the error-free side information, one entry a scene.
+
+    `snr_db` is for a method that knows the channel (`Method.known_power`), empty for all others.
+    """
 
     symbols: tuple[Tensor, ...]
     side_info: tuple[bytes, ...]
+    snr_db: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -91,6 +95,8 @@ class Method(ABC):
     title: ClassVar[str]
     #: The method that this one is a variant of (another arm of an ablation): not part of `all`, run by its own name.
     variant_of: ClassVar[str | None] = None
+    #: Run where it is named, not as part of `all`: it is none of the paper's comparison.
+    by_name: ClassVar[bool] = False
     #: Bumped whenever the method's own code changes its output for equal options and weights.
     code_version: ClassVar[int] = 1
     default_options: ClassVar[Mapping[str, Any]] = {}
@@ -116,9 +122,21 @@ class Method(ABC):
         where weights do not fit.
         """
 
+    @property
+    def known_power(self) -> float | None:
+        """Mean square of the symbols of a method that knows the channel, None for one that does not.
+
+        Both ends of such a method are told the nominal signal-to-noise ratio of symbols of this power.
+        """
+        return None
+
     @abstractmethod
     def send(self, scene: Scene) -> Transmission:
         """Turn a batch of scenes into symbols with peak power <= 1, side information and their costs."""
+
+    def send_knowing(self, scene: Scene, snr_db: Sequence[float]) -> Transmission:
+        """`send` of a method that knows the channel, told one ratio a scene (`known_power`), infinite without noise."""
+        raise MethodError(f"'{self.name}' is told nothing of the channel")
 
     @abstractmethod
     def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:

@@ -59,10 +59,10 @@ class MethodSpec:
 
 
 def all_methods(admit: Callable[[str], None] = lambda name: None) -> tuple[list[str], list[str]]:
-    """What `all` stands for: the names of every installed method that is no variant of another one.
+    """What `all` stands for: every installed method that is no variant of another one and does not ask to be named.
 
-    And a message for each that cannot be used, because a broken plug-in must not take the others down. `admit` is asked
-    before a method is imported, and may raise MethodError.
+    Their names, and a message for each that cannot be used, because a broken plug-in must not take the others down.
+    `admit` is asked before a method is imported, and may raise MethodError.
     """
     names, broken = [], []
     for name in METHODS.names():
@@ -71,7 +71,7 @@ def all_methods(admit: Callable[[str], None] = lambda name: None) -> tuple[list[
             continue
         try:
             admit(name)
-            if METHODS.load(name).variant_of is None:
+            if (kind := METHODS.load(name)).variant_of is None and not kind.by_name:
                 names.append(name)
         except MethodError as error:
             broken.append(str(error))

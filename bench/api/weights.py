@@ -74,9 +74,12 @@ def find_named(path: str, weights_dir: Path | None, file: str = "") -> Path:
     raise WeightsError(f"there are no weights '{path}'; looked for {', '.join(looked)}")
 
 
-def weights_name(method: str, context: MethodContext) -> str:
-    """File name of a method's weights, for example `gesco-streets-64x128.safetensors`."""
-    return f"{method}-{context.dataset}-{context.height}x{context.width}.safetensors"
+def weights_name(method: str, context: MethodContext, variant: str = "") -> str:
+    """File name of a method's weights, for example `gesco-streets-64x128.safetensors`.
+
+    `variant` stands after the method's name, where it has several networks.
+    """
+    return f"{method}{variant}-{context.dataset}-{context.height}x{context.width}.safetensors"
 
 
 def own_folder(context: MethodContext) -> Path | None:
@@ -86,20 +89,20 @@ def own_folder(context: MethodContext) -> Path | None:
     return context.weights_dir
 
 
-def own_names(method: str, context: MethodContext) -> list[str]:
+def own_names(method: str, context: MethodContext, variant: str = "") -> list[str]:
     """Names of the user's own weights of `method` that fit the context's data set and size."""
-    folder, file = user_weights_dir(), weights_name(method, context)
+    folder, file = user_weights_dir(), weights_name(method, context, variant)
     return sorted(path.parent.name for path in folder.glob(f"*/{file}")) if folder.is_dir() else []
 
 
-def find_weights(method: str, context: MethodContext) -> Path:
+def find_weights(method: str, context: MethodContext, variant: str = "") -> Path:
     """The weights file for `method` in `context`.
 
     Where the context names weights, they and no others. Else the package's; where it ships none, what `bench weights
     import` put into the user's folder. A training's weights are never found unnamed, so that none can stand in for what
     the benchmark ships. WeightsError names the file, the places and the remedy.
     """
-    file, named = weights_name(method, context), own_folder(context)
+    file, named = weights_name(method, context, variant), own_folder(context)
     if named is not None:
         if (named / file).is_file():
             return named / file
@@ -107,7 +110,7 @@ def find_weights(method: str, context: MethodContext) -> Path:
         raise WeightsError(
             f"no weights{called} for '{method}' on {context.dataset} at {context.height}x{context.width}: there is no "
             f"{named / file}. Train them with `bench train {method} --dataset {context.dataset}`, or name others"
-            f"{_choice(method, context)}"
+            f"{_choice(method, context, variant)}"
         )
     imported = user_weights_dir() / file
     for path in (*(folder / file for folder in PACKAGED), imported):
@@ -124,18 +127,18 @@ def find_weights(method: str, context: MethodContext) -> Path:
         f"({file} is in none of: {METHOD_WEIGHTS}, {imported.parent}).{trained} "
         f"{published if context.profile == 'paper' else 'Train'} them with "
         f"`bench train {method} --dataset {context.dataset}`, or choose a data set and size that has weights. "
-        f"Weights of your own are used where they are named: {method}:weights=NAME{_choice(method, context)}"
+        f"Weights of your own are used where they are named: {method}:weights=NAME{_choice(method, context, variant)}"
     )
 
 
-def _choice(method: str, context: MethodContext) -> str:
-    names = own_names(method, context)
+def _choice(method: str, context: MethodContext, variant: str) -> str:
+    names = own_names(method, context, variant)
     return f" (there are: {some(names)})" if names else ""
 
 
-def weights_in_use(method: str, context: MethodContext) -> Weights:
+def weights_in_use(method: str, context: MethodContext, variant: str = "") -> Weights:
     """The weights that `find_weights` finds; WeightsError where they say that they are for something else."""
-    path = find_weights(method, context)
+    path = find_weights(method, context, variant)
     sha256, facts = file_digest(path), read_facts(path)
     profile = facts.get("profile", context.profile)
     if profile != context.profile:

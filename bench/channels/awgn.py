@@ -80,9 +80,9 @@ class Noisy(Channel):
         energy = super().energy(symbols)
         return float(symbols.numel()) if self.power == "average" and energy > 0 else energy
 
-    def known_snrs(self, uses: int, power: float, generator: torch.Generator) -> Tensor:
-        """The nominal one; under average power that of symbols with a mean square of 1, whatever `power` says."""
-        return super().known_snrs(uses, 1.0 if self.power == "average" else power, generator)
+    def nominal_snr(self, power: float) -> float:
+        """Under average power that of symbols with a mean square of 1, whatever `power` says."""
+        return super().nominal_snr(1.0 if self.power == "average" else power)
 
     def noise(self, clean: Tensor, shape: Sequence[int], generator: torch.Generator) -> Tensor:
         """Noise of a shape for one scene's symbols `clean`: sigma times N(0, 1), float32."""

@@ -7,6 +7,7 @@ goes ahead of the symbols in a frame of its own, over the same realisation of th
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -42,11 +43,12 @@ class OnAir(Transmission):
     """A transmission as it goes over the air; `shapes` are those that the method's own symbols had.
 
     `frames` are the real channel uses of the frame at the beginning of each scene's symbols that carries its side
-    information; empty where that travels free of error.
+    information; empty where that travels free of error. `snr_db` is what a method that knows the channel is told.
     """
 
     shapes: tuple[torch.Size, ...] = ()
     frames: tuple[int, ...] = ()
+    snr_db: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class Delivered:
             shown = []
             if sound:
                 symbols = tuple(self.what.symbols[k] for k in sound)
-                received = Received(symbols, tuple(self.what.side_info[k] for k in sound))
+                told = tuple(self.what.snr_db[k] for k in sound) if self.what.snr_db else ()
+                received = Received(symbols, tuple(self.what.side_info[k] for k in sound), told)
                 shown.append(receiver.receive(received, [rngs[k] for k in sound]))
             if gone:
                 shown.append(receiver.decode([None] * len(gone), [rngs[k] for k in gone]))
@@ -146,13 +149,16 @@ class Analogue:
     """
 
     spec: str
+    #: The signal-to-noise ratio (linear) that a method is told which knows the channel, by its symbols' power.
+    nominal: Callable[[float], float]
     uses: int = 0
     header: Header | None = None
 
     def send(self, sender: Method, scene: Scene) -> OnAir:
         """A batch's symbols, checked. BenchError where the budget is below what the method sends."""
+        told = self._told(sender, len(scene))
         with house_rules():
-            sent = sender.send(scene)
+            sent = sender.send_knowing(scene, told) if told else sender.send(scene)
         sent = accepted(sent, scene, self.spec)
         frames = tuple(self.header.symbols(one) for one in sent.side_info) if self.header else ()
         lengths = tuple(len(frame) for frame in frames)
@@ -161,7 +167,13 @@ class Analogue:
             spent = lengths or (0,) * len(symbols)
             symbols = tuple(self._repeated(one.flatten(), ahead) for one, ahead in zip(symbols, spent, strict=True))
         shapes = tuple(one.shape for one in sent.symbols)
-        return OnAir(_behind(frames, symbols), sent.side_info, sent.bits, shapes, lengths)
+        return OnAir(_behind(frames, symbols), sent.side_info, sent.bits, shapes, lengths, told)
+
+    def _told(self, sender: Method, scenes: int) -> tuple[float, ...]:
+        if sender.known_power is None:
+            return ()
+        ratio = self.nominal(sender.known_power)
+        return (10 * math.log10(ratio) if ratio < math.inf else math.inf,) * scenes
 
     def _repeated(self, symbols: Tensor, ahead: int) -> Tensor:
         """Symbols again and again, up to what the frame ahead of them leaves of the budget."""
@@ -175,7 +187,7 @@ class Analogue:
         arrivals, lost = _opened(self.header, sent, arrivals)
         place = _combined if self.uses else _reshaped
         symbols = tuple(place(a, shape) for a, shape in zip(arrivals, sent.shapes, strict=True))
-        return Delivered(Received(symbols, sent.side_info), tuple(lost) if self.header else None)
+        return Delivered(Received(symbols, sent.side_info, sent.snr_db), tuple(lost) if self.header else None)
 
 
 def _reshaped(arrival: Arrival, shape: torch.Size) -> Tensor:
@@ -295,7 +307,7 @@ def transport(
     """
     header = Header(channel.header_bytes) if method.header == CODED else None
     if not method.link:
-        return Analogue(method.spec, method.uses, header)
+        return Analogue(method.spec, channel.nominal_snr, method.uses, header)
     if method.link != ADAPTIVE:
         return Digital(method.spec, parse_scheme(method.link), method.uses, header=header)
     if streams is None or not channel.foreseen:
