@@ -4,6 +4,7 @@ import os
 import reprlib
 import tomllib
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -240,3 +241,28 @@ def load_config(path: Path | None = None) -> Config:
         return read_config(path)
     here = Path(FILE_NAME)
     return read_config(here) if os.path.lexists(here) else Config()
+
+
+def changed(
+    config: Config, run: Mapping[str, Any], channel: str | None = None, options: Mapping[str, Any] | None = None
+) -> Config:
+    """The configuration with values of a command line or a call, where they are not None, in the place of its own.
+
+    `channel` is `KIND:option=value...`; `options` are those of a channel that were given by themselves. UsageError
+    names the option that has no such value.
+    """
+    from bench.channels.registry import parse_channel
+
+    section = config.channel.model_dump()
+    if channel is not None:
+        kind, named = parse_channel(channel)
+        section = {**(section if section["kind"] == kind else {}), "kind": kind, **named}
+    section |= {key: value for key, value in (options or {}).items() if value is not None}
+    given = {key: value for key, value in run.items() if value is not None}
+    try:
+        return Config.model_validate({**dict(config), "run": {**config.run.model_dump(), **given}, "channel": section})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"--{str(first['loc'][1]).replace('_', '-')}: {first['msg']} (got {as_written(first['input'])})"
+        ) from None

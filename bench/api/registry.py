@@ -8,7 +8,8 @@ that is broken is in nobody else's way.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
@@ -63,10 +64,15 @@ class Registry(Generic[T]):
     base: str
     error: type[Exception]
     fault: type[Exception]
+    #: Name -> what gives the class, of those that are in no distribution (bench/api/unpackaged.py).
+    unpackaged: dict[str, Callable[[], type[T]]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _by_group, (self.group,)
 
     def names(self) -> list[str]:
         """All registered names, sorted; nothing is imported."""
-        return list(_points(self.group))
+        return sorted([*_points(self.group), *self.unpackaged])
 
     def is_ours(self, name: str) -> bool:
         """Whether that name comes with the benchmark, and with nothing else; nothing is imported."""
@@ -91,6 +97,8 @@ class Registry(Generic[T]):
         `fault` where it cannot be imported or calls itself by another name. Distributions at fault are named.
         """
         name = self.find(name)
+        if name in self.unpackaged:
+            return self.unpackaged[name]()
         points = _points(self.group)[name]
         where = " and ".join(sorted(_distribution(point) for point in points))
         if len(points) > 1:
@@ -128,3 +136,9 @@ DATASETS: Registry[SceneSource] = Registry(
     "bench.datasets", "data set", "bench.api.scenes:SceneSource", DataError, DataFault
 )
 CHANNELS: Registry[Channel] = Registry("bench.channels", "channel", "bench.api.channel:Channel", UsageError, UsageError)
+REGISTRIES: tuple[Registry[Any], ...] = (METHODS, METRICS, DATASETS, CHANNELS)
+
+
+def _by_group(group: str) -> Registry[Any]:
+    """The registry of this process: a worker is not sent another one."""
+    return next(registry for registry in REGISTRIES if registry.group == group)

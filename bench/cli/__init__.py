@@ -12,6 +12,7 @@ import typer
 
 from bench.api.errors import BenchError, DataError, MethodError, MetricError, path_message, storage_message
 from bench.api.terminal import safe_output
+from bench.cli.compare import compare
 from bench.cli.data import app as data_app
 from bench.cli.doctor import doctor
 from bench.cli.leaderboard import app as leaderboard_app
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, score, table, ablate, plot, sheet, merge, regress, train, doctor):
+for command in (run, score, table, compare, ablate, plot, sheet, merge, regress, train, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
 app.add_typer(leaderboard_app, name="leaderboard")

@@ -74,26 +74,7 @@ def chosen_results(
 def configured(
     path: Path | None, run: Mapping[str, Any], channel: str | None = None, options: Mapping[str, Any] | None = None
 ) -> Config:
-    """The configuration with the command line's values, where they are not None, over the file's.
+    """The configuration with the command line's values over the file's (bench.config.changed)."""
+    from bench.config import changed, load_config
 
-    `channel` is that of --channel; `options` are those of a channel that have a command-line option of their own.
-    """
-    from pydantic import ValidationError
-
-    from bench.channels.registry import parse_channel
-    from bench.config import Config, as_written, load_config
-
-    config = load_config(path)
-    section = config.channel.model_dump()
-    if channel is not None:
-        kind, named = parse_channel(channel)
-        section = {**(section if section["kind"] == kind else {}), "kind": kind, **named}
-    section |= {key: value for key, value in (options or {}).items() if value is not None}
-    given = {key: value for key, value in run.items() if value is not None}
-    try:
-        return Config.model_validate({**dict(config), "run": {**config.run.model_dump(), **given}, "channel": section})
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(
-            f"--{str(first['loc'][1]).replace('_', '-')}: {first['msg']} (got {as_written(first['input'])})"
-        ) from None
+    return changed(load_config(path), run, channel, options)

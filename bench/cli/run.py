@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.api.errors import BenchError
 from bench.cli.options import ConfigOption, configured, integers, kept_on_interrupt, names, numbers
 from bench.run.ablations import ABLATIONS, find_ablation, plan_ablation
 
@@ -86,18 +85,14 @@ def run(
         channel,
         {"calibration": calibration, "power": power},
     )
-    from bench.api.files import check_folder
-    from bench.results.files import earlier_results
-    from bench.run.plan import make_plan
-
-    if not dry_run:
-        check_folder(settings.run.out, "--out")
-        if not replace:
-            earlier_results(settings.run.out)  # what cannot be added to is told before anything is computed
-    plan = make_plan(settings, root)
     if dry_run:
-        _dry_run(plan, settings)
+        from bench.run.plan import make_plan
+
+        _dry_run(make_plan(settings, root), settings)
         return
+    from bench.session import plan_run
+
+    plan = plan_run(settings, root, replace)
     computed = computed_and_told(plan, settings, replace=replace)
     with kept_on_interrupt():
         print_summary(plan, computed, settings.run.out)
@@ -152,32 +147,22 @@ def computed_and_told(plan: Plan, settings: Config, ablation: str | None = None,
     """What a plan came to, its folder remembered; lines about what is left out or changed go to stderr."""
     from rich.console import Console
 
-    from bench.results.compute import compute
-    from bench.results.folder import remember
     from bench.run.progress import RunProgress
+    from bench.session import carry_out
 
-    for line in plan.left_out:
-        typer.echo(f"left out: {line}", err=True)
     with kept_on_interrupt():
-        computed = compute(plan, settings, RunProgress(Console(stderr=True)), ablation, replace)
-    remember(settings.run.out)
-    for name, reason in computed.report.skipped.items():
-        typer.echo(f"left out: {name}: {reason}", err=True)
-    for note in (*computed.changed, *computed.report.notes):
-        typer.echo(f"note: {note}", err=True)
-    return computed
+        return carry_out(plan, settings, _say, RunProgress(Console(stderr=True)), ablation, replace)
 
 
 def tell_failures(computed: Computed) -> None:
     """BenchError where anything failed, after a line on each failure."""
-    failures = computed.report.failures
-    for what, message, _ in failures:
-        typer.echo(f"failed: {what}: {' '.join(message.split())}", err=True)
-    if failures:
-        raise BenchError(
-            f"{len(failures)} failure(s); everything else is done and kept. Tracebacks: {computed.log}. "
-            "The same command tries the failed cells again"
-        )
+    from bench.session import refuse_failures
+
+    refuse_failures(computed, _say)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _dry_run(plan: Plan, settings: Config) -> None:

@@ -1,6 +1,5 @@
 """`bench score`: measure pictures that were made elsewhere."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -35,10 +34,7 @@ def score(
 
     Example: bench score theirs/psnr10 --against cityscapes --root DIR --name theirs --psnr 10
     """
-    from bench.api.files import check_folder
-    from bench.data.own import gathered
-    from bench.results.files import earlier_results
-    from bench.run.score import score_plan
+    from bench.session import plan_score
 
     settings = configured(
         config,
@@ -48,12 +44,8 @@ def score(
         },
         channel,
     )  # fmt: skip
-    folder = check_folder(settings.run.out, "--out")
-    earlier_results(folder)
-    dataset = gathered(against, labels, folder / "against")
-    settings = settings.model_copy(update={"run": settings.run.model_copy(update={"datasets": (dataset,)})})
-    called = name or re.sub("[^A-Za-z0-9_]", "_", generated.resolve().name)[:60]
-    computed = computed_and_told(plan := score_plan(generated, called, psnr, settings, root, scenes), settings)
+    plan = plan_score(generated, against, settings, labels=labels, name=name, psnr=psnr, root=root, scenes=scenes)
+    computed = computed_and_told(plan, settings)
     with kept_on_interrupt():
-        print_summary(plan, computed, folder)
+        print_summary(plan, computed, settings.run.out)
     tell_failures(computed)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metrics.stats.significance import ALPHA, ROUNDING, fewest_scenes, holm, smallest_p, t_p
+from metrics.stats.significance import ALPHA, ROUNDING, fewest_scenes, holm, smallest_p, standard_error, t_p
 
 if TYPE_CHECKING:
     from bench.results.scores import Score
@@ -105,6 +105,20 @@ def _tested(column: Sequence[Score | None]) -> _Pairs:
     first, second = (np.array([pair[k] for pair in found], dtype=int) for k in (0, 1))
     p, scenes, by_scene = (np.array([test[k] for test in found.values()]) for k in (0, 1, 2))
     return _Pairs(first, second, p.astype(float), scenes.astype(int), by_scene.astype(bool))
+
+
+def difference_of(one: Score, two: Score) -> tuple[float, float | None, int, bool]:
+    """The first score less the second: value, standard error, over how many scenes, and whether paired by scene.
+
+    The error is None where nothing tells it.
+    """
+    value = float(_difference(np.array(one.value), two.value))
+    ours, theirs = one.contributions, two.contributions
+    if not (one.testable and two.testable):
+        return value, None, min(one.scenes, two.scenes), False
+    if ours is not None and theirs is not None and one.order == two.order and len(ours) == len(theirs):
+        return value, standard_error(ours - theirs), len(ours), True
+    return value, math.hypot(one.stderr or 0.0, two.stderr or 0.0), min(one.scenes, two.scenes), False
 
 
 def _difference(values: np.ndarray, own: float) -> np.ndarray:

@@ -24,6 +24,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from bench.api.errors import StorageError, storage_message
+from bench.api.unpackaged import Packed, packed, unpack
 from bench.run.execute import Outcome, Task, execute, last_told
 
 #: Parallelism comes from running cells side by side: libraries below NumPy get one thread a worker, as PyTorch does.
@@ -43,11 +44,15 @@ class Ended(Exception):
     """A worker process ended before it answered; the message says how."""
 
 
-def _settle() -> None:
-    """First in a worker process: Ctrl-C is its parent's, and what is printed there is no part of `bench`'s answer."""
+def _settle(parts: Packed) -> None:
+    """First in a worker process: Ctrl-C is its parent's, and what is printed there is no part of `bench`'s answer.
+
+    `parts` are the methods and others that no distribution holds.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(OSError):
         os.dup2(2, 1)
+    unpack(parts)
 
 
 def _ready() -> None:
@@ -75,7 +80,7 @@ class WorkerProcess:
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> None:
         if self._pool is None:
             environment = {name: "1" for name in _THREADS if name not in os.environ}
-            self._pool = ProcessPoolExecutor(1, initializer=_settle, env=environment)
+            self._pool = ProcessPoolExecutor(1, initializer=_settle, initargs=(packed(),), env=environment)
             self._started = self._pool.submit(_ready)
         self._call, self._deadline = self._pool.submit(function, *arguments), None
 

@@ -72,12 +72,19 @@ class Forecast:
 class RunProgress:
     """Wraps a stream of outcomes: a bar on a terminal, a line at the start and now and then elsewhere.
 
-    Cells are those that were asked for, references of pure noise are none.
+    Cells are those that were asked for, references of pure noise are none. `told` makes a function that is called in
+    the place of bar and lines, with the cells that are done, how many there are, and the times in words.
     """
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        console: Console,
+        clock: Callable[[], float] = time.perf_counter,
+        told: Callable[[], Callable[[int, int, str], None]] | None = None,
+    ) -> None:
         self.console = console
         self._clock = clock
+        self._told = told
 
     def __call__(self, tasks: list[Task], outcomes: Iterator[Outcome], workers: int) -> Iterator[Outcome]:
         """The outcomes as they come, told on the console."""
@@ -99,12 +106,15 @@ class RunProgress:
             def render(self, task: bars.Task) -> Text:
                 return Text(times())
 
-        lines, room = not self.console.is_terminal, self.console.width >= BAR_WIDTH
+        told = self._told() if self._told else None
+        lines, room = not told and not self.console.is_terminal, self.console.width >= BAR_WIDTH
         columns = (
             bars.TextColumn("{task.completed} of {task.total} cells"), *([bars.BarColumn()] if room else []), Times(),
         )  # fmt: skip
-        with bars.Progress(*columns, console=self.console, disable=lines) as bar:
+        with bars.Progress(*columns, console=self.console, disable=bool(lines or told)) as bar:
             row, last = bar.add_task("", total=len(asked)), start
+            if told:
+                told(0, len(asked), times())
             if lines:
                 self.console.print(f"0 of {len(asked)} cells, {times()}", highlight=False)
             for number, outcome in enumerate(outcomes, 1):
@@ -112,6 +122,8 @@ class RunProgress:
                 forecast.finished(outcome.cell.name, now - start)
                 done += outcome.cell.name in asked
                 bar.update(row, completed=done)
+                if told:
+                    told(done, len(asked), times())
                 if lines and (now - last >= LINE_SECONDS or number == len(tasks)):
                     last = now
                     self.console.print(f"{done} of {len(asked)} cells, {times()}", highlight=False)

@@ -16,6 +16,7 @@ from bench.api.errors import Failure, StorageError, UsageError, nearest
 from bench.api.files import Entry, clean_stale, write_atomically
 from bench.api.provenance import code_provenance
 from bench.api.scores import COSTS, DERIVED
+from bench.api.unpackaged import unpackaged_parts
 from bench.run.cell import find_cell, find_metric
 from bench.run.execute import Outcome, Task, execute
 from bench.run.progress import History, Progress
@@ -63,7 +64,7 @@ class RunReport:
             for metric, reason in self.unreferenced.items()
             if metric not in self.skipped
         ]
-        return list(dict.fromkeys(told))
+        return list(dict.fromkeys([*unpackaged_parts(), *told]))
 
 
 def survey_cell(cell: Cell, metrics: tuple[MetricPlan, ...], out: Path) -> CellState:

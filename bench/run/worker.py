@@ -150,7 +150,8 @@ class Worker(threading.local):
 
     def source(self, scenes: SceneSet) -> SceneSource:
         """The data set behind `scenes`."""
-        return self._sources.of((scenes.dataset, scenes.root, scenes.size, scenes.resize), scenes.open)
+        key = (scenes.dataset, scenes.fingerprint, scenes.root, scenes.size, scenes.resize)
+        return self._sources.of(key, scenes.open)
 
     def scene(self, scenes: SceneSet, ids: Sequence[str]) -> Scene:
         """A batch of scenes, from memory where they were used lately."""

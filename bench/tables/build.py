@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.api.channel import PAPER_PSNRS
 from bench.api.errors import UsageError
-from bench.api.names import metric_variants
+from bench.api.names import base_name, metric_variants
+from bench.api.unpackaged import UNPACKAGED
 from bench.channels.awgn import Awgn
 from bench.results.request import (
     choose_metrics,
@@ -27,6 +29,7 @@ from bench.tables.model import Column, SceneSetName, Table, TableRow, arrow, dec
 if TYPE_CHECKING:
     import pandas as pd
 
+_METHOD = re.compile(r": the method (\w+),")
 ERROR_NOTE = "± is the standard error over scenes."
 
 
@@ -45,6 +48,14 @@ def seed_notes(rows: pd.DataFrame) -> list[str]:
             found[method] = ", ".join(str(seed) for seed in sorted(common)) or "not the same at every PSNR"
     told = "; ".join(f"{method} ({seeds})" for method, seeds in found.items())
     return [f"Not over all of these seeds: {told}."] if told else []
+
+
+def code_notes(facts: Mapping[str, Any], methods: Collection[str]) -> list[str]:
+    """Which parts of results, among them these methods, are code that no distribution holds, as provenance says."""
+    told = [str(line) for line in facts.get("notes", ()) if str(line).startswith(UNPACKAGED)]
+    bases = {base_name(method) for method in methods}
+    shown = [line for line in told if not (found := _METHOD.search(line)) or found[1] in bases]
+    return [f"{line[0].upper()}{line[1:]}." for line in shown]
 
 
 def noise_notes(columns: Sequence[Measured], scores: Sequence[Score | None]) -> list[str]:

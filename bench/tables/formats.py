@@ -135,6 +135,16 @@ def check_format(style: str) -> str:
 
 def render(tables: Sequence[Table], style: str = "text", published: bool = False) -> str:
     """All tables in one of `FORMATS`, with `published` beside the paper's values; UsageError for another format."""
+    check_format(style)
+    return render_sheets(as_sheets(tables, published), style)
+
+
+def as_sheets(tables: Sequence[Table], published: bool = False) -> list[Sheet]:
+    """Tables as printed, with `published` beside the paper's values."""
+    return with_values(tables) if published else [sheet(table) for table in tables]
+
+
+def render_sheets(sheets: Sequence[Sheet], style: str = "text") -> str:
+    """All sheets in one of `FORMATS`; UsageError for another format."""
     form = FORMATS[check_format(style)]
-    sheets = with_values(tables) if published else [sheet(table) for table in tables]
     return "\n".join(form(one) for one in sheets)

@@ -21,11 +21,13 @@ from bench.results.scores import Score, measured, of_methods, of_scenes, ranked
 from bench.run import ablations
 from bench.run.ablations import Ablation, Arm, find_ablation
 from bench.tables.budget import budget
-from bench.tables.build import ERROR_NOTE, arms_tables, metric_tables, scene_set_name
+from bench.tables.build import ERROR_NOTE, arms_tables, code_notes, metric_tables, scene_set_name
 from bench.tables.model import Column, Table, TableRow, decimals_for
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bench.results.merge import Results
 
 #: The paper's data set of Table 4, which the embedded one stands for.
 COCO = "coco_stuff"
@@ -170,16 +172,23 @@ def named_tables(frame: pd.DataFrame, what: str, psnr: float) -> list[Table]:
     return NAMED[word](frame, psnr) if word in NAMED else metric_tables(frame, what)
 
 
+def tables_of(results: Results, what: str, psnr: float) -> list[Table]:
+    """The same, whose captions say which parts are code that no distribution holds."""
+    frame, facts = results
+    tables = named_tables(frame, what, psnr)
+    return [replace(t, notes=(*t.notes, *code_notes(facts, [row.method for row in t.rows]))) for t in tables]
+
+
 def read_for_table(folder: Path, what: str, psnr: float) -> list[Table]:
-    """`named_tables` of the results in `folder`, an ablation's on its own scenes; raises as they and reading do."""
+    """`tables_of` the results in `folder`, an ablation's on its own scenes; raises as they and reading do."""
     word = what.lower()
     name = "fds" if word == "ablation" else word
     if name in ablations.ABLATIONS:
-        return named_tables(read_ablation(folder, name, psnr)[0], what, psnr)
+        return tables_of(read_ablation(folder, name, psnr), what, psnr)
     if word not in NAMED:
         with suppress(UsageError):  # which is told of all rows
-            return metric_tables(read_results(folder, only=partial(_needed, what))[0], what)
-    return named_tables(read_results(folder)[0], what, psnr)
+            return tables_of(read_results(folder, only=partial(_needed, what)), what, psnr)
+    return tables_of(read_results(folder), what, psnr)
 
 
 def _needed(what: str, known: Sequence[str]) -> set[str]:

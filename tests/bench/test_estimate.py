@@ -109,3 +109,13 @@ def test_progress_without_a_terminal_begins_and_ends_with_a_line(plan: Plan, tmp
         "1 of 1 cells, 59 s so far, about 60 s left",
         "1 of 1 cells, in 2 min",
     ]
+
+
+def test_progress_in_a_notebook_is_told_to_it_alone(plan: Plan, tmp_path: Path) -> None:
+    tasks = [Task(c, (), tmp_path, 1, plan.devices, "run", 0, {}, 60.0) for c in plan.cells]
+    times = iter([0.0, 0.0, 59.0, 59.0])
+    shown, calls = io.StringIO(), []
+    bar = RunProgress(Console(file=shown), lambda: next(times), lambda: lambda *told: calls.append(told))
+    assert len(list(bar(tasks, (Outcome(c) for c in plan.cells), 1))) == 1
+    assert calls == [(0, 1, "0 s so far, about 60 s left"), (1, 1, "in 59 s")]
+    assert shown.getvalue() == ""

@@ -1,0 +1,30 @@
+"""`bench compare`: the difference of two methods, with its interval."""
+
+from typing import Annotated
+
+import typer
+
+from bench.cli.options import OutOption, names, numbers
+
+
+def compare(
+    first: Annotated[str, typer.Argument(help="A method of the results, as its spec.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    metrics: Annotated[str | None, typer.Option(help="Metrics, comma-separated; without it the main scores.")] = None,
+    psnr: Annotated[str | None, typer.Option(help="PSNRs in dB, comma-separated; without it all.")] = None,
+    out: OutOption = None,
+    style: Annotated[str, typer.Option("--format", help="text, md, csv, latex or html.")] = "text",
+) -> None:
+    """Print the difference of two methods of a run, paired by scene, with its 95 % interval and p.
+
+    Example: bench compare gesco oasis+fds --metrics mIoU,LPIPS --psnr 10
+    """
+    from bench.config import load_config
+    from bench.results.files import read_results
+    from bench.results.folder import results_folder
+    from bench.tables import check_format, comparison, render_sheets
+
+    check_format(style)
+    results = read_results(results_folder(out, load_config()))
+    found = comparison(results, first, second, names(metrics or ""), numbers(psnr or "", "--psnr"))
+    typer.echo(render_sheets(found, style), nl=False)
