@@ -47,13 +47,14 @@ def test_there_is_one_results_file_for_each_of_the_two_questions() -> None:
 
 
 def test_both_files_say_the_same_of_the_cells_that_they_share() -> None:
-    key, scores = ["dataset", "channel", "method", "psnr", "metric"], ["mIoU", "LPIPS", "FID[lite0]", "channel_uses"]
+    """They may have other numbers of scenes, so scene by scene."""
+    key, scores = ["dataset", "channel", "method", "psnr", "metric", "scene"], ["mIoU[scene]", "LPIPS", "channel_uses"]
     halves = []
     for folder in (RESULTS, RESULTS / "links"):
         frame, _ = read_results(folder)
-        halves.append(frame[(frame["scene"] == WHOLE_SET) & frame["metric"].isin(scores)].set_index(key)["value"])
+        halves.append(frame[(frame["scene"] != WHOLE_SET) & frame["metric"].isin(scores)].set_index(key)["value"])
     shared = halves[0].index.intersection(halves[1].index)
-    assert len(shared) >= 4 * 7 * 7  # seven methods at seven PSNRs
+    assert len(shared) >= 3 * 7 * 7 * 200  # of seven methods at seven PSNRs
     pd.testing.assert_series_equal(halves[0][shared], halves[1][shared])
 
 
