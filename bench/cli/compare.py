@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import OutOption, names, numbers
+from bench.cli.options import FormatOption, OutOption, ProtocolOption, names, numbers, print_sheets
 
 
 def compare(
@@ -13,7 +13,8 @@ def compare(
     metrics: Annotated[str | None, typer.Option(help="Metrics, comma-separated; without it the main scores.")] = None,
     psnr: Annotated[str | None, typer.Option(help="PSNRs in dB, comma-separated; without it all.")] = None,
     out: OutOption = None,
-    style: Annotated[str, typer.Option("--format", help="text, md, csv, latex or html.")] = "text",
+    style: FormatOption = "text",
+    protocol: ProtocolOption = False,
 ) -> None:
     """Print the difference of two methods of a run, paired by scene, with its 95 % interval and p.
 
@@ -22,9 +23,9 @@ def compare(
     from bench.config import load_config
     from bench.results.files import read_results
     from bench.results.folder import results_folder
-    from bench.tables import check_format, comparison, render_sheets
+    from bench.tables import check_format, comparison
 
-    check_format(style)
+    style = check_format(style)
     results = read_results(results_folder(out, load_config()))
     found = comparison(results, first, second, names(metrics or ""), numbers(psnr or "", "--psnr"))
-    typer.echo(render_sheets(found, style), nl=False)
+    print_sheets(found, style, protocol=protocol)

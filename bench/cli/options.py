@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -14,6 +14,7 @@ from bench.api.errors import BenchError, UsageError
 if TYPE_CHECKING:
     from bench.config import Config
     from bench.results.request import Request
+    from bench.tables.model import Sheet
 
 Number = TypeVar("Number", int, float)
 OutOption = Annotated[
@@ -23,6 +24,30 @@ OutOption = Annotated[
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="A bench.toml; without it ./bench.toml, else the defaults.")
 ]
+FormatOption = Annotated[str, typer.Option("--format", help="text, md, csv, latex or html.")]
+FullOption = Annotated[bool, typer.Option("--full", help="Of text: standard errors (±) and ranks too.")]
+ProtocolOption = Annotated[bool, typer.Option("--protocol", help="Of text: the whole caption, every protocol in full.")]
+
+
+def print_sheets(
+    sheets: Sequence[Sheet], style: str = "text", full: bool = False, protocol: bool = False, hint: bool = False
+) -> None:
+    """Print tables, as text in the columns of the terminal (else COLUMNS, else 80); colours unless NO_COLOR is set.
+
+    `hint` names the options for what is left out, to people at a terminal.
+    """
+    from rich.console import Console
+
+    from bench.tables import Layout, in_columns, render_sheets
+
+    if style != "text":
+        typer.echo(render_sheets(sheets, style), nl=False)
+        return
+    console = Console(highlight=False)
+    console.print(in_columns(sheets, Layout(console.width, full, protocol)), end="", soft_wrap=True)
+    more = [*([] if full else ["--full: ± and ranks"]), *([] if protocol else ["--protocol: whole captions"])]
+    if hint and more and console.is_terminal:
+        console.print("; ".join(more), style="dim", soft_wrap=True)
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import ConfigOption, configured, integers, kept_on_interrupt, names, numbers
+from bench.cli.options import (
+    ConfigOption,
+    FormatOption,
+    FullOption,
+    ProtocolOption,
+    configured,
+    integers,
+    kept_on_interrupt,
+    names,
+    numbers,
+    print_sheets,
+)
 from bench.run.ablations import ABLATIONS, find_ablation, plan_ablation
 
 if TYPE_CHECKING:
@@ -107,8 +118,10 @@ def ablate(
     seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated.")] = None,
     weights_dir: WeightsOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder of a run: its cache is used, and added to.")] = None,
-    style: Annotated[str, typer.Option("--format", help="text, md, csv, latex or html.")] = "text",
+    style: FormatOption = "text",
     published: Annotated[bool, typer.Option("--published", help="The paper's values beside ours, and Δ.")] = False,
+    full: FullOption = False,
+    protocol: ProtocolOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Compute an ablation and print its table. Cells that `bench run` has in the same folder are not computed again.
@@ -118,11 +131,11 @@ def ablate(
     from bench.api.files import check_folder
     from bench.results.files import earlier_results
     from bench.results.merge import view
-    from bench.tables import check_format, render
+    from bench.tables import as_sheets, check_format
     from bench.tables.named import ablation_tables
 
     ablation = find_ablation(what)
-    check_format(style)
+    style = check_format(style)
     settings = configured(
         config,
         {
@@ -138,7 +151,7 @@ def ablate(
     earlier_results(folder)  # results that cannot be added to are told of before anything is computed
     computed = computed_and_told(plan_ablation(ablation, settings), settings, ablation.name)
     tables = ablation_tables(view(computed.results, ablation.name)[0], ablation, psnr)
-    typer.echo(render(tables, style, published), nl=False)
+    print_sheets(as_sheets(tables, published), style, full, protocol, hint=True)
     typer.echo(f"results: {folder}; `bench table {ablation.name} --out {folder}` prints them again", err=True)
     tell_failures(computed)
 
@@ -244,7 +257,7 @@ def print_summary(plan: Plan, computed: Computed, out: Path) -> None:
     from bench.results.request import Request
     from bench.results.schema import SCENE_SET
     from bench.results.scores import of_methods
-    from bench.tables import metric_tables, render
+    from bench.tables import as_sheets, metric_tables
 
     report, everything = computed.report, view(computed.results, None)[0]
     # the rows of the folder's results that stand in one table with the run's own
@@ -253,7 +266,8 @@ def print_summary(plan: Plan, computed: Computed, out: Path) -> None:
     there = set(of_methods(frame)["metric"])
     shown = [name for kind in shown_always(there) for name in metric_variants(kind, there)]
     for metric in shown:
-        typer.echo("\n" + render(metric_tables(frame, metric)), nl=False)
+        typer.echo()
+        print_sheets(as_sheets(metric_tables(frame, metric)))
     plots = _plots(Request(out, frame, computed.results[1], out / "plots")) if shown else []
     cached = len(plan.cells) - report.computed - sum(state.pictures is None for state in report.states)
     typer.echo(
@@ -261,6 +275,8 @@ def print_summary(plan: Plan, computed: Computed, out: Path) -> None:
     )
     if plots:
         typer.echo(f"plot:     {plots[0]}")
-    typer.echo(f"results:  {out / 'results.parquet'}, {out / 'results.csv'}, {out / 'provenance.json'}")
+    typer.echo(f"results:  {out / 'results.parquet'}, {out / 'results.csv'}")
+    typer.echo(f"made by:  {out / 'provenance.json'}")
     typer.echo(f"pictures: {out / 'cells'}")
-    typer.echo(f"next:     bench table bits --out {out};  bench sheet --out {out}")
+    for words in (*(f"table {metric} --full" for metric in shown[:1]), "table bits", "sheet"):
+        typer.echo(f"next:     bench {words} --out {out}")

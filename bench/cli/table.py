@@ -1,10 +1,12 @@
 """`bench table`: the paper's tables, measured, and the paper's values beside them."""
 
+import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.cli.options import OutOption
+from bench.cli.options import FormatOption, FullOption, OutOption, ProtocolOption, print_sheets
 from bench.run.ablations import ABLATIONS
 
 _OTHERS = ", ".join(name for name in ABLATIONS if name != "fds")
@@ -18,9 +20,12 @@ WHAT = (
 def table(
     what: Annotated[str, typer.Argument(help=WHAT)],
     out: OutOption = None,
-    style: Annotated[str, typer.Option("--format", help="text, md, csv, latex or html.")] = "text",
+    style: FormatOption = "text",
     published: Annotated[bool, typer.Option("--published", help="The paper's values beside ours, and Δ.")] = False,
     psnr: Annotated[float, typer.Option(help="PSNR of the tables coco and of ablations.")] = 10.0,
+    full: FullOption = False,
+    protocol: ProtocolOption = False,
+    to: Annotated[Path | None, typer.Option(help="File to write instead; beside a csv its captions, as .json.")] = None,
 ) -> None:
     """Print a table of a run: methods against PSNR, or several metrics at one PSNR.
 
@@ -30,7 +35,22 @@ def table(
     """
     from bench.config import load_config
     from bench.results.folder import results_folder
-    from bench.tables import read_for_table, render
+    from bench.tables import as_sheets, check_format, read_for_table
 
+    style = check_format(style)
     folder = results_folder(out, load_config())
-    typer.echo(render(read_for_table(folder, what, psnr), style, published), nl=False)
+    sheets = as_sheets(read_for_table(folder, what, psnr), published)
+    if to is None:
+        print_sheets(sheets, style, full, protocol, hint=True)
+        return
+    from bench.api.files import check_file, write_atomically
+    from bench.api.provenance import command_line
+    from bench.tables import csv_facts, render_sheets
+
+    check_file(to, "--to")
+    write_atomically(to, render_sheets(sheets, style).encode())
+    typer.echo(to)
+    if style == "csv":
+        facts = {"results": str(folder), "command": command_line(), **csv_facts(sheets)}
+        write_atomically(to.with_suffix(".json"), (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
+        typer.echo(to.with_suffix(".json"))

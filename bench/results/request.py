@@ -208,12 +208,18 @@ def peak_levels(rows: pd.DataFrame, psnrs: Sequence[float]) -> str:
     return f"{level_words(map(str, rows['channel'].unique()))} {', '.join(words(psnr) for psnr in psnrs)} dB"
 
 
-def mean_levels(rows: pd.DataFrame) -> str:
+def mean_levels(rows: pd.DataFrame, apart: bool = True) -> str:
     """A sentence on the mean SNR of the methods in set-level rows: how far it is below the peak SNR.
+
+    With `apart` for each method, else the range of all.
 
     The peak SNR belongs to the channel, the mean SNR is what a method made of it: 0/1 maps and images have a mean power
     far below their peak power of 1, so under the peak convention it is lower, by what a method sends.
     """
+    if not apart:
+        distance = _distance(rows)
+        than = " than the peak SNR" if distance.endswith("lower") else ""
+        return f"Mean SNR, of what a method sends: {distance}{than}."
     by_distance: dict[str, list[str]] = {}
     for method, own in rows.groupby("method", sort=False):
         by_distance.setdefault(_distance(own), []).append(str(method))

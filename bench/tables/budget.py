@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.api.errors import UsageError
+from bench.api.errors import UsageError, some
 from bench.api.scores import shown_always
 from bench.api.specs import DEFAULT_LINK, DIGITAL
 from bench.channels.registry import power_convention
 from bench.results.schema import NO_CHANNEL, SCENE_SET
 from bench.results.scores import Score, measured, of_methods, of_scenes
 from bench.tables.build import metric_tables
-from bench.tables.model import Column, Table, TableRow, decimals_for
+from bench.tables.model import Column, Note, Table, TableRow, decimals_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +37,11 @@ COSTS_NOTE = (
     "(3HW); energy: sum of squares a scene; power: mean square of a real symbol, {unit} ({power} power). All are those "
     "at PSNR {psnr:g} (of an adaptive link they depend on it)."
 )
+#: The same where there is little room.
+SHORT_COSTS_NOTE = (
+    "uses: real symbols a scene; CBR: complex ones over the picture's values; energy and power in units of P, {unit} "
+    "({power} power); all at PSNR {psnr:g}."
+)
 LINK_NOTE = f"{DIGITAL} without a link is {DEFAULT_LINK}."
 
 
@@ -52,12 +57,14 @@ def budget(frame: pd.DataFrame, psnr: float) -> list[Table]:
             own = own[own["channel"].isin([channel, NO_CHANNEL])]
             spent = {cost: _spent(own, sent, cost, psnr) for cost, _ in SPENT.values()}
             power, level = power_convention(str(channel)), min(sent["psnr"], key=lambda level: abs(level - psnr))
-            notes = [COSTS_NOTE.format(unit=UNITS[power], power=power, psnr=level)]
+            about = {"unit": UNITS[power], "power": power, "psnr": level}
+            notes: list[str] = [Note(COSTS_NOTE.format(**about), SHORT_COSTS_NOTE.format(**about))]
             if sent["method"].str.endswith(DIGITAL).any():
                 notes.append(LINK_NOTE)
             unknown = [m for m in sent["method"].unique() if m in spent[USES] and m not in spent["mean_power"]]
             if unknown:
-                notes.append(f"Not told by these results: energy and power of {', '.join(unknown)}.")
+                lacking = "Not told by these results: energy and power of {}."
+                notes.append(Note(lacking.format(", ".join(unknown)), lacking.format(some(unknown, 3))))
             for metric in shown_always(set(sent["metric"])):
                 tables += [_priced(table, spent, notes) for table in metric_tables(own, metric)]
     return tables

@@ -12,6 +12,7 @@ from bench.api.errors import UsageError
 from bench.api.names import base_name, metric_variants
 from bench.api.unpackaged import UNPACKAGED
 from bench.channels.awgn import Awgn
+from bench.channels.registry import channel_words
 from bench.results.request import (
     choose_metrics,
     computed_by,
@@ -24,18 +25,18 @@ from bench.results.request import (
 from bench.results.schema import SCENE_SET
 from bench.results.scores import Key, Measured, Score, measured, of_methods, of_originals, of_scenes, ranked
 from bench.run.ablations import Arm
-from bench.tables.model import Column, SceneSetName, Table, TableRow, arrow, decimals_for
+from bench.tables.model import Column, Note, SceneSetName, Table, TableRow, arrow, decimals_for
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _METHOD = re.compile(r": the method (\w+),")
-ERROR_NOTE = "± is the standard error over scenes."
+ERROR_NOTE = Note("± is the standard error over scenes.", of_numbers=True)
 
 
 def scene_set_name(rows: pd.DataFrame) -> SceneSetName:
     """The scenes that the rows are about."""
-    return SceneSetName(*(listed(rows, column) for column in ("dataset", "split", "size", "scale")))
+    return SceneSetName(*(listed(rows, column) for column in ("dataset", "split", "size", "scale", "channel")))
 
 
 def seed_notes(rows: pd.DataFrame) -> list[str]:
@@ -72,13 +73,32 @@ def ceiling_notes(frame: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
     return [f"The originals themselves have {', '.join(found)}."] if found else []
 
 
-def protocol_notes(columns: Sequence[Measured]) -> str:
-    """The protocols of several scores, each text once."""
+def protocol_notes(columns: Sequence[Measured]) -> Note:
+    """The protocols of several scores, each text once; in short by their names."""
     by_protocol: dict[str, list[str]] = {}
     for data in columns:
         by_protocol.setdefault(data.protocol, []).append(data.metric)
     texts = [f"{', '.join(names)}: {text}" for text, names in by_protocol.items()]
-    return f"Protocols: {'; '.join(texts)}."
+    named = [f"{', '.join(names)}: {protocol_name(text)}" for text, names in by_protocol.items()]
+    return Note(f"Protocols: {'; '.join(texts)}.", f"Protocols: {'; '.join(named)}.")
+
+
+def protocol_name(protocol: str) -> str:
+    """What a protocol is called in short: what it names but the truth (`judge=...`, `net=...`), else its first part."""
+    parts = [part for part in protocol.split("|") if not part.startswith("truth=")]
+    return ", ".join(part for part in parts if "=" in part) or (parts or [protocol])[0]
+
+
+def scenes_note(rows: pd.DataFrame, text: str) -> Note:
+    """The caption's sentence on the scenes and the channel, said in other words where there is little room."""
+    scale = {"embedded": "embedded networks", "paper": "networks of the paper's scale"}.get(listed(rows, "scale"))
+    channels = " and ".join(channel_words(str(c)) for c in rows["channel"].drop_duplicates())
+    seeds = listed(rows, "seed")
+    return Note(
+        text,
+        f"{listed(rows, 'scenes')} scenes of {listed(rows, 'dataset')} {listed(rows, 'split')} at "
+        f"{listed(rows, 'size')}, {scale or listed(rows, 'scale')}, seed{'s' * (',' in seeds)} {seeds}. {channels}.",
+    )
 
 
 #: Which of the paper's tables hold a metric's values against PSNR.
@@ -116,13 +136,13 @@ def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str, ceil
         TableRow(method, (method,), tuple(column[k] for column in by_column)) for k, method in enumerate(methods)
     )
     notes = [
-        f"{data.metric} on {scene_set_title(rows)}, {peak_levels(rows, psnrs)}.",
-        mean_levels(rows),
+        scenes_note(rows, f"{data.metric} on {scene_set_title(rows)}, {peak_levels(rows, psnrs)}."),
+        Note(mean_levels(rows), mean_levels(rows, apart=False)),
         side_words(rows),
         *seed_notes(rows),
-        f"Protocol: {data.protocol}.",
+        Note(f"Protocol: {data.protocol}.", f"Protocol: {protocol_name(data.protocol)}."),
         ERROR_NOTE,
-        "Columns: PSNR in dB.",
+        Note("Columns: PSNR in dB.", f"Columns: PSNR in dB ({peak_levels(rows, psnrs)})."),
         *ceiling,
         *noise_notes([data], [e for column in by_column for e in column]),
     ]
@@ -198,9 +218,10 @@ def _arms_table(
     by_column, rank_note = ranked([(data, keys) for data in found])
     table_rows = tuple(TableRow(a.method, a.labels, tuple(c[k] for c in by_column)) for k, a in enumerate(arms))
     psnr, scenes, title = keys[0][2], scene_set_name(rows), scene_set_title(rows)
+    level = f"PSNR {psnr:g} dB ({peak_levels(rows, [psnr])})"
     notes = [
-        f"PSNR {psnr:g} dB ({peak_levels(rows, [psnr])}) on {title}.",
-        mean_levels(rows),
+        scenes_note(rows, f"{level} on {title}."),
+        Note(mean_levels(rows), f"{level}. {mean_levels(rows, apart=False)}"),
         side_words(rows),
         *seed_notes(rows),
         protocol_notes(found),

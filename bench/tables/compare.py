@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.results.compare import Difference, differences
 from bench.results.request import scene_set_title, side_words
 from bench.results.scores import of_methods, of_scenes
-from bench.tables.build import code_notes, seed_notes
+from bench.tables.build import code_notes, scene_set_name, scenes_note, seed_notes
 from bench.tables.model import Printed, Sheet, arrow, decimals_for
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def _sheet(frame: pd.DataFrame, channel: str, found: Sequence[Difference], count
     names = found[0].methods
     rows = of_methods(frame)
     rows = rows[rows["method"].isin(names) & rows["channel"].eq(channel)]
+    place = vars(scene_set_name(rows))
     lines, records = [], []
     for metric, group in groupby(found, key=lambda one: one.metric):
         same = list(group)
@@ -48,10 +49,12 @@ def _sheet(frame: pd.DataFrame, channel: str, found: Sequence[Difference], count
             better = None if one.better is None else names[one.better]
             low, high = one.interval or (None, None)
             scores = (one.first.value, one.second.value, one.value)
-            records.append((metric, one.psnr, *scores, low, high, one.p, one.scenes, one.paired, better))
+            records.append(
+                (*place.values(), metric, one.psnr, *scores, low, high, one.p, one.scenes, one.paired, better)
+            )
     family = f"all {count} differences together (Holm)" if count > 1 else "this difference"
     notes = [
-        f"{names[0]} less {names[1]} on {scene_set_title(rows)}.",
+        scenes_note(rows, f"{names[0]} less {names[1]} on {scene_set_title(rows)}."),
         side_words(rows),
         *seed_notes(rows),
         _ways(found),
@@ -62,9 +65,9 @@ def _sheet(frame: pd.DataFrame, channel: str, found: Sequence[Difference], count
         2,
         ("metric", "PSNR", *names, "difference", "95 % interval", "p"),
         tuple(lines),
-        " ".join(notes),
+        tuple(notes),
         "shown to be better, at 95 % for " + family if any(one.better is not None for one in found) else None,
-        HEADER,
+        (*place, *HEADER),
         records,
     )
 

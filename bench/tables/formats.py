@@ -1,13 +1,15 @@
-"""The five formats of a table: aligned text, Markdown, CSV, LaTeX (booktabs) and HTML."""
+"""The five formats of a table: text (bench/tables/text.py), Markdown, CSV, LaTeX (booktabs) and HTML."""
 
 import csv
 import io
 from collections.abc import Callable, Sequence
 from html import escape
+from typing import Any
 
 from bench.api.errors import known_name
-from bench.tables.model import Printed, Sheet, Table, sheet
+from bench.tables.model import NUMBERS, Printed, Sheet, Table, sheet
 from bench.tables.published import with_values
+from bench.tables.text import Layout, in_columns
 
 
 def _texts(cells: Sequence[Printed], before: str, after: str) -> list[str]:
@@ -18,16 +20,6 @@ def _caption(made: Sheet, mark: str) -> str:
     return made.caption + (f" {mark}: {made.mark}." if made.mark else "")
 
 
-def as_text(made: Sheet) -> str:
-    """Aligned columns; `*` marks the best of a column."""
-    lines = [list(made.headings), *(_texts(row, "*", "") for row in made.rows)]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(made.headings))]
-    flush = [str.ljust if k < made.labels else str.rjust for k in range(len(widths))]
-    rendered = ["  ".join(put(c, w) for put, c, w in zip(flush, line, widths, strict=True)) for line in lines]
-    rule = "-" * len(rendered[0])
-    return "\n".join([rendered[0].rstrip(), rule, *(r.rstrip() for r in rendered[1:]), "", _caption(made, "*")]) + "\n"
-
-
 def as_markdown(made: Sheet) -> str:
     """A GitHub table, the best of a column in bold."""
     lines = [list(made.headings), ["---" if k < made.labels else "---:" for k in range(len(made.headings))]]
@@ -36,14 +28,22 @@ def as_markdown(made: Sheet) -> str:
     return f"{body}\n\n{_caption(made, 'bold')}\n"
 
 
-def as_csv(made: Sheet) -> str:
-    """Every number in full, with spread, rank and whether it prints as `noise`; the caption as a `#` line."""
+def as_csv(sheets: Sequence[Sheet]) -> str:
+    """All sheets as one table: every number in full, what it is about, and whether it prints as `noise`."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(made.header)
-    for record in made.records:
-        writer.writerow(["" if x is None else repr(x) if isinstance(x, float) else x for x in record])
-    return f"# {made.headings[0]}; {made.caption}\n{text.getvalue()}"
+    writer = csv.DictWriter(text, list(dict.fromkeys(n for made in sheets for n in made.header)), lineterminator="\n")
+    writer.writeheader()
+    for made in sheets:
+        for record in made.records:
+            values = ["" if x is None else repr(x) if isinstance(x, float) else x for x in record]
+            writer.writerow(dict(zip(made.header, values, strict=True)))
+    return text.getvalue()
+
+
+def csv_facts(sheets: Sequence[Sheet]) -> dict[str, Any]:
+    """What belongs beside `as_csv`: the captions, and what the columns' endings mean."""
+    captions = [{"heading": made.headings[0], "caption": made.caption} for made in sheets]
+    return {"tables": captions, "columns": {f"*{end}": meaning for end, meaning in NUMBERS.items()}}
 
 
 #: Characters and what prints them; applied to each character once, so that no replacement is replaced again.
@@ -119,24 +119,22 @@ def as_html(made: Sheet) -> str:
     return "\n".join(lines) + "\n"
 
 
-FORMATS: dict[str, Callable[[Sheet], str]] = {
-    "text": as_text,
-    "md": as_markdown,
+def _each(form: Callable[[Sheet], str]) -> Callable[[Sequence[Sheet]], str]:
+    return lambda sheets: "\n".join(form(one) for one in sheets)
+
+
+FORMATS: dict[str, Callable[[Sequence[Sheet]], str]] = {
+    "text": lambda sheets: in_columns(sheets, Layout()).plain,
+    "md": _each(as_markdown),
     "csv": as_csv,
-    "latex": as_latex,
-    "html": as_html,
+    "latex": _each(as_latex),
+    "html": _each(as_html),
 }
 
 
 def check_format(style: str) -> str:
     """The one of `FORMATS` that was typed; UsageError for another one."""
     return known_name(style, FORMATS, "format")
-
-
-def render(tables: Sequence[Table], style: str = "text", published: bool = False) -> str:
-    """All tables in one of `FORMATS`, with `published` beside the paper's values; UsageError for another format."""
-    check_format(style)
-    return render_sheets(as_sheets(tables, published), style)
 
 
 def as_sheets(tables: Sequence[Table], published: bool = False) -> list[Sheet]:
@@ -146,5 +144,10 @@ def as_sheets(tables: Sequence[Table], published: bool = False) -> list[Sheet]:
 
 def render_sheets(sheets: Sequence[Sheet], style: str = "text") -> str:
     """All sheets in one of `FORMATS`; UsageError for another format."""
-    form = FORMATS[check_format(style)]
-    return "\n".join(form(one) for one in sheets)
+    return FORMATS[check_format(style)](sheets)
+
+
+def render(tables: Sequence[Table], style: str = "text", published: bool = False) -> str:
+    """All tables in one of `FORMATS`, with `published` beside the paper's values; UsageError for another format."""
+    check_format(style)
+    return render_sheets(as_sheets(tables, published), style)

@@ -14,6 +14,22 @@ if TYPE_CHECKING:
 NOISE, NOT_RUN = "noise", "-"
 
 
+class Note(str):
+    """A sentence of a caption, and what stands for it where there is little room: `short`, "" for nothing.
+
+    `of_numbers`: it is about ± and ranks, and said as it is wherever these are printed.
+    """
+
+    short: str
+    of_numbers: bool
+
+    def __new__(cls, text: str, short: str = "", of_numbers: bool = False) -> Note:
+        """The sentence, as any other text."""
+        made = super().__new__(cls, text)
+        made.short, made.of_numbers = short, of_numbers
+        return made
+
+
 @dataclass(frozen=True)
 class Column:
     """One metric at one PSNR (None for what does not depend on the channel), and how its numbers print."""
@@ -44,12 +60,13 @@ class TableRow:
 
 @dataclass(frozen=True)
 class SceneSetName:
-    """Which scenes a table is about: as in the results, with `scale` "embedded" or "paper"."""
+    """Which scenes on which channels a table is about: as in the results, with `scale` "embedded" or "paper"."""
 
     dataset: str
     split: str
     size: str
     scale: str
+    channel: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,14 @@ class Table:
     @property
     def caption(self) -> str:
         """All notes as one text."""
-        return " ".join([*self.notes, *([self.rank_note] if self.rank_note else [])])
+        return " ".join(self.sentences)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The notes, then what the ranks rest on, which says little where the ranks are not shown."""
+        none = self.rank_note.startswith("No ranks")
+        short = self.rank_note if none else "Rank 1: no other is shown to be better, 95 % for the whole table."
+        return (*self.notes, *([Note(self.rank_note, short, of_numbers=True)] if self.rank_note else []))
 
     def marked(self, row: TableRow, position: int) -> bool:
         """Whether a score is among the best of its column."""
@@ -101,10 +125,20 @@ class Sheet:
     labels: int
     headings: tuple[str, ...]
     rows: tuple[tuple[Printed, ...], ...]
-    caption: str
+    notes: tuple[str, ...]
     mark: str | None
     header: tuple[str, ...]
     records: Sequence[Sequence[object]] = field(repr=False)
+
+    @property
+    def caption(self) -> str:
+        """All notes as one text."""
+        return " ".join(self.notes)
+
+    def sentences(self, full: bool) -> list[str]:
+        """The caption where there is little room; with what is about ± and ranks if these are printed (`full`)."""
+        short = [n.short if isinstance(n, Note) and not (full and n.of_numbers) else str(n) for n in self.notes]
+        return [sentence for sentence in short if sentence]
 
 
 def decimals_for(values: Sequence[float]) -> int:
@@ -129,8 +163,14 @@ def _printed(table: Table, row: TableRow, position: int) -> Printed:
     return Printed(column.number(score.value), rest + rank, table.marked(row, position))
 
 
-#: What csv has of each score, as endings of the column's name.
-_NUMBERS = ("", "_std", "_stderr", "_rank", "_noise")
+#: What csv has of each score, as endings of the column's name, and what that is.
+NUMBERS = {
+    "_mean": "the score: of the set of scenes, averaged over seeds",
+    "_std": "its spread over scenes",
+    "_stderr": "its standard error",
+    "_rank": "1 + the number of methods shown to be better",
+    "_noise": "whether it is at least as bad as pictures of pure noise",
+}
 
 
 def sheet(table: Table) -> Sheet:
@@ -140,17 +180,28 @@ def sheet(table: Table) -> Sheet:
         (*(Printed(label) for label in row.labels), *(_printed(table, row, k) for k in positions)) for row in table.rows
     )
     marked = any(cell.best for row in rows for cell in row)
-    names = [f"{c.psnr:g}" if table.across == "PSNR" and c.psnr is not None else c.metric for c in table.columns]
-    header = ["method", *extra_labels(table), *(f"{n}{end}" for n in names for end in _NUMBERS)]
+    place = {**vars(table.scenes), **_across(table)}
+    names = [f"psnr_{c.psnr:g}" if table.across == "PSNR" and c.psnr is not None else c.metric for c in table.columns]
+    extra = extra_labels(table)
+    labels = [table.label_headings[k] for k in extra]
+    header = [*place, "method", *labels, *(f"{name}{end}" for name in names for end in NUMBERS)]
     records = []
     for row in table.rows:
         numbers = [x for s in row.scores for x in ((s.value, s.std, s.stderr, s.rank, s.noise) if s else (None,) * 5)]
-        records.append([row.method, *(row.labels if extra_labels(table) else ()), *numbers])
+        records.append([*place.values(), row.method, *(row.labels[k] for k in extra), *numbers])
     headings = (*table.label_headings, *(column.heading for column in table.columns))
     mark = "rank 1" if marked else None
-    return Sheet(len(table.label_headings), headings, rows, table.caption, mark, tuple(header), records)
+    return Sheet(len(table.label_headings), headings, rows, table.sentences, mark, tuple(header), records)
 
 
-def extra_labels(table: Table) -> tuple[str, ...]:
-    """Headings of the labels, where they say more than the method's name."""
-    return () if all(row.labels == (row.method,) for row in table.rows) else table.label_headings
+def _across(table: Table) -> dict[str, object]:
+    """What all columns of a table have in common, for csv: the metric, or the PSNR."""
+    last = table.columns[-1]
+    return {"metric": last.metric} if table.across == "PSNR" else {} if last.psnr is None else {"psnr": last.psnr}
+
+
+def extra_labels(table: Table) -> tuple[int, ...]:
+    """Positions of the labels that say more than the method's name."""
+    if all(row.labels == (row.method,) for row in table.rows):
+        return ()
+    return tuple(k for k, heading in enumerate(table.label_headings) if heading != "method")

@@ -21,7 +21,7 @@ from bench.results.scores import Score, measured, of_methods, of_scenes, ranked
 from bench.run import ablations
 from bench.run.ablations import Ablation, Arm, find_ablation
 from bench.tables.budget import budget
-from bench.tables.build import ERROR_NOTE, arms_tables, code_notes, metric_tables, scene_set_name
+from bench.tables.build import ERROR_NOTE, arms_tables, code_notes, metric_tables, scene_set_name, scenes_note
 from bench.tables.model import Column, Table, TableRow, decimals_for
 
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ def _bits_table(frame: pd.DataFrame, rows: pd.DataFrame) -> Table:
             change = [e and Score(100 * (e.value / base.value - 1) if base.value else math.nan) for e in scores]
             add("vs full image, %", f"{data.metric}_change_percent", change)
     notes = (
-        f"What a scene costs on {scene_set_title(rows)}. {ERROR_NOTE} {side_words(rows)}",
+        scenes_note(rows, f"What a scene costs on {scene_set_title(rows)}."),
+        ERROR_NOTE,
+        side_words(rows),
         *(f"{d.metric}: {d.protocol}." for d in found),
     )
     table_rows = tuple(TableRow(m, (m,), tuple(c[k] for c in by_column)) for k, m in enumerate(methods))

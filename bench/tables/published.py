@@ -85,7 +85,7 @@ def compared(table: Table) -> Sheet:
             f"the paper has no values for this table ({', '.join(values)} on {table.scenes.dataset}; its channel is "
             f"{channel_words(Awgn(PAPER_PSNRS[0]).convention)}): leave --published away"
         )
-    lines, records = [], []
+    lines, records, extra = [], [], extra_labels(table)
     for row in _plus_paper_rows(table, values):
         for column, score in zip(table.columns, row.scores, strict=True):
             paper = values[column.metric].get((row.method, column.psnr))
@@ -105,14 +105,14 @@ def compared(table: Table) -> Sheet:
             lines.append(tuple(Printed(text) for text in texts))
             ours = (None,) * 4 if score is None else (score.value, score.std, score.stderr, score.noise)
             theirs = ("", None) if paper is None else (paper.text if paper.value is None else paper.value, paper.std)
-            records.append([row.method, *(row.labels if extra_labels(table) else ()), column.metric, column.psnr,
-                            *ours, *theirs, delta])  # fmt: skip
+            records.append([*vars(table.scenes).values(), row.method, *(row.labels[k] for k in extra), column.metric,
+                            column.psnr, *ours, *theirs, delta])  # fmt: skip
     labels = (*table.label_headings, table.across)
-    header = ("method", *extra_labels(table), "metric", "psnr", "ours", "ours_std", "ours_stderr", "ours_noise",
-              "paper", "paper_std", "delta")  # fmt: skip
+    header = (*vars(table.scenes), "method", *(table.label_headings[k] for k in extra), "metric", "psnr", "ours",
+              "ours_std", "ours_stderr", "ours_noise", "paper", "paper_std", "delta")  # fmt: skip
     notes = [note for note in table.notes if not note.startswith("Columns:")]
-    caption = " ".join([*_remarks(table), *notes])
-    return Sheet(len(labels), (*labels, "ours", "paper", "Δ"), tuple(lines), caption, None, header, records)
+    return Sheet(len(labels), (*labels, "ours", "paper", "Δ"), tuple(lines), (*_remarks(table), *notes), None, header,
+                 records)  # fmt: skip
 
 
 def with_values(tables: Sequence[Table]) -> list[Sheet]:

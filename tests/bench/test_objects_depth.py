@@ -47,7 +47,7 @@ def test_a_run_measures_objects_and_depth_and_tables_show_them(cli: Cli, fakes: 
     for what, style, expected in (
         ("objects", "text", ("AP50[judge] ↑", "recall ↑", "AP50[judge:car] ↑", "The originals themselves have AP50 ")),
         ("depth", "md", ("| AbsRel[judge] ↓ | 100 | 1 |", "| delta1 ↑ | 100 | 1 |", "RMSE ↓ |")),
-        ("AP50", "csv", ("100,100_std",)),
+        ("AP50", "csv", ("psnr_100_mean,psnr_100_std",)),
         ("recall[judge:car]", "text", ("recall[judge:car] ↑",)),
     ):
         shown = cli("table", what, "--out", "out", "--format", style, "--psnr", "1")

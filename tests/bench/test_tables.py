@@ -7,6 +7,7 @@ import html.parser
 import io
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Answer
+from rich.console import Console
 from table_frames import frame, method_rows
 
 from bench.api.errors import BenchError, UsageError
@@ -23,7 +25,7 @@ from bench.api.files import sha256
 from bench.results.files import read_results, write_results
 from bench.results.schema import COLUMNS, CONTRIBUTIONS
 from bench.results.scores import Score
-from bench.tables import Table, metric_tables
+from bench.tables import Layout, Table, as_sheets, in_columns, metric_tables
 from bench.tables import render as render_tables
 from bench.tables.formats import escaped
 
@@ -32,6 +34,10 @@ Cli = Callable[..., Answer]
 
 def render(rows: pd.DataFrame, metric: str, style: str = "text") -> str:
     return render_tables(metric_tables(rows, metric), style)
+
+
+def whole_text(rows: pd.DataFrame, metric: str) -> str:
+    return in_columns(as_sheets(metric_tables(rows, metric)), Layout(1000, full=True, protocol=True)).plain
 
 
 def entry(table: Table, method: str, column: int = 0) -> Score:
@@ -52,14 +58,64 @@ TWO = frame(
 
 
 def test_text_marks_the_best_and_says_how_the_numbers_were_made() -> None:
-    lines = render(TWO, "miou").splitlines()
+    lines = whole_text(TWO, "miou").splitlines()
     assert lines[0].split() == ["mIoU", "↑", "100", "1"]
     assert lines[2].split() == ["gesco", "0.750", "±", "0.013", "(2)", "*0.500", "±", "0.025", "(1)"]
     assert lines[3].split() == ["smis_x", "*0.875", "±", "0.006", "(1)", "0.250", "±", "0.001", "(2)"]
     for told in ("streets test at 64x128", "embedded", "32 scenes", "seeds 0", "paper calibration", "|judge=x", "8.9",
                  "± is the standard error over scenes."):  # fmt: skip
-        assert told in lines[-1]
-    assert lines[-1].endswith("*: rank 1.")
+        assert told in "\n".join(lines[5:])
+    assert lines[-1] == "*: rank 1."
+
+
+def test_compact_text_has_values_and_a_caption_in_short() -> None:
+    lines = render(TWO, "miou").splitlines()
+    assert [line.split() for line in lines[2:4]] == [["gesco", "0.750", "*0.500"], ["smis_x", "*0.875", "0.250"]]
+    caption = "\n".join(lines[5:])
+    assert "32 scenes of streets test at 64x128, embedded networks, seed 0." in caption
+    assert "Protocol: judge=x." in caption
+    assert "±" not in caption
+    assert lines[-1] == "*: rank 1."
+
+
+WIDE = pd.concat(
+    frame({(f"full_image+digital:codec=webp:link=adaptive:uses={uses}", psnr, 0): (uses / 9e4, 0.01)})
+    for uses in (500, 24600)
+    for psnr in (100.0, 30.0, 20.0, 15.0, 10.0, 5.0, 1.0)
+)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("protocol", [False, True])
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_text_is_no_wider_than_asked_and_loses_nothing(width: int, full: bool, protocol: bool) -> None:
+    sheets = as_sheets(metric_tables(WIDE, "mIoU"))
+    text = in_columns(sheets, Layout(width, full, protocol)).plain
+    assert max(map(len, text.splitlines())) <= width
+    folded = re.sub(r"\s+", "", text)
+    numbers = [("*" if cell.best else "") + cell.text + cell.rest * full for row in sheets[0].rows for cell in row[1:]]
+    assert all(number.replace(" ", "") in folded for number in numbers)
+    assert text.count("uses=24600") == text.count("mIoU ↑ ")
+    if protocol:
+        assert re.sub(r"\s+", "", sheets[0].caption) in folded
+
+
+def test_what_fits_is_one_block_and_names_are_folded_before_columns_are_parted() -> None:
+    sheets = as_sheets(metric_tables(WIDE, "mIoU"))
+    assert in_columns(sheets, Layout(120)).plain.count("mIoU ↑ ") == 1
+    compact = in_columns(sheets, Layout(80)).plain.splitlines()
+    assert compact[0].split() == ["mIoU", "↑", "100", "30", "20", "15", "10", "5", "1"]
+    assert compact[2].split()[1:] == ["0.006"] * 7
+    assert "".join(line.split()[0] for line in compact[2:5]) == "full_image+digital:codec=webp:link=adaptive:uses=500"
+
+
+def test_the_best_are_bold_where_there_are_colours_and_no_color_leaves_colours_away() -> None:
+    text = in_columns(as_sheets(metric_tables(TWO, "mIoU")), Layout())
+    for no_color, expected in ((False, "\x1b[1;32m*0.500\x1b[0m"), (True, "\x1b[1m*0.500\x1b[0m")):
+        shown = io.StringIO()
+        console = Console(file=shown, force_terminal=True, color_system="standard", no_color=no_color, width=80)
+        console.print(text, soft_wrap=True)
+        assert expected in shown.getvalue()
 
 
 def test_markdown_is_a_table_with_the_best_in_bold() -> None:
@@ -75,10 +131,37 @@ def test_markdown_is_a_table_with_the_best_in_bold() -> None:
 def test_csv_has_full_precision_and_reads_back() -> None:
     rows = frame({("a", 10.0, 0): (1 / 3, 1 / 70), ("b", 10.0, 0): (0.5, 1 / 80), ("c", 10.0, 0): (0.5, None)})
     text = render(rows.assign(std=[1 / 7, np.nan, np.nan]), "mIoU", "csv")
-    rows = list(csv.reader(io.StringIO("".join(line + "\n" for line in text.splitlines() if line[0] != "#"))))
-    assert rows[0] == ["method", "10", "10_std", "10_stderr", "10_rank", "10_noise"]
-    assert [float(x) for x in rows[1][1:5]] == [1 / 3, 1 / 7, 1 / 70, 2]
-    assert rows[2:] == [["b", "0.5", "", "0.0125", "1", "False"], ["c", "0.5", "", "", "", "False"]]
+    rows = list(csv.reader(io.StringIO(text)))
+    place = ["dataset", "split", "size", "scale", "channel", "metric"]
+    numbers = ["psnr_10_mean", "psnr_10_std", "psnr_10_stderr", "psnr_10_rank", "psnr_10_noise"]
+    assert rows[0] == [*place, "method", *numbers]
+    assert rows[1][:7] == ["streets", "test", "64x128", "embedded", "awgn-paper-peak", "mIoU", "a"]
+    assert [float(x) for x in rows[1][7:11]] == [1 / 3, 1 / 7, 1 / 70, 2]
+    assert [row[6:] for row in rows[2:]] == [
+        ["b", "0.5", "", "0.0125", "1", "False"],
+        ["c", "0.5", "", "", "", "False"],
+    ]
+
+
+def test_several_tables_are_one_csv_with_one_header() -> None:
+    text = render(pd.concat([TWO, TWO[TWO["psnr"] == 1.0].assign(channel="awgn-eq1-peak")]), "mIoU", "csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["channel"], row["method"]) for row in rows] == [
+        ("awgn-paper-peak", "gesco"), ("awgn-paper-peak", "smis_x"), ("awgn-eq1-peak", "gesco"),
+        ("awgn-eq1-peak", "smis_x"),
+    ]  # fmt: skip
+    assert [row["psnr_100_mean"] for row in rows] == ["0.75", "0.875", "", ""]
+    assert all(row["psnr_1_mean"] for row in rows)
+
+
+def test_a_csv_file_has_its_caption_beside_it(cli: Cli, fakes: Path) -> None:
+    write_results(TWO, {}, fakes / "o")
+    answer = cli("table", "mIoU", "--out", "o", "--format", "csv", "--to", "made/miou.csv")
+    assert (answer.code, answer.out) == (0, "made/miou.csv\nmade/miou.json\n")
+    assert (fakes / "made" / "miou.csv").read_text() == cli("table", "mIoU", "--out", "o", "--format", "CSV").out
+    told = json.loads((fakes / "made" / "miou.json").read_text())
+    assert "paper calibration" in told["tables"][0]["caption"]
+    assert told["columns"]["*_stderr"] == "its standard error"
 
 
 def test_latex_escapes_names_and_bolds_the_best() -> None:
@@ -172,7 +255,7 @@ def test_each_data_set_and_channel_convention_has_its_own_table() -> None:
 
 def test_big_numbers_have_no_decimals() -> None:
     (line,) = [row for row in render(frame({("a", 10.0, 0): (1353150.4, 10.0)}), "mIoU").splitlines() if row[:1] == "a"]
-    assert line.split() == ["a", "1,353,150", "±", "10"]
+    assert line.split() == ["a", "1,353,150"]
 
 
 def test_unknown_names_are_answered_with_the_nearest() -> None:
@@ -185,7 +268,7 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
 
 def test_a_name_without_its_bracket_is_a_table_of_every_variant() -> None:
     both = pd.concat([TWO.assign(metric="FID[a]"), TWO.assign(metric="FID[b]")])
-    assert [line.split()[0] for line in render(both, "fid").splitlines() if line.startswith("FID")][::2] == [
+    assert [line.split()[0] for line in render(both, "fid").splitlines() if line.startswith("FID")] == [
         "FID[a]",
         "FID[b]",
     ]
@@ -246,7 +329,8 @@ def test_contributions_that_need_the_arrays_are_kept_with_the_results_and_nowher
     shutil.rmtree(fakes / "o" / "cells")
     shutil.rmtree(fakes / "o" / "metrics")
     for metric in ("FakeRatio", "FakeMSE"):
-        assert "Student's t of paired differences over scenes" in cli("table", metric, "--out", "o").out
+        caption = cli("table", metric, "--out", "o", "--format", "md").out
+        assert "Student's t of paired differences over scenes" in caption
 
 
 def test_the_three_files_agree(cli: Cli, fakes: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -138,12 +139,14 @@ def test_both_power_conventions_have_tables_that_say_which(cli: Cli, fakes: Path
     for power in ("peak", "average"):
         words = ("--methods", "fake_pixels", "--metrics", "FakeMSE", "--psnr", "10,1", "--power", power)
         assert cli("run", *words, "--out", "o").code == 0
-    peak, average = cli("table", "mean_power", "--out", "o", "--format", "csv").out.split("# mean_power")[1:]
+    peak, average = cli("table", "mean_power", "--out", "o", "--format", "md").out.split("mean_power on")[1:]
     assert "peak power" in peak
     assert "average power" in average
-    assert {line.split(",")[1] for line in average.splitlines() if line.startswith("fake_pixels")} == {"1.0"}
-    assert "1.0," not in next(line for line in peak.splitlines() if line.startswith("fake_pixels"))
-    texts = [text for text in cli("table", "mean_snr", "--out", "o").out.split("mean_snr on")[1:]]
+    rows = list(csv.DictReader(cli("table", "mean_power", "--out", "o", "--format", "csv").out.splitlines()))
+    means = {row["channel"]: {row["psnr_10_mean"], row["psnr_1_mean"]} for row in rows}
+    assert means["awgn-paper-average"] == {"1.0"}
+    assert "1.0" not in means["awgn-paper-peak"]
+    texts = [text for text in cli("table", "mean_snr", "--out", "o", "--format", "md").out.split("mean_snr on")[1:]]
     assert len(texts) == 2
     assert all("Side information is free of error and counted in bytes." in text for text in texts)
 

@@ -36,7 +36,7 @@ def test_the_mean_snr_is_the_energy_sent_over_channel_uses_and_noise(cli: Cli, f
     maps = rows[(rows["method"] == "fake_maps") & (rows["psnr"] == 10)]["mean_snr_db"].iloc[0]
     assert maps < noisy["mean_snr_db"].iloc[0] - 1  # most values of a map are 0
 
-    caption = cli("table", "FakeMSE", "--out", "o").out
+    caption = cli("table", "FakeMSE", "--out", "o", "--format", "md").out
     assert "peak SNR ∞, 8.9 dB" in caption
     assert f"{8.87 - maps:.1f} dB lower (fake_maps)" in caption
     assert "true SNR" not in caption

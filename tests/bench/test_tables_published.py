@@ -43,7 +43,7 @@ def test_every_typed_value_is_found_again() -> None:
     for number, metric in (("1", "mIoU"), ("2", "LPIPS"), ("3", "FID[inception]")):
         rows = frame({(m, p, 0): (0.5, None) for m in methods for p in psnrs}, metric=metric)
         text = render(metric_tables(rows, metric), "csv", published=True)
-        made = list(csv.DictReader(line for line in text.splitlines() if line[0] != "#"))
+        made = list(csv.DictReader(text.splitlines()))
         with (FOLDER / f"table{number}.csv").open() as file:
             typed = list(csv.DictReader(file))
         assert len(made) == len(typed) == 49
@@ -81,7 +81,7 @@ def test_our_noise_is_a_word_too_and_a_number_in_the_csv() -> None:
     tables = metric_tables(rows, "mIoU")
     assert ["gesco", "10", "noise", "0.905 ± 0.112", ""] in lines(render(tables, "md", published=True))
     text = render(tables, "csv", published=True)
-    made = {r["method"]: r for r in csv.DictReader(line for line in text.splitlines() if line[0] != "#") if r["ours"]}
+    made = {r["method"]: r for r in csv.DictReader(text.splitlines()) if r["ours"]}
     assert (made["gesco"]["ours"], made["gesco"]["ours_noise"], made["gesco"]["delta"]) == ("0.1", "True", "")
 
 
