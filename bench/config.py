@@ -53,10 +53,22 @@ class RunSection(_Section):
     jobs: int = Field(default=0, ge=0, le=LARGEST_COUNT)
     batch_size: int = Field(default=8, ge=1, le=LARGEST_COUNT)
     backend: str = "loky"
+    cluster: str | None = None
     time_limit: float | None = Field(default=None, gt=0)
+    retries: int = Field(default=2, ge=0, le=LARGEST_COUNT)
     profile: str = "auto"
     weights_dir: Place | None = None
     out: Place = Path("results/local")
+
+
+class ClusterSection(_Section):
+    """[cluster]: what `--cluster slurm` asks for, a worker; None leaves it to dask-jobqueue's own configuration."""
+
+    queue: str | None = None
+    walltime: str | None = None
+    cores: int = Field(default=1, ge=1, le=LARGEST_COUNT)
+    memory: str = "8GB"
+    gpus: int = Field(default=0, ge=0, le=LARGEST_COUNT)
 
 
 class ChannelSection(BaseModel):
@@ -128,6 +140,7 @@ class Config(_Section):
     """The whole of bench.toml."""
 
     run: RunSection = RunSection()
+    cluster: ClusterSection = ClusterSection()
     channel: ChannelSection = ChannelSection()
     data: dict[str, DataSection] = Field(default_factory=dict)
     methods: dict[str, MethodSection] = Field(default_factory=dict)

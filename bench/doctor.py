@@ -46,13 +46,13 @@ def _machine() -> Iterator[Finding]:
             "machine", None,
             "no CUDA GPU: the embedded scale runs here; paper-size networks need a GPU to finish in sensible time",
         )  # fmt: skip
-    for package, use in (("dask.distributed", "--backend dask"), ("ray", "--backend ray")):
-        try:
-            present = importlib.util.find_spec(package) is not None
-        except ModuleNotFoundError:
-            present = False
-        if present:
-            yield Finding("machine", True, f"{package} is installed: {use} works")
+    for package, use in (
+        ("distributed", "tcp://HOST:8786, local:N"),
+        ("dask_jobqueue", "slurm"),
+        ("ray", "ray://HOST"),
+    ):
+        if importlib.util.find_spec(package) is not None:
+            yield Finding("machine", True, f"{package} is installed: --cluster {use}")
 
 
 def _methods(config: Config, source: SceneSource) -> Iterator[Finding]:

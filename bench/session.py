@@ -17,6 +17,7 @@ from bench.api.method import Method
 from bench.api.registry import CHANNELS, DATASETS, METHODS, METRICS, Registry
 from bench.api.unpackaged import handed_over, is_part, name_of
 from bench.config import Config, DataSection, changed, load_config
+from bench.run.cluster import connected
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bench.results.compute import Computed
     from bench.results.files import Run
     from bench.results.merge import Results as Rows
+    from bench.run.cluster.dispatch import Cluster
     from bench.run.plan import Plan
     from bench.run.progress import Progress
     from bench.tables.model import Sheet
@@ -38,16 +40,14 @@ if TYPE_CHECKING:
     Numbers = float | Sequence[float]
 
 Part = tuple[Registry[Any], object]
-#: Backends of worker processes that get parts which no distribution holds, or need none.
-HERE = ("loky", "sequential", "threading", "multiprocessing")
 
 
-def plan_run(config: Config, root: Path | None = None, replace: bool = False) -> Plan:
+def plan_run(config: Config, root: Path | None = None, replace: bool = False, cluster: Cluster | None = None) -> Plan:
     """What a run would compute, after every check that can be made before; raises as `bench.run.plan.make_plan`."""
     from bench.run.plan import make_plan
 
     _check_results(config.run.out, replace)
-    return make_plan(config, root)
+    return make_plan(config, root, devices=cluster.devices(config.run.device) if cluster else None)
 
 
 def plan_score(
@@ -87,6 +87,7 @@ def carry_out(
     progress: Progress,
     ablation: str | None = None,
     replace: bool = False,
+    cluster: Cluster | None = None,
 ) -> Computed:
     """What a plan came to, its folder remembered; `say` gets lines about what is left out or changed."""
     from bench.results.compute import compute
@@ -94,7 +95,9 @@ def carry_out(
 
     for line in plan.left_out:
         say(f"left out: {line}")
-    computed = compute(plan, config, progress, ablation, replace)
+    if cluster and (watched := cluster.start()):
+        say(watched)
+    computed = compute(plan, config, progress, ablation, replace, cluster)
     remember(config.run.out)
     for name, reason in computed.report.skipped.items():
         say(f"left out: {name}: {reason}")
@@ -132,6 +135,7 @@ def run(
     jobs: int | None = None,
     batch_size: int | None = None,
     backend: str | None = None,
+    cluster: str | None = None,
     time_limit: float | None = None,
     out: Path | str | None = None,
     replace: bool = False,
@@ -159,7 +163,8 @@ def run(
         device: `auto` (all GPUs, else the CPU), `cpu`, `cuda`, `cuda:N`.
         jobs: Workers; 0 is one a GPU or one a CPU core.
         batch_size: Scenes a method gets at once.
-        backend: joblib's: `loky`, `threading`, `sequential`, `dask`, `ray`.
+        backend: joblib's: `loky`, `threading`, `sequential`.
+        cluster: Workers in the place of this machine's: `tcp://HOST:8786`, `local:4`, `slurm`, `ray://HOST:10001`.
         time_limit: Seconds a cell may take.
         out: Folder for cache, results and plots.
         replace: Leave no results of earlier runs in the folder.
@@ -182,15 +187,17 @@ def run(
         "psnr": psnr if psnr is None or isinstance(psnr, str) else _several(psnr),
         "seeds": None if seeds is None else _several(seeds),
         "scenes": scenes, "split": split, "profile": profile, "weights_dir": _path(weights_dir), "device": device,
-        "jobs": jobs, "batch_size": batch_size, "backend": backend, "time_limit": time_limit, "out": _path(out),
+        "jobs": jobs, "batch_size": batch_size, "backend": backend, "cluster": cluster,
+        "time_limit": time_limit, "out": _path(out),
     }  # fmt: skip
     kind, options = asked.channel(channel)
     if isinstance(channel, Channel) and psnr is None:
         run["psnr"] = (channel.psnr,)
     with handed_over(asked.parts):
         settings = asked.configured(changed(load_config(_path(config)), run, kind, options))
-        plan = plan_run(settings, _path(root), replace)
-        computed = carry_out(plan, settings, _say, _progress(progress), replace=replace)
+        with connected(settings) as workers:
+            plan = plan_run(settings, _path(root), replace, workers)
+            computed = carry_out(plan, settings, _say, _progress(progress), replace=replace, cluster=workers)
         refuse_failures(computed, _say)
     return _results(computed, settings, asked.parts)
 
@@ -489,12 +496,11 @@ class _Asked:
         return self._name(CHANNELS, kind), {} if chosen is kind else chosen.options
 
     def configured(self, config: Config) -> Config:
-        """The configuration, with what is known of data sets that are instances; UsageError for a backend afar."""
-        if self.parts and config.run.backend not in HERE:
+        """The configuration, with what is known of data sets that are instances; UsageError for workers elsewhere."""
+        if self.parts and config.run.cluster:
             names = ", ".join(name_of(*part) for part in self.parts)
             raise UsageError(
-                f"the backend '{config.run.backend}' needs what is installed there: put {names} into a package, or "
-                f"choose one of {', '.join(HERE)}"
+                f"the workers of {config.run.cluster} need what is installed there: put {names} into a package"
             )
         return config.model_copy(update={"data": {**config.data, **self._data}})
 

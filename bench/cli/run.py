@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.api.errors import UsageError
 from bench.cli.options import (
     ConfigOption,
     FormatOption,
@@ -22,16 +23,26 @@ from bench.cli.options import (
     print_sheets,
 )
 from bench.run.ablations import ABLATIONS, find_ablation, plan_ablation
+from bench.run.cluster import connected
 
 if TYPE_CHECKING:
     from bench.config import Config
     from bench.results.compute import Computed
     from bench.results.request import Request
+    from bench.run.cluster.dispatch import Cluster
     from bench.run.plan import Plan
 
 WHAT = f"The question: {', '.join(ABLATIONS)}; fds is the paper's Table 5."
 WeightsOption = Annotated[
     Path | None, typer.Option("--weights-dir", help="Weights of your own, for the methods that it has some of.")
+]
+
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|local:N|slurm",
+        help="Workers of Dask (tcp://HOST:8786), of SLURM or of Ray (ray://HOST:10001).",
+    ),
 ]
 
 
@@ -58,7 +69,12 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto (all GPUs, else CPU), cpu, cuda, cuda:N.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Workers; 0 is one a GPU or one a CPU core.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Scenes a method gets at once.")] = None,
-    backend: Annotated[str | None, typer.Option(help="joblib's: loky, threading, sequential, dask, ray.")] = None,
+    backend: Annotated[str | None, typer.Option(help="joblib's, on this machine: loky, threading, sequential.")] = None,
+    cluster: ClusterOption = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Leave the cells to a running scheduler; the same command gathers them.")
+    ] = False,
+    retries: Annotated[int | None, typer.Option(help="Times that a cell whose worker is killed runs again.")] = None,
     time_limit: Annotated[
         float | None, typer.Option("--time-limit", help="Seconds a cell may take; one that takes longer is ended.")
     ] = None,
@@ -88,6 +104,8 @@ def run(
             "jobs": jobs,
             "batch_size": batch_size,
             "backend": backend,
+            "cluster": cluster,
+            "retries": retries,
             "time_limit": time_limit,
             "profile": profile,
             "weights_dir": weights_dir,
@@ -96,15 +114,20 @@ def run(
         channel,
         {"calibration": calibration, "power": power},
     )
-    if dry_run:
-        from bench.run.plan import make_plan
-
-        _dry_run(make_plan(settings, root), settings)
-        return
+    from bench.run.plan import make_plan
     from bench.session import plan_run
 
-    plan = plan_run(settings, root, replace)
-    computed = computed_and_told(plan, settings, replace=replace)
+    with kept_on_interrupt(), connected(settings) as workers:
+        if detach and (workers is None or workers.ours):
+            raise UsageError("--detach leaves cells to a running scheduler: name one with --cluster tcp://HOST:8786")
+        if dry_run:
+            devices = workers.devices(settings.run.device) if workers else None
+            _dry_run(make_plan(settings, root, devices=devices), settings, workers)
+            return
+        plan = plan_run(settings, root, replace, workers)
+        if detach and workers and _handed_over(plan, settings, workers):
+            return
+        computed = computed_and_told(plan, settings, replace=replace, cluster=workers)
     with kept_on_interrupt():
         print_summary(plan, computed, settings.run.out)
     tell_failures(computed)
@@ -122,6 +145,7 @@ def ablate(
     published: Annotated[bool, typer.Option("--published", help="The paper's values beside ours, and Δ.")] = False,
     full: FullOption = False,
     protocol: ProtocolOption = False,
+    cluster: ClusterOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Compute an ablation and print its table. Cells that `bench run` has in the same folder are not computed again.
@@ -144,19 +168,24 @@ def ablate(
             "scenes": scenes,
             "seeds": None if seeds is None else integers(seeds, "--seeds"),
             "weights_dir": weights_dir,
+            "cluster": cluster,
             "out": out,
         },
     )
     folder = check_folder(settings.run.out, "--out")
     earlier_results(folder)  # results that cannot be added to are told of before anything is computed
-    computed = computed_and_told(plan_ablation(ablation, settings), settings, ablation.name)
+    with connected(settings) as workers:
+        plan = plan_ablation(ablation, settings, workers.devices(settings.run.device) if workers else None)
+        computed = computed_and_told(plan, settings, ablation.name, cluster=workers)
     tables = ablation_tables(view(computed.results, ablation.name)[0], ablation, psnr)
     print_sheets(as_sheets(tables, published), style, full, protocol, hint=True)
     typer.echo(f"results: {folder}; `bench table {ablation.name} --out {folder}` prints them again", err=True)
     tell_failures(computed)
 
 
-def computed_and_told(plan: Plan, settings: Config, ablation: str | None = None, replace: bool = False) -> Computed:
+def computed_and_told(
+    plan: Plan, settings: Config, ablation: str | None = None, replace: bool = False, cluster: Cluster | None = None
+) -> Computed:
     """What a plan came to, its folder remembered; lines about what is left out or changed go to stderr."""
     from rich.console import Console
 
@@ -164,7 +193,20 @@ def computed_and_told(plan: Plan, settings: Config, ablation: str | None = None,
     from bench.session import carry_out
 
     with kept_on_interrupt():
-        return carry_out(plan, settings, _say, RunProgress(Console(stderr=True)), ablation, replace)
+        return carry_out(plan, settings, _say, RunProgress(Console(stderr=True)), ablation, replace, cluster)
+
+
+def _handed_over(plan: Plan, settings: Config, cluster: Cluster) -> bool:
+    """Whether cells were missing and have been left to the cluster, which a line on stdout then says."""
+    from bench.run.runner import leave_to
+
+    count = leave_to(cluster, plan, settings.run)
+    if count:
+        typer.echo(
+            f"{count} cells and references are left to {cluster.where}. The same command gathers them when they are "
+            f"done; without --detach it waits for them. {cluster.start()}"
+        )
+    return bool(count)
 
 
 def tell_failures(computed: Computed) -> None:
@@ -178,7 +220,7 @@ def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _dry_run(plan: Plan, settings: Config) -> None:
+def _dry_run(plan: Plan, settings: Config, cluster: Cluster | None) -> None:
     from bench.run.progress import GUESS_SECONDS_A_SCENE, History, in_words, total
     from bench.run.runner import survey, worker_count
 
@@ -197,7 +239,7 @@ def _dry_run(plan: Plan, settings: Config) -> None:
             names = ", ".join(m.name for m in missing)
             what = f"cached, to measure: {names}, about {in_words(estimate.seconds)}" if missing else "cached"
         typer.echo(f"{state.cell.title}: {what}")
-    workers = worker_count(plan, settings.run.jobs)
+    workers = cluster.count() if cluster else worker_count(plan, settings.run.jobs)
     seconds, guesses = total(estimates, workers)
     for line in plan.left_out:
         typer.echo(f"left out: {line}")

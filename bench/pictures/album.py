@@ -235,7 +235,9 @@ class Album:
             f"scene(s), kept in {request.to / 'cells'}"
         )
         progress = RunProgress(Console(stderr=True))
-        report = run_plan(plan, request.to, run.jobs, run.batch_size, run.backend, progress, time_limit=run.time_limit)
+        report = run_plan(
+            plan, request.to, run.jobs, run.batch_size, run.backend, progress, run.time_limit, run.retries
+        )
         if report.failures:
             what, message, _ = report.failures[0]
             raise BenchError(f"{len(report.failures)} cell(s) failed, first {what}: {message}; {remedy}")

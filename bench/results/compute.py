@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bench.config import Config
     from bench.results.merge import Results
+    from bench.run.cluster.dispatch import Cluster
     from bench.run.plan import Plan
     from bench.run.progress import Progress
     from bench.run.runner import RunReport
@@ -40,16 +41,20 @@ def compute(
     progress: Progress,
     ablation: str | None = None,
     replace: bool = False,
+    cluster: Cluster | None = None,
 ) -> Computed:
     """Compute what the cache in the configuration's folder lacks and add it to the results there.
 
     Rows of an `ablation` stay out of the tables of sweeps (bench/results/merge.py); `replace` leaves no results of
-    earlier runs.
+    earlier runs. The workers are those of a `cluster`, or of this machine.
     """
     run, start = config.run, time.perf_counter()
-    report = run_plan(plan, run.out, run.jobs, run.batch_size, run.backend, progress, run.time_limit)
+    report = run_plan(
+        plan, run.out, run.jobs, run.batch_size, run.backend, progress, run.time_limit, run.retries, cluster
+    )
     seconds = time.perf_counter() - start
     rows = tidy_rows([*report.states, *report.references])
-    facts = provenance(plan, report, seconds, worker_count(plan, run.jobs), run.batch_size, ablation)
+    workers = cluster.count() if cluster else worker_count(plan, run.jobs)
+    facts = provenance(plan, report, seconds, workers, run.batch_size, ablation)
     results, changed = add_results([(rows, facts)], run.out, replace)
     return Computed(report, rows, facts, results, changed, seconds, write_failures(report.failures, run.out))

@@ -16,6 +16,7 @@ from bench.channels.awgn import Awgn
 from bench.channels.registry import parse_channel
 
 if TYPE_CHECKING:
+    from bench.api.device import Devices
     from bench.config import Config
     from bench.run.plan import Plan
 
@@ -129,7 +130,7 @@ def find_ablation(name: str) -> Ablation:
     return ABLATIONS[known_name(name, ABLATIONS, "ablation")]
 
 
-def plan_ablation(ablation: Ablation, config: Config) -> Plan:
+def plan_ablation(ablation: Ablation, config: Config, devices: Devices | None = None) -> Plan:
     """The plan of all arms over `config`'s scenes, seeds and PSNR, with every variant of the ablation's metrics.
 
     Arms that name a channel convention get it in place of the configuration's. Raises as `make_plan` does.
@@ -148,7 +149,7 @@ def plan_ablation(ablation: Ablation, config: Config) -> Plan:
             kind, options = parse_channel(channel)
             section = ChannelSection(kind=kind, **options)
         run = config.run.model_copy(update={"methods": tuple(specs), "metrics": metrics})
-        plans.append(make_plan(config.model_copy(update={"run": run, "channel": section})))
+        plans.append(make_plan(config.model_copy(update={"run": run, "channel": section}), devices=devices))
     references = {reference.name: reference for plan in plans for reference in plan.references}
     return Plan(
         tuple(cell for plan in plans for cell in plan.cells),

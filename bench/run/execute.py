@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from bench.api.device import Devices
 from bench.api.errors import BenchError, DataError, Failure, MethodError, MetricError, StorageError, in_words
 from bench.api.files import Entry
+from bench.api.provenance import code_provenance
 from bench.run.cell import compute_cell, find_cell, find_metric, measure_cell
+from bench.run.claims import claim
 from bench.run.worker import WORKER, check_code, end_with, keep_freed_memory, one_thread
 
 if TYPE_CHECKING:
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
 class Task:
     """A cell and the metrics wanted on it, with what a worker needs to know of the run (`parent`: its process id).
 
-    `estimate` is the seconds that what is missing of it should take. `note` is a file in which a worker process says
-    what it is at, so that it is known when the process ends.
+    `estimate` is the seconds that what is missing of it should take; `retries` how often it is tried again after its
+    worker was killed. `note` is a file in which a worker process says what it is at, so that it is known when the
+    process ends.
     """
 
     cell: Cell
@@ -35,12 +38,16 @@ class Task:
     parent: int
     provenance: dict[str, Any]
     estimate: float
+    retries: int = 0
     note: Path | None = None
 
 
 @dataclass
 class Outcome:
-    """What became of a task; `skipped` are (metric, reason), and `fatal` says why the whole run must stop."""
+    """What became of a task; `skipped` are (metric, reason), and `fatal` says why the whole run must stop.
+
+    `elsewhere`: another run is at the cell, and nothing was done. `workers` is how many a cluster had when it came.
+    """
 
     cell: Cell
     computed: bool = False
@@ -48,6 +55,8 @@ class Outcome:
     failures: list[Failure] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     fatal: str | None = None
+    elsewhere: bool = False
+    workers: int = 0
 
 
 def _failed(outcome: Outcome, what: str, error: BaseException) -> None:
@@ -79,31 +88,42 @@ def last_told(task: Task) -> tuple[Outcome, str]:
 def execute(task: Task) -> Outcome:
     """Do what of `task` is not in the cache; whatever goes wrong is in the outcome, so no other cell is lost.
 
-    A method or metric is anybody's code and may raise anything, SystemExit as well.
+    Nothing is done of a cell that another process has claimed. A method or metric is anybody's code and may raise
+    anything, SystemExit as well.
     """
     outcome = Outcome(task.cell)
     end_with(task.parent)
     keep_freed_memory()
     _tell(task, outcome, "")
-    with one_thread():
-        try:
-            check_code(task.provenance)
-            device = WORKER.device(task.devices, task.run_id)
-            pictures: Entry | None = find_cell(task.cell, task.out, warn=False)
-            if pictures is None:
-                pictures = compute_cell(task.cell, task.out, task.batch_size, device, task.provenance)
-                outcome.computed = True
-        except (Exception, SystemExit) as error:
-            _failed(outcome, task.cell.title, error)
-            return outcome
-        for metric in task.metrics:
-            _tell(task, outcome, metric.name)
-            try:
-                if find_metric(task.cell, pictures, metric, task.out, warn=False) is None:
-                    measure_cell(task.cell, pictures, metric, task.out, task.batch_size, device)
-                    outcome.measured += 1
-            except MetricError as error:
-                outcome.skipped.append((metric.name, in_words(error, (MetricError,))))
-            except (Exception, SystemExit) as error:
-                _failed(outcome, f"{metric.name} of {task.cell.title}", error)
+    try:
+        with claim(task.cell, task.out) as ours, one_thread():
+            outcome.elsewhere = not ours
+            if ours:
+                _execute(task, outcome)
+    except StorageError as error:  # the claim cannot be made
+        _failed(outcome, task.cell.title, error)
     return outcome
+
+
+def _execute(task: Task, outcome: Outcome) -> None:
+    """What is missing of a claimed cell, told in `outcome`."""
+    try:
+        check_code(task.provenance)
+        device = WORKER.device(task.devices, task.run_id)
+        pictures: Entry | None = find_cell(task.cell, task.out, warn=False)
+        if pictures is None:
+            pictures = compute_cell(task.cell, task.out, task.batch_size, device, code_provenance())
+            outcome.computed = True
+    except (Exception, SystemExit) as error:
+        _failed(outcome, task.cell.title, error)
+        return
+    for metric in task.metrics:
+        _tell(task, outcome, metric.name)
+        try:
+            if find_metric(task.cell, pictures, metric, task.out, warn=False) is None:
+                measure_cell(task.cell, pictures, metric, task.out, task.batch_size, device)
+                outcome.measured += 1
+        except MetricError as error:
+            outcome.skipped.append((metric.name, in_words(error, (MetricError,))))
+        except (Exception, SystemExit) as error:
+            _failed(outcome, f"{metric.name} of {task.cell.title}", error)

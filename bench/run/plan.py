@@ -187,7 +187,7 @@ def scene_set(source: SceneSource, opened_as: str, config: Config) -> SceneSet:
     return SceneSet(
         opened_as=opened_as,
         dataset=source.name,
-        root=getattr(source, "root", None),
+        root=root.absolute() if (root := getattr(source, "root", None)) else None,
         size=(source.height, source.width),
         split=split,
         ids=ids,
@@ -272,10 +272,13 @@ def _check_used(folder: Path, cells: Sequence[Cell]) -> None:
     )
 
 
-def make_plan(config: Config, root: Path | None = None, dispensable: Collection[str] = ()) -> Plan:
+def make_plan(
+    config: Config, root: Path | None = None, dispensable: Collection[str] = (), devices: Devices | None = None
+) -> Plan:
     """Resolve every name, open the data sets and build every method once.
 
-    `root` overrides the data root of the (single) data set. Code that breaks while it is imported or built is in the
+    `root` overrides the data root of the (single) data set; `devices` are those of a cluster's workers, without them
+    the configuration's are looked for here. Code that breaks while it is imported or built is in the
     plan's `failures`, and the rest is planned; BenchError where nothing is left. Raises UsageError for unknown names
     and for methods named explicitly that cannot be built; those that `all` stands for, and specs that are
     `dispensable`, are left out then and named in `left_out`, as are methods that cannot have one of the data sets at
@@ -288,13 +291,18 @@ def make_plan(config: Config, root: Path | None = None, dispensable: Collection[
         raise UsageError("--root belongs to one data set; give one with --datasets, or set roots in bench.toml")
     with Trial(config.run) as trial:
         check_sections(config, trial)
-        return _planned(config, root, dispensable, datasets, trial)
+        return _planned(config, root, dispensable, datasets, trial, devices or resolve_devices(config.run.device))
 
 
 def _planned(
-    config: Config, root: Path | None, dispensable: Collection[str], datasets: Sequence[str], trial: Trial
+    config: Config,
+    root: Path | None,
+    dispensable: Collection[str],
+    datasets: Sequence[str],
+    trial: Trial,
+    devices: Devices,
 ) -> Plan:
-    channels, devices = _channels(config), resolve_devices(config.run.device)
+    channels = _channels(config)
     seeds = tuple(dict.fromkeys(config.run.seeds))  # a seed named twice is one cell, not one that counts twice
     told = Told()
     specs, optional = methods_asked(config.run.methods, trial, told)

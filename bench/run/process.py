@@ -41,7 +41,11 @@ class Busy(Exception):
 
 
 class Ended(Exception):
-    """A worker process ended before it answered; the message says how."""
+    """A worker process ended before it answered; the message says how, `killed` whether somebody else ended it."""
+
+    def __init__(self, message: str, killed: bool = False) -> None:
+        super().__init__(message)
+        self.killed = killed
 
 
 def _settle(parts: Packed) -> None:
@@ -60,10 +64,15 @@ def _ready() -> None:
 
 
 class WorkerProcess:
-    """One process that calls functions, one at a time. `limit` is the seconds that a call may take, None for any."""
+    """One process that calls functions, one at a time.
 
-    def __init__(self, limit: float | None = None) -> None:
-        self._limit = limit
+    `limit` is the seconds that a call may take, None for any; `idle` those without a call after which the process ends
+    until the next one.
+    """
+
+    def __init__(self, limit: float | None = None, idle: int | None = None) -> None:
+        self.limit = limit
+        self._idle = idle
         self._pool: ProcessPoolExecutor | None = None
         self._started: Future[None] | None = None
         self._call: Future[Any] | None = None
@@ -80,8 +89,10 @@ class WorkerProcess:
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> None:
         if self._pool is None:
             environment = {name: "1" for name in _THREADS if name not in os.environ}
-            self._pool = ProcessPoolExecutor(1, initializer=_settle, initargs=(packed(),), env=environment)
-            self._started = self._pool.submit(_ready)
+            self._pool = ProcessPoolExecutor(
+                1, initializer=_settle, initargs=(packed(),), env=environment, timeout=self._idle
+            )
+        self._started = self._pool.submit(_ready)
         self._call, self._deadline = self._pool.submit(function, *arguments), None
 
     @property
@@ -93,10 +104,10 @@ class WorkerProcess:
 
     def seconds_left(self) -> float | None:
         """Until the call is over its limit; None while it is without one, or has not begun."""
-        if self._limit is None or self._started is None or not self._started.done():
+        if self.limit is None or self._started is None or not self._started.done():
             return None
         if self._deadline is None:
-            self._deadline = time.monotonic() + self._limit
+            self._deadline = time.monotonic() + self.limit
         return self._deadline - time.monotonic()
 
     def answer(self) -> Any:
@@ -107,14 +118,14 @@ class WorkerProcess:
             error = self._call.exception()
             if isinstance(error, BrokenProcessPool):
                 self.close()
-                raise Ended(_how(error))
+                raise _ended(error)
             if error is not None and not isinstance(error, Exception):  # its own: Ctrl-C does not reach the process
                 raise Ended(f"it raised {type(error).__name__}") from error
             return self._call.result()
         if left is None or left > 0:
             raise Busy
         self.close()
-        raise Ended(f"it took longer than the time limit of {self._limit:g} s and was ended")
+        raise Ended(f"it took longer than the time limit of {self.limit:g} s and was ended")
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call and wait: the result, or the exception; Ended where the process ended, or had to be."""
@@ -131,23 +142,26 @@ class WorkerProcess:
             self._pool = None
 
 
-def _how(error: BrokenProcessPool) -> str:
+def _ended(error: BrokenProcessPool) -> Ended:
     """How a worker process ended, from what its pool says of it."""
     found = re.search(r"exit codes? of the workers? (?:is|are) \{(\w+)\((-?\d+)\)", str(error))
     if found is None:
-        return "its worker process ended" if "terminated" in str(error) else f"its answer cannot be read: {error}"
+        known = "terminated" in str(error)
+        return Ended("its worker process ended" if known else f"its answer cannot be read: {error}")
     name, code = found[1], int(found[2])
     if code >= 0:
-        return f"it ended its worker process, with exit code {code}"
+        return Ended(f"it ended its worker process, with exit code {code}")
     cause = ", most likely for lack of memory: use fewer --jobs or a smaller --batch-size" if code == -9 else ""
-    return f"its worker process was killed by signal {-code} ({name}){cause}"
+    killed = code in (-9, -15)  # others, such as a segmentation fault, are of its own making
+    return Ended(f"its worker process was killed by signal {-code} ({name}){cause}", killed)
 
 
 def run_apart(tasks: Sequence[Task], workers: int, limit: float | None, out: Path) -> Iterator[Outcome]:
     """Outcomes of `tasks` as they come, from so many worker processes.
 
     A process that ends, or whose task takes longer than `limit` seconds, costs what it was at: the cell's pictures, or
-    one of its metrics, after which the others are measured by a new process. Closing the iterator kills the processes.
+    one of its metrics, after which the others are measured by a new process. One that was killed is replaced, and tries
+    again as often as the task says. Closing the iterator kills the processes.
     """
     notes = out / "tmp" / f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}"  # as drafts, for `clean_stale`
     try:
@@ -169,14 +183,14 @@ def run_apart(tasks: Sequence[Task], workers: int, limit: float | None, out: Pat
             done, going = [], []
             for worker, task, before in busy:
                 try:
-                    outcome, rest = _merged(before, worker.answer()), None
+                    outcome, rest = merged(before, worker.answer()), None
                 except Busy:
                     going.append((worker, task, before))
                     continue
                 except Ended as error:
-                    outcome, rest = _after_end(task, before, str(error))
+                    outcome, rest = _after_end(task, before, error)
                 except Exception as error:  # the answer did not come through: it cannot be pickled
-                    outcome, rest = _after_end(task, before, f"its worker process failed: {error}")
+                    outcome, rest = _after_end(task, before, Ended(f"its worker process failed: {error}"))
                 if rest is None:
                     done.append(outcome)
                     idle.append(worker)
@@ -191,7 +205,22 @@ def run_apart(tasks: Sequence[Task], workers: int, limit: float | None, out: Pat
         shutil.rmtree(notes, ignore_errors=True)
 
 
-def _merged(before: Outcome, after: Outcome) -> Outcome:
+def finished(worker: WorkerProcess, task: Task) -> Outcome:
+    """The outcome of one task, waited for; the process, where it ends, costs and is replaced as in `run_apart`."""
+    outcome, rest = Outcome(task.cell), task
+    while True:
+        try:
+            return merged(outcome, worker.call(execute, rest))
+        except Ended as error:
+            outcome, left = _after_end(rest, outcome, error)
+        except Exception as error:  # the answer did not come through: it cannot be pickled
+            outcome, left = _after_end(rest, outcome, Ended(f"its worker process failed: {error}"))
+        if left is None:
+            return outcome
+        rest = left
+
+
+def merged(before: Outcome, after: Outcome) -> Outcome:
     """What two processes did of one task, one after the other."""
     return replace(
         after,
@@ -201,11 +230,16 @@ def _merged(before: Outcome, after: Outcome) -> Outcome:
     )
 
 
-def _after_end(task: Task, before: Outcome, how: str) -> tuple[Outcome, Task | None]:
-    """What is known of a task whose process ended, and what of it is left: the other metrics, where it ended at one."""
+def _after_end(task: Task, before: Outcome, error: Ended) -> tuple[Outcome, Task | None]:
+    """What is known of a task whose process ended, and what of it is left: the other metrics, where it ended at one.
+
+    All of it, once more, where the process was killed and the task may be tried again.
+    """
     told, metric = last_told(task)
+    if error.killed and task.retries:
+        return merged(before, told), replace(task, retries=task.retries - 1)
     what = f"{metric} of {task.cell.title}" if metric else task.cell.title
-    told.failures.append((what, how, f"{what}: {how}\n"))
-    outcome = _merged(before, told)
+    told.failures.append((what, str(error), f"{what}: {error}\n"))
+    outcome = merged(before, told)
     rest = tuple(other for other in task.metrics if other.name != metric)
     return outcome, replace(task, metrics=rest) if metric and rest else None

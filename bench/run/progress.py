@@ -48,8 +48,9 @@ class Forecast:
         for name in list(self._waiting)[: self._workers - len(self._running)]:
             self._running[name] = self._waiting.pop(name), now
 
-    def finished(self, name: str, now: float) -> None:
-        """Note that a task is done, `now` seconds after the start."""
+    def finished(self, name: str, now: float, workers: int = 0) -> None:
+        """Note that a task is done, `now` seconds after the start, and how many workers there are then, if known."""
+        self._workers = workers or self._workers
         if name in self._running:
             estimate, began = self._running.pop(name)
             self._taken += now - began
@@ -67,6 +68,28 @@ class Forecast:
             max(estimate * pace - (now - began), OVERDUE * (now - began)) for estimate, began in self._running.values()
         ]
         return max(*left, 0.0, (sum(left) + pace * sum(self._waiting.values())) / self._workers)
+
+
+class _Crew:
+    """What is told of a cluster's workers beside the cells, and of failures anywhere."""
+
+    def __init__(self) -> None:
+        self._scenes = self._workers = self._failed = 0
+
+    def hear(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        self._scenes += len(outcome.cell.scenes.ids)
+        self._workers = outcome.workers or self._workers
+        self._failed += len(outcome.failures)
+
+    def told(self, now: float) -> str:
+        """The end of a line, `now` seconds after the start."""
+        failed = f", {self._failed} failed" if self._failed or self._workers else ""
+        if not self._workers:
+            return failed
+        return (
+            f", {self._scenes / max(now, 0.1):.2g} scenes/s, {self._workers} worker{'s' * (self._workers != 1)}{failed}"
+        )
 
 
 class RunProgress:
@@ -92,7 +115,7 @@ class RunProgress:
         from rich.text import Text
 
         clock = self._clock
-        start, done = clock(), 0
+        start, done, crew = clock(), 0, _Crew()
         forecast = Forecast({task.cell.name: task.estimate + 0.1 for task in tasks}, workers)
         asked = {task.cell.name for task in tasks if task.cell.method.spec != PURE_NOISE}
         asked = asked or {task.cell.name for task in tasks}
@@ -100,7 +123,8 @@ class RunProgress:
         def times() -> str:
             now = clock() - start
             left = forecast.seconds_left(now)
-            return f"{in_words(now)} so far, about {in_words(left)} left" if left else f"in {in_words(now)}"
+            took = f"{in_words(now)} so far, about {in_words(left)} left" if left else f"in {in_words(now)}"
+            return took + crew.told(now)
 
         class Times(bars.ProgressColumn):
             def render(self, task: bars.Task) -> Text:
@@ -119,7 +143,8 @@ class RunProgress:
                 self.console.print(f"0 of {len(asked)} cells, {times()}", highlight=False)
             for number, outcome in enumerate(outcomes, 1):
                 now = clock()
-                forecast.finished(outcome.cell.name, now - start)
+                forecast.finished(outcome.cell.name, now - start, outcome.workers)
+                crew.hear(outcome)
                 done += outcome.cell.name in asked
                 bar.update(row, completed=done)
                 if told:

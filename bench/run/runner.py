@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
+import time
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.device import cores
-from bench.api.errors import Failure, StorageError, UsageError, nearest
+from bench.api.errors import Failure, StorageError, UsageError, known_name
 from bench.api.files import Entry, clean_stale, write_atomically
 from bench.api.provenance import code_provenance
 from bench.api.scores import COSTS, DERIVED
 from bench.api.unpackaged import unpackaged_parts
 from bench.run.cell import find_cell, find_metric
+from bench.run.claims import clean_claims, is_claimed
 from bench.run.execute import Outcome, Task, execute
 from bench.run.progress import History, Progress
 
 if TYPE_CHECKING:
+    from bench.config import RunSection
+    from bench.run.cluster.dispatch import Cluster
     from bench.run.plan import Cell, MetricPlan, Plan
 
-log = logging.getLogger("bench")
+#: joblib's backends for one machine.
+BACKENDS = ("loky", "threading", "sequential")
+#: Between two looks at cells that another run is at.
+LOOK_SECONDS = 1.0
 
 
 @dataclass
@@ -89,45 +96,73 @@ def worker_count(plan: Plan, jobs: int) -> int:
 
 
 def _outcomes(
-    tasks: list[Task], jobs: int, backend: str, limit: float | None, out: Path
+    tasks: Sequence[Task], workers: int, backend: str, limit: float | None, out: Path
 ) -> Generator[Outcome, None, None]:
     """Outcomes as they come: from worker processes of our own, from this process, or from joblib's named backend."""
     if backend == "loky":
         from bench.run.process import run_apart
 
-        yield from run_apart(tasks, jobs, limit, out)
+        yield from run_apart(tasks, workers, limit, out)
         return
-    if backend == "sequential" or (jobs == 1 and backend == "threading"):
+    if backend == "sequential" or (workers == 1 and backend == "threading"):
         yield from map(execute, tasks)
         return
     import joblib
 
-    if backend == "ray":
-        try:
-            from ray.util.joblib import register_ray
-        except ImportError:
-            raise UsageError("backend 'ray' needs the package ray: pip install ray") from None
-        register_ray()
-    try:
-        with joblib.parallel_config(backend=backend, n_jobs=jobs):
-            try:
-                pool = joblib.Parallel(batch_size=1, return_as="generator_unordered")
-            except ValueError:  # this backend gives results only at the end
-                pool = joblib.Parallel(batch_size=1)
-            yield from pool(joblib.delayed(execute)(task) for task in tasks)
-    except ImportError as error:
-        raise UsageError(f"backend '{backend}' is not installed: {error}") from None
+    with joblib.parallel_config(backend=backend, n_jobs=workers):
+        pool = joblib.Parallel(batch_size=1, return_as="generator_unordered")
+        yield from pool(joblib.delayed(execute)(task) for task in tasks)
 
 
-def _check_backend(backend: str) -> None:
-    """UsageError, with the nearest one, for a backend that neither we nor joblib have."""
-    if backend in ("loky", "sequential"):
-        return
-    from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
+def _shared(
+    tasks: Sequence[Task], compute: Callable[[Sequence[Task]], Generator[Outcome, None, None]]
+) -> Generator[Outcome, None, None]:
+    """Outcomes of `compute`, and of the cells that another run is at: what it leaves of them is computed here."""
+    while tasks:
+        by_cell = {task.cell.name: task for task in tasks}
+        elsewhere: list[Task] = []
+        with closing(compute(tasks)) as outcomes:
+            for outcome in outcomes:
+                if outcome.elsewhere:
+                    elsewhere.append(by_cell[outcome.cell.name])
+                else:
+                    yield outcome
+        tasks = []
+        while elsewhere and not tasks:
+            for task in [task for task in elsewhere if not is_claimed(task.cell, task.out)]:
+                elsewhere.remove(task)
+                state = survey_cell(task.cell, task.metrics, task.out)
+                if state.pictures is None or state.missing(task.metrics):
+                    tasks.append(task)
+                else:
+                    yield Outcome(task.cell)
+            if not tasks and elsewhere:
+                time.sleep(LOOK_SECONDS)
+        tasks += elsewhere
 
-    known = sorted({*BACKENDS, *EXTERNAL_BACKENDS, "ray"})
-    if backend not in known:
-        raise UsageError(f"unknown backend '{backend}'{nearest(backend, known)}")
+
+def _tasks(todo: Sequence[CellState], plan: Plan, out: Path, batch_size: int, retries: int) -> list[Task]:
+    """Tasks of what is missing: the slowest method first, so that no worker is left alone with it at the end.
+
+    A method's cells stay together.
+    """
+    history, provenance, run_id = History(out), code_provenance(), uuid.uuid4().hex[:12]
+    ordered = sorted(
+        todo, key=lambda s: (s.pictures is not None, -history.estimate(s.cell).seconds, s.cell.method.spec)
+    )
+    tasks = []
+    for state in ordered:
+        metrics = plan.metrics[state.cell.scenes.dataset]
+        seconds = history.estimate(state.cell, state.pictures is None, state.missing(metrics)).seconds
+        tasks.append(
+            Task(state.cell, metrics, out, batch_size, plan.devices, run_id, os.getpid(), provenance, seconds, retries)
+        )
+    return tasks
+
+
+def _missing(states: Sequence[CellState], plan: Plan) -> list[CellState]:
+    """The cells and references that lack pictures or a measurement."""
+    return [s for s in states if s.pictures is None or s.missing(plan.metrics[s.cell.scenes.dataset])]
 
 
 def run_plan(
@@ -138,16 +173,20 @@ def run_plan(
     backend: str,
     progress: Progress = lambda tasks, outcomes, workers: outcomes,
     time_limit: float | None = None,
+    retries: int = 0,
+    cluster: Cluster | None = None,
 ) -> RunReport:
     """Compute what is missing of `plan` under `out` and gather the whole plan's cells and scores.
 
-    A cell or metric that fails is in the report's `failures`, after the plan's own, and costs no other cell. With the
-    backend `loky` that includes code that ends its process, and code that takes longer than `time_limit` seconds for a
-    cell; other backends take no limit (UsageError). A full or read-only disk stops the run with a StorageError.
-    `progress` may wrap the stream of outcomes.
+    It is computed by `jobs` workers of this machine under joblib's `backend`, or by those of a `cluster`. A cell or
+    metric that fails is in the report's `failures`, after the plan's own, and costs no other cell. On a cluster and
+    with the backend `loky` that includes code that ends its process, and code that takes longer than `time_limit`
+    seconds for a cell; other backends take no limit (UsageError). There a cell whose worker was killed is tried again,
+    `retries` times. A full or read-only disk stops the run with a StorageError. `progress` may wrap the stream of
+    outcomes.
     """
-    _check_backend(backend)
-    if time_limit is not None and backend != "loky":
+    known_name(backend, BACKENDS, "backend")
+    if time_limit is not None and backend != "loky" and cluster is None:
         raise UsageError(
             f"a time limit needs the backend loky, whose workers can be ended; backend '{backend}' has none"
         )
@@ -155,45 +194,74 @@ def run_plan(
     clean_stale(out)
     references = [survey_cell(cell, plan.metrics[cell.scenes.dataset], out) for cell in plan.references]
     states = [*survey(plan, out), *references]
-    history = History(out)
-    run_id = uuid.uuid4().hex[:12]
-    provenance = code_provenance()
-    todo = [s for s in states if s.pictures is None or s.missing(plan.metrics[s.cell.scenes.dataset])]
-    # the slowest method first, so that no worker is left alone with it at the end; a method's cells stay together
-    todo.sort(key=lambda s: (s.pictures is not None, -history.estimate(s.cell).seconds, s.cell.method.spec))
-    tasks = []
-    for state in todo:
-        metrics = plan.metrics[state.cell.scenes.dataset]
-        estimate = history.estimate(state.cell, state.pictures is None, state.missing(metrics))
-        tasks.append(
-            Task(state.cell, metrics, out, batch_size, plan.devices, run_id, os.getpid(), provenance, estimate.seconds)
-        )
+    todo = _missing(states, plan)
+    tasks = _tasks(todo, plan, out, batch_size, retries)
     report = RunReport(states[: len(plan.cells)], references, failures=list(plan.failures))
     if not tasks:
         report.failures += _drop_namesakes(states)
         return report
-    workers = min(worker_count(plan, jobs), len(tasks))
-    outcomes = _outcomes(tasks, workers, backend, time_limit, out)
+
+    def compute(tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+        if cluster is not None:
+            from bench.run.cluster.dispatch import run_on
+
+            yield from run_on(cluster, tasks, plan.metrics, time_limit)
+        else:
+            yield from _outcomes(tasks, min(workers, len(tasks)), backend, time_limit, out)
+
+    workers = cluster.count() if cluster else worker_count(plan, jobs)
+    outcomes = _shared(tasks, compute)
     try:
-        for outcome in progress(tasks, outcomes, workers):
-            reference = outcome.cell in plan.references
-            report.computed += outcome.computed and not reference
-            report.measured += outcome.measured
-            report.failures += outcome.failures
-            for metric, reason in outcome.skipped:
-                (report.unreferenced if reference else report.skipped).setdefault(metric, reason)
-            if outcome.fatal:
-                raise StorageError(outcome.fatal)
+        made = _told(progress(tasks, outcomes, min(workers, len(tasks))), report, plan)
     finally:
         outcomes.close()
         clean_stale(out)
-        for lock in Path(tempfile.gettempdir()).glob(f"gesco-bench-{run_id}-*.lock"):
+        clean_claims(out)
+        for lock in Path(tempfile.gettempdir()).glob(f"gesco-bench-{tasks[0].run_id}-*.lock"):
             lock.unlink(missing_ok=True)
     done = {id(s) for s in todo}
     states = [survey_cell(s.cell, plan.metrics[s.cell.scenes.dataset], out) if id(s) in done else s for s in states]
+    report.failures += [_not_found(s.cell, out) for s in states if s.pictures is None and s.cell.name in made]
     report.failures += _drop_namesakes(states)
     report.states, report.references = states[: len(plan.cells)], states[len(plan.cells) :]
+    report.computed = sum(s.pictures is not None and s.cell.name in made for s in report.states)
     return report
+
+
+def _told(outcomes: Iterator[Outcome], report: RunReport, plan: Plan) -> set[str]:
+    """Enter what came of the tasks into the report; names of the cells and references that were computed."""
+    made = set()
+    for outcome in outcomes:
+        if outcome.computed:
+            made.add(outcome.cell.name)
+        report.measured += outcome.measured
+        report.failures += outcome.failures
+        for metric, reason in outcome.skipped:
+            of_noise = outcome.cell in plan.references
+            (report.unreferenced if of_noise else report.skipped).setdefault(metric, reason)
+        if outcome.fatal:
+            raise StorageError(outcome.fatal)
+    return made
+
+
+def leave_to(cluster: Cluster, plan: Plan, run: RunSection) -> int:
+    """Leave what is missing of `plan` to the cluster, and do not wait; how many cells and references that is."""
+    from bench.run.cluster.dispatch import hand_over
+
+    out = run.out.absolute()
+    references = [survey_cell(cell, plan.metrics[cell.scenes.dataset], out) for cell in plan.references]
+    tasks = _tasks(_missing([*survey(plan, out), *references], plan), plan, out, run.batch_size, run.retries)
+    if tasks:
+        hand_over(cluster, tasks, plan.metrics, run.time_limit)
+    return len(tasks)
+
+
+def _not_found(cell: Cell, out: Path) -> Failure:
+    message = (
+        f"its worker reported it as computed, but it is not in {out}: another machine's files are seen late, or "
+        "somebody removed it; the same command looks again"
+    )
+    return cell.title, message, f"{message}\n"
 
 
 def _drop_namesakes(states: Sequence[CellState]) -> list[Failure]:

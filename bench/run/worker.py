@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import filelock
 from cachetools import LRUCache
 
-from bench.api.device import Devices
+from bench.api.device import Devices, resolve_devices
 from bench.api.errors import BenchError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import Method, Received, Transmission
@@ -187,41 +187,53 @@ class Worker(threading.local):
             return pair
 
     def _build(self, cell: Cell, device: str) -> Pair:
-        plan = cell.method
-        context = plan.context(cell.scenes, self.source(cell.scenes).label_space, device)
-
         def build() -> Method:
-            if plan.spec == PURE_NOISE:
-                return PureNoise(context)
+            built = self.method(cell, device)
             with house_rules():
-                built = build_method(parse_spec(plan.spec), context, plan.options)
-                check_identity(plan.spec, plan.identity, built.identity())
                 built.prepare()
             return built
 
         return Pair.of(build)
 
+    def method(self, cell: Cell, device: str) -> Method:
+        """The cell's method, built anew and not prepared; BenchError where it is not the one that was planned."""
+        plan = cell.method
+        context = plan.context(cell.scenes, self.source(cell.scenes).label_space, device)
+        if plan.spec == PURE_NOISE:
+            return PureNoise(context)
+        with house_rules():
+            built = build_method(parse_spec(plan.spec), context, plan.options)
+            check_identity(plan.spec, plan.identity, built.identity())
+        return built
+
     def metric(self, scenes: SceneSet, plan: MetricPlan, device: str) -> Metric:
         """A metric for the data set of `scenes`, built on `device`."""
         key = digest([plan.identity, scenes.dataset, device])
-        space = self.source(scenes).label_space
 
         def build() -> Metric:
-            context = MetricContext(scenes.dataset, space, device, evaluator=plan.evaluator)
+            built = self.unprepared(scenes, plan, device)
             with house_rules():
-                built = METRICS.build(plan.name, context)
-                check_identity(plan.name, plan.identity, built.identity())
                 built.prepare()
             return built
 
         return self._metrics.of(key, build)
 
+    def unprepared(self, scenes: SceneSet, plan: MetricPlan, device: str) -> Metric:
+        """A metric, built anew and not prepared; BenchError where it is not the one that was planned."""
+        context = MetricContext(scenes.dataset, self.source(scenes).label_space, device, evaluator=plan.evaluator)
+        with house_rules():
+            built = METRICS.build(plan.name, context)
+            check_identity(plan.name, plan.identity, built.identity())
+        return built
+
     def device(self, devices: Devices, run_id: str) -> str:
         """This worker's device.
 
         Workers of one run share the devices out by locking numbered files: the first takes number 0, the next number 1;
-        a lock ends with its process.
+        a lock ends with its process. Where the plan names none, they are this machine's own of the kind; UsageError
+        where it has none.
         """
+        devices = devices if devices.names else resolve_devices(devices.kind)
         if len(devices.names) == 1:
             return devices.names[0]
         if run_id not in self._slots:

@@ -119,6 +119,9 @@ def _misdeed(deed: str) -> None:
         sys.exit(0)
     if deed == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if deed == "killed_once" and not (told := Path(os.environ["BENCH_FAKE_KILLED"])).exists():
+        told.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     if deed == "hang":
         time.sleep(3600)
     if deed == "permission":

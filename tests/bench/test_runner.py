@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import time
@@ -204,6 +205,7 @@ def test_two_runs_at_once_into_one_cache_do_no_harm(cli: Cli, start: Start, fake
     said = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert not any("damaged" in err or "Traceback" in err for _, err in said)
+    assert sum(int(re.search(r"7 cells: (\d) computed", out)[1]) for out, _ in said) == 7  # shared, not doubled
     again = cli(*sweep)
     assert "0 computed, 7 from the cache" in again.out
     assert list((fakes / "shared" / "tmp").iterdir()) == []

@@ -243,7 +243,7 @@ def test_worker_processes_get_the_code_by_value(tmp_path: Path) -> None:
         ({"channel": "awgn:powr=peak"}, "unknown key 'powr'"),
         ({"scenes": 0}, r"--scenes: Input should be greater than or equal to 1 \(got 0\)"),
         ({"methods": Error}, "Error is no method: it is not a subclass of bench.api.method.Method"),
-        ({"backend": "dask"}, "'dask' needs what is installed there: put Plain, grey, error into a package"),
+        ({"cluster": "local:2"}, "local:2 need what is installed there: put Plain, grey, error into a package"),
         ({"methods": type("gesco", (Plain,), {})}, "there is another method called 'gesco'"),
         ({"methods": type("Odd", (Plain,), {"name": "a-b"})}, "method 'a-b': a name has only letters, digits and '_'"),
     ],

@@ -48,6 +48,15 @@ def test_a_plan_of_every_method_and_metric_imports_no_networks(tmp_path):
     assert modules.isdisjoint({*NETWORKS, *PLOTS, "pandas"})
 
 
+def test_a_login_node_plans_for_gpus_that_it_does_not_have(tmp_path):
+    (tmp_path / "bench.toml").write_text("[cluster]\ngpus = 1\n")
+    there = ("--config", str(tmp_path / "bench.toml"), "--cluster", "slurm", "--jobs", "3", "--dry-run")
+    modules, text = imported("run", "--methods", "gesco", "--psnr", "10", "--out", str(tmp_path), *there)
+    assert "gesco on streets" in text
+    assert "on 3 worker(s)" in text
+    assert modules.isdisjoint(NETWORKS)
+
+
 def test_a_cached_run_imports_neither_networks_nor_what_draws(computed):
     modules, text = imported(*RUN, "--out", str(computed))
     assert "2 cells: 0 computed, 2 from the cache" in text

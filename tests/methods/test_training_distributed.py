@@ -7,6 +7,7 @@ that needs one.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,29 @@ def test_two_processes_equal_one_with_both_batches(results: list[dict[str, Any]]
     train(alone, TinyScenes(), run_in(tmp_path, 4), {}, lambda line: None)
     for key, value in state_of(alone).items():
         torch.testing.assert_close(results[0]["silent"][key], value, rtol=1e-5, atol=1e-6)
+
+
+def test_two_machines_that_meet_at_an_address_train_what_one_with_two_processes_does(
+    results: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Each is a `torchrun` of its own here, which find each other over the loopback address only."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    command += ["--rdzv-backend", "c10d", "--rdzv-id", "test", "--rdzv-endpoint", meeting]
+    command += [str(Path(__file__).with_name("two_machines.py")), str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    machines = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    said = [machine.communicate()[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], said
+    ends = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+    for rank, end in enumerate(ends):
+        assert end["here"] == {"rank": rank, "world": 2, "local": 0, "local_world": 1}
+        assert same(end["state"], results[0]["tiny"]["whole"])
 
 
 def test_a_loss_that_is_not_finite_on_one_process_stops_all(results: list[dict[str, Any]]) -> None:

@@ -1,0 +1,56 @@
+"""Cells computed by a cluster's workers: an engine that exists carries calls, `dispatch` says which, and to whom."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bench.api.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from bench.config import Config
+    from bench.run.cluster.dispatch import Cluster
+
+_KINDS = ("tcp://HOST:8786", "local:WORKERS", "slurm", "ray://HOST:10001")
+
+
+@contextmanager
+def connected(config: Config) -> Iterator[Cluster | None]:
+    """The cluster that `config` names, None without one; nobody is asked for workers before a plan needs them.
+
+    UsageError for a name that is none, and where the engine is not installed.
+    """
+    where = config.run.cluster
+    if where is None:
+        yield None
+        return
+    cluster = _named(where, config)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def _named(where: str, config: Config) -> Cluster:
+    kind, colon, rest = where.partition(":")
+    try:
+        if kind == "ray" and rest.startswith("//"):
+            from bench.run.cluster.on_ray import RayCluster
+
+            return RayCluster(where)
+        from bench.run.cluster.on_dask import DaskCluster, LocalWorkers, SlurmJobs
+
+        if kind == "local" and re.fullmatch(r"[1-9][0-9]{0,4}", rest):
+            return LocalWorkers(int(rest))
+        if where == "slurm":
+            return SlurmJobs(config)
+        if rest.startswith("//"):
+            return DaskCluster(where)
+    except ImportError as error:
+        package = "ray: pip install 'ray[client]'" if kind == "ray" else "Dask: pip install 'gesco-bench[cluster]'"
+        raise UsageError(f"--cluster {where} needs {package} ({error})") from None
+    if kind == "local" and colon:
+        raise UsageError(f"--cluster {where}: local takes a number of workers, as in local:4")
+    raise UsageError(f"unknown cluster '{where}'{nearest(where, _KINDS)}")

@@ -1,0 +1,173 @@
+"""A real scheduler, and workers with folders of their own: the same bytes as one machine, whatever is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Answer, manifests, pictures
+
+pytest.importorskip("distributed")
+pytestmark = pytest.mark.slow
+
+Cli = Callable[..., Answer]
+Start = Callable[..., "subprocess.Popen[str]"]
+SWEEP = (
+    "run", "--methods", "fake_network,fake_slow", "--psnr", "100,10,1", "--scenes", "4",
+    "--metrics", "FakeMSE,FakeRatio",
+)  # fmt: skip
+CELLS = 6
+
+
+class Dask:
+    """A scheduler and workers, each a process; a worker's is the one that computes, without a nanny."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.told = folder, folder / "scheduler.json"
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.scheduler = self._start("distributed.cli.dask_scheduler", folder, "--host", "127.0.0.1", "--port", "0")
+        while not self.told.exists():
+            assert self.scheduler.poll() is None
+            time.sleep(0.1)
+        self.address = str(json.loads(self.told.read_text())["address"])
+
+    def _start(self, module: str, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", module, "--scheduler-file", str(self.told), "--no-dashboard", *arguments]
+        with (folder / "log").open("wb") as log:
+            return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+
+    def add(self) -> subprocess.Popen[bytes]:
+        """One more worker, in a folder of its own."""
+        folder = self.folder / f"worker{len(self.workers)}"
+        arguments = ("--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
+        self.workers.append(self._start("distributed.cli.dask_worker", folder, *arguments))
+        return self.workers[-1]
+
+    def end(self) -> None:
+        """End all of them."""
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def dask(fakes: Path, tmp_path: Path) -> Iterator[Dask]:
+    (tmp_path / "dask").mkdir()
+    running = Dask(tmp_path / "dask")
+    running.add()
+    running.add()
+    yield running
+    running.end()
+
+
+def rows(out: Path) -> pd.DataFrame:
+    """What a run measured, without what it cost."""
+    frame = pd.read_parquet(out / "results.parquet")
+    frame = frame[~frame["metric"].isin(["seconds", "memory"])]
+    return frame.sort_values(["method", "psnr", "metric", "scene"]).reset_index(drop=True)
+
+
+def same(cli: Cli, fakes: Path, out: str) -> None:
+    """The run in `out` gave what one machine gives, byte for byte."""
+    assert cli(*SWEEP, "--out", "alone").code == 0
+    assert pictures(fakes / out) == pictures(fakes / "alone")
+    assert len(pictures(fakes / out)) == CELLS * 4
+    pd.testing.assert_frame_equal(rows(fakes / out), rows(fakes / "alone"), check_exact=True)
+
+
+def until_cells(out: Path, count: int, process: subprocess.Popen[str]) -> None:
+    while len(manifests(out)) < count:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def test_two_workers_give_what_one_machine_gives_though_one_is_killed(
+    cli: Cli, start: Start, fakes: Path, dask: Dask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = start(*SWEEP, "--out", "o", "--cluster", dask.address)
+    until_cells(fakes / "o", 1, driver)
+    dask.workers[0].kill()
+    dask.add()
+    out, err = driver.communicate()
+    assert driver.returncode == 0, err
+    assert f"{CELLS} cells: {CELLS} computed, 0 from the cache" in out
+    assert re.search(rf"{CELLS} of {CELLS} cells, in .*, [0-9.]+ scenes/s, [12] workers?, 0 failed", err)
+    assert "Traceback" not in err
+    same(cli, fakes, "o")
+    assert not list((fakes / "o" / "tmp").iterdir())
+    assert not list((fakes / "o" / "claims").iterdir())
+
+
+def test_without_its_scheduler_a_run_ends_with_the_way_on(cli: Cli, start: Start, fakes: Path, dask: Dask) -> None:
+    driver = start(*SWEEP, "--out", "o", "--cluster", dask.address, BENCH_FAKE_SECONDS="0.2")
+    until_cells(fakes / "o", 1, driver)
+    dask.scheduler.kill()
+    _, err = driver.communicate()
+    assert driver.returncode == 1
+    last = err.strip().splitlines()[-1]
+    assert last.startswith(f"error: the scheduler at {dask.address} is gone; finished cells are kept. Start it again")
+    assert "Traceback" not in err
+    assert cli(*SWEEP, "--out", "o").code == 0
+    same(cli, fakes, "o")
+
+
+def test_cells_left_to_the_workers_are_gathered_by_the_same_command(
+    cli: Cli, start: Start, fakes: Path, dask: Dask
+) -> None:
+    command = (*SWEEP, "--out", "o", "--cluster", dask.address, "--detach")
+    left = cli(*command)
+    assert left.code == 0, left.err
+    assert f"{CELLS + 1} cells and references are left to {dask.address}" in left.out
+    assert not (fakes / "o" / "results.parquet").exists()
+    while len(list((fakes / "o" / "metrics").glob("*/*/*/*/manifest.json"))) < 2 * CELLS + 2:
+        time.sleep(0.1)
+    gathered = cli(*SWEEP, "--out", "o", "--cluster", dask.address)
+    assert gathered.code == 0, gathered.err
+    assert f"{CELLS} cells: 0 computed, {CELLS} from the cache" in gathered.out
+    same(cli, fakes, "o")
+
+
+def test_slurm_is_asked_for_workers_as_the_file_says(
+    cli: Cli, fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sbatch` is a script here that starts the job at once."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    asked = tmp_path / "asked"
+    texts = {
+        "sbatch": f'cat "$1" >> {asked}\nsetsid bash "$1" > {tmp_path}/job.log 2>&1 &\necho "Submitted batch job $!"\n',
+        "scancel": 'kill -9 -- "-$1"\n',
+    }
+    for name, text in texts.items():
+        (tools / name).write_text(f"#!/bin/bash\n{text}")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    toml = (fakes / "bench.toml").read_text()
+    (fakes / "bench.toml").write_text(f'{toml}\n[cluster]\nqueue = "fat"\nwalltime = "00:20:00"\ncores = 2\n')
+    answer = cli(*SWEEP, "--out", "o", "--cluster", "slurm", "--jobs", "1")
+    assert answer.code == 0, answer.err
+    assert {"#SBATCH -p fat", "#SBATCH -t 00:20:00", "#SBATCH --cpus-per-task=2"} <= set(asked.read_text().splitlines())
+    same(cli, fakes, "o")
+
+
+def test_a_job_that_slurm_does_not_take_ends_the_run_with_what_was_asked(
+    cli: Cli, fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sbatch").write_text("#!/bin/bash\necho 'no such partition' >&2\nexit 1\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    (fakes / "bench.toml").write_text(f'{(fakes / "bench.toml").read_text()}\n[cluster]\nqueue = "fat"\n')
+    answer = cli(*SWEEP, "--out", "o", "--cluster", "slurm", "--jobs", "1")
+    assert answer.code == 1
+    assert "error: SLURM took no job" in answer.err
+    assert "#SBATCH -p fat" in answer.err
+    assert "Traceback" not in answer.err
