@@ -63,9 +63,10 @@ def scores() -> str:
         )
         for m, beside in LINKED.items()
     ]
+    linked_scenes = "" if links_page.scenes() == scenes() else f", `+digital` {links_page.scenes()}"
     return "\n".join(
         [
-            f"mIoU on the embedded scenes (64×128, embedded segmenter, one seed; {scenes()} test scenes, `+digital` {links_page.scenes()}; the segmenter scores {ceiling():.3f} on the originals):",
+            f"mIoU on the embedded scenes ({scenes()} test scenes{linked_scenes}, 64×128, embedded segmenter, one seed; the segmenter scores {ceiling():.3f} on the originals):",
             "",
             f"| PSNR label (dB) | channel uses | {' | '.join(str(p) for p in PSNRS)} |",
             f"|---|---:|{'---|' * len(PSNRS)}",
