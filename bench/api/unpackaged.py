@@ -269,7 +269,7 @@ class _Walk:
                 self._class(value)
             else:
                 self._function(value)
-        elif inner := [getattr(value, name) for name in _WRAPPERS if hasattr(type(value), name)]:
+        elif inner := [getattr(value, name) for name in _WRAPPERS if hasattr(type(value), name) or _says(value, name)]:
             self._write("around", type(value).__name__)
             self._add(tuple(inner))
         else:
@@ -331,8 +331,13 @@ class _Walk:
         return True
 
 
-#: Attributes under which wrappers of functions keep them: properties, class methods, caches.
-_WRAPPERS = ("__func__", "__wrapped__", "fget", "fset", "fdel", "func")
+#: Attributes under which wrappers of functions keep them: class methods, caches, properties.
+_WRAPPERS = ("__func__", "__wrapped__", "fget", "fset", "fdel")
+
+
+def _says(value: object, name: str) -> bool:
+    """Whether an object itself has an attribute; none of its code is asked."""
+    return name in getattr(value, "__dict__", ())
 
 
 def _globals_of(code: CodeType) -> set[str]:
