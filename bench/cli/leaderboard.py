@@ -130,6 +130,36 @@ def export(
 
 
 @app.command()
+def publish(
+    results: Annotated[Path, typer.Option("--results", help="Folder of results in this repository.")] = COMMITTED,
+    branch: Annotated[str, typer.Option(help="The branch whose pushes are published.")] = "main",
+    install: Annotated[
+        str | None,
+        typer.Option(help="What pip installs there; without it this checkout, else the version that runs here."),
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="Write the workflow; without it nothing is written.")] = False,
+) -> None:
+    """Say how this repository would publish its leaderboard on GitHub Pages, and write the workflow that does it.
+
+    For example: bench leaderboard publish --write
+    """
+    from bench.api.files import write_atomically
+    from bench.leaderboard.publish import publication
+
+    made = publication(Path(), results, branch, install)
+    typer.echo(f"{made.path} ({made.state}) at each push to {branch}:")
+    typer.echo(f"  installs {made.install}")
+    typer.echo(f"  builds the site of {results}")
+    typer.echo(f"  publishes it at {made.address or 'the address that GitHub Pages gives this repository'}")
+    if write:
+        write_atomically(made.path, made.text.encode())
+        typer.echo(f"wrote {made.path}; commit and push it")
+        typer.echo("once, on GitHub: Settings, Pages, Source: GitHub Actions")
+    else:
+        typer.echo("nothing was written; --write does it")
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of submissions."""
     from bench.leaderboard.submission import schema_text
