@@ -33,6 +33,7 @@ class _Callable(ModuleType):
     """The package `bench.run`, which is also what people call: `bench.run(...)`."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """As `bench.session.run`, which says what it takes."""
         return import_module("bench.session").run(*arguments, **named)
 
 
