@@ -266,7 +266,7 @@ def load(folder: Path | str) -> Results:
     """
     from bench.results.files import Run, read_results
 
-    return Results(Run(Path(folder), *read_results(Path(folder))), load_config())
+    return Results(Run(Path(folder), *read_results(Path(folder))), load_config(), _loaded=True)
 
 
 @dataclass(frozen=True, repr=False)
@@ -279,6 +279,7 @@ class Results:
     _run: Run
     _config: Config
     _parts: tuple[Part, ...] = ()
+    _loaded: bool = False
 
     @property
     def folder(self) -> Path:
@@ -330,10 +331,15 @@ class Results:
         Raises:
             UsageError: The results hold nothing of it.
         """
-        from bench.tables import as_sheets, tables_of
+        from bench.run.ablations import ABLATIONS
+        from bench.tables import as_sheets, read_for_table, tables_of
 
         with handed_over(self._parts):
-            return Shown(tuple(as_sheets(tables_of(self._both, what, psnr), published)))
+            if self._loaded and what.lower() in ("ablation", *ABLATIONS):  # which has scenes of its own
+                tables = read_for_table(self.folder, what, psnr)
+            else:
+                tables = tables_of(self._both, what, psnr)
+            return Shown(tuple(as_sheets(tables, published)))
 
     def compare(
         self, first: str | type[Method] | Method, second: str | type[Method] | Method,
@@ -516,7 +522,7 @@ def _path(given: Path | str | None) -> Path | None:
 
 
 def _several(given: Any) -> tuple[Any, ...]:
-    return tuple(given) if isinstance(given, Sequence) or hasattr(given, "__iter__") else (given,)
+    return tuple(given) if hasattr(given, "__iter__") else (given,)
 
 
 def _say(line: str) -> None:

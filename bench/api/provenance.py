@@ -82,8 +82,9 @@ def device_names(names: tuple[str, ...]) -> list[str]:
 
 
 def command_line() -> str:
-    """The command as typed, without the folder of the script."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command as typed, without the folder of the script; a notebook's says nothing but a place on this machine."""
+    name = Path(sys.argv[0]).name
+    return "a notebook" if name.startswith("ipykernel") else " ".join([name, *sys.argv[1:]])
 
 
 def check_provenance(facts: dict[str, Any]) -> None:

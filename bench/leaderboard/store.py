@@ -15,6 +15,7 @@ from bench.api.errors import UsageError, known_name
 from bench.api.files import write_atomically
 from bench.api.registry import METHODS
 from bench.api.scores import find_score, score_info
+from bench.api.unpackaged import UNPACKAGED
 from bench.leaderboard.board import fingerprint_of, read_runs, track_of, tracks_of
 from bench.leaderboard.methods import about_result
 from bench.leaderboard.submission import (
@@ -153,6 +154,11 @@ def export_submission(
         raise UsageError(
             f"the results in {results} do not say at which commit of gesco-bench they were measured: run it from a "
             "clone of its repository (`pip install -e .` there) and measure again"
+        )
+    if UNPACKAGED in run.facts.get("methods", {}).get(method, {}):
+        raise UsageError(
+            f"{method} is code that no distribution holds, so nobody could repeat its numbers: make it a package "
+            "(docs/how-to/method.md) and measure again"
         )
     about = about_result(method, [run])
     options = run.facts.get("methods", {}).get(method, {}).get("options")

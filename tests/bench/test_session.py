@@ -19,6 +19,7 @@ from bench.api.channel import Channel
 from bench.api.errors import BenchError, UsageError
 from bench.api.method import Method, MethodContext, Received, Transmission
 from bench.api.metric import Comparison, Metric, Score
+from bench.api.provenance import command_line
 from bench.api.registry import CHANNELS, DATASETS, METHODS, METRICS
 from bench.api.scenes import LabelSpace, Scene, SceneArrays, SceneSource
 from bench.api.scores import ScoreInfo
@@ -270,6 +271,24 @@ def test_python_and_the_command_line_compute_the_same(tmp_path: Path, cli: Cli) 
     assert "1 cells: 0 computed, 1 from the cache" in told
     assert cli("table", "mIoU", "--out", str(tmp_path)).out == repr(results.table("mIoU"))
     assert cli("table", "mIoU", "--out", str(tmp_path), "--format", "csv").out == results.table("mIoU").to("csv")
+
+
+def test_a_table_of_an_ablation_is_the_command_lines(cli: Cli) -> None:
+    results = Path(__file__).parents[2] / "results"
+    assert cli("table", "ablation", "--out", str(results)).out == repr(bench.load(results).table("ablation"))
+
+
+def test_code_without_a_package_is_no_submission(tmp_path: Path, cli: Cli) -> None:
+    run(tmp_path)
+    asked = ("--author", "A", "--licence", "MIT", "--results", str(tmp_path))
+    answer = cli("leaderboard", "export", "Plain", "--out", str(tmp_path / "plain.json"), *asked)
+    assert answer.code == 2
+    assert "Plain is code that no distribution holds, so nobody could repeat its numbers" in answer.err
+
+
+def test_provenance_of_a_notebook_names_no_place_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/a/site-packages/ipykernel_launcher.py", "-f", "/root/kernel-1.json"])
+    assert command_line() == "a notebook"
 
 
 # --- what is shown
