@@ -46,11 +46,7 @@ def _machine() -> Iterator[Finding]:
             "machine", None,
             "no CUDA GPU: the embedded scale runs here; paper-size networks need a GPU to finish in sensible time",
         )  # fmt: skip
-    for package, use in (
-        ("distributed", "tcp://HOST:8786, local:N"),
-        ("dask_jobqueue", "slurm"),
-        ("ray", "ray://HOST"),
-    ):
+    for package, use in (("distributed", "tcp://HOST:8786, local:N"), ("dask_jobqueue", "slurm")):
         if importlib.util.find_spec(package) is not None:
             yield Finding("machine", True, f"{package} is installed: --cluster {use}")
 

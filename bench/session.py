@@ -164,7 +164,7 @@ def run(
         jobs: Workers; 0 is one a GPU or one a CPU core.
         batch_size: Scenes a method gets at once.
         backend: joblib's: `loky`, `threading`, `sequential`.
-        cluster: Workers in the place of this machine's: `tcp://HOST:8786`, `local:4`, `slurm`, `ray://HOST:10001`.
+        cluster: Workers in the place of this machine's: `tcp://HOST:8786`, `local:4`, `slurm`.
         time_limit: Seconds a cell may take.
         out: Folder for cache, results and plots.
         replace: Leave no results of earlier runs in the folder.

@@ -41,7 +41,7 @@ ClusterOption = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS|local:N|slurm",
-        help="Workers of Dask (tcp://HOST:8786), of SLURM or of Ray (ray://HOST:10001).",
+        help="Workers of a Dask scheduler (tcp://HOST:8786), of this machine, or of SLURM.",
     ),
 ]
 

@@ -61,6 +61,7 @@ def provenance(
         "ablation": ablation,
         **code_provenance(),
         "devices": device_names(plan.devices.names),
+        **({} if plan.devices.names else _of_workers(present)),
         "jobs": jobs,
         "batch_size": batch_size,
         "cells": len(plan.cells),
@@ -84,6 +85,13 @@ def provenance(
             "drawn_at": next(iter(computed_at([state])), None),
         }
     return printable(summarised([run], _scene_sets(plan, drawn), pictures))  # type: ignore[no-any-return]
+
+
+def _of_workers(states: list[CellState]) -> dict[str, Any]:
+    """Devices and processors of a cluster's workers, as their cells tell them; the driver's say nothing."""
+    made = [state.pictures.manifest["provenance"] for state in states if state.pictures is not None]
+    devices, cpus = ({facts[name] for facts in made if facts and name in facts} for name in ("device", "cpu"))
+    return {"devices": sorted(devices), "cpu": ", ".join(sorted(cpus))}
 
 
 def _scene_sets(plan: Plan, drawn: list[CellState]) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.api.device import Devices
 from bench.api.errors import BenchError, DataError, Failure, MethodError, MetricError, StorageError, in_words
 from bench.api.files import Entry
-from bench.api.provenance import code_provenance
+from bench.api.provenance import code_provenance, device_names
 from bench.run.cell import compute_cell, find_cell, find_metric, measure_cell
 from bench.run.claims import claim
 from bench.run.worker import WORKER, check_code, end_with, keep_freed_memory, one_thread
@@ -112,7 +112,8 @@ def _execute(task: Task, outcome: Outcome) -> None:
         device = WORKER.device(task.devices, task.run_id)
         pictures: Entry | None = find_cell(task.cell, task.out, warn=False)
         if pictures is None:
-            pictures = compute_cell(task.cell, task.out, task.batch_size, device, code_provenance())
+            here = {**code_provenance(), "device": device_names((device,))[0]}
+            pictures = compute_cell(task.cell, task.out, task.batch_size, device, here)
             outcome.computed = True
     except (Exception, SystemExit) as error:
         _failed(outcome, task.cell.title, error)

@@ -15,11 +15,12 @@ from typing import Any, ClassVar
 import pytest
 from conftest import Answer, manifests, pictures
 
-import bench.run.cluster.dispatch
+import bench.run.execute
 import bench.run.runner
 from bench.api.device import Devices
 from bench.api.errors import BenchError
 from bench.config import load_config
+from bench.results.files import provenance
 from bench.run.claims import claim
 from bench.run.cluster import there
 from bench.run.execute import Outcome, Task, execute
@@ -177,6 +178,19 @@ def test_a_worker_without_a_gpu_is_refused_where_the_plan_is_for_gpus(
     with pytest.raises(BenchError):
         run(replace(plan, devices=Devices("cuda", ())), fakes / "o", Engine(a="works"))
     assert "device 'cuda' is not visible" in caplog.text
+
+
+def test_devices_and_provenance_are_the_workers(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = {**bench.run.execute.code_provenance(), "cpu": "their processor"}
+    monkeypatch.setattr(bench.run.execute, "code_provenance", lambda: theirs)
+    plan = replace(plan_of(), devices=Devices("cpu", ()))
+    report = run(plan, fakes / "o", Engine(a="works"))
+    assert report.failures == []
+    for state in report.states:
+        assert state.pictures is not None
+        assert state.pictures.manifest["provenance"]["cpu"] == "their processor"
+    told = provenance(plan, report, 1.0, 1, 8)
+    assert (told["devices"], told["cpu"]) == (["cpu"], "their processor")
 
 
 def test_cells_left_to_the_workers_are_those_that_are_missing(fakes: Path, whole: dict[str, bytes]) -> None:

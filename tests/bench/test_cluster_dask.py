@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Answer, manifests, pictures
+from dask_processes import Dask
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow
@@ -27,44 +26,9 @@ SWEEP = (
 CELLS = 6
 
 
-class Dask:
-    """A scheduler and workers, each a process; a worker's is the one that computes, without a nanny."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.told = folder, folder / "scheduler.json"
-        self.workers: list[subprocess.Popen[bytes]] = []
-        self.scheduler = self._start("distributed.cli.dask_scheduler", folder, "--host", "127.0.0.1", "--port", "0")
-        while not self.told.exists():
-            assert self.scheduler.poll() is None
-            time.sleep(0.1)
-        self.address = str(json.loads(self.told.read_text())["address"])
-
-    def _start(self, module: str, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-        folder.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", module, "--scheduler-file", str(self.told), "--no-dashboard", *arguments]
-        with (folder / "log").open("wb") as log:
-            return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-
-    def add(self) -> subprocess.Popen[bytes]:
-        """One more worker, in a folder of its own."""
-        folder = self.folder / f"worker{len(self.workers)}"
-        arguments = ("--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
-        self.workers.append(self._start("distributed.cli.dask_worker", folder, *arguments))
-        return self.workers[-1]
-
-    def end(self) -> None:
-        """End all of them."""
-        for process in (*self.workers, self.scheduler):
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture
 def dask(fakes: Path, tmp_path: Path) -> Iterator[Dask]:
-    (tmp_path / "dask").mkdir()
-    running = Dask(tmp_path / "dask")
-    running.add()
-    running.add()
+    running = Dask(tmp_path / "dask", 2)
     yield running
     running.end()
 
@@ -143,8 +107,9 @@ def test_slurm_is_asked_for_workers_as_the_file_says(
     tools = tmp_path / "bin"
     tools.mkdir()
     asked = tmp_path / "asked"
+    begin = f'setsid bash "$1" > {tmp_path}/job.log 2>&1 &'
     texts = {
-        "sbatch": f'cat "$1" >> {asked}\nsetsid bash "$1" > {tmp_path}/job.log 2>&1 &\necho "Submitted batch job $!"\n',
+        "sbatch": f'[ "$1" = --test-only ] && exit\ncat "$1" >> {asked}\n{begin}\necho "Submitted batch job $!"\n',
         "scancel": 'kill -9 -- "-$1"\n',
     }
     for name, text in texts.items():
@@ -168,6 +133,7 @@ def test_a_job_that_slurm_does_not_take_ends_the_run_with_what_was_asked(
     (fakes / "bench.toml").write_text(f'{(fakes / "bench.toml").read_text()}\n[cluster]\nqueue = "fat"\n')
     answer = cli(*SWEEP, "--out", "o", "--cluster", "slurm", "--jobs", "1")
     assert answer.code == 1
-    assert "error: SLURM took no job" in answer.err
-    assert "#SBATCH -p fat" in answer.err
+    last = answer.err.splitlines()[-8:]
+    assert "error: SLURM does not take a worker's job: no such partition" in last
+    assert "  #SBATCH -p fat" in last
     assert "Traceback" not in answer.err

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bench.config import Config
     from bench.run.cluster.dispatch import Cluster
 
-_KINDS = ("tcp://HOST:8786", "local:WORKERS", "slurm", "ray://HOST:10001")
+_KINDS = ("tcp://HOST:8786", "local:WORKERS", "slurm")
 
 
 @contextmanager
@@ -36,21 +36,15 @@ def connected(config: Config) -> Iterator[Cluster | None]:
 def _named(where: str, config: Config) -> Cluster:
     kind, colon, rest = where.partition(":")
     try:
-        if kind == "ray" and rest.startswith("//"):
-            from bench.run.cluster.on_ray import RayCluster
-
-            return RayCluster(where)
         from bench.run.cluster.on_dask import DaskCluster, LocalWorkers, SlurmJobs
-
-        if kind == "local" and re.fullmatch(r"[1-9][0-9]{0,4}", rest):
-            return LocalWorkers(int(rest))
-        if where == "slurm":
-            return SlurmJobs(config)
-        if rest.startswith("//"):
-            return DaskCluster(where)
     except ImportError as error:
-        package = "ray: pip install 'ray[client]'" if kind == "ray" else "Dask: pip install 'gesco-bench[cluster]'"
-        raise UsageError(f"--cluster {where} needs {package} ({error})") from None
+        raise UsageError(f"--cluster {where} needs Dask: pip install 'gesco-bench[cluster]' ({error})") from None
+    if kind == "local" and re.fullmatch(r"[1-9][0-9]{0,4}", rest):
+        return LocalWorkers(int(rest))
     if kind == "local" and colon:
         raise UsageError(f"--cluster {where}: local takes a number of workers, as in local:4")
+    if where == "slurm":
+        return SlurmJobs(config)
+    if rest.startswith("//"):
+        return DaskCluster(where)
     raise UsageError(f"unknown cluster '{where}'{nearest(where, _KINDS)}")

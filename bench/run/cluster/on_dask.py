@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,8 +33,9 @@ class DaskCluster:
 
     def __init__(self, where: str) -> None:
         self.where = where
-        # what it says of lost workers and connections is said by us, and a line each
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for chatty in ("distributed", "tornado.application", "asyncio"):
+            # what they say of lost workers and connections is said by us, and a line each
+            logging.getLogger(chatty).setLevel(logging.CRITICAL)
 
     def _made(self) -> Any:
         """What a client connects to."""
@@ -108,7 +111,8 @@ class _OwnCluster(DaskCluster):
         """End workers and scheduler."""
         super().close()
         if self._cluster is not None:
-            self._cluster.close()
+            with suppress(AssertionError):  # a job that SLURM has not taken is none that it can close
+                self._cluster.close()
 
 
 class LocalWorkers(_OwnCluster):
@@ -140,7 +144,8 @@ class SlurmJobs(_OwnCluster):
 
     def _made(self) -> Any:
         asked = self._section
-        if shutil.which("sbatch") is None:
+        sbatch = shutil.which("sbatch")
+        if sbatch is None:
             raise UsageError("--cluster slurm: there is no `sbatch` here; start it on a machine that submits jobs")
         try:
             self._cluster = SLURMCluster(
@@ -155,14 +160,16 @@ class SlurmJobs(_OwnCluster):
             )
         except ValueError as error:
             raise UsageError(f"[cluster] of bench.toml: {error}") from None
+        script = self._cluster.job_script()
+        tried = subprocess.run([sbatch, "--test-only"], input=script, capture_output=True, text=True)  # noqa: S603
+        if tried.returncode:
+            asked_for = [line for line in script.splitlines() if line.startswith("#SBATCH")]
+            raise BenchError(f"SLURM does not take a worker's job: {tried.stderr.strip()}", asked_for)
         return self._cluster
 
     def workers(self) -> Mapping[str, int]:
-        """Those whose jobs have begun; what has ended is asked for again. BenchError where SLURM takes no job."""
+        """Those whose jobs have begun; what has ended is asked for again."""
         there = super().workers()
-        if any(job.job_id is None for job in self._cluster.workers.values()):
-            script = [line for line in self._cluster.job_script().splitlines() if line.startswith("#SBATCH")]
-            raise BenchError("SLURM took no job; `sbatch` says why of a script with these lines", script)
         self._cluster.scale(jobs=self._count)
         return there
 
