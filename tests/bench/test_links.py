@@ -207,10 +207,11 @@ def test_a_decoder_takes_lost_symbols_as_erased_and_no_others(scheme: str, packe
         assert receive(arrived, known, kept) == payload
 
 
-def lost_by_both(scheme: str, peak_snr_db: float, blocks: int) -> tuple[int, int]:
+def lost_by_both(scheme: str, peak_snr_db: float, blocks: int, demapping: str = "maxlog") -> tuple[int, int]:
     """How many blocks our receiver loses, and Sionna's chain that knows the noise, of the same blocks and noise.
 
-    The chain is their encoder, mapper and AWGN, exact demapper (`app`) and decoder as they come.
+    The chain is their encoder, mapper, AWGN, demapper and decoder as they come, demapping as in their 5G receiver
+    (`PUSCHReceiver`: max-log); `app` is the exact one.
     """
     from sionna.phy import config
     from sionna.phy.channel import AWGN
@@ -229,7 +230,7 @@ def lost_by_both(scheme: str, peak_snr_db: float, blocks: int) -> tuple[int, int
     noise = torch.tensor(1 / (known.power * 10 ** (peak_snr_db / 10)))
     config.seed = 7
     arrived = AWGN()(Mapper(constellation=points)(encoder(sent)), noise)
-    found, _ = TBDecoder(encoder)(Demapper("app", constellation=points)(arrived, noise))
+    found, _ = TBDecoder(encoder)(Demapper(demapping, constellation=points)(arrived, noise))
     peak = torch.view_as_real(points()).max()
     ours = [receive(torch.view_as_real(one) / peak, known) for one in arrived]
     assert all(mine in (None, payload) for mine, payload in zip(ours, payloads, strict=True))
