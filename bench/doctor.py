@@ -2,7 +2,7 @@
 
 import importlib.util
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,11 +24,14 @@ from metrics.evaluators.published import LISTED
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; `ready` is None for plain information."""
+    """One line of the report, about a `part` on a data set where it names one; `ready` None is plain information."""
 
     topic: str
     ready: bool | None
     text: str
+    kind: str = ""
+    part: str = ""
+    dataset: str = ""
 
 
 def _machine() -> Iterator[Finding]:
@@ -61,10 +64,11 @@ def _methods(config: Config, source: SceneSource) -> Iterator[Finding]:
             method.prepare()
             weights = identity_of(method, name).get("weights_sha256")
         except (MethodError, BenchError) as error:
-            yield Finding(topic, False, f"{name}: {error}")
+            yield Finding(topic, False, f"{name}: {error}", "method", name, source.name)
             continue
-        kind = f"weights {str(weights)[:12]}" if weights else "needs no weights"
-        yield Finding(topic, True, f"{setting.spec.text}: {kind}, scale {setting.context.profile}")
+        used = f"weights {str(weights)[:12]}" if weights else "needs no weights"
+        text = f"{setting.spec.text}: {used}, scale {setting.context.profile}"
+        yield Finding(topic, True, text, "method", name, source.name)
 
 
 def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
@@ -77,9 +81,9 @@ def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
             metric.prepare()
             protocol = identity_of(metric, name).get("protocol")
         except MetricError as error:
-            yield Finding(topic, False, f"{name}: {error}")
+            yield Finding(topic, False, f"{name}: {error}", "metric", name, source.name)
             continue
-        yield Finding(topic, True, f"{name}: {protocol}")
+        yield Finding(topic, True, f"{name}: {protocol}", "metric", name, source.name)
 
 
 def examine(config: Config) -> Iterator[Finding]:
@@ -107,3 +111,31 @@ def examine(config: Config) -> Iterator[Finding]:
     channel = build_channel(config.channel.kind, None, config.channel.options)
     levels = ", ".join(f"{p:g}" for p in channel.psnrs)
     yield Finding("channel", None, f"{channel.words}; PSNRs: {levels}")
+
+
+def readiness(findings: Sequence[Finding]) -> str:
+    """In one line what can run: the data sets that are here, with how many methods and metrics on each."""
+    ready = [finding for finding in findings if finding.ready]
+    words = []
+    for name in dict.fromkeys(finding.dataset for finding in ready if finding.kind == "method"):
+        methods, metrics = (
+            sum(finding.dataset == name and finding.kind == kind for finding in ready) for kind in ("method", "metric")
+        )
+        words.append(f"{name} with {methods} method{'s' * (methods != 1)} and {metrics} metric{'s' * (metrics != 1)}")
+    return f"ready: {'; '.join(words)}" if words else "not ready: no method can run on any data set that is here"
+
+
+def gaps(findings: Sequence[Finding]) -> list[str]:
+    """What is missing, each once: a part that is missing on several data sets, a file that several parts need."""
+    missing = [finding for finding in findings if finding.ready is False]
+    told: dict[tuple[str, str], list[Finding]] = {}
+    for finding in missing:
+        told.setdefault((finding.kind, finding.part or finding.text), []).append(finding)
+    remedies = [one.command for one in LISTED]
+    lines = []
+    for (kind, _), found in told.items():
+        if kind and any(remedy in found[0].text for remedy in remedies):
+            continue  # of a published file, which has a line of its own
+        others = ", ".join(f.dataset for f in found[1:])
+        lines.append(found[0].text + (f" (nor on {others})" if others else ""))
+    return lines

@@ -3,7 +3,9 @@
 
 import codecs
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO, TypeVar
@@ -27,6 +29,24 @@ _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 def visible(text: str) -> str:
     r"""The text with control characters, but for line ends and tabs, as visible escapes (`\\x1b`)."""
     return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def say(text: object, err: bool = False) -> None:
+    """Print lines for people: on a terminal folded at words to its width, elsewhere as they are."""
+    stream = sys.stderr if err else sys.stdout
+    columns = shutil.get_terminal_size().columns
+    lines = str(text).split("\n")
+    if stream.isatty():
+        lines = [part for line in lines for part in _folded(line, columns)]
+    print("\n".join(lines), file=stream)
+
+
+def _folded(line: str, columns: int) -> list[str]:
+    """A line in several of at most so many columns, but for single words that are longer (paths, to be copied)."""
+    inner = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(
+        line, columns, subsequent_indent=inner, break_long_words=False, break_on_hyphens=False
+    ) or [""]  # fmt: skip
 
 
 def in_parallel(

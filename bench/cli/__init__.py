@@ -2,20 +2,24 @@
 
 import logging
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from bench.api.errors import BenchError, DataError, MethodError, MetricError, path_message, storage_message
-from bench.api.terminal import safe_output
+from bench.api.terminal import safe_output, say
 from bench.cli.compare import compare
 from bench.cli.data import app as data_app
 from bench.cli.doctor import doctor
 from bench.cli.leaderboard import app as leaderboard_app
+from bench.cli.list import list_names
 from bench.cli.merge import merge
 from bench.cli.plot import plot, sheet
 from bench.cli.regress import regress
@@ -28,23 +32,52 @@ from bench.cli.weights import app as weights_app
 
 #: Set to anything, it shows the traceback of an error that is nobody's message.
 TRACEBACK = "GESCO_BENCH_TRACEBACK"
+#: Columns of help at most, and those from which on what a name means stands beside it.
+WIDEST, NARROW = 80, 60
 #: The packages beside `bench`. Their names are so common that a user's own files may have them.
 BESIDE = ("methods", "metrics")
 
 app = typer.Typer(
     help="Generative semantic communication, measured: methods x data sets x channels.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (run, score, table, compare, ablate, plot, sheet, merge, regress, train, doctor):
     app.command()(command)
+app.command("list")(list_names)
 app.add_typer(data_app, name="data")
 app.add_typer(leaderboard_app, name="leaderboard")
 app.add_typer(speed_app, name="speed")
 app.add_typer(weights_app, name="weights")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"gesco-bench {version('gesco-bench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _anything(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which it is.")
+    ] = False,
+) -> None:
+    """Take the options of the command itself."""
+
+
+#: Of the click that Typer brings, or needs.
+_Context: Any = typer.Context.__base__
+
+
+class _Help(_Context.formatter_class):  # type: ignore[misc]
+    """Help for terminals of any width: in narrow ones what a name means stands below it."""
+
+    def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """Names and what they mean."""
+        super().write_dl(rows, col_max if self.width >= NARROW else 1, col_spacing)
 
 
 def check_packages() -> None:
@@ -63,7 +96,7 @@ def check_packages() -> None:
 
 
 def _fail(message: str, code: int, details: Sequence[str] = ()) -> None:
-    print(f"error: {' '.join(message.split())}", *(f"  {line}" for line in details), sep="\n", file=sys.stderr)
+    say("\n".join([f"error: {' '.join(message.split())}", *(f"  {line}" for line in details)]), err=True)
     sys.exit(code)
 
 
@@ -88,13 +121,14 @@ def main() -> None:
 
 
 def _main() -> None:
+    _Context.formatter_class = _Help
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("warning: %(message)s"))
     logger = logging.getLogger("bench")
     logger.addHandler(handler)
     try:
         check_packages()
-        app()
+        app(prog_name="bench", terminal_width=min(shutil.get_terminal_size().columns, WIDEST))
     except BenchError as error:
         _fail(error.args[0], error.exit_code, error.details)
     except Exception as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.api.terminal import say
 from bench.cli.options import ConfigOption
 
 if TYPE_CHECKING:
@@ -67,17 +68,17 @@ def check(
 
     source, split = _open(name, root, None, split, config)
     if not isinstance(source, FolderSource):
-        typer.echo(f"{name} is rendered by the project: there are no files to check")
+        say(f"{name} is rendered by the project: there are no files to check")
         return
     report = check_root(source, split, jobs, progress=not quiet)
     for problem in report.problems:
-        typer.echo(str(problem))
+        say(str(problem))
     for note in report.notes:
-        typer.echo(f"note: {note}")
+        say(f"note: {note}")
     scenes = ", ".join(f"{split} {count}" for split, count in report.scenes.items()) or "none"
     count = len(report.problems)
     found = f"{count} problem{'' if count == 1 else 's'}" if count else "no problem"
-    typer.echo(f"{source.name} in {printable(str(source.root))}: {found}; complete scenes: {scenes}")
+    say(f"{source.name} in {printable(str(source.root))}: {found}; complete scenes: {scenes}")
     if report.problems:
         raise typer.Exit(1)
 
@@ -112,9 +113,9 @@ def export(
     assert chosen is not None
     write = export_folder if layout == "folder" else write_export
     report = write(source, chosen, destination, limit, jobs, progress=not quiet)
-    typer.echo(f"wrote {report.written} scenes to {destination}; {report.kept} were there already")
+    say(f"wrote {report.written} scenes to {destination}; {report.kept} were there already")
     read = f"{SCHEME}{destination}" if layout == "folder" else f"cityscapes --root {destination}"
-    typer.echo(f"read them with: --datasets {read} --split {chosen}")
+    say(f"read them with: --datasets {read} --split {chosen}")
 
 
 @app.command()
@@ -131,9 +132,7 @@ def init(
     from bench.data.own import init as describe
 
     values = describe(path, jobs, progress=not quiet)
-    typer.echo(
-        f"wrote {path / CLASSES}: {len(values)} classes. Edit names and size, then: bench data check {SCHEME}{path}"
-    )
+    say(f"wrote {path / CLASSES}: {len(values)} classes. Edit names and size, then: bench data check {SCHEME}{path}")
 
 
 def _open(

@@ -1,7 +1,8 @@
 """`bench doctor`: what this machine can run."""
 
-import typer
+from itertools import groupby
 
+from bench.api.terminal import say
 from bench.cli.options import ConfigOption
 
 
@@ -13,15 +14,19 @@ def doctor(config: ConfigOption = None) -> None:
     from bench.config import load_config
 
     settings = load_config(config)
-    from bench.doctor import examine
+    from bench.doctor import examine, gaps, readiness
 
-    topic = None
-    gaps = 0
-    for finding in examine(settings):
-        if finding.topic != topic:
-            topic = finding.topic
-            typer.echo(f"\n{topic}")
-        mark = {True: "ok  ", False: "gap ", None: "    "}[finding.ready]
-        gaps += finding.ready is False
-        typer.echo(f"  {mark} {finding.text}")
-    typer.echo(f"\n{gaps} gap(s). " + ("Each line says what to do." if gaps else "Everything is in place."))
+    findings = list(examine(settings))
+    missing = gaps(findings)
+    say(readiness(findings))
+    for topic, group in groupby(findings, key=lambda finding: finding.topic):
+        there = [finding for finding in group if finding.ready is not False]
+        if there:
+            say(f"\n{topic}")
+        for finding in there:
+            say(f"  {'ok  ' if finding.ready else '    '} {finding.text}")
+    if missing:
+        say("\noptional gaps")
+    for text in missing:
+        say(f"  gap  {text}")
+    say(f"\n{len(missing)} gap(s). " + ("Each line says what to do." if missing else "Everything is in place."))

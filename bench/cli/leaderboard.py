@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.api.errors import UsageError
+from bench.api.terminal import say
 from bench.cli.options import ConfigOption, chosen_results
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def build(
     settings = load_config(config)
     check_folder(out, "--out")
     folders = [results_folder(folder, settings) for folder in results or ()] or [results_folder(None, settings)]
-    typer.echo(build_site(folders, out, settings, scenes, _say))
+    say(build_site(folders, out, settings, scenes, _say))
 
 
 @app.command()
@@ -68,7 +69,7 @@ def samples(
 
     write_samples(chosen_results(results, out, config, "--out", say=_say), scenes)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-    typer.echo(f"{out}: {size / 1e6:.2f} MB")
+    say(f"{out}: {size / 1e6:.2f} MB")
 
 
 @app.command()
@@ -79,7 +80,7 @@ def add(file: Annotated[Path, typer.Argument(help="A submission.")], results: Sh
     shelf = Shelf(results)
     submission, target = shelf.add(file)
     _report(shelf, [submission])
-    typer.echo(f"wrote {target}")
+    say(f"wrote {target}")
 
 
 @app.command()
@@ -126,7 +127,7 @@ def export(
     )
     if left_out:
         _say(f"left out, because no submission may have them: {', '.join(left_out)}")
-    typer.echo(f"wrote {out}")
+    say(f"wrote {out}")
 
 
 @app.command()
@@ -147,16 +148,16 @@ def publish(
     from bench.leaderboard.publish import publication
 
     made = publication(Path(), results, branch, install)
-    typer.echo(f"{made.path} ({made.state}) at each push to {branch}:")
-    typer.echo(f"  installs {made.install}")
-    typer.echo(f"  builds the site of {results}")
-    typer.echo(f"  publishes it at {made.address or 'the address that GitHub Pages gives this repository'}")
+    say(f"{made.path} ({made.state}) at each push to {branch}:")
+    say(f"  installs {made.install}")
+    say(f"  builds the site of {results}")
+    say(f"  publishes it at {made.address or 'the address that GitHub Pages gives this repository'}")
     if write:
         write_atomically(made.path, made.text.encode())
-        typer.echo(f"wrote {made.path}; commit and push it")
-        typer.echo("once, on GitHub: Settings, Pages, Source: GitHub Actions")
+        say(f"wrote {made.path}; commit and push it")
+        say("once, on GitHub: Settings, Pages, Source: GitHub Actions")
     else:
-        typer.echo("nothing was written; --write does it")
+        say("nothing was written; --write does it")
 
 
 @app.command()
@@ -168,11 +169,11 @@ def schema() -> None:
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    say(line, err=True)
 
 
 def _report(shelf: Shelf, submissions: list[Submission]) -> None:
     for submission in submissions:
-        typer.echo(f"ok  {submission.name}: {len(submission.data['results'])} results")
+        say(f"ok  {submission.name}: {len(submission.data['results'])} results")
         for line in shelf.gaps(submission):
-            typer.echo(f"    {line}")
+            say(f"    {line}")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from bench.api.terminal import say
+
 
 def merge(
     folders: Annotated[list[Path], typer.Argument(help="Folders of results.")],
@@ -23,5 +25,5 @@ def merge(
     check_folder(out, "--out")
     (frame, _), notes = add_results([whole_results(folder) for folder in folders], out)
     for note in notes:
-        typer.echo(f"note: {note}", err=True)
-    typer.echo(f"{out}: {len(frame):,} rows of {frame['cell'].nunique()} cells")
+        say(f"note: {note}", err=True)
+    say(f"{out}: {len(frame):,} rows of {frame['cell'].nunique()} cells")

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from bench.results.request import Request
     from bench.tables.model import Sheet
 
+
+def toml(value: object) -> str:
+    """What `--help` shows as the default of an option that bench.toml may set; where it does not, it is `value`."""
+    return f"bench.toml, else {value}"
+
+
 Number = TypeVar("Number", int, float)
 OutOption = Annotated[
     Path | None,
@@ -23,6 +29,13 @@ OutOption = Annotated[
 ]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="A bench.toml; without it ./bench.toml, else the defaults.")
+]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", help="Workers; 0 is one a GPU or one a CPU core.", show_default=toml(0))
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", help="auto (all GPUs, else CPU), cpu, cuda, cuda:N.", show_default=toml("auto")),
 ]
 FormatOption = Annotated[str, typer.Option("--format", help="text, md, csv, latex or html.")]
 FullOption = Annotated[bool, typer.Option("--full", help="Of text: standard errors (±) and ranks too.")]
@@ -83,15 +96,23 @@ def kept_on_interrupt(error: type[BenchError] = BenchError) -> Iterator[None]:
 
 
 def chosen_results(
-    out: Path | None, to: Path | None, config: Path | None, option: str = "--to", **choices: Any
+    out: Path | None,
+    to: Path | None,
+    config: Path | None,
+    option: str = "--to",
+    jobs: int | None = None,
+    device: str | None = None,
+    **choices: Any,
 ) -> Request:
-    """The results that --out or the configuration names; what is drawn of them goes to `to`, else to plots/ there."""
+    """The results that --out or the configuration names; what is drawn of them goes to `to`, else to plots/ there.
+
+    `jobs` and `device` are for what has to be computed for that.
+    """
     from bench.api.files import check_folder
-    from bench.config import load_config
     from bench.results.folder import results_folder
     from bench.results.request import read_request
 
-    settings = load_config(config)
+    settings = configured(config, {"jobs": jobs, "device": device})
     folder = results_folder(out, settings)
     return read_request(folder, check_folder(to or folder / "plots", option), config=settings, **choices)
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from bench.api.errors import BenchError, UsageError
-from bench.cli.options import ConfigOption, OutOption, chosen_results, names, numbers
+from bench.api.terminal import say
+from bench.cli.options import ConfigOption, DeviceOption, JobsOption, OutOption, chosen_results, names, numbers
 from bench.figures import FIGURES, FORMATS, check_formats, draw_figure, find_figures, save
 
 WHAT = f"{'; '.join(f'{kind.name} ({kind.about})' for kind in FIGURES.values())}; or all."
@@ -22,6 +23,8 @@ def plot(
     style: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}, comma-separated.")] = "png,svg",
     out: OutOption = None,
     to: ToOption = None,
+    device: DeviceOption = None,
+    jobs: JobsOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Draw figures of a run; without a name: psnr.
@@ -33,20 +36,20 @@ def plot(
     """
     kinds, formats = find_figures(figures or ["psnr"]), check_formats(names(style))
     request = chosen_results(
-        out, to, config, methods=names(methods or ""), metrics=names(metrics or ""),
-        psnrs=numbers(psnr or "", "--psnr"), scenes=_scenes(scenes), say=lambda line: typer.echo(line, err=True),
+        out, to, config, jobs=jobs, device=device, methods=names(methods or ""), metrics=names(metrics or ""),
+        psnrs=numbers(psnr or "", "--psnr"), scenes=_scenes(scenes), say=lambda line: say(line, err=True),
     )  # fmt: skip
     left_out = []
     for kind in kinds:
         try:
             for path in save(draw_figure(kind.name, request), request.to, formats):
-                typer.echo(path)
+                say(path)
         except BenchError as error:
             if len(kinds) == 1:
                 raise
             left_out.append((kind.name, error))
     for name, problem in left_out:
-        typer.echo(f"left out: {name}: {' '.join(str(problem).split())}", err=True)
+        say(f"left out: {name}: {' '.join(str(problem).split())}", err=True)
     if len(left_out) == len(kinds):
         raise left_out[0][1]
 
@@ -76,4 +79,4 @@ def sheet(
 
     levels = numbers(psnr, "--psnr")
     for path in make_sheets(chosen_results(out, to, config), scenes, levels):
-        typer.echo(path)
+        say(path)

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.api.errors import BenchError, DataError, MethodError, MetricError, UsageError, storage_message
-from bench.cli.options import ConfigOption, configured, integers, kept_on_interrupt, names, numbers
+from bench.api.terminal import say
+from bench.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    JobsOption,
+    configured,
+    integers,
+    kept_on_interrupt,
+    names,
+    numbers,
+)
 
 if TYPE_CHECKING:
     from bench.config import Config
@@ -31,6 +41,8 @@ def regress(
     scenes: Annotated[int | None, typer.Option(min=1, help="The first so many scenes; without it all.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated; without it the baseline's.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the rerun's cache.")] = None,
+    device: DeviceOption = None,
+    jobs: JobsOption = None,
     summary: Annotated[
         Path | None, typer.Option(envvar="GITHUB_STEP_SUMMARY", help="A file that the Markdown report is appended to.")
     ] = None,
@@ -52,7 +64,7 @@ def regress(
 
     try:
         with kept_on_interrupt(UsageError):
-            settings = configured(config, {"out": check_folder(out or OUT, "--out")})
+            settings = configured(config, {"out": check_folder(out or OUT, "--out"), "device": device, "jobs": jobs})
             levels = _chosen(psnr, lambda text: numbers(text, "--psnr"))
             noise = None if seeds is None else integers(seeds, "--seeds")
             asked = Asked(_chosen(datasets), _chosen(methods), levels, _chosen(metrics), scenes, noise)
@@ -87,7 +99,7 @@ def _compared(baseline: Path, asked: Asked, settings: Config) -> Finished:
 
     def tell(rerun: Rerun) -> None:
         scenes = " and ".join(f"{len(ids)} scenes of {dataset}" for dataset, ids in rerun.ids.items())
-        typer.echo(f"rerunning {len(rerun.plan.cells)} cells over {scenes}", err=True)
+        say(f"rerunning {len(rerun.plan.cells)} cells over {scenes}", err=True)
 
     console = Console(stderr=True)
     return run_regression(baseline, asked, settings, RunProgress(console), tell)
@@ -114,4 +126,4 @@ def _write(finished: Finished, out: Path, summary: Path | None) -> None:
             raise UsageError(f"cannot append the summary to {summary}: {error.strerror}") from None
     print_report(report, Console(width=None if sys.stdout.isatty() else PIPED_WIDTH))
     files = ["report.md", "report.json", "junit.xml", *(["worst-scenes.png"] if made else [])]
-    typer.echo(f"reports: {', '.join(str(out / name) for name in files)}", err=True)
+    say(f"reports: {', '.join(str(out / name) for name in files)}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.api.errors import UsageError
+from bench.api.terminal import say
 from bench.cli.options import (
     ConfigOption,
+    DeviceOption,
     FormatOption,
     FullOption,
+    JobsOption,
     ProtocolOption,
     configured,
     integers,
@@ -21,6 +25,7 @@ from bench.cli.options import (
     names,
     numbers,
     print_sheets,
+    toml,
 )
 from bench.run.ablations import ABLATIONS, find_ablation, plan_ablation
 from bench.run.cluster import connected
@@ -47,43 +52,77 @@ ClusterOption = Annotated[
 
 
 def run(
-    methods: Annotated[str | None, typer.Option(help="Specs, comma-separated, or all but variants.")] = None,
-    psnr: Annotated[str | None, typer.Option(help="PSNRs in dB, comma-separated, or all (the paper's seven).")] = None,
+    context: typer.Context,
+    methods: Annotated[
+        str | None, typer.Option(help="Specs, comma-separated, or all but variants.", show_default=toml("all"))
+    ] = None,
+    psnr: Annotated[
+        str | None,
+        typer.Option(help="PSNRs in dB, comma-separated, or all (the paper's seven).", show_default=toml("all")),
+    ] = None,
     datasets: Annotated[
-        str | None, typer.Option(help="Comma-separated: names of `bench data list`, folder:PATH; or all.")
+        str | None,
+        typer.Option(
+            help="Comma-separated: names of `bench data list`, folder:PATH; or all.", show_default=toml("streets")
+        ),
     ] = None,
     root: Annotated[Path | None, typer.Option(help="Data root of the (one) data set.")] = None,
-    split: Annotated[str | None, typer.Option(help="train, val, test, or auto.")] = None,
-    scenes: Annotated[int | None, typer.Option(help="Scenes a cell.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated.")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Metrics, comma-separated, or all.")] = None,
+    split: Annotated[str | None, typer.Option(help="train, val, test, or auto.", show_default=toml("auto"))] = None,
+    scenes: Annotated[int | None, typer.Option(help="Scenes a cell.", show_default=toml("64"))] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated.", show_default=toml("0"))] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Metrics, comma-separated, or all.", show_default=toml("all"))
+    ] = None,
     channel: Annotated[
-        str | None, typer.Option(metavar="KIND[:option=value...]", help="The channel, for example awgn:power=average.")
+        str | None,
+        typer.Option(
+            metavar="KIND[:option=value...]",
+            help="The channel, for example awgn:power=average.",
+            show_default=toml("awgn"),
+        ),
     ] = None,
     calibration: Annotated[
-        str | None, typer.Option(help="Of awgn: paper (its list of sigmas) or eq1 (its equation).")
+        str | None,
+        typer.Option(help="Of awgn: paper (its list of sigmas) or eq1 (its equation).", show_default=toml("paper")),
     ] = None,
-    power: Annotated[str | None, typer.Option(help="Of awgn: peak or average.")] = None,
-    profile: Annotated[str | None, typer.Option(help="embedded, paper, or auto: that of the weights.")] = None,
+    power: Annotated[str | None, typer.Option(help="Of awgn: peak or average.", show_default=toml("peak"))] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="embedded, paper, or auto: that of the weights.", show_default=toml("auto"))
+    ] = None,
     weights_dir: WeightsOption = None,
-    device: Annotated[str | None, typer.Option(help="auto (all GPUs, else CPU), cpu, cuda, cuda:N.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Workers; 0 is one a GPU or one a CPU core.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Scenes a method gets at once.")] = None,
-    backend: Annotated[str | None, typer.Option(help="joblib's, on this machine: loky, threading, sequential.")] = None,
+    device: DeviceOption = None,
+    jobs: JobsOption = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Scenes a method gets at once.", show_default=toml("8"))
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="joblib's, on this machine: loky, threading, sequential.", show_default=toml("loky")),
+    ] = None,
     cluster: ClusterOption = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Leave the cells to a running scheduler; the same command gathers them.")
     ] = False,
-    retries: Annotated[int | None, typer.Option(help="Times that a cell whose worker is killed runs again.")] = None,
-    time_limit: Annotated[
-        float | None, typer.Option("--time-limit", help="Seconds a cell may take; one that takes longer is ended.")
+    retries: Annotated[
+        int | None, typer.Option(help="Times that a cell whose worker is killed runs again.", show_default=toml("2"))
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for cache, results and plots.")] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            "--time-limit", help="Seconds a cell may take; one that takes longer is ended.", show_default=toml("any")
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for cache, results and plots.", show_default=toml("results/local"))
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan, cache and an estimate; run nothing.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Leave no results of earlier runs in the folder.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask where nothing is said of what to run.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Send scenes with every method over every channel, measure the pictures, print tables and save a plot.
+
+    Without any option it says what it would do and how long that takes, and asks.
 
     What is in the cache is not computed again; a killed run goes on where it was. Results are added to those that
     earlier runs left in the folder; the newest numbers of a cell count.
@@ -122,9 +161,12 @@ def run(
             raise UsageError("--detach leaves cells to a running scheduler: name one with --cluster tcp://HOST:8786")
         if dry_run:
             devices = workers.devices(settings.run.device) if workers else None
-            _dry_run(make_plan(settings, root, devices=devices), settings, workers)
+            _tell_plan(make_plan(settings, root, devices=devices), settings, workers, every_cell=True)
             return
         plan = plan_run(settings, root, replace, workers)
+        if all(source and source.name == "DEFAULT" for source in map(context.get_parameter_source, context.params)):
+            _tell_plan(plan, settings, workers, every_cell=False)
+            _ask()
         if detach and workers and _handed_over(plan, settings, workers):
             return
         computed = computed_and_told(plan, settings, replace=replace, cluster=workers)
@@ -136,11 +178,18 @@ def run(
 def ablate(
     what: Annotated[str, typer.Argument(help=WHAT)],
     psnr: Annotated[float, typer.Option(help="PSNR in dB of the channel; the paper's Table 5 is at 10.")] = 10.0,
-    dataset: Annotated[str | None, typer.Option(help="The data set; without it those of bench.toml.")] = None,
-    scenes: Annotated[int | None, typer.Option(help="Scenes a cell.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="The data set; without it those of bench.toml.", show_default=toml("streets"))
+    ] = None,
+    scenes: Annotated[int | None, typer.Option(help="Scenes a cell.", show_default=toml("64"))] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, comma-separated.", show_default=toml("0"))] = None,
     weights_dir: WeightsOption = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of a run: its cache is used, and added to.")] = None,
+    device: DeviceOption = None,
+    jobs: JobsOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run: its cache is used, and added to.", show_default=toml("results/local")),
+    ] = None,
     style: FormatOption = "text",
     published: Annotated[bool, typer.Option("--published", help="The paper's values beside ours, and Δ.")] = False,
     full: FullOption = False,
@@ -168,6 +217,8 @@ def ablate(
             "scenes": scenes,
             "seeds": None if seeds is None else integers(seeds, "--seeds"),
             "weights_dir": weights_dir,
+            "device": device,
+            "jobs": jobs,
             "cluster": cluster,
             "out": out,
         },
@@ -179,7 +230,7 @@ def ablate(
         computed = computed_and_told(plan, settings, ablation.name, cluster=workers)
     tables = ablation_tables(view(computed.results, ablation.name)[0], ablation, psnr)
     print_sheets(as_sheets(tables, published), style, full, protocol, hint=True)
-    typer.echo(f"results: {folder}; `bench table {ablation.name} --out {folder}` prints them again", err=True)
+    say(f"results: {folder}; `bench table {ablation.name} --out {folder}` prints them again", err=True)
     tell_failures(computed)
 
 
@@ -202,7 +253,7 @@ def _handed_over(plan: Plan, settings: Config, cluster: Cluster) -> bool:
 
     count = leave_to(cluster, plan, settings.run)
     if count:
-        typer.echo(
+        say(
             f"{count} cells and references are left to {cluster.where}. The same command gathers them when they are "
             f"done; without --detach it waits for them. {cluster.start()}"
         )
@@ -217,10 +268,21 @@ def tell_failures(computed: Computed) -> None:
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    say(line, err=True)
 
 
-def _dry_run(plan: Plan, settings: Config, cluster: Cluster | None) -> None:
+def _ask() -> None:
+    """Go on only if somebody at a terminal says so; UsageError, with what to type, where nobody can."""
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "nothing was started, because nothing was said of what to run: `bench run --yes` does all of the above, "
+            "`bench run --methods gesco,smis --psnr 10,1 --scenes 8` takes a minute"
+        )
+    if not typer.confirm("Start?", default=True):
+        raise typer.Exit
+
+
+def _tell_plan(plan: Plan, settings: Config, cluster: Cluster | None, every_cell: bool) -> None:
     from bench.run.progress import GUESS_SECONDS_A_SCENE, History, in_words, total
     from bench.run.runner import survey, worker_count
 
@@ -238,19 +300,24 @@ def _dry_run(plan: Plan, settings: Config, cluster: Cluster | None) -> None:
         else:
             names = ", ".join(m.name for m in missing)
             what = f"cached, to measure: {names}, about {in_words(estimate.seconds)}" if missing else "cached"
-        typer.echo(f"{state.cell.title}: {what}")
+        if every_cell:
+            say(f"{state.cell.title}: {what}")
     workers = cluster.count() if cluster else worker_count(plan, settings.run.jobs)
     seconds, guesses = total(estimates, workers)
     for line in plan.left_out:
-        typer.echo(f"left out: {line}")
+        say(f"left out: {line}")
+    methods = list(dict.fromkeys(cell.method.spec for cell in plan.cells))
+    levels = dict.fromkeys(f"{cell.channel.psnr:g}" for cell in plan.cells)
+    say(f"{len(methods)} method{'s' * (len(methods) != 1)}: {', '.join(methods)}")
+    say(f"{plan.cells[0].channel.words}, PSNR {', '.join(levels)} dB")
     scene_sets = {cell.scenes.dataset: cell.scenes for cell in plan.cells}
     for name, scenes in scene_sets.items():
-        typer.echo(f"{name}: {len(scenes.ids)} scenes of split {scenes.split} at {scenes.size[0]}x{scenes.size[1]}")
-    typer.echo(
+        say(f"{name}: {len(scenes.ids)} scenes of split {scenes.split} at {scenes.size[0]}x{scenes.size[1]}")
+    say(
         f"{len(plan.cells)} cells, {len(plan.cells) - to_draw} cached; on {workers} worker(s) about {in_words(seconds)}"
     )
     if guesses:
-        typer.echo(
+        say(
             f"{guesses} of these estimates are guesses of {GUESS_SECONDS_A_SCENE:g} s a scene: no cell of that method "
             "has been computed here yet"
         )
@@ -308,17 +375,15 @@ def print_summary(plan: Plan, computed: Computed, out: Path) -> None:
     there = set(of_methods(frame)["metric"])
     shown = [name for kind in shown_always(there) for name in metric_variants(kind, there)]
     for metric in shown:
-        typer.echo()
+        say("")
         print_sheets(as_sheets(metric_tables(frame, metric)))
     plots = _plots(Request(out, frame, computed.results[1], out / "plots")) if shown else []
     cached = len(plan.cells) - report.computed - sum(state.pictures is None for state in report.states)
-    typer.echo(
-        f"\n{len(plan.cells)} cells: {report.computed} computed, {cached} from the cache, in {computed.seconds:.1f} s"
-    )
+    say(f"\n{len(plan.cells)} cells: {report.computed} computed, {cached} from the cache, in {computed.seconds:.1f} s")
     if plots:
-        typer.echo(f"plot:     {plots[0]}")
-    typer.echo(f"results:  {out / 'results.parquet'}, {out / 'results.csv'}")
-    typer.echo(f"made by:  {out / 'provenance.json'}")
-    typer.echo(f"pictures: {out / 'cells'}")
+        say(f"plot:     {plots[0]}")
+    say(f"results:  {out / 'results.parquet'}, {out / 'results.csv'}")
+    say(f"made by:  {out / 'provenance.json'}")
+    say(f"pictures: {out / 'cells'}")
     for words in (*(f"table {metric} --full" for metric in shown[:1]), "table bits", "sheet"):
-        typer.echo(f"next:     bench {words} --out {out}")
+        say(f"next:     bench {words} --out {out}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import ConfigOption, configured, kept_on_interrupt, names
+from bench.cli.options import ConfigOption, DeviceOption, configured, kept_on_interrupt, names, toml
 from bench.cli.run import computed_and_told, print_summary, tell_failures
 
 
@@ -22,12 +22,20 @@ def score(
         float, typer.Option(help="PSNR in dB that the pictures were made at; 100 is hardly any noise.")
     ] = 100.0,
     root: Annotated[Path | None, typer.Option(help="Data root of the data set.")] = None,
-    split: Annotated[str | None, typer.Option(help="train, val, test, or auto.")] = None,
+    split: Annotated[str | None, typer.Option(help="train, val, test, or auto.", show_default=toml("auto"))] = None,
     scenes: Annotated[int | None, typer.Option(min=1, help="The first N scenes; without it all of the split.")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Metrics, comma-separated, or all that apply.")] = None,
-    channel: Annotated[str | None, typer.Option(metavar="KIND[:option=value...]", help="The channel.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto (all GPUs, else CPU), cpu, cuda, cuda:N.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of results; the row is added to what is there.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Metrics, comma-separated, or all that apply.", show_default=toml("all"))
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option(metavar="KIND[:option=value...]", help="The channel.", show_default=toml("awgn"))
+    ] = None,
+    device: DeviceOption = None,
+    jobs: Annotated[int, typer.Option(min=0, help="Workers; 0 is one a GPU or one a CPU core.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of results; the row is added to what is there.", show_default=toml("results/local")),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Measure pictures that were made elsewhere against scenes, and add them to results as a row of their own.
@@ -40,7 +48,7 @@ def score(
         config,
         {
             "metrics": None if metrics is None else names(metrics),
-            "split": split, "device": device, "out": out, "jobs": 1,
+            "split": split, "device": device, "out": out, "jobs": jobs,
         },
         channel,
     )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.api.terminal import say
 from bench.cli.options import integers, names, numbers
 
 app = typer.Typer(help="Measure speed, and quality against the number of sampling steps.", no_args_is_help=True)
@@ -80,11 +81,11 @@ def _measure(
     where = torch_device(device)
     torch.set_num_threads(threads or cores())
     facts = provenance(size, where)
-    measured = measure(size, where, steps, repeats or size.repeats, lambda line: typer.echo(line, err=True))
+    measured = measure(size, where, steps, repeats or size.repeats, lambda line: say(line, err=True))
     files = write_report(kind, measured, facts, out)
     typer.echo(as_markdown(kind, measured, facts))
     for path in files:
-        typer.echo(path)
+        say(path)
 
 
 @app.command()
@@ -133,10 +134,10 @@ def quality(
         batch_size=batch_size,
         out=out,
     )
-    text, files = measure_quality(request, lambda line: typer.echo(line, err=True))
+    text, files = measure_quality(request, lambda line: say(line, err=True))
     typer.echo(text)
     for path in files:
-        typer.echo(path)
+        say(path)
 
 
 @app.command()
@@ -157,9 +158,9 @@ def pipeline(
     from bench.speed.pipeline import as_markdown, measure_pipeline, write_pipeline
 
     check_folder(out, "--out")
-    report = partial(typer.echo, err=True)
+    report = partial(say, err=True)
     measured = measure_pipeline(names(methods), names(metrics), dataset, psnr, scenes, device, report)
     files = write_pipeline(measured, out)
     typer.echo(as_markdown(measured))
     for path in files:
-        typer.echo(path)
+        say(path)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.api.errors import UsageError
+from bench.api.terminal import say
 
 if TYPE_CHECKING:
     from bench.checkpoints.inventory import Item
@@ -51,9 +52,9 @@ def import_checkpoint(
     from bench.checkpoints.importing import import_weights, remarks
 
     path = import_weights(file, method, dataset, weights_dir or user_weights_dir(), load_catalogue(), key)
-    typer.echo(f"wrote {path}")
+    say(f"wrote {path}")
     for remark in remarks(read_record(path, MANIFEST)):
-        typer.echo(f"note: {remark}")
+        say(f"note: {remark}")
 
 
 @app.command("list")
@@ -72,7 +73,7 @@ def list_weights(
         typer.echo(json.dumps([vars(item) for item in items], indent=2))
         return
     for item in items:
-        typer.echo("\n".join(_lines(item)))
+        say("\n".join(_lines(item)))
 
 
 @app.command("verify")
@@ -89,10 +90,10 @@ def verify_weights(
         count += 1
         damaged += bool(one.problems)
         remarks = f" ({'; '.join(one.notes)})" if one.notes else ""
-        typer.echo(f"{'BAD ' if one.problems else 'ok  '} {one.path}{remarks}")
+        say(f"{'BAD ' if one.problems else 'ok  '} {one.path}{remarks}")
         for problem in one.problems:
-            typer.echo(f"       {problem}")
-    typer.echo(f"{count} file{'' if count == 1 else 's'}, {damaged} with problems")
+            say(f"       {problem}")
+    say(f"{count} file{'' if count == 1 else 's'}, {damaged} with problems")
     if damaged:
         raise typer.Exit(1)
 

@@ -207,8 +207,8 @@ class Album:
     def _compute(self, missing: Sequence[Place]) -> None:
         from rich.console import Console
 
-        from bench.run.progress import RunProgress
-        from bench.run.runner import run_plan
+        from bench.run.progress import History, RunProgress, in_words, total
+        from bench.run.runner import run_plan, worker_count
 
         request, run = self.request, self.request.config.run
         remedy = (
@@ -230,9 +230,12 @@ class Album:
         plan = replace(plan, cells=tuple(cell for cell in plan.cells if not self._kept_by_another_figure(cell)))
         if not plan.cells:
             return
+        history = History(request.folder)
+        seconds, guesses = total([history.estimate(cell) for cell in plan.cells], worker_count(plan, run.jobs))
+        guessed = ", by a guess where no such cell is there" if guesses else ""
         request.say(
             f"computing pictures that the cache of {request.folder} lacks: {len(plan.cells)} cells of {len(self.ids)} "
-            f"scene(s), kept in {request.to / 'cells'}"
+            f"scene(s), about {in_words(seconds)}{guessed}; kept in {request.to / 'cells'}"
         )
         progress = RunProgress(Console(stderr=True))
         report = run_plan(

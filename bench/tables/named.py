@@ -88,6 +88,7 @@ def _ablation(name: str) -> Callable[[pd.DataFrame, float], list[Table]]:
         except UsageError as error:
             raise UsageError(f"{error}; `bench ablate {name} --psnr {psnr:g}` computes them") from None
 
+    table.__doc__ = find_ablation(name).question
     return table
 
 
@@ -152,6 +153,7 @@ def _family(word: str) -> Callable[[pd.DataFrame, float], list[Table]]:
             tables += arms_tables(frame, ("method",), None, there, psnr)
         return tables
 
+    family.__doc__ = f"The scores of {word}: the main ones against PSNR, then groups of them at one PSNR."
     return family
 
 

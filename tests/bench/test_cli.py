@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -138,6 +139,12 @@ def test_doctor_names_every_gap_and_exits_with_zero(cli: Cli, monkeypatch: pytes
     assert answer.code == 0
     assert "ok   streets at 32x64, rendered on demand" in answer.out
     assert "gap  camvid needs a data root" in answer.out
+    assert re.match(r"ready: streets with \d+ methods and \d+ metrics; stuff with ", answer.out)
+    ready, gaps = answer.out.split("\noptional gaps\n")
+    assert "gap  " not in ready
+    assert "ok   " not in gaps
+    names = [line.split(":")[0] for line in gaps.splitlines() if line.startswith("  gap  ")]
+    assert len(names) == len(set(names))
     assert "ok   fake_pixels: needs no weights, scale embedded" in answer.out
     assert "gap  FakeMisfit: no judge for streets" in answer.out
     assert "ok   FakeMSE: mean over pixels" in answer.out

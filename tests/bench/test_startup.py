@@ -72,6 +72,13 @@ def test_a_plot_that_was_changed_is_drawn_again(computed):
     assert plot.read_bytes() == drawn
 
 
+@pytest.mark.parametrize("what", ["methods", "metrics", "datasets", "channels", "links", "samplers", "figures"])
+def test_lists_import_no_networks(what):
+    modules, text = imported("list", what)
+    assert "what it is" in text
+    assert modules.isdisjoint({*NETWORKS, *PLOTS, "pandas"})
+
+
 def test_a_table_imports_no_networks():
     modules, text = imported("table", "mIoU", "--out", "results")
     assert "gesco" in text
