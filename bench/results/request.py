@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.api.errors import UsageError, known_name
-from bench.api.names import PURE_NOISE, metric_variants, resolve_metrics
+from bench.api.names import PURE_NOISE, base_name, metric_variants, resolve_metrics
 from bench.api.registry import METRICS
 from bench.api.specs import CODED, HEADER
+from bench.api.unpackaged import UNPACKAGED
 from bench.channels.registry import channel_words, level_words, parse_channel
 from bench.config import ChannelSection, Config
 from bench.results.files import Run, read_results
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 #: The PSNR of the paper's Figures 1 and 5 and of its Tables 4 and 5.
 PSNR = 10.0
+_METHOD = re.compile(r": the method (\w+),")
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,9 @@ class Request(Run):
         return ", ".join(f"{commit[:8]}{plus}{rest}" for commit, plus, rest in parts)
 
     def provenance(self, rows: pd.DataFrame) -> str:
-        """The sentence below every figure: commit, scenes, seeds, channel, number of scenes."""
-        return f"gesco-bench {self.commit}: {scene_set_title(rows)}. {side_words(rows)}"
+        """The sentences below every figure: commit, scenes, seeds, channel, code without a package."""
+        told = code_notes(self.facts, [str(method) for method in rows["method"].unique()])
+        return " ".join([f"gesco-bench {self.commit}: {scene_set_title(rows)}.", side_words(rows), *told])
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,14 @@ def side_words(rows: pd.DataFrame) -> str:
         return "Side information is sent coded, ahead of the symbols, and can be lost."
     but = f"; {', '.join(coded)}: sent coded, and can be lost" if coded else ""
     return f"Side information is free of error and counted in bytes{but}."
+
+
+def code_notes(facts: Mapping[str, Any], methods: Collection[str]) -> list[str]:
+    """Which parts of results, among them these methods, are code that no distribution holds, as provenance says."""
+    told = [str(line) for line in facts.get("notes", ()) if str(line).startswith(UNPACKAGED)]
+    bases = {base_name(method) for method in methods}
+    shown = [line for line in told if not (found := _METHOD.search(line)) or found[1] in bases]
+    return [f"{line[0].upper()}{line[1:]}." for line in shown]
 
 
 def db(level: float) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.api.channel import PAPER_PSNRS
 from bench.api.errors import UsageError
-from bench.api.names import base_name, metric_variants
-from bench.api.unpackaged import UNPACKAGED
+from bench.api.names import metric_variants
 from bench.channels.awgn import Awgn
 from bench.channels.registry import channel_words
 from bench.results.request import (
@@ -30,7 +28,6 @@ from bench.tables.model import Column, Note, SceneSetName, Table, TableRow, arro
 if TYPE_CHECKING:
     import pandas as pd
 
-_METHOD = re.compile(r": the method (\w+),")
 ERROR_NOTE = Note("± is the standard error over scenes.", of_numbers=True)
 
 
@@ -49,14 +46,6 @@ def seed_notes(rows: pd.DataFrame) -> list[str]:
             found[method] = ", ".join(str(seed) for seed in sorted(common)) or "not the same at every PSNR"
     told = "; ".join(f"{method} ({seeds})" for method, seeds in found.items())
     return [f"Not over all of these seeds: {told}."] if told else []
-
-
-def code_notes(facts: Mapping[str, Any], methods: Collection[str]) -> list[str]:
-    """Which parts of results, among them these methods, are code that no distribution holds, as provenance says."""
-    told = [str(line) for line in facts.get("notes", ()) if str(line).startswith(UNPACKAGED)]
-    bases = {base_name(method) for method in methods}
-    shown = [line for line in told if not (found := _METHOD.search(line)) or found[1] in bases]
-    return [f"{line[0].upper()}{line[1:]}." for line in shown]
 
 
 def noise_notes(columns: Sequence[Measured], scores: Sequence[Score | None]) -> list[str]:

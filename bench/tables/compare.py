@@ -7,9 +7,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bench.results.compare import Difference, differences
-from bench.results.request import scene_set_title, side_words
+from bench.results.request import code_notes, scene_set_title, side_words
 from bench.results.scores import of_methods, of_scenes
-from bench.tables.build import code_notes, scene_set_name, scenes_note, seed_notes
+from bench.tables.build import scene_set_name, scenes_note, seed_notes
 from bench.tables.model import Printed, Sheet, arrow, decimals_for
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from bench.api.names import metric_variants, own_weights, shipped_spec
 from bench.api.scenes import facts_of
 from bench.api.scores import declared_scores, score_info
 from bench.results.files import read_results
-from bench.results.request import scene_set_title, side_words
+from bench.results.request import code_notes, scene_set_title, side_words
 from bench.results.schema import SCENE_SET
 from bench.results.scores import Score, measured, of_methods, of_scenes, ranked
 from bench.run import ablations
 from bench.run.ablations import Ablation, Arm, find_ablation
 from bench.tables.budget import budget
-from bench.tables.build import ERROR_NOTE, arms_tables, code_notes, metric_tables, scene_set_name, scenes_note
+from bench.tables.build import ERROR_NOTE, arms_tables, metric_tables, scene_set_name, scenes_note
 from bench.tables.model import Column, Table, TableRow, decimals_for
 
 if TYPE_CHECKING:

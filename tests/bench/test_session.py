@@ -322,7 +322,9 @@ def test_a_comparison_and_its_numbers(tmp_path: Path) -> None:
 
 def test_a_figure_shows_in_a_notebook_and_is_saved(tmp_path: Path) -> None:
     figure = run(tmp_path).plot("psnr", metrics="error")
-    assert "data:image/png;base64," in figure._repr_html_()
+    shown = figure._repr_html_()
+    assert "data:image/png;base64," in shown
+    assert "Unpackaged: the method Plain, which no distribution holds" in shown
     assert [path.suffix for path in figure.save(tmp_path / "to", ["pdf"])] == [".pdf"]
 
 
