@@ -73,11 +73,11 @@ def plan_score(
 
 
 def _check_results(out: Path, replace: bool = False) -> None:
-    from bench.results.files import earlier_results
+    from bench.results.files import check_earlier
 
     check_folder(out, "--out")
     if not replace:
-        earlier_results(out)  # what cannot be added to is told before anything is computed
+        check_earlier(out)  # what cannot be added to is told before anything is computed
 
 
 def carry_out(
@@ -88,6 +88,8 @@ def carry_out(
     ablation: str | None = None,
     replace: bool = False,
     cluster: Cluster | None = None,
+    csv: bool = False,
+    verify: bool = False,
 ) -> Computed:
     """What a plan came to, its folder remembered; `say` gets lines about what is left out or changed."""
     from bench.results.compute import compute
@@ -97,7 +99,7 @@ def carry_out(
         say(f"left out: {line}")
     if cluster and (watched := cluster.start()):
         say(watched)
-    computed = compute(plan, config, progress, ablation, replace, cluster)
+    computed = compute(plan, config, progress, ablation, replace, cluster, csv, verify)
     remember(config.run.out)
     for name, reason in computed.report.skipped.items():
         say(f"left out: {name}: {reason}")
@@ -317,8 +319,9 @@ class Results:
         what the metrics say of pure noise.
         """
         from bench.results.schema import COLUMNS
+        from bench.results.tidy import unfolded
 
-        return self._run.frame[list(COLUMNS)].copy()
+        return unfolded(self._run.frame)[list(COLUMNS)]
 
     def table(self, what: str = "mIoU", *, psnr: float = 10.0, published: bool = False) -> Shown:
         """A table as `bench table WHAT` prints it: a metric against PSNR, or one of the paper's.

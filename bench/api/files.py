@@ -1,6 +1,7 @@
 """Files on disk: digests, files and sealed folders written at once or not at all, and places that can be written to.
 
-A sealed folder is a set of files with a manifest that holds the SHA-256 of each.
+A sealed folder is a set of files with a manifest that holds the SHA-256 of each. Where they are many and small, as a
+cell's pictures, they are entries of one uncompressed zip: a file a picture is millions of them in a large sweep.
 Cells and metric measurements are both kept this way. A folder is filled under OUT/tmp and renamed into place, so a kill
 at any moment leaves nothing half-written, and two runs at once cannot mix their files: the second finds the folder
 there and discards its own. Reading verifies every byte; what does not match is reported and computed again.
@@ -9,6 +10,7 @@ there and discards its own. Reading verifies every byte; what does not match is 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -17,7 +19,8 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -27,13 +30,24 @@ from typing import Any
 from bench.api.errors import BenchError, StorageError, UsageError, storage_message
 from bench.api.seeding import canonical, digest
 
-MANIFEST = "manifest.json"
+#: What a sealed folder says of itself, and the uncompressed zip in which many small files of it are one.
+MANIFEST, PACK = "manifest.json", "pack.zip"
+_LARGE = ("key", "files", "places", "scenes", "per_scene")
 #: Bumped when the layout of a sealed folder changes.
 SCHEMA = 1
 #: Temporary folders of another machine's runs are removed after this long; our own as soon as their process is gone.
 STALE_SECONDS = 24 * 3600
+#: Bytes of a block, the least of a file that is verified at once (`Blocks`).
+BLOCK = 1 << 18
 
 log = logging.getLogger("bench")
+
+
+def digest_of(path: Path) -> str | None:
+    """SHA-256 of a file's bytes; None where it cannot be read."""
+    with suppress(OSError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    return None
 
 
 @cache
@@ -59,15 +73,93 @@ def sha256(data: bytes) -> str:
 
 
 class Broken(Exception):
-    """A sealed folder does not hold what its manifest says."""
+    """A file, or a sealed folder, does not hold what its manifest says."""
+
+
+def block_digests(data: bytes) -> list[str]:
+    """SHA-256 of every block of a file's bytes; of a small file that is its own."""
+    return [sha256(data[start : start + BLOCK]) for start in range(0, len(data), BLOCK)]
+
+
+class Blocks(io.RawIOBase):
+    """A file that is read in pieces: no byte of a block is given before all of the block is verified.
+
+    `size` and `digests` are those of the file when it was written; Broken where it differs.
+    """
+
+    def __init__(self, path: Path, size: int, digests: Sequence[str]) -> None:
+        self.path, self.size, self.digests = path, size, digests
+        self._place = 0
+        self._known: dict[int, bytes] = {}
+        try:
+            self._file = path.open("rb", buffering=0)
+        except OSError as error:
+            raise Broken(f"{path} is damaged: it cannot be read ({error.strerror})") from None
+        if os.fstat(self._file.fileno()).st_size != size:
+            self._file.close()
+            raise Broken(f"{path} is damaged: it has another size than when it was written")
+
+    def _block(self, number: int) -> bytes:
+        self._file.seek(number * BLOCK)
+        data = self._file.read(BLOCK)
+        if number >= len(self.digests) or sha256(data) != self.digests[number]:
+            raise Broken(f"{self.path} is damaged: it is not what was written (its SHA-256 differs)")
+        return data
+
+    def verify(self) -> None:
+        """Read all of it; Broken where anything is other than it was."""
+        for number in range(-(-self.size // BLOCK)):
+            self._block(number)
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, at most `size` of them."""
+        stop = self.size if size < 0 else min(self.size, self._place + size)
+        numbers = range(self._place // BLOCK, -(-stop // BLOCK))
+        for number in numbers:
+            if number not in self._known:
+                self._known[number] = self._block(number)
+        data = b"".join(self._known[number] for number in numbers)
+        start = self._place % BLOCK
+        found = data[start : start + max(0, stop - self._place)]
+        self._place += len(found)
+        return found
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place, as of any file."""
+        self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.size}[whence]
+        return self._place
+
+    def tell(self) -> int:
+        """The place that is read next."""
+        return self._place
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 class Entry:
-    """A sealed folder that was found complete when it was opened."""
+    """A sealed folder that was found complete when it was opened; `seal` is the digest of its manifest."""
 
-    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+    def __init__(self, path: Path, manifest: dict[str, Any], seal: str) -> None:
         self.path = path
         self.manifest = manifest
+        self.seal = seal
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the manifest says beside its key, its files and what it says of each scene."""
+        return {name: value for name, value in self.manifest.items() if name not in _LARGE}
 
     @property
     def content_sha256(self) -> str:
@@ -79,9 +171,15 @@ class Entry:
         return canonical(self.manifest.get("key")) == canonical(key)
 
     def read(self, name: str) -> bytes:
-        """One file's bytes, verified; Broken where they are not what was written."""
+        """One file's bytes, be it in the pack or beside it, verified; Broken where they are not what was written."""
+        place = self.manifest.get("places", {}).get(name)
         try:
-            data = (self.path / name).read_bytes()
+            if place is None:
+                data = (self.path / name).read_bytes()
+            else:
+                with (self.path / PACK).open("rb", buffering=0) as pack:
+                    pack.seek(place[0])
+                    data = pack.read(place[1])
         except OSError as error:
             raise Broken(f"{self.path / name} cannot be read ({error.strerror})") from None
         if sha256(data) != self.manifest["files"].get(name):
@@ -90,11 +188,15 @@ class Entry:
 
     def verify(self) -> None:
         """Read every file and compare; Broken names the first that does not match."""
-        for name in self.manifest["files"]:
+        packed = self.manifest.get("places", {})
+        if packed and digest_of(self.path / PACK) != self.manifest["pack"]:
+            raise Broken(f"{self.path / PACK} has changed since it was written")
+        for name in self.manifest["files"].keys() - packed.keys():
             self.read(name)
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> tuple[dict[str, Any], str]:
+    """The manifest of a sealed folder and its seal; Broken where it is not what was written."""
     file = path / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(file.read_bytes())
@@ -104,7 +206,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise Broken(f"{file} is missing or unreadable") from None
     if not matches:
         raise Broken(f"{file} has changed since it was written")
-    return manifest
+    return manifest, sealed
 
 
 def open_entry(path: Path, warn: bool = True, key: Mapping[str, Any] | None = None) -> Entry | None:
@@ -116,7 +218,7 @@ def open_entry(path: Path, warn: bool = True, key: Mapping[str, Any] | None = No
     if not path.is_dir():
         return None
     try:
-        entry = Entry(path, _read_manifest(path))
+        entry = Entry(path, *read_manifest(path))
         entry.verify()
         if key is not None and not entry.answers(key):
             raise Broken(f"{path} belongs elsewhere: its manifest is of another cell or metric")
@@ -133,19 +235,35 @@ class Draft:
     def __init__(self, out: Path) -> None:
         self.folder = out / "tmp" / f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}"
         self.files: dict[str, str] = {}
+        self._pack: zipfile.ZipFile | None = None
+        self._places: dict[str, list[int]] = {}
 
     def __enter__(self) -> Draft:
-        with _writing(self.folder):
+        with storing(self.folder):
             self.folder.mkdir(parents=True)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        if self._pack is not None:
+            with suppress(OSError):  # on a full disk, which has been told by then
+                self._pack.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def pack(self, name: str, data: bytes) -> None:
+        """Add one of many small files, which become one: entries of an uncompressed zip, each readable alone."""
+        file = self.folder / PACK
+        with storing(file):
+            if self._pack is None:
+                self._pack = zipfile.ZipFile(file, "x")
+            self._pack.writestr(zipfile.ZipInfo(name), data)
+            assert self._pack.fp is not None
+            self._places[name] = [self._pack.fp.tell() - len(data), len(data)]
+        self.files[name] = sha256(data)
 
     def write(self, name: str, data: bytes) -> None:
         """Add one file; StorageError names the file on a full disk."""
         file = self.folder / name
-        with _writing(file):
+        with storing(file):
             file.write_bytes(data)
         self.files[name] = sha256(data)
 
@@ -155,27 +273,31 @@ class Draft:
         Where another run was faster, its folder stays and is returned; one that is damaged, has another `key` or is
         `replaced` goes.
         """
-        manifest = {"schema": SCHEMA, "files": dict(sorted(self.files.items())), **facts}
+        manifest: dict[str, Any] = {"schema": SCHEMA, "files": dict(sorted(self.files.items())), **facts}
+        if self._pack is not None:
+            with storing(self.folder / PACK):
+                self._pack.close()
+            manifest |= {"pack": digest_of(self.folder / PACK), "places": self._places}
         seal = digest(manifest)
         self.write(MANIFEST, (json.dumps({**manifest, "seal": seal}, indent=1, allow_nan=False) + "\n").encode())
-        with _writing(target):
+        with storing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            return self._rename(target, manifest, replaced)
+            return self._rename(target, manifest, seal, replaced)
 
-    def _rename(self, target: Path, manifest: dict[str, Any], replaced: Entry | None) -> Entry:
+    def _rename(self, target: Path, manifest: dict[str, Any], seal: str, replaced: Entry | None) -> Entry:
         for _ in range(3):
             try:
                 self.folder.rename(target)
-                return Entry(target, manifest)
+                return Entry(target, manifest, seal)
             except OSError:
                 if not target.is_dir():
                     raise
             try:
-                there = Entry(target, _read_manifest(target))
+                there = Entry(target, *read_manifest(target))
                 there.verify()
                 if not there.answers(manifest.get("key")):
                     raise Broken(f"{target} belongs elsewhere")
-                if replaced is None or there.manifest != replaced.manifest:
+                if replaced is None or there.seal != replaced.seal:
                     return there
                 raise Broken(f"{target} is to be replaced")
             except Broken:  # what is there is damaged or replaced: move it out of the way and try again
@@ -187,7 +309,7 @@ class Draft:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def storing(path: Path) -> Iterator[None]:
     """StorageError in the place of the system's, naming the file, where the disk is full or forbids it."""
     try:
         yield
@@ -198,17 +320,21 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def clean_stale(out: Path) -> int:
-    """Remove folders of this machine's dead processes under OUT/tmp, and any older than a day; returns how many."""
+    """Remove what this machine's dead processes left in OUT/tmp, and of files in OUT, and any older than a day.
+
+    Returns how many.
+    """
     removed = 0
-    for folder in (out / "tmp").glob("*"):
-        host, pid, _ = ("", *folder.name.removesuffix(".damaged").rsplit(".", 2))[-3:]
-        mine = host == socket.gethostname() and pid.isdigit()
+    for path in (*(out / "tmp").glob("*"), *out.glob(".*.tmp")):
+        name = path.name.removesuffix(".damaged").removesuffix(".tmp")
+        host, pid, _ = ("", *name.rsplit(".", 2))[-3:]
+        mine = f".{host}".endswith(f".{socket.gethostname()}") and pid.isdigit()
         try:
-            old = time.time() - folder.stat().st_mtime > STALE_SECONDS
+            old = time.time() - path.stat().st_mtime > STALE_SECONDS
         except FileNotFoundError:
             continue
         if old or (mine and not _alive(int(pid))):
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
             removed += 1
     return removed
 
@@ -231,7 +357,7 @@ def _alive(pid: int) -> bool:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` for a file or a folder, which takes its place at the end, and goes on failure."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -245,7 +371,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a single file, whole or not at all; StorageError names it on a full disk."""
-    with _writing(path), replacing(path) as temporary:
+    with storing(path), replacing(path) as temporary:
         temporary.write_bytes(data)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -117,6 +118,8 @@ def run(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan, cache and an estimate; run nothing.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Leave no results of earlier runs in the folder.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Write OUT/results.csv too, all rows as text.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every byte of the cache.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask where nothing is said of what to run.")] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -169,7 +172,7 @@ def run(
             _ask()
         if detach and workers and _handed_over(plan, settings, workers):
             return
-        computed = computed_and_told(plan, settings, replace=replace, cluster=workers)
+        computed = computed_and_told(plan, settings, None, replace, workers, csv, verify)
     with kept_on_interrupt():
         print_summary(plan, computed, settings.run.out)
     tell_failures(computed)
@@ -202,8 +205,7 @@ def ablate(
     Example: bench ablate fds --psnr 10 --scenes 32 --published
     """
     from bench.api.files import check_folder
-    from bench.results.files import earlier_results
-    from bench.results.merge import view
+    from bench.results.files import check_earlier, read_results
     from bench.tables import as_sheets, check_format
     from bench.tables.named import ablation_tables
 
@@ -224,18 +226,24 @@ def ablate(
         },
     )
     folder = check_folder(settings.run.out, "--out")
-    earlier_results(folder)  # results that cannot be added to are told of before anything is computed
+    check_earlier(folder)  # results that cannot be added to are told of before anything is computed
     with connected(settings) as workers:
         plan = plan_ablation(ablation, settings, workers.devices(settings.run.device) if workers else None)
         computed = computed_and_told(plan, settings, ablation.name, cluster=workers)
-    tables = ablation_tables(view(computed.results, ablation.name)[0], ablation, psnr)
+    tables = ablation_tables(read_results(folder, ablation.name)[0], ablation, psnr)
     print_sheets(as_sheets(tables, published), style, full, protocol, hint=True)
     say(f"results: {folder}; `bench table {ablation.name} --out {folder}` prints them again", err=True)
     tell_failures(computed)
 
 
 def computed_and_told(
-    plan: Plan, settings: Config, ablation: str | None = None, replace: bool = False, cluster: Cluster | None = None
+    plan: Plan,
+    settings: Config,
+    ablation: str | None = None,
+    replace: bool = False,
+    cluster: Cluster | None = None,
+    csv: bool = False,
+    verify: bool = False,
 ) -> Computed:
     """What a plan came to, its folder remembered; lines about what is left out or changed go to stderr."""
     from rich.console import Console
@@ -244,7 +252,9 @@ def computed_and_told(
     from bench.session import carry_out
 
     with kept_on_interrupt():
-        return carry_out(plan, settings, _say, RunProgress(Console(stderr=True)), ablation, replace, cluster)
+        return carry_out(
+            plan, settings, _say, RunProgress(Console(stderr=True)), ablation, replace, cluster, csv, verify
+        )
 
 
 def _handed_over(plan: Plan, settings: Config, cluster: Cluster) -> bool:
@@ -285,11 +295,12 @@ def _ask() -> None:
 def _tell_plan(plan: Plan, settings: Config, cluster: Cluster | None, every_cell: bool) -> None:
     from bench.run.progress import GUESS_SECONDS_A_SCENE, History, in_words, total
     from bench.run.runner import survey, worker_count
+    from bench.run.verified import Verified
 
     out = settings.run.out
     history = History(out)
     estimates, to_draw = [], 0
-    for state in survey(plan, out):
+    for state in survey(plan.cells, plan, Verified(out)):
         missing = state.missing(plan.metrics[state.cell.scenes.dataset])
         estimate = history.estimate(state.cell, state.pictures is None, missing)
         if state.pictures is None or missing:
@@ -343,46 +354,51 @@ def _plots(request: Request) -> list[Path]:
 
 def _made_of(request: Request) -> str:
     """A digest of everything that the plot shows: rows, their contributions, commits, and the code that draws."""
-    import pandas as pd
-
-    from bench.api.files import sha256
     from bench.api.provenance import package_version, source_digest
     from bench.api.seeding import digest
-    from bench.results.schema import COLUMNS, CONTRIBUTIONS
+    from bench.results.dataset import content_digest
 
-    rows = pd.util.hash_pandas_object(request.frame[list(COLUMNS)], index=False).to_numpy().tobytes()
-    parts = [part.tobytes() if hasattr(part, "tobytes") else b"" for part in request.frame[CONTRIBUTIONS]]
     code = [source_digest("bench/figures", "bench/results"), *map(package_version, ("matplotlib", "seaborn", "pandas"))]
-    return digest([sha256(rows), sha256(b"|".join(parts)), request.commit, code])
+    return digest([content_digest(request.frame), request.commit, code])
+
+
+def _main_scores(known: Sequence[str]) -> set[str]:
+    """Of the scores in a folder those that the tables and the plot of a run are made of."""
+    from bench.api.scores import shown_always
+    from bench.tables.named import needed
+
+    return set().union(*(needed(kind, known) for kind in shown_always(known)))
 
 
 def print_summary(plan: Plan, computed: Computed, out: Path) -> None:
     """The tables of the run's data sets, a plot of them, and where everything lies."""
-    import pandas as pd
+    import numpy as np
 
     from bench.api.names import metric_variants
     from bench.api.scores import shown_always
-    from bench.results.merge import view
+    from bench.results.files import whole_results
+    from bench.results.merge import set_key, view
     from bench.results.request import Request
     from bench.results.schema import SCENE_SET
     from bench.results.scores import of_methods
     from bench.tables import as_sheets, metric_tables
 
-    report, everything = computed.report, view(computed.results, None)[0]
+    report = computed.report
+    everything, facts = view(whole_results(out, _main_scores), None)
     # the rows of the folder's results that stand in one table with the run's own
-    lists = pd.MultiIndex.from_frame(computed.rows[SCENE_SET].drop_duplicates())
-    frame = everything[pd.MultiIndex.from_frame(everything[SCENE_SET]).isin(lists)].reset_index(drop=True)
+    own = [set_key(*one) in computed.facts["sets"] for one in everything[SCENE_SET].itertuples(index=False, name=None)]
+    frame = everything[np.array(own, dtype=bool)].reset_index(drop=True)
     there = set(of_methods(frame)["metric"])
     shown = [name for kind in shown_always(there) for name in metric_variants(kind, there)]
     for metric in shown:
         say("")
         print_sheets(as_sheets(metric_tables(frame, metric)))
-    plots = _plots(Request(out, frame, computed.results[1], out / "plots")) if shown else []
+    plots = _plots(Request(out, frame, facts, out / "plots")) if shown else []
     cached = len(plan.cells) - report.computed - sum(state.pictures is None for state in report.states)
     say(f"\n{len(plan.cells)} cells: {report.computed} computed, {cached} from the cache, in {computed.seconds:.1f} s")
     if plots:
         say(f"plot:     {plots[0]}")
-    say(f"results:  {out / 'results.parquet'}, {out / 'results.csv'}")
+    say(f"results:  {out / 'rows'}, {out / 'draws'}")
     say(f"made by:  {out / 'provenance.json'}")
     say(f"pictures: {out / 'cells'}")
     for words in (*(f"table {metric} --full" for metric in shown[:1]), "table bits", "sheet"):

@@ -1,6 +1,6 @@
 """Figures by name: functions `(request) -> list[Drawing]` of this package's modules, imported when they are drawn.
 
-Those of numbers need results.parquet alone; those of pictures take them from the cache, or compute a few scenes again.
+Those of numbers need the results alone; those of pictures take them from the cache, or compute a few scenes again.
 Help needs nothing heavy and figures of numbers no torch. One more is its function and a line here.
 """
 

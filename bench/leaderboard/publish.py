@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bench.api.errors import UsageError
 from bench.api.provenance import package_version
-from bench.results.folder import RESULTS
+from bench.results.folder import holds_results
 
 WORKFLOW = Path(".github/workflows/leaderboard.yml")
 DISTRIBUTION = "gesco-bench"
@@ -55,8 +55,8 @@ def publication(folder: Path, results: Path, branch: str, install: str | None = 
         raise UsageError(f"{folder.resolve()} is not the top of a git repository; run this where the workflow belongs")
     if results.is_absolute() or ".." in results.parts:
         raise UsageError(f"--results {results}: name a folder of this repository, relative to its top")
-    if not (folder / results / RESULTS).is_file():
-        raise UsageError(f"there is no {results / RESULTS} in this repository; `bench run --out {results}` writes one")
+    if not holds_results(folder / results):
+        raise UsageError(f"there are no results in {results} of this repository: `bench run --out {results}` has some")
     loader = Environment(  # noqa: S701 - YAML, not HTML
         loader=PackageLoader("bench.leaderboard"), undefined=StrictUndefined, variable_start_string="<<",
         variable_end_string=">>", keep_trailing_newline=True,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from bench.api.errors import BenchError, UsageError, storage_message
-from bench.api.files import replacing, sha256
+from bench.api.files import file_digest, replacing
 from bench.leaderboard import pages
 from bench.leaderboard.board import Board, build_board, read_runs
 from bench.leaderboard.budgets import budget_data
@@ -28,8 +28,8 @@ from bench.leaderboard.methods import About, about_methods, citation_of
 from bench.leaderboard.samples import SCENES, read_index, write_samples
 from bench.leaderboard.store import Shelf
 from bench.leaderboard.submission import schema_text
-from bench.results.files import PROVENANCE
-from bench.results.folder import RESULTS
+from bench.results.dataset import PROVENANCE
+from bench.results.files import write_one_file
 from bench.results.request import Request
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ def _data(board: Board, about: Mapping[str, About], draft: Path) -> Iterator[dic
     yield _download(draft, "results.json", made, "the same as JSON; undefined values are left out")
     for number, run in enumerate(board.runs):
         label = "" if len(board.runs) == 1 else f"-{number}"
-        data = (run.folder / RESULTS).read_bytes()
-        yield _download(draft, f"run{label}.parquet", data, "the run's rows, by scene too, with what scenes contribute")
+        write_one_file(run.folder, draft / "data" / f"run{label}.parquet")
+        yield _offered(draft, f"run{label}.parquet", "the run's rows, by scene too, with what scenes contribute")
         file = run.folder / PROVENANCE
         facts = file.read_bytes() if file.is_file() else json.dumps(run.facts, indent=1).encode()
         yield _download(draft, f"provenance{label}.json", facts, "where the run's numbers come from")
@@ -171,8 +171,15 @@ def _download(draft: Path, name: str, data: bytes, what: str) -> dict[str, str]:
     file = draft / "data" / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
-    size = f"{len(data) / 1e6:.1f} MB" if len(data) >= 1e6 else f"{max(1, round(len(data) / 1e3))} kB"
-    return {"path": f"data/{name}", "what": what, "size": size, "sha256": sha256(data)}
+    return _offered(draft, name, what)
+
+
+def _offered(draft: Path, name: str, what: str) -> dict[str, str]:
+    """A file of the site's data as pages name it."""
+    file = draft / "data" / name
+    count = file.stat().st_size
+    size = f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
+    return {"path": f"data/{name}", "what": what, "size": size, "sha256": file_digest(file)}
 
 
 def _pages(

@@ -27,8 +27,8 @@ from bench.leaderboard.submission import (
     printable,
     read_submission,
 )
-from bench.results.folder import RESULTS
-from bench.results.schema import CONTRIBUTIONS, WHOLE_SET
+from bench.results.folder import holds_results
+from bench.results.schema import BY_SCENE, CONTRIBUTIONS, EACH_SCENE, WHOLE_SET
 from bench.results.scores import of_methods
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Shelf:
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """The folder's results; empty where it holds none. Raises as `read_results` does where they are damaged."""
-        return read_runs([self.results]) if (self.results / RESULTS).is_file() else ()
+        return read_runs([self.results]) if holds_results(self.results) else ()
 
     def files(self) -> list[Path]:
         """The files of the submissions."""
@@ -212,7 +212,8 @@ def _provenance(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
 
 def _results(rows: pd.DataFrame) -> list[dict[str, Any]]:
     whole = rows[(rows["scene"] == WHOLE_SET) & ~rows["metric"].map(lambda name: score_info(name).of_originals)]
-    scenes = {key: group for key, group in rows[rows["scene"] != WHOLE_SET].groupby(list(KEYS))}
+    single = rows[rows["scene"] == EACH_SCENE]
+    scenes = dict(zip(single[list(KEYS)].itertuples(index=False, name=None), single[BY_SCENE], strict=True))
     found = []
     for row in whole.to_dict("records"):
         if not math.isfinite(row["value"]):  # a number that is undefined is no result
@@ -226,7 +227,6 @@ def _results(rows: pd.DataFrame) -> list[dict[str, Any]]:
         if isinstance(kept, np.ndarray) and len(kept) == row["scenes"] and np.isfinite(kept).all():
             result["contributions"] = [float(f"{c:.{DIGITS}g}") for c in kept]
         if own is not None:
-            pairs = zip(own["scene"], own["value"], strict=True)
-            result["per_scene"] = {str(scene): float(v) if math.isfinite(v) else None for scene, v in pairs}
+            result["per_scene"] = {str(scene): float(v) if math.isfinite(v) else None for scene, v in own.items()}
         found.append(result)
     return found

@@ -27,6 +27,7 @@ from bench.api.seeding import digest
 from bench.channels.registry import read_channel
 from bench.results.merge import NO_CELL
 from bench.results.schema import COLUMNS, CONTRIBUTIONS, WHOLE_SET
+from bench.results.tidy import folded
 from metrics.stats.significance import standard_error
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Submission:
         import pandas as pd
 
         rows = [row for result in self.data["results"] for row in _rows(self.name, result)]
-        frame = pd.DataFrame(rows, columns=[*COLUMNS, CONTRIBUTIONS])
+        frame = folded(pd.DataFrame(rows, columns=[*COLUMNS, CONTRIBUTIONS]))
         # some scores leave scenes out, so a list of scenes is as long as the largest number that one of them rests on
         whole = frame["scenes"].where(frame["scene"] == WHOLE_SET, 0)
         counts = whole.groupby([frame[column] for column in ("dataset", "split", "size")]).transform("max")

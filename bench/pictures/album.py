@@ -32,7 +32,7 @@ from bench.data.registry import open_dataset
 from bench.pictures.cells import Place, cached_cells, paint_labels, strongest_class
 from bench.results.merge import about_scenes
 from bench.results.request import Part, Request, computed_again
-from bench.results.schema import WHOLE_SET
+from bench.results.tidy import scenes_of
 from bench.run.cell import cell_path, read_picture
 from bench.run.plan import Cell, Plan, make_plan
 from bench.run.setting import method_setting, without_weights
@@ -99,8 +99,7 @@ class Album:
     def run_ids(self) -> list[str]:
         """All scenes of the run, in its order."""
         rows = self.part.frame
-        rows = rows[(rows["scene"] != WHOLE_SET) & (rows["method"] != PURE_NOISE)]
-        return [str(s) for s in rows["scene"].drop_duplicates()]
+        return scenes_of(rows[rows["method"] != PURE_NOISE])
 
     def __getitem__(self, scene: str) -> SceneArrays:
         if scene not in self._arrays:

@@ -19,9 +19,9 @@ from bench.api.names import PURE_NOISE
 from bench.regress.model import Change
 from bench.regress.words import plain
 from bench.results.files import Run, read_results
-from bench.results.folder import RESULTS
 from bench.results.merge import about_scenes
-from bench.results.schema import WHOLE_SET
+from bench.results.schema import EACH_SCENE
+from bench.results.tidy import scenes_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,8 +53,8 @@ class Baseline(Run):
 
     def ids(self, dataset: str) -> tuple[str, ...]:
         """The data set's scenes in order; UsageError without per-scene rows, or where cells differ in them."""
-        rows = self.frame[(self.frame["dataset"] == dataset) & (self.frame["scene"] != WHOLE_SET)]
-        sets = {tuple(dict.fromkeys(scenes)) for _, scenes in rows.groupby(CELL)["scene"]}
+        rows = self.frame[(self.frame["dataset"] == dataset) & (self.frame["scene"] == EACH_SCENE)]
+        sets = {tuple(scenes_of(cell)) for _, cell in rows.groupby(CELL)}
         if len(sets) != 1:
             what = "has no values of single scenes" if not sets else "holds cells over different scenes"
             raise UsageError(
@@ -75,10 +75,10 @@ def read_baseline(folder: Path) -> Baseline:
         raise UsageError(f"the baseline cannot be read: {error}") from None
     frame = frame[frame["method"] != PURE_NOISE].reset_index(drop=True)
     if frame.empty:
-        raise UsageError(f"{folder / RESULTS} holds no rows of any method")
+        raise UsageError(f"{folder} holds no rows of any method")
     for column in ("psnr", "seed", "scenes"):  # every row belongs to one cell, seed and number of scenes
         if not np.isfinite(frame[column].astype(float)).all():
-            raise UsageError(f"{folder / RESULTS}, column {column}: not all are finite")
+            raise UsageError(f"{folder}, column {column}: not all are finite")
     # scenes are compared one by one, so of each data set one list of them is the baseline: the longest
     frame = frame[frame["scene_count"] == frame.groupby("dataset")["scene_count"].transform("max")]
     return Baseline(folder, frame.reset_index(drop=True), facts)

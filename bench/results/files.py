@@ -1,34 +1,68 @@
-"""Results of a run on disk: results.parquet, results.csv and provenance.json, each written whole.
+"""Results of a run on disk: a Parquet data set below a sealed manifest (bench/results/dataset.py).
 
-The rows are those of bench/results/schema.py; the Parquet file alone has the column `contributions`. Numbers are read
-from it alone, and never before all of its bytes are verified (bench/results/parquet.py). What several runs leave in
-one folder: bench/results/merge.py.
+The rows are those of bench/results/schema.py. The one file of earlier versions, results.parquet, is still read
+(bench/results/parquet.py), and made a data set by what next adds to its folder. What several runs leave in one folder:
+bench/results/merge.py.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
-import logging
 import re
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
-import numpy as np
 
 from bench.api.errors import BenchError, UsageError
-from bench.api.files import sha256, write_atomically
+from bench.api.files import replacing, storing, write_atomically
 from bench.api.names import PURE_NOISE
 from bench.results.budgets import with_derived
-from bench.results.folder import RESULTS
-from bench.results.merge import SCHEMA, Results, ablations_of, merged, of_schema_1, set_key, summarised, view
-from bench.results.parquet import pack, printable, unpack
-from bench.results.rows import cell_id
-from bench.results.schema import ADDED, COLUMNS, CONTRIBUTIONS, RENAMED, check_columns, refuse_duplicates, upgraded
+from bench.results.dataset import (
+    PROVENANCE,
+    RESULTS,
+    ROWS,
+    Only,
+    check_dataset,
+    each_part,
+    in_one_file,
+    is_dataset,
+    provenance_of,
+    read_dataset,
+    read_manifest,
+    write_dataset,
+    write_manifest,
+)
+from bench.results.folder import holds_results
+from bench.results.merge import (
+    SCHEMA,
+    Results,
+    ablations_of,
+    agree,
+    joined_facts,
+    merged,
+    of_schema_1,
+    scores_of,
+    set_key,
+    summarised,
+    view,
+)
+from bench.results.parquet import printable, unpack, write_sealed
+from bench.results.rows import cell_id, made_of, tidy_rows
+from bench.results.schema import (
+    ADDED,
+    COLUMNS,
+    CONTRIBUTIONS,
+    RENAMED,
+    SCENE_SET,
+    check_columns,
+    refuse_duplicates,
+    upgraded,
+)
+from bench.results.tidy import folded, unfolded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,16 +70,14 @@ if TYPE_CHECKING:
     from bench.run.plan import Plan
     from bench.run.runner import CellState, RunReport
 
-CSV, PROVENANCE = "results.csv", "provenance.json"
-_CSV_DIGEST = "# results_sha256: "
-log = logging.getLogger("bench")
+CSV = "results.csv"
 
 
 def computed_at(states: list[CellState]) -> list[str]:
     """The commits at which the pictures of these cells were drawn."""
     from bench.api.provenance import commit_in_words
 
-    made = [state.pictures.manifest["provenance"] for state in states if state.pictures is not None]
+    made = [state.pictures.about["provenance"] for state in states if state.pictures is not None]
     return sorted({commit_in_words(facts) for facts in made if facts is not None})
 
 
@@ -82,6 +114,7 @@ def provenance(
         pictures[cell_id(state.cell)] = {
             "folder": f"{room}/{state.cell.name}",
             "sha256": state.pictures.content_sha256,
+            "made_of": made_of(state),
             "drawn_at": next(iter(computed_at([state])), None),
         }
     return printable(summarised([run], _scene_sets(plan, drawn), pictures))  # type: ignore[no-any-return]
@@ -133,37 +166,44 @@ def _scores(drawn: list[CellState], dataset: str) -> dict[str, list[str]]:
     for state in drawn:
         if state.cell.scenes.dataset == dataset:
             for name, entry in state.scores.items():
-                told = [score["metric"] for score in entry.manifest["scores"]]
-                found.setdefault(name, {}).update(dict.fromkeys([*told, *entry.manifest["per_scene"]]))
+                found.setdefault(name, {}).update(dict.fromkeys(entry.about["protocol"]))
     return {name: list(scores) for name, scores in found.items()}
 
 
 def write_results(frame: pd.DataFrame, facts: dict[str, Any], out: Path) -> None:
-    """Write the three files, each atomically; BenchError, before anything is written, for duplicate rows.
+    """Write rows and their provenance as the results of a folder, in place of what is there.
 
-    The Parquet file, which everything reads, is complete in itself. The CSV names its digest in the first line, and
-    provenance.json, the last one, the digests of both: so files of different runs are noticed.
+    BenchError, before anything is written, for duplicate rows. A killed run leaves the old results or the new ones.
     """
-    import pyarrow as pa
-
-    refuse_duplicates(frame, f"what should become {out / RESULTS}")
+    refuse_duplicates(frame, f"what should become the results in {out}")
+    frame = folded(frame)
     if "runs" not in facts:
         frame, facts = of_schema_1(frame, facts)
-    plain = frame[list(COLUMNS)]
-    table = pa.Table.from_pandas(plain, preserve_index=False)
-    split = []
-    if CONTRIBUTIONS in frame:
-        kept = [c if isinstance(c, np.ndarray) else None for c in frame[CONTRIBUTIONS]]
-        table = table.append_column(CONTRIBUTIONS, pa.array(kept, pa.list_(pa.float32())))
-        # they hardly repeat: split into bytes and packed with zstd they take half of what Parquet makes of them
-        split = [f"{CONTRIBUTIONS}.list.element"]
-    data = pack(table, facts, split, COLUMNS)
-    header = f'{_CSV_DIGEST}"{sha256(data)}"\n' + "".join(f"# {k}: {json.dumps(v)}\n" for k, v in facts.items())
-    text = (header + plain.to_csv(index=False)).encode()
-    digests = {RESULTS: sha256(data), CSV: sha256(text)}
-    write_atomically(out / CSV, text)
-    write_atomically(out / RESULTS, data)
-    write_atomically(out / PROVENANCE, (json.dumps({**facts, "files": digests}, indent=1) + "\n").encode())
+    write_dataset(frame, facts, out)
+    for old in (RESULTS, CSV):  # an earlier version's
+        (out / old).unlink(missing_ok=True)
+
+
+def write_csv(out: Path) -> Path:
+    """Write the tidy rows of a folder's results as CSV too, part by part; the provenance is in `#` lines above them."""
+    path = out / CSV
+    with replacing(path) as temporary, storing(path), temporary.open("w", encoding="utf-8", newline="") as file:
+        facts, frames = each_part(out)
+        file.writelines(f"# {key}: {json.dumps(value)}\n" for key, value in facts.items())
+        for number, frame in enumerate(frames):
+            unfolded(frame)[list(COLUMNS)].to_csv(file, index=False, header=not number)
+    return path
+
+
+def write_one_file(out: Path, path: Path) -> None:
+    """Write the results of a folder as one sealed file, which readers take as a folder's results.parquet."""
+    if not is_dataset(out):
+        write_atomically(path, _bytes(out / RESULTS))
+        return
+    facts, frames = each_part(out)
+    with storing(path), replacing(path) as temporary:
+        tables = (table for frame in frames for table in in_one_file(frame))
+        write_sealed(temporary, tables, facts, [f"{CONTRIBUTIONS}.list.element"])
 
 
 def add_results(added: Sequence[Results], out: Path, replace: bool = False) -> tuple[Results, list[str]]:
@@ -174,27 +214,79 @@ def add_results(added: Sequence[Results], out: Path, replace: bool = False) -> t
     """
     out.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(out / ".results.lock"):
-        together = None if replace else earlier_results(out)
-        notes: list[str] = []
-        for results in added:
-            if together is None:
-                together = results
-            else:
-                frame, facts, told = merged(together, results)
-                together, notes = (frame, facts), [*notes, *told]
-        assert together is not None
-        write_results(*together, out)
+        return _add(added, out, replace)
+
+
+def _add(
+    added: Sequence[Results], out: Path, replace: bool, unchanged: Collection[str] = ()
+) -> tuple[Results, list[str]]:
+    together = None if replace else earlier_results(out)
+    notes: list[str] = []
+    for new, about_new in added:
+        results = folded(new), about_new
+        if together is None:
+            together = results
+        else:
+            frame, facts, told = merged(together, results, unchanged)
+            together, notes = (frame, facts), [*notes, *told]
+    assert together is not None
+    write_results(*together, out)
     return together, notes
 
 
-def earlier_results(out: Path) -> Results | None:
-    """All that a folder's Parquet file holds, None where there is none; BenchError where it cannot be added to.
+def add_cells(states: Sequence[CellState], facts: dict[str, Any], out: Path, replace: bool = False) -> list[str]:
+    """Write the rows of a plan's cells as `add_results` does; a line for what made place.
 
-    Its provenance.json and CSV are not looked at: a run that was killed between writing the files is made good by the
-    next one.
+    Cells of which the folder has just these rows are not read again. Broken where a cell is damaged.
     """
-    path = out / RESULTS
-    return _current(path, *unpack(_bytes(path), path, SCHEMA)) if path.is_file() else None
+    out.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(out / ".results.lock"):
+        there = {} if replace or not is_dataset(out) else read_manifest(out)
+        known = {cell: told.get("made_of") for cell, told in there.get("pictures", {}).items()}
+        now = {cell: told["made_of"] for cell, told in facts["pictures"].items()}
+        unchanged = {cell for cell in now if known.get(cell) == now[cell]}
+        rows = tidy_rows([state for state in states if cell_id(state.cell) not in unchanged])
+        if there and rows.empty and (joined := _of_the_same_rows(there, facts, unchanged)) is not None:
+            write_manifest(joined, there["parts"], out)
+            return []
+        return _add([(rows, facts)], out, replace, unchanged)[1]
+
+
+def _of_the_same_rows(there: Mapping[str, Any], facts: Mapping[str, Any], unchanged: set[str]) -> dict[str, Any] | None:
+    """The provenance after a run that changes no row; None where that takes a look at the rows."""
+    if not agree(there["sets"], facts["sets"]):
+        return None
+    cells: set[str] = set()
+    specs: dict[str, set[str]] = {}
+    for part in there["parts"]:
+        own = set(part["cells"])
+        if own & unchanged and not set(part["metrics"]) <= scores_of(facts):
+            return None  # an older run may have measured more
+        cells |= own
+        specs.setdefault(set_key(*(part[name] for name in SCENE_SET)), set()).add(part["method"])
+    return joined_facts(provenance_of(there), facts, cells - unchanged, cells, specs)
+
+
+def earlier_results(out: Path) -> Results | None:
+    """All that a folder holds, None where there are no results; BenchError where it cannot be added to."""
+    return _read(out) if holds_results(out) else None
+
+
+def check_earlier(out: Path) -> None:
+    """BenchError where a folder has results that cannot be added to."""
+    if is_dataset(out):
+        check_dataset(out)
+    else:
+        earlier_results(out)
+
+
+def _read(out: Path, only: Only | None = None) -> Results:
+    """The results of a folder that has some, checked."""
+    if not is_dataset(out):
+        path = out / RESULTS
+        return _current(path, *unpack(_bytes(path), path, SCHEMA, only))
+    path = out / PROVENANCE
+    return _of_today(path, *read_dataset(out, only))
 
 
 def _bytes(path: Path) -> bytes:
@@ -213,9 +305,7 @@ def _current(path: Path, frame: pd.DataFrame, facts: dict[str, Any]) -> Results:
     frame = upgraded(frame)
     frame = frame.loc[:, ~frame.columns.duplicated()]
     check_columns(frame, path, RENAMED)
-    for size in frame["size"].unique():
-        if not re.fullmatch(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}", size):
-            raise BenchError(f"{path}, column size: '{size}' is no height and width such as 64x128")
+    _check_sizes(frame, path)
     try:
         if facts.get("schema", 1) < SCHEMA:
             frame, facts = of_schema_1(frame, facts)
@@ -224,18 +314,34 @@ def _current(path: Path, frame: pd.DataFrame, facts: dict[str, Any]) -> Results:
         raise BenchError(f"{path} is not as `bench run` writes results ({' '.join(str(error).split())})") from None
     check_columns(frame, path, ADDED)
     refuse_duplicates(frame, str(path))
-    return with_derived(frame[[*COLUMNS, CONTRIBUTIONS]]), facts
+    return with_derived(folded(frame[[*COLUMNS, CONTRIBUTIONS]])), facts
 
 
-def whole_results(out: Path, only: Callable[[list[str]], Collection[str]] | None = None) -> Results:
+def _check_sizes(frame: pd.DataFrame, path: Path) -> None:
+    for size in frame["size"].unique():
+        if not re.fullmatch(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}", size):
+            raise BenchError(f"{path}, column size: '{size}' is no height and width such as 64x128")
+
+
+def _of_today(path: Path, frame: pd.DataFrame, facts: dict[str, Any]) -> Results:
+    """Rows and provenance of the data set below the manifest `path`, checked: a seal does not say who wrote it."""
+    from bench.api.provenance import check_provenance
+
+    check_columns(frame, path, [name for name in COLUMNS if name != "scene"])
+    _check_sizes(frame, path)
+    try:
+        check_provenance(facts)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BenchError(f"{path} is not as `bench run` writes results ({' '.join(str(error).split())})") from None
+    refuse_duplicates(frame, str(path))
+    return frame, facts
+
+
+def whole_results(out: Path, only: Only | None = None) -> Results:
     """Everything that the results in `out` hold, ablations too; `only` and errors as of `read_results`."""
-    path = out / RESULTS
-    if not path.is_file():
-        raise UsageError(f"there are no results in {out} (no {RESULTS}); run `bench run --out {out}` first")
-    data = _bytes(path)
-    rows, told = unpack(data, path, SCHEMA, only)
-    _check_companions(out, data, told)
-    return _current(path, rows, told)
+    if not holds_results(out):
+        raise UsageError(f"there are no results in {out} (no {ROWS}/, no {RESULTS}); run `bench run --out {out}` first")
+    return _read(out, only)
 
 
 @dataclass(frozen=True)
@@ -247,14 +353,12 @@ class Run:
     facts: dict[str, Any]
 
 
-def read_results(
-    out: Path, ablation: str | None = None, only: Callable[[list[str]], Collection[str]] | None = None
-) -> Results:
-    """The rows and the provenance of the results in `out`, every byte of the file verified.
+def read_results(out: Path, ablation: str | None = None, only: Only | None = None) -> Results:
+    """The rows in memory (bench/results/tidy.py) and the provenance of the results in `out`, whatever is read verified.
 
     The rows are those of methods that `bench run` was asked for, with `ablation` those on the scenes of that ablation
     (bench/results/merge.py), and of the references of pure noise; the column `CONTRIBUTIONS` holds arrays, None where
-    there are none. `only` chooses from the names of all scores those whose rows are needed, which is faster.
+    there are none. `only` chooses from the names of all scores those whose rows are needed; others are not read.
 
     Raises:
         UsageError: there are no results, or none but an ablation's.
@@ -269,30 +373,3 @@ def read_results(
             f"prints one, `bench run --out {out}` adds a sweep"
         )
     return frame, facts
-
-
-def _check_companions(out: Path, data: bytes, facts: dict[str, Any]) -> None:
-    """BenchError for a provenance.json that is not the Parquet file's; a warning for a CSV, which nothing reads."""
-    file = out / PROVENANCE
-    remedy = "the same `bench run` again writes all files anew"
-    if file.exists():
-        try:
-            if not file.is_file():  # reading a pipe or a device may never end
-                raise ValueError("it is no file")
-            told = json.loads(file.read_bytes())
-            digest = told.pop("files", {}).get(RESULTS)
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise BenchError(f"{file} is damaged ({error}); {remedy}") from None
-        if digest is not None and digest != sha256(data):
-            raise BenchError(
-                f"{file} is of another run than {RESULTS} beside it: one of them was changed, or a run was stopped "
-                f"while it wrote them; {remedy}"
-            )
-        if printable(told) != facts:
-            raise BenchError(f"{file} is damaged: it does not say what {RESULTS} says of itself; {remedy}")
-    if not (out / CSV).is_file():
-        return
-    with suppress(OSError), (out / CSV).open("rb") as opened:
-        first = opened.readline(200)
-        if first.startswith(_CSV_DIGEST.encode()) and sha256(data).encode() not in first:
-            log.warning("%s is of another run than %s; %s", out / CSV, RESULTS, remedy)

@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.files import write_atomically
+from bench.results.dataset import RESULTS, is_dataset
 
 if TYPE_CHECKING:
     from bench.config import Config
 
 FALLBACK = Path("results")
-RESULTS = "results.parquet"
+
+
+def holds_results(folder: Path) -> bool:
+    """Whether there are results in a folder, whatever their state."""
+    return is_dataset(folder) or (folder / RESULTS).is_file()
 
 
 def _memory() -> Path:
@@ -37,12 +42,12 @@ def results_folder(named: Path | None, config: Config) -> Path:
     One line on stderr says which it is; the last run may belong to another project.
     """
     folder, why = named or config.run.out, ""
-    if named is None and not (folder / RESULTS).is_file():
+    if named is None and not holds_results(folder):
         folder = FALLBACK
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             last = Path(json.loads(_memory().read_bytes())["out"])
             if last.is_dir():
                 folder, why = last, ", the folder of your last run (--out chooses another)"
-    if (folder / RESULTS).is_file():  # else an error will name the folder
+    if holds_results(folder):  # else an error will name the folder
         print(f"reading the results in {folder}{why}", file=sys.stderr)
     return folder

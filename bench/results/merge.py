@@ -15,11 +15,12 @@ identities of methods and metrics on them), `pictures` (each cell's folder and d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.api.files import safe_name
 from bench.api.names import PURE_NOISE
+from bench.api.scores import COSTS, DERIVED
 from bench.results.schema import CELL_OF_SEED, SCENE_SET
 
 if TYPE_CHECKING:
@@ -162,11 +163,13 @@ def _cells_by_place(frame: pd.DataFrame, by_place: Mapping[str, str]) -> list[st
 Results = tuple["pd.DataFrame", dict[str, Any]]
 
 
-def merged(old: Results, new: Results) -> tuple[pd.DataFrame, dict[str, Any], list[str]]:
+def merged(
+    old: Results, new: Results, unchanged: Collection[str] = ()
+) -> tuple[pd.DataFrame, dict[str, Any], list[str]]:
     """The rows and the provenance of both, and a line for what of the old ones contradicts the new and is left out.
 
     Where both have a cell's metric, the new one's numbers are taken; of a cell whose pictures are others, nothing is
-    kept.
+    kept. The new provenance may be of cells that are `unchanged`: the old rows are theirs.
     """
     import pandas as pd
 
@@ -176,17 +179,53 @@ def merged(old: Results, new: Results) -> tuple[pd.DataFrame, dict[str, Any], li
     for key, scenes in new_facts["sets"].items():
         if key in old_facts["sets"]:
             kept = _agreeing(kept, old_facts["sets"][key], scenes, notes)
+    damaged = set(before["cell"][~before.index.isin(kept.index)])
     kept = kept[~_replaced(kept, old_facts, now, new_facts)]
-    together = _in_order(pd.concat([kept, now], ignore_index=True) if len(kept) else now, before)
-    left, cells = set(kept["cell"]), set(together["cell"])
-    older = [_what_is_left(run, left, cells, new_facts["runs"]) for run in old_facts["runs"]]
-    pictures = {**old_facts["pictures"], **new_facts["pictures"]}
-    facts = summarised(
-        [*(run for run in older if run is not None), *new_facts["runs"]],
-        {key: one for key, one in _joined(old_facts["sets"], new_facts["sets"], together)},
+    parts = [part for part in (kept, now) if len(part)] or [now]
+    together = _in_order(pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0], before)
+    again = kept["cell"].isin(list(unchanged)) & kept["metric"].isin(list(scores_of(new_facts)))
+    for cell in damaged & old_facts["pictures"].keys():  # its rows are no longer all that it was made of
+        old_facts["pictures"][cell].pop("made_of", None)
+    facts = joined_facts(old_facts, new_facts, set(kept["cell"][~again]), set(together["cell"]), _specs(together))
+    return together, facts, notes
+
+
+def scores_of(facts: Mapping[str, Any]) -> set[str]:
+    """The names of all scores that runs of cells gave, costs too."""
+    told = (name for one in facts["sets"].values() for names in one["scores"].values() for name in names)
+    return {*told, *COSTS, *DERIVED}
+
+
+def agree(old: Mapping[str, dict[str, Any]], new: Mapping[str, dict[str, Any]]) -> bool:
+    """Whether no older cell on these lists of scenes contradicts the newer ones."""
+
+    def same(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+        shared = ((was[what], now[what]) for what in ("methods", "metrics"))
+        return (
+            (was["fingerprint"], was["harness"]) == (now["fingerprint"], now["harness"])
+            and all(one.get(name, identity) == identity for one, two in shared for name, identity in two.items())
+        )  # fmt: skip
+
+    return all(same(old[key], one) for key, one in new.items() if key in old)
+
+
+def joined_facts(
+    old: Mapping[str, Any], new: Mapping[str, Any], left: set[str], cells: set[str], specs: Mapping[str, set[str]]
+) -> dict[str, Any]:
+    """The provenance of both: `cells` are there, those `left` have rows of older runs, `specs` by list of scenes."""
+    older = [_what_is_left(run, left, cells, new["runs"]) for run in old["runs"]]
+    pictures = {**old["pictures"], **new["pictures"]}
+    return summarised(
+        [*(run for run in older if run is not None), *new["runs"]],
+        dict(_joined(old["sets"], new["sets"], specs)),
         {cell: facts for cell, facts in pictures.items() if cell in cells},
     )
-    return together, facts, notes
+
+
+def _specs(frame: pd.DataFrame) -> dict[str, set[str]]:
+    """The methods on each list of scenes."""
+    present = frame.groupby(SCENE_SET)["method"].unique()
+    return {set_key(*cast("tuple[object, ...]", key)): set(found) for key, found in present.items()}
 
 
 def _agreeing(frame: pd.DataFrame, old: Mapping[str, Any], new: Mapping[str, Any], notes: list[str]) -> pd.DataFrame:
@@ -242,13 +281,16 @@ def _replaced(
 
 
 def _in_order(together: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
-    """Rows with methods where they stood before, and new ones behind them."""
+    """Rows with methods, and with cells of a method, where they stood before, and new ones behind them."""
+    import numpy as np
     import pandas as pd
 
-    group = [*SCENE_SET, "method"]
-    order = pd.concat([before[group].drop_duplicates(), together[group].drop_duplicates()]).drop_duplicates()
-    rank = pd.MultiIndex.from_frame(order).get_indexer(pd.MultiIndex.from_frame(together[group]))
-    return together.iloc[rank.argsort(kind="stable")].reset_index(drop=True)
+    keys = pd.concat([before[CELL_OF_SEED], together[CELL_OF_SEED]]).fillna({"psnr": -1.0})
+    by_cell, by_method = (
+        keys.groupby(names, sort=False).ngroup().to_numpy()[len(before) :]
+        for names in (CELL_OF_SEED, [*SCENE_SET, "method"])
+    )
+    return together.iloc[np.lexsort((by_cell, by_method))].reset_index(drop=True)
 
 
 def _what_is_left(
@@ -263,11 +305,9 @@ def _what_is_left(
 
 
 def _joined(
-    old: Mapping[str, dict[str, Any]], new: Mapping[str, dict[str, Any]], frame: pd.DataFrame
+    old: Mapping[str, dict[str, Any]], new: Mapping[str, dict[str, Any]], specs: Mapping[str, set[str]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The lists of scenes that there are rows of, each with its methods and metrics."""
-    present = frame.groupby(SCENE_SET)["method"].unique()
-    specs = {set_key(*cast("tuple[object, ...]", key)): set(found) for key, found in present.items()}
     for key in dict.fromkeys([*old, *new]):
         if key not in specs:
             continue
@@ -297,7 +337,7 @@ def view(results: Results, ablation: str | None) -> Results:
     frame = frame[shown].reset_index(drop=True)
     cells = set(frame["cell"])
     runs = [run for run in facts["runs"] if cells & set(run["cell_ids"]) and (own or run["ablation"] is None)]
-    sets = {key: one for key, one in _joined(facts["sets"], {}, frame)}
+    sets = dict(_joined(facts["sets"], {}, _specs(frame)))
     return frame, summarised(runs, sets, {cell: p for cell, p in facts["pictures"].items() if cell in cells})
 
 

@@ -1,4 +1,4 @@
-"""The file that numbers are read from: Parquet, sealed by a digest over all its bytes, checked before it is believed.
+"""Results in one file, as earlier versions wrote them and leaderboards offer them: sealed, checked before use.
 
 The seal stands in the file's own metadata: SHA-256 of the file with 64 zeros in the place of the digest. So one rename
 replaces numbers, provenance and seal together, and a single flipped bit anywhere is noticed. Parquet's page checksums
@@ -10,12 +10,12 @@ and short; numbers have to be numbers.
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from bench.api.errors import BenchError
 from bench.api.files import sha256
@@ -35,29 +35,49 @@ _GAP = 2
 MOST_ROWS = 5_000_000
 
 
-def pack(table: pa.Table, facts: dict[str, Any], split: Sequence[str], dictionary: Sequence[str]) -> bytes:
-    """A sealed Parquet file of the table with its provenance.
+def write_sealed(path: Path, tables: Iterable[pa.Table], facts: dict[str, Any], split: Sequence[str]) -> None:
+    """Write tables of one schema as one sealed file with their provenance.
 
-    Columns of `split` are stored by bytes, which packs floats that hardly repeat; those of `dictionary` as numbers of
-    their different values.
+    Columns of `split` are stored by bytes, which packs floats that hardly repeat.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    metadata = {**(table.schema.metadata or {}), FACTS_KEY: json.dumps(facts, indent=1).encode(), SEAL_KEY: _BLANK}
-    buffer = io.BytesIO()
-    pq.write_table(
-        table.replace_schema_metadata(metadata),
-        buffer,
-        compression="zstd",
-        use_dictionary=list(dictionary),
-        use_byte_stream_split=list(split),
-    )
-    data = bytearray(buffer.getvalue())
-    place = _place(data)
-    if data[place : place + 64] != _BLANK:
-        raise BenchError("this version of pyarrow lays Parquet's metadata out in an unknown way: install another one")
-    data[place : place + 64] = sha256(bytes(data)).encode()
-    return bytes(data)
+    writer: pq.ParquetWriter | None = None
+    for table in tables:
+        if writer is None:
+            told = {FACTS_KEY: json.dumps(facts, indent=1).encode(), SEAL_KEY: _BLANK}
+            texts = [f.with_type(pa.string()) if pa.types.is_dictionary(f.type) else f for f in table.schema]
+            schema = pa.schema(texts, {**(table.schema.metadata or {}), **told})
+            plain = [name for name in table.column_names if not any(s.startswith(f"{name}.") for s in split)]
+            writer = pq.ParquetWriter(
+                path, schema, compression="zstd", use_dictionary=plain, use_byte_stream_split=list(split) or False
+            )
+        writer.write_table(table.cast(schema))
+    if writer is not None:
+        writer.close()
+        _seal(path)
+
+
+def _seal(path: Path) -> None:
+    with path.open("r+b") as file:
+        whole = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
+        footer = _footer(file, size)
+        place = size - len(footer) + _place(footer)
+        if footer[_place(footer) : _place(footer) + 64] != _BLANK:
+            raise BenchError(
+                "this version of pyarrow lays Parquet's metadata out in an unknown way: install another one"
+            )
+        file.seek(place)
+        file.write(whole.encode())
+
+
+def _footer(file: BinaryIO, size: int) -> bytes:
+    file.seek(size - 8)
+    length = int.from_bytes(file.read(4), "little") + 8
+    file.seek(size - length)
+    return file.read(length)
 
 
 def _place(data: bytes | bytearray) -> int:
@@ -129,7 +149,9 @@ def _plain(kind: pa.DataType) -> bool:
 def printable(value: Any) -> Any:
     """JSON data with every text in it fit for a terminal: line breaks are spaces, other control characters escapes."""
     if isinstance(value, str):
-        text = value if value.isprintable() else " ".join(value.split())
+        if value.isprintable():
+            return value
+        text = " ".join(value.split())
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     if isinstance(value, dict):
         return {printable(key): printable(part) for key, part in value.items()}

@@ -21,6 +21,7 @@ from bench.config import ChannelSection, Config
 from bench.results.files import Run, read_results
 from bench.results.schema import SCENE_SET
 from bench.results.scores import of_methods, of_scenes
+from bench.results.tidy import scenes_of
 from bench.run.setting import without_weights
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _fits(part: Part, request: Request) -> bool:
     return (
         (not request.psnrs or any(psnr in part.psnrs for psnr in request.psnrs))
         and (not request.metrics or any(metric_variants(metric, metrics) for metric in request.metrics))
-        and (not scenes or not scenes.isdisjoint(part.frame["scene"]))
+        and (not scenes or not scenes.isdisjoint(scenes_of(part.frame)))
     )
 
 

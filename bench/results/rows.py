@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from bench.api.names import PURE_NOISE
+from bench.api.seeding import digest
 from bench.api.specs import CODED
 from bench.results.budgets import ENERGY_PROTOCOL, PROTOCOLS, derived, mean_snr_db
-from bench.results.schema import COLUMNS, CONTRIBUTIONS, NO_CHANNEL, WHOLE_SET, Row
+from bench.results.schema import BY_SCENE, COLUMNS, CONTRIBUTIONS, EACH_SCENE, NO_CHANNEL, WHOLE_SET, Row
 from bench.run.summary import read_contributions
 from bench.run.transport import HEADER_SCHEME
 from metrics.stats.significance import contributions_of_mean, standard_error
@@ -29,6 +30,10 @@ SECONDS_PROTOCOL = "sender, channel and receiver on one worker, a scene"
 MEMORY_PROTOCOL = "peak of the worker while it computes the cell, MiB: resident on a CPU, allocated by torch on a GPU"
 
 
+#: Bumped when other rows are made of the same cells.
+ROWS_VERSION = 1
+
+
 def _mean_power(scenes: Sequence[Mapping[str, Any]]) -> float:
     """Energy of all scenes over their channel uses; NaN without any, or where no energies were kept."""
     uses, energy = sum(s.get("channel_uses", 0) for s in scenes), sum(s.get("energy", math.nan) for s in scenes)
@@ -43,22 +48,30 @@ def cell_id(cell: Cell) -> str:
 def _row(base: Mapping[str, Any], score: Mapping[str, Any], better: bool, protocol: str, scene: str = WHOLE_SET) -> Row:
     numbers = {name: math.nan if score.get(name) is None else float(score[name]) for name in ("value", "std", "stderr")}
     counted = {"scene": scene, "metric": score["metric"], **numbers, "scenes": score.get("scenes", 1)}
-    return cast("Row", {**base, **counted, "higher_is_better": better, "protocol": protocol})
+    kept = {CONTRIBUTIONS: None, BY_SCENE: None}
+    return cast("Row", {**base, **counted, "higher_is_better": better, "protocol": protocol, **kept})
 
 
-def _single(
-    base: Mapping[str, Any], scenes: Iterable[str], name: str, values: Iterable[Any], better: bool, protocol: str
-) -> Iterator[Row]:
-    for scene, value in zip(scenes, values, strict=True):
-        yield _row(base, {"metric": name, "value": value}, better, protocol, scene)
+def _each(
+    base: Mapping[str, Any], scenes: pd.Index, name: str, values: Iterable[Any], better: bool, protocol: str
+) -> Row:
+    """The scenes' own values, None where undefined."""
+    import pandas as pd
+
+    made = _row(base, {"metric": name}, better, protocol, EACH_SCENE)
+    made["by_scene"] = pd.Series(np.array(values, dtype=np.float64), index=scenes)
+    return made
 
 
 def _cell_rows(state: CellState) -> Iterator[Row]:
+    import pandas as pd
+
     cell, pictures = state.cell, state.pictures
     if pictures is None:
         return
-    channel, sent = cell.channel, pictures.manifest["scenes"]
-    ids = [scene["id"] for scene in sent]
+    manifest = pictures.manifest
+    channel, sent = cell.channel, manifest["scenes"]
+    ids = pd.Index([scene["id"] for scene in sent])
     base: dict[str, Any] = {
         "dataset": cell.scenes.dataset,
         "split": cell.scenes.split,
@@ -87,9 +100,9 @@ def _cell_rows(state: CellState) -> Iterator[Row]:
             made["contributions"] = None if kept is None else kept.astype(np.float32)
             yield made
         for name, values in () if reference else facts["per_scene"].items():
-            yield from _single(base, ids, name, values, better[name], protocol[name])
-    if not reference and "seconds" in pictures.manifest:  # nothing is known of what pictures made elsewhere cost
-        yield from _cost_rows(base, pictures.manifest, ids, _blocks(cell))
+            yield _each(base, ids, name, values, better[name], protocol[name])
+    if not reference and "seconds" in manifest:  # nothing is known of what pictures made elsewhere cost
+        yield from _cost_rows(base, manifest, ids, _blocks(cell))
 
 
 def _blocks(cell: Cell) -> str:
@@ -102,7 +115,7 @@ def _blocks(cell: Cell) -> str:
     return f"{fails}, one a scene|link={method.link}{header}"
 
 
-def _cost_rows(base: Mapping[str, Any], manifest: Mapping[str, Any], ids: Sequence[str], blocks: str) -> Iterator[Row]:
+def _cost_rows(base: Mapping[str, Any], manifest: Mapping[str, Any], ids: pd.Index, blocks: str) -> Iterator[Row]:
     scenes = manifest["scenes"]
     costs = [("bits", BITS_PROTOCOL), ("channel_uses", USES_PROTOCOL)]
     if all("energy" in scene for scene in scenes):  # cells of older runs kept none
@@ -115,7 +128,7 @@ def _cost_rows(base: Mapping[str, Any], manifest: Mapping[str, Any], ids: Sequen
         if (contributions := contributions_of_mean(values)) is not None:  # None: one scene
             score |= {"std": values.std(ddof=1), "stderr": standard_error(contributions)}
         yield _row(base, score, False, protocol)
-        yield from _single(base, ids, name, values, False, protocol)
+        yield _each(base, ids, name, values, False, protocol)
         if name == "channel_uses":
             for follows in derived(score, _mean_power(scenes), base["sigma"], base["size"]):
                 yield _row(base, follows, False, PROTOCOLS[follows["metric"]])
@@ -128,8 +141,16 @@ def _cost_rows(base: Mapping[str, Any], manifest: Mapping[str, Any], ids: Sequen
         yield _row(base, {"metric": "memory", "value": peak, "scenes": len(ids)}, False, MEMORY_PROTOCOL)
 
 
+def made_of(state: CellState) -> str:
+    """A digest of all that the rows of a cell are made of."""
+    assert state.pictures is not None
+    scores = {name: entry.seal for name, entry in state.scores.items()}
+    return digest([ROWS_VERSION, state.cell.method.profile, _blocks(state.cell), state.pictures.seal, scores])[:24]
+
+
 def tidy_rows(states: list[CellState]) -> pd.DataFrame:
-    """All numbers of the cells, in the plan's order, as a frame with `COLUMNS` and `CONTRIBUTIONS`."""
+    """All numbers of the cells, in the plan's order, as rows in memory (bench/results/tidy.py)."""
     import pandas as pd
 
-    return pd.DataFrame([row for state in states for row in _cell_rows(state)], columns=[*COLUMNS, CONTRIBUTIONS])
+    rows = [row for state in states for row in _cell_rows(state)]
+    return pd.DataFrame(rows, columns=[*COLUMNS, CONTRIBUTIONS, BY_SCENE])

@@ -8,9 +8,9 @@ noise (bench/run/worker.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict, get_type_hints
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, get_type_hints
 
 import numpy as np
 
@@ -20,8 +20,8 @@ from bench.api.scores import score_info
 if TYPE_CHECKING:
     import pandas as pd
 
-#: In the column `scene`: a number about the whole set.
-WHOLE_SET = "all"
+#: In the column `scene`: a number about the whole set; in memory, the numbers of each scene (bench/results/tidy.py).
+WHOLE_SET, EACH_SCENE = "all", ""
 NO_CHANNEL = "none"
 LONGEST_TEXT = 300
 
@@ -53,13 +53,16 @@ class Row(TypedDict):
     higher_is_better: bool
     protocol: str  # how the number was made
     #: What each scene adds to a set-level score that is no mean of per-scene values, in the order of the cell's scenes,
-    #: so that tables find ranks without the cache: float32 (n,). In the Parquet file alone.
+    #: so that tables find ranks without the cache: float32 (n,). On disk it lies beside the rows.
     contributions: NotRequired[np.ndarray | None]
+    by_scene: NotRequired[Any]  # in memory, a pandas Series: values of an `EACH_SCENE` row, by scene
 
 
-CONTRIBUTIONS = "contributions"
-_KINDS = {name: kind for name, kind in get_type_hints(Row).items() if name != CONTRIBUTIONS}
-COLUMNS = tuple(_KINDS)
+CONTRIBUTIONS, BY_SCENE = "contributions", "by_scene"
+KINDS: dict[str, type] = {
+    name: kind for name, kind in get_type_hints(Row).items() if name not in (CONTRIBUTIONS, BY_SCENE)
+}
+COLUMNS = tuple(KINDS)
 #: What tells one list of scenes from another.
 SCENE_SET = ["dataset", "split", "size", "scene_count"]
 #: What tells one cell's rows from another's.
@@ -79,21 +82,28 @@ def check_columns(frame: pd.DataFrame, path: Path, columns: Sequence[str]) -> No
     if missing:
         raise BenchError(f"{path} lacks the column(s) {', '.join(missing)}; write it with this version's `bench run`")
     for name in columns:
-        if _KINDS[name] is str:
-            for text in frame[name].unique():
-                if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT or not text.isprintable():
-                    told = f"{ascii(text)[:60]} is not printable text of 1 to {LONGEST_TEXT} characters"
-                    raise BenchError(f"{path}, column {name}: {told}")
-        elif _KINDS[name] is bool:
+        if KINDS[name] is str:
+            check_texts(frame[name].unique(), name, path)
+        elif KINDS[name] is bool:
             if not is_bool_dtype(frame[name]):
                 raise BenchError(f"{path}, column {name}: not all are true or false")
         elif not is_numeric_dtype(frame[name]) or is_bool_dtype(frame[name]):
             raise BenchError(f"{path}, column {name}: not all are numbers")
 
 
+def check_texts(texts: Iterable[object], column: str, path: Path) -> None:
+    """BenchError for what is no text that a terminal and a table can show."""
+    for text in texts:
+        if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT or not text.isprintable():
+            told = f"{ascii(text)[:60]} is not printable text of 1 to {LONGEST_TEXT} characters"
+            raise BenchError(f"{path}, column {column}: {told}")
+
+
 def refuse_duplicates(frame: pd.DataFrame, where: str) -> None:
     """BenchError, in the name of `where`, for rows that name one number twice: it would weigh double."""
     twice = frame[frame.duplicated([column for column in ROW if column in frame])]
+    if BY_SCENE in frame and twice.empty:
+        twice = frame[[values is not None and not values.index.is_unique for values in frame[BY_SCENE]]]
     if len(twice):
         first = ", ".join(f"{column} {twice.iloc[0][column]}" for column in ROW if column in frame)
         shown = "".join(character if character.isprintable() else "?" for character in first)

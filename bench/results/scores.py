@@ -16,7 +16,8 @@ from bench.api.errors import UsageError
 from bench.api.names import PURE_NOISE
 from bench.api.scores import score_info
 from bench.results.ranking import explained, rank
-from bench.results.schema import CONTRIBUTIONS, SCENE_SET, WHOLE_SET
+from bench.results.schema import BY_SCENE, CONTRIBUTIONS, EACH_SCENE, SCENE_SET, WHOLE_SET
+from bench.results.tidy import folded
 from metrics.stats.significance import contributions_of_mean, half_width, is_mean, standard_error
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def measured(frame: pd.DataFrame, metric: str) -> Measured:
 
 def read_metric(frame: pd.DataFrame, metric: str) -> Measured:
     """`metric` in the rows of one set of scenes, which hold at least one row of it, be it of a single scene."""
+    frame = folded(frame)
     rows = frame[frame["metric"] == metric]
     whole = of_methods(rows)
     reference = rows[(rows["scene"] == WHOLE_SET) & (rows["method"] == PURE_NOISE)]["value"].dropna()
@@ -187,8 +189,31 @@ def _kept(rows: pd.DataFrame, scenes: int) -> np.ndarray | None:
 
 def _by_scene(rows: pd.DataFrame) -> dict[Key, pd.Series]:
     """Per-scene values by cell, averaged over seeds, ordered by the scenes' names."""
-    single = rows[rows["scene"] != WHOLE_SET]
-    if single.empty:
-        return {}
-    means = single.groupby([*CELL, "scene"])["value"].mean()
-    return {_key(cell): values.droplevel([0, 1, 2]) for cell, values in means.groupby(level=CELL, sort=False)}
+    seeds: dict[Key, list[pd.Series]] = {}
+    single = rows[rows["scene"] == EACH_SCENE]
+    for channel, method, psnr, values in zip(*(single[name] for name in (*CELL, BY_SCENE)), strict=True):
+        seeds.setdefault(_key((channel, method, psnr)), []).append(values)
+    return {key: _mean_over_seeds(found) for key, found in seeds.items()}
+
+
+def _mean_over_seeds(found: Sequence[pd.Series]) -> pd.Series:
+    """The mean of the defined ones of a scene's values, summed with compensation as pandas does it."""
+    import pandas as pd
+
+    if len(found) == 1:
+        return found[0].sort_index()
+    index = found[0].index
+    if not all(one.index.equals(index) for one in found[1:]):
+        index = pd.Index(dict.fromkeys(scene for one in found for scene in one.index))
+        found = [one.reindex(index) for one in found]
+    total, lost, count = (np.zeros(len(index)) for _ in range(3))
+    for one in found:
+        values = one.to_numpy(np.float64)
+        defined = ~np.isnan(values)
+        with np.errstate(invalid="ignore"):
+            term = np.where(defined, values, 0.0) - lost
+            summed = total + term
+            lost = np.where(np.isfinite(summed), summed - total - term, 0.0)
+        total, count = summed, count + defined
+    with np.errstate(invalid="ignore"):
+        return pd.Series(total / count, index=index).sort_index()

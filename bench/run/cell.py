@@ -1,4 +1,4 @@
-"""Computing one cell: scenes -> sender -> channel -> receiver -> PNG files, and the metrics on them.
+"""Computing one cell: scenes -> sender -> channel -> receiver -> pictures in one file, and the metrics on them.
 
 This is what a worker runs. The receiver gets a `Received` and generators, nothing else: neither the scenes nor the
 channel, and it is another instance of the method than the sender. Pictures are rounded to 8 bits and written; metrics
@@ -29,7 +29,7 @@ from bench.api.method import Method, Received
 from bench.api.metric import Comparison, Metric
 from bench.api.names import PURE_NOISE
 from bench.api.scenes import Scene
-from bench.api.seeding import channel_stream, digest, receiver_stream
+from bench.api.seeding import canonical, channel_stream, digest, receiver_stream, text_digest
 from bench.channels.awgn import Awgn
 from bench.run.contract import as_bytes, check_redrawn, house_rules, joined
 from bench.run.summary import CONTRIBUTIONS, packed, summarised, unpacked
@@ -38,6 +38,7 @@ from bench.run.worker import KEPT_PICTURE_BYTES, WORKER
 
 if TYPE_CHECKING:
     from bench.run.plan import Cell, MetricPlan
+    from bench.run.verified import Verified
     from bench.run.worker import Pair
 
 ARRAYS = "arrays.npz"
@@ -55,8 +56,13 @@ def metric_key(cell: Cell, pictures: Entry, identity: dict[str, Any]) -> dict[st
 
 def metric_path(out: Path, cell: Cell, pictures: Entry, metric: MetricPlan) -> Path:
     """Folder of one metric's arrays and scores on one cell."""
-    key = digest(metric_key(cell, pictures, metric.identity))
-    return out / "metrics" / cell.name / f"{safe_name(metric.name)}-{key[:12]}"
+    return out / "metrics" / cell.name / f"{safe_name(metric.name)}-{_metric_digest(cell, pictures, metric)[:12]}"
+
+
+def _metric_digest(cell: Cell, pictures: Entry, metric: MetricPlan) -> str:
+    """SHA-256 of `metric_key`, without making JSON of the cell's key for every metric."""
+    rest = canonical({"metric": metric.identity, "pictures": pictures.content_sha256})
+    return text_digest(f'{{"cell":{cell.key_text},{rest[1:]}')
 
 
 def batches(ids: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
@@ -189,7 +195,7 @@ def compute_cell(cell: Cell, out: Path, batch_size: int, device: str, provenance
                 name = f"{len(facts):05d}-{safe_name(scene_id)}.png"
                 if len(facts) == sample:
                     sampled = pixels
-                draft.write(name, png(pixels))
+                draft.pack(name, png(pixels))
                 facts.append({"id": scene_id, "file": name, **cost})
         peak = memory.mib()
         _draw_again(cell, device, sample, sampled)
@@ -290,15 +296,25 @@ def read_arrays(entry: Entry) -> dict[str, np.ndarray]:
     return unpacked(entry.read(ARRAYS))
 
 
-def find_cell(cell: Cell, out: Path, warn: bool = True) -> Entry | None:
-    """The cell in the cache, verified, or None."""
-    return open_entry(cell_path(out, cell), warn, cell.key)
+def find_cell(cell: Cell, out: Path, warn: bool = True, known: Verified | None = None) -> Entry | None:
+    """The cell in the cache, verified, or None; what is `known` is taken as it was verified before."""
+    path = cell_path(out, cell)
+    return known.open(path, lambda: cell.key, cell.key_digest) if known else open_entry(path, warn, cell.key)
 
 
-def find_metric(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, warn: bool = True) -> Entry | None:
-    """A metric's measurement in the cache, verified, or None; one that was summarised otherwise is none."""
-    entry = _measured_before(cell, pictures, plan, out, warn)
-    return entry if entry is not None and entry.manifest.get("summary") == plan.summary else None
+def find_metric(
+    cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, warn: bool = True, known: Verified | None = None
+) -> Entry | None:
+    """A metric's measurement in the cache as of `find_cell`; one that was summarised otherwise is none."""
+    if known is None:
+        entry = _measured_before(cell, pictures, plan, out, warn)
+    else:
+        entry = known.open(
+            metric_path(out, cell, pictures, plan),
+            lambda: metric_key(cell, pictures, plan.identity),
+            _metric_digest(cell, pictures, plan),
+        )
+    return entry if entry is not None and entry.about.get("summary") == plan.summary else None
 
 
 def _measured_before(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, warn: bool = False) -> Entry | None:

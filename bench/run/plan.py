@@ -6,6 +6,7 @@ once. It is small and picklable: a worker rebuilds data set, method and metric f
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from bench.api.metric import MetricContext
 from bench.api.names import ALL, PURE_NOISE, metrics_asked
 from bench.api.registry import CHANNELS, DATASETS, METHODS, METRICS
 from bench.api.scenes import LabelSpace, SceneSource
-from bench.api.seeding import digest
+from bench.api.seeding import canonical, text_digest
 from bench.api.specs import CODED, FREE, HEADER, LINK, USES, MethodSpec, build_method
 from bench.channels.awgn import Awgn
 from bench.channels.registry import build_channel
@@ -148,10 +149,20 @@ class Cell:
             "device": self.device_kind,
         }
 
+    @cached_property
+    def key_text(self) -> str:
+        """The key as canonical JSON, made once: it names every scene."""
+        return canonical(self.key)
+
+    @property
+    def key_digest(self) -> str:
+        """SHA-256 of the key."""
+        return text_digest(self.key_text)
+
     @property
     def name(self) -> str:
         """Folder of the cell below OUT/cells: data set, spec, then channel, seed and 12 digits of the key's digest."""
-        leaf = f"{safe_name(self.channel.label)}-seed{self.seed}-{digest(self.key)[:12]}"
+        leaf = f"{safe_name(self.channel.label)}-seed{self.seed}-{self.key_digest[:12]}"
         return f"{safe_name(self.scenes.dataset)}/{safe_name(self.method.spec)}/{leaf}"
 
     @property

@@ -7,6 +7,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from bench.run.cell import find_cell, find_metric
 from bench.run.claims import clean_claims, is_claimed
 from bench.run.execute import Outcome, Task, execute
 from bench.run.progress import History, Progress
+from bench.run.verified import Verified
 
 if TYPE_CHECKING:
     from bench.config import RunSection
@@ -65,7 +67,7 @@ class RunReport:
     @property
     def notes(self) -> list[str]:
         """What metrics had to say about their numbers, each once."""
-        told = [n for s in self.states for e in s.scores.values() for n in e.manifest["notes"]]
+        told = [n for s in self.states for e in s.scores.values() for n in e.about["notes"]]
         told += [
             f"{metric} cannot measure pure noise, so none of its cells prints as `noise`: {reason}"
             for metric, reason in self.unreferenced.items()
@@ -74,20 +76,25 @@ class RunReport:
         return list(dict.fromkeys([*unpackaged_parts(), *told]))
 
 
-def survey_cell(cell: Cell, metrics: tuple[MetricPlan, ...], out: Path) -> CellState:
-    """What the cache holds of one cell, every byte verified; damage is reported as a warning."""
-    state = CellState(cell, find_cell(cell, out))
+def survey_cell(cell: Cell, metrics: tuple[MetricPlan, ...], known: Verified) -> CellState:
+    """What the cache holds of one cell; damage is reported as a warning. What is not known is read."""
+    state = CellState(cell, find_cell(cell, known.out, known=known))
     if state.pictures is not None:
         for metric in metrics:
-            entry = find_metric(cell, state.pictures, metric, out)
+            entry = find_metric(cell, state.pictures, metric, known.out, known=known)
             if entry is not None:
                 state.scores[metric.name] = entry
     return state
 
 
-def survey(plan: Plan, out: Path) -> list[CellState]:
-    """What the cache holds of the plan, in the plan's order."""
-    return [survey_cell(cell, plan.metrics[cell.scenes.dataset], out) for cell in plan.cells]
+def survey(cells: Sequence[Cell], plan: Plan, known: Verified) -> list[CellState]:
+    """What the cache holds of cells, in their order; what has to be read is read in parallel."""
+
+    def one(cell: Cell) -> CellState:
+        return survey_cell(cell, plan.metrics[cell.scenes.dataset], known)
+
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(pool.map(one, cells))
 
 
 def worker_count(plan: Plan, jobs: int) -> int:
@@ -115,7 +122,7 @@ def _outcomes(
 
 
 def _shared(
-    tasks: Sequence[Task], compute: Callable[[Sequence[Task]], Generator[Outcome, None, None]]
+    tasks: Sequence[Task], compute: Callable[[Sequence[Task]], Generator[Outcome, None, None]], known: Verified
 ) -> Generator[Outcome, None, None]:
     """Outcomes of `compute`, and of the cells that another run is at: what it leaves of them is computed here."""
     while tasks:
@@ -131,7 +138,7 @@ def _shared(
         while elsewhere and not tasks:
             for task in [task for task in elsewhere if not is_claimed(task.cell, task.out)]:
                 elsewhere.remove(task)
-                state = survey_cell(task.cell, task.metrics, task.out)
+                state = survey_cell(task.cell, task.metrics, known)
                 if state.pictures is None or state.missing(task.metrics):
                     tasks.append(task)
                 else:
@@ -175,6 +182,7 @@ def run_plan(
     time_limit: float | None = None,
     retries: int = 0,
     cluster: Cluster | None = None,
+    verify: bool = False,
 ) -> RunReport:
     """Compute what is missing of `plan` under `out` and gather the whole plan's cells and scores.
 
@@ -183,7 +191,8 @@ def run_plan(
     with the backend `loky` that includes code that ends its process, and code that takes longer than `time_limit`
     seconds for a cell; other backends take no limit (UsageError). There a cell whose worker was killed is tried again,
     `retries` times. A full or read-only disk stops the run with a StorageError. `progress` may wrap the stream of
-    outcomes.
+    outcomes. What the cache holds is taken as it was verified before, unless its files are others now
+    (bench/run/verified.py); with `verify` every byte is read.
     """
     known_name(backend, BACKENDS, "backend")
     if time_limit is not None and backend != "loky" and cluster is None:
@@ -192,12 +201,13 @@ def run_plan(
         )
     out = out.absolute()
     clean_stale(out)
-    references = [survey_cell(cell, plan.metrics[cell.scenes.dataset], out) for cell in plan.references]
-    states = [*survey(plan, out), *references]
+    known = Verified(out, trust=not verify)
+    states = survey([*plan.cells, *plan.references], plan, known)
     todo = _missing(states, plan)
     tasks = _tasks(todo, plan, out, batch_size, retries)
-    report = RunReport(states[: len(plan.cells)], references, failures=list(plan.failures))
+    report = RunReport(states[: len(plan.cells)], states[len(plan.cells) :], failures=list(plan.failures))
     if not tasks:
+        known.save()
         report.failures += _drop_namesakes(states)
         return report
 
@@ -210,7 +220,7 @@ def run_plan(
             yield from _outcomes(tasks, min(workers, len(tasks)), backend, time_limit, out)
 
     workers = cluster.count() if cluster else worker_count(plan, jobs)
-    outcomes = _shared(tasks, compute)
+    outcomes = _shared(tasks, compute, known)
     try:
         made = _told(progress(tasks, outcomes, min(workers, len(tasks))), report, plan)
     finally:
@@ -219,8 +229,9 @@ def run_plan(
         clean_claims(out)
         for lock in Path(tempfile.gettempdir()).glob(f"gesco-bench-{tasks[0].run_id}-*.lock"):
             lock.unlink(missing_ok=True)
-    done = {id(s) for s in todo}
-    states = [survey_cell(s.cell, plan.metrics[s.cell.scenes.dataset], out) if id(s) in done else s for s in states]
+    done = dict(zip(map(id, todo), survey([s.cell for s in todo], plan, known), strict=True))
+    known.save()
+    states = [done.get(id(s), s) for s in states]
     report.failures += [_not_found(s.cell, out) for s in states if s.pictures is None and s.cell.name in made]
     report.failures += _drop_namesakes(states)
     report.states, report.references = states[: len(plan.cells)], states[len(plan.cells) :]
@@ -249,8 +260,8 @@ def leave_to(cluster: Cluster, plan: Plan, run: RunSection) -> int:
     from bench.run.cluster.dispatch import hand_over
 
     out = run.out.absolute()
-    references = [survey_cell(cell, plan.metrics[cell.scenes.dataset], out) for cell in plan.references]
-    tasks = _tasks(_missing([*survey(plan, out), *references], plan), plan, out, run.batch_size, run.retries)
+    states = survey([*plan.cells, *plan.references], plan, Verified(out))
+    tasks = _tasks(_missing(states, plan), plan, out, run.batch_size, run.retries)
     if tasks:
         hand_over(cluster, tasks, plan.metrics, run.time_limit)
     return len(tasks)
@@ -270,7 +281,7 @@ def _drop_namesakes(states: Sequence[CellState]) -> list[Failure]:
     for state in states:
         taken = dict.fromkeys([*COSTS, *DERIVED], "the harness")
         for metric, entry in list(state.scores.items()):
-            names = {score["metric"] for score in entry.manifest["scores"]} | set(entry.manifest["per_scene"])
+            names = set(entry.about["protocol"])
             twice = sorted(names & taken.keys())
             if twice:
                 del state.scores[metric]

@@ -95,6 +95,6 @@ def _keep(cell: Cell, files: list[Path], out: Path) -> None:
                     f"{path} is {was}, the scenes of {cell.scenes.dataset} are read at {due}; make both equal"
                 )
             name = f"{position:05d}-{safe_name(scene_id)}.png"
-            draft.write(name, png(pixels))
+            draft.pack(name, png(pixels))
             facts.append({"id": scene_id, "file": name})
         draft.publish(cell_path(out, cell), {"key": cell.key, "scenes": facts, "provenance": None})

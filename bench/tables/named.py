@@ -191,11 +191,11 @@ def read_for_table(folder: Path, what: str, psnr: float) -> list[Table]:
         return tables_of(read_ablation(folder, name, psnr), what, psnr)
     if word not in NAMED:
         with suppress(UsageError):  # which is told of all rows
-            return tables_of(read_results(folder, only=partial(_needed, what)), what, psnr)
+            return tables_of(read_results(folder, only=partial(needed, what)), what, psnr)
     return tables_of(read_results(folder), what, psnr)
 
 
-def _needed(what: str, known: Sequence[str]) -> set[str]:
+def needed(what: str, known: Sequence[str]) -> set[str]:
     """Of the scores in a file those of a metric's tables: its own, of its single scenes, and of the originals."""
     infos = [score_info(name) for name in metric_variants(what, known)]
     return {name for info in infos for name in (info.name, info.scenes, info.originals) if name is not None}

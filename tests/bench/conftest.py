@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import bench_fakes
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 #: The bench.toml of the tests: few, tiny, quickly rendered scenes.
@@ -122,5 +126,15 @@ def manifests(out: Path) -> dict[str, int]:
 
 
 def pictures(out: Path) -> dict[str, bytes]:
-    """Every picture under `out` by its path."""
-    return {str(f.relative_to(out)): f.read_bytes() for f in sorted((out / "cells").rglob("*.png"))}
+    """Every picture of a cell under `out`, read without any code of the project, by its folder and name."""
+    found = {}
+    for path in sorted((out / "cells").rglob("pack.zip")):
+        with zipfile.ZipFile(path) as pack:
+            found |= {f"{path.parent.relative_to(out)}/{name}": pack.read(name) for name in pack.namelist()}
+    return found
+
+
+def shown(folder: Path) -> list[np.ndarray]:
+    """The pictures of a cell, read without any code of the project."""
+    with zipfile.ZipFile(folder / "pack.zip") as pack:
+        return [np.array(Image.open(io.BytesIO(pack.read(name)))) for name in sorted(pack.namelist())]

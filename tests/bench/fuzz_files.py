@@ -234,7 +234,7 @@ READ = {
     "w": words("weights import fake zip.pth --dataset cityscapes --weights-dir w"),
     "mine.json": words("leaderboard check mine.json --results o"),
     "o/submissions": words("leaderboard check --results o"),
-    "o/results.parquet": words("table mIoU --out o"),
+    "o/rows": words("table mIoU --out o"),
     "o/provenance.json": words("table mIoU --out o"),
     "o": words("table mIoU --out o"),
     "o/cells": RUN,

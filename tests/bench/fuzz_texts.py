@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -11,7 +12,10 @@ from fuzzing import answer, damage, kind, words
 from leaderboard_fakes import METHODS, facts_of, rows_of
 from mutations import TEXTS, damage_json, damaged_bytes, damaged_text, hostile
 
-from bench.results.files import RESULTS, write_results
+from bench.api.files import block_digests
+from bench.api.seeding import digest
+from bench.results.dataset import RESULTS
+from bench.results.files import write_one_file, write_results
 
 # bench.toml
 
@@ -76,6 +80,15 @@ def stored_results(folder: Path) -> None:
     write_results(rows_of(METHODS, 8), facts_of(METHODS, 8), folder / "o")
 
 
+def stored_in_one_file(folder: Path) -> None:
+    """As earlier versions stored results."""
+    stored_results(folder)
+    write_one_file(folder / "o", folder / "one.parquet")
+    shutil.rmtree(folder / "o")
+    (folder / "o").mkdir()
+    (folder / "one.parquet").rename(folder / "o" / RESULTS)
+
+
 def reading_command(rng: Random) -> list[str]:
     return rng.choice(
         [
@@ -91,15 +104,29 @@ def reading_command(rng: Random) -> list[str]:
     )
 
 
-@kind("results.parquet", stored_results)
+@kind("results.parquet", stored_in_one_file)
 def damaged_results(folder: Path, rng: Random) -> list[str]:
     file = folder / "o" / RESULTS
     if rng.random() < 0.4:
         damage(file, rng)
     else:
         rewritten_table(file, rng)
-        for other in ("provenance.json", "results.csv"):
-            (folder / "o" / other).unlink()
+    return reading_command(rng)
+
+
+@kind("a file of the rows", stored_results)
+def damaged_rows(folder: Path, rng: Random) -> list[str]:
+    file = rng.choice(sorted((folder / "o").rglob("*.parquet")))
+    if rng.random() < 0.4:
+        damage(file, rng)
+    else:  # and the manifest says of it what its writer wants
+        rewritten_table(file, rng)
+        manifest = json.loads((folder / "o" / "provenance.json").read_text())
+        made = {"bytes": file.stat().st_size, "blocks": block_digests(file.read_bytes())}
+        for part in manifest["parts"]:
+            part["files"] |= {name: made for name in part["files"] if (folder / "o" / name) == file}
+        del manifest["seal"]
+        (folder / "o" / "provenance.json").write_text(json.dumps({**manifest, "seal": digest(manifest)}))
     return reading_command(rng)
 
 
@@ -109,7 +136,7 @@ def rewritten_table(file: Path, rng: Random) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from bench.results.parquet import FACTS_KEY, pack
+    from bench.results.parquet import FACTS_KEY, write_sealed
 
     table = pq.read_table(file)
     for _ in range(rng.randint(1, 3)):
@@ -140,10 +167,10 @@ def rewritten_table(file: Path, rng: Random) -> None:
                 made = pa.array([ascii(v) for v in values])
             table = table.set_column(place, name, made)
     before = file.read_bytes()
-    facts = json.loads(table.schema.metadata[FACTS_KEY]) if table.schema.metadata else {}
+    facts = json.loads((table.schema.metadata or {}).get(FACTS_KEY, b"{}"))
     try:
         if rng.random() < 0.5:
-            file.write_bytes(pack(table, facts, [], ()))
+            write_sealed(file, [table], facts, [])
         else:
             old = {FACTS_KEY: json.dumps(facts_of(METHODS, 8)).encode()}
             pq.write_table(table.replace_schema_metadata(old), file)

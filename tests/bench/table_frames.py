@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from bench.api.names import PURE_NOISE
-from bench.results.files import read_results
+from bench.results.files import read_results, whole_results
 from bench.results.schema import COLUMNS, CONTRIBUTIONS
+from bench.results.tidy import unfolded
 
 BASE = {
     "dataset": "streets", "split": "test", "size": "64x128", "scale": "embedded", "channel": "awgn-paper-peak",
@@ -22,9 +23,14 @@ BASE = {
 
 
 def method_rows(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The rows of methods, without those of pure noise, and the provenance of the results in a folder."""
+    """The tidy rows of methods, without those of pure noise, and the provenance of the results in a folder."""
     rows, facts = read_results(folder)
-    return rows[rows["method"] != PURE_NOISE].reset_index(drop=True), facts
+    return unfolded(rows[rows["method"] != PURE_NOISE]), facts
+
+
+def all_rows(folder: Path | str) -> pd.DataFrame:
+    """All tidy rows of the results in a folder."""
+    return unfolded(whole_results(Path(folder))[0])
 
 
 def frame(values: Mapping[tuple[str, float, int], tuple[float, float | None]], **other: object) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,45 @@ def test_any_other_value_changes_the_digest(data: dict[str, object], draw: st.Da
     if canonical(other) != canonical(data[key]):
         assert digest({**data, key: other}) != digest(data)
     assert digest({k: v for k, v in data.items() if k != key}) != digest(data)
+
+
+def test_many_small_files_are_one_of_which_each_is_read_alone(tmp_path: Path) -> None:
+    files = {f"{k:05d}.png": bytes([k]) * (k + 1) for k in range(20)}
+    with Draft(tmp_path) as draft, Draft(tmp_path) as loose:
+        for name, data in files.items():
+            draft.pack(name, data)
+            loose.write(name, data)
+        draft.write("beside", b"1")
+        loose.write("beside", b"1")
+        one, many = draft.publish(tmp_path / "one", {}), loose.publish(tmp_path / "many", {})
+    assert sorted(path.name for path in one.path.iterdir()) == ["beside", "manifest.json", "pack.zip"]
+    assert one.content_sha256 == many.content_sha256  # what hangs on the content does not hang on how it is kept
+    found = open_entry(tmp_path / "one")
+    assert found is not None
+    assert {name: found.read(name) for name in files} == files
+    with zipfile.ZipFile(one.path / "pack.zip") as pack:
+        assert pack.testzip() is None
+        assert {name: pack.read(name) for name in pack.namelist()} == files
+
+
+def test_every_flipped_byte_of_a_pack_is_found(tmp_path: Path) -> None:
+    with Draft(tmp_path) as draft:
+        draft.pack("a.png", b"picture")
+        entry = draft.publish(tmp_path / "x", {})
+    whole = (entry.path / "pack.zip").read_bytes()
+    for place in range(len(whole)):
+        (entry.path / "pack.zip").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert open_entry(tmp_path / "x", warn=False) is None
+    (entry.path / "pack.zip").write_bytes(whole)
+    assert open_entry(tmp_path / "x") is not None
+
+
+def test_files_that_a_dead_process_was_writing_go(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    names = {pid: f".provenance.json.{socket.gethostname()}.{pid}.0a1b2c3d.tmp" for pid in (dead.pid, os.getpid())}
+    other = f".provenance.json.elsewhere.{dead.pid}.0a1b2c3d.tmp"
+    for name in (*names.values(), other):
+        (tmp_path / name).write_bytes(b"half")
+    assert clean_stale(tmp_path) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {names[os.getpid()], other}

@@ -129,7 +129,7 @@ def test_commands_read_the_last_run_or_the_folder_they_are_given(cli: Cli, fakes
 
 def test_a_run_ends_with_where_things_are(cli: Cli, fakes: Path) -> None:
     answer = cli("run", "--psnr", "10", "--out", "o")
-    for told in ("1 cells: 1 computed, 0 from the cache", "o/results.parquet", "o/results.csv", "o/cells"):
+    for told in ("1 cells: 1 computed, 0 from the cache", "o/rows", "o/draws", "o/provenance.json", "o/cells"):
         assert told in answer.out
 
 

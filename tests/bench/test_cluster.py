@@ -26,6 +26,7 @@ from bench.run.cluster import there
 from bench.run.execute import Outcome, Task, execute
 from bench.run.plan import Plan, make_plan
 from bench.run.runner import RunReport, _missing, _tasks, leave_to, run_plan, survey
+from bench.run.verified import Verified
 
 Cli = Callable[..., Answer]
 
@@ -210,7 +211,7 @@ def test_cells_left_to_the_workers_are_those_that_are_missing(fakes: Path, whole
 
 
 def tasks_of(plan: Plan, out: Path) -> list[Task]:
-    return _tasks(_missing(survey(plan, out), plan), plan, out, 8, 0)
+    return _tasks(_missing(survey(plan.cells, plan, Verified(out)), plan), plan, out, 8, 0)
 
 
 @pytest.mark.parametrize("other", ["finishes", "dies"])

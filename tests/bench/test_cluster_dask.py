@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from conftest import Answer, manifests, pictures
 from dask_processes import Dask
+from table_frames import all_rows
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow
@@ -35,7 +36,7 @@ def dask(fakes: Path, tmp_path: Path) -> Iterator[Dask]:
 
 def rows(out: Path) -> pd.DataFrame:
     """What a run measured, without what it cost."""
-    frame = pd.read_parquet(out / "results.parquet")
+    frame = all_rows(out)
     frame = frame[~frame["metric"].isin(["seconds", "memory"])]
     return frame.sort_values(["method", "psnr", "metric", "scene"]).reset_index(drop=True)
 
@@ -91,7 +92,7 @@ def test_cells_left_to_the_workers_are_gathered_by_the_same_command(
     left = cli(*command)
     assert left.code == 0, left.err
     assert f"{CELLS + 1} cells and references are left to {dask.address}" in left.out
-    assert not (fakes / "o" / "results.parquet").exists()
+    assert not (fakes / "o" / "rows").exists()
     while len(list((fakes / "o" / "metrics").glob("*/*/*/*/manifest.json"))) < 2 * CELLS + 2:
         time.sleep(0.1)
     gathered = cli(*SWEEP, "--out", "o", "--cluster", dask.address)

@@ -104,14 +104,14 @@ def test_a_run_without_options_says_what_it_would_do_and_what_to_type(cli: Cli, 
     assert "`bench run --yes` does all of the above" in answer.err
     assert not (fakes / "results").exists()
     assert cli("run", "--yes").code == 0
-    assert (fakes / "results" / "local" / "results.parquet").is_file()
+    assert (fakes / "results" / "local" / "rows").is_dir()
 
 
 @pytest.mark.parametrize(("typed", "done"), [("n", False), ("y", True)])
 def test_a_run_without_options_asks_at_a_terminal(fakes: Path, typed: str, done: bool) -> None:
     shown = at_terminal(80, "run", typed=f"{typed}\n")
     assert "Start? [Y/n]" in shown
-    assert (fakes / "results" / "local" / "results.parquet").is_file() == done
+    assert (fakes / "results" / "local" / "rows").is_dir() == done
     assert too_wide(shown, 80) == []
 
 

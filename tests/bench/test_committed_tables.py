@@ -41,9 +41,10 @@ def test_the_start_page_names_the_tables() -> None:
     assert {"mIoU", "LPIPS", "FID", "coco", "ablation", "objects", "depth", "bits"} <= set(words())
 
 
-def test_there_is_one_results_file_for_each_of_the_two_questions() -> None:
-    files = (file.relative_to(RESULTS) for file in RESULTS.rglob("*.parquet") if "local" not in file.parts)
-    assert sorted(file.as_posix() for file in files) == ["links/results.parquet", "results.parquet"]
+def test_there_is_one_data_set_for_each_of_the_two_questions() -> None:
+    files = (file.relative_to(RESULTS) for file in RESULTS.rglob("provenance.json") if "local" not in file.parts)
+    assert sorted(file.as_posix() for file in files) == ["links/provenance.json", "provenance.json"]
+    assert not [file for file in RESULTS.rglob("results.*") if "local" not in file.parts]
 
 
 def test_both_files_say_the_same_of_the_cells_that_they_share() -> None:

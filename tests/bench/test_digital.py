@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Answer, pictures
+from conftest import Answer, pictures, shown
 from PIL import Image
+from table_frames import all_rows
 
 from bench.api.registry import METHODS, METRICS
 from bench.links.ldpc import LENGTH_BYTES, block_size, coded_bits, frame_uses
@@ -29,7 +30,7 @@ def run(cli: Callable[..., Answer]) -> Any:
     def call(methods: str, *words: str) -> pd.DataFrame:
         answer = cli("run", "--methods", methods, *words)
         assert answer.code == 0, answer.err
-        return pd.read_parquet("results/local/results.parquet")
+        return all_rows("results/local")
 
     return call
 
@@ -74,9 +75,8 @@ def test_a_lost_block_is_counted_and_concealed(run: Any) -> None:
     rows = run("fake_maps+digital:link=64qam@3/4,full_image+digital:link=64qam@3/4", "--psnr", "1")
     for spec, grey in {"fake_maps+digital:link=64qam@3/4": 0, "full_image+digital:link=64qam@3/4": 128}.items():
         assert whole(rows, spec, "block_lost", 1) == 1
-        folder = Path("results/local/cells/streets") / spec.replace(":", "_").replace("/", "_")
-        for file in folder.rglob("*.png"):
-            assert set(np.array(Image.open(file)).flatten()) == {grey}
+        (folder,) = Path("results/local/cells/streets", spec.replace(":", "_").replace("/", "_")).iterdir()
+        assert all(set(picture.flatten()) == {grey} for picture in shown(folder))
 
 
 def test_without_a_code_bit_errors_reach_the_codec(run: Any) -> None:
@@ -108,9 +108,8 @@ def test_repetition_up_to_a_budget_divides_the_noise(run: Any) -> None:
 def test_a_symbol_whose_copies_are_all_lost_arrives_as_nothing(run: Any) -> None:
     rows = run(f"full_image:uses={2 * 3 * 32 * 64}", "--psnr", "100", "--channel", "packets:packet=64:loss=0.5")
     spec = f"full_image:uses={2 * 3 * 32 * 64}"
-    folder = Path("results/local/cells/streets") / spec.replace(":", "_")
-    shown = np.concatenate([np.array(Image.open(file)).flatten() for file in folder.rglob("*.png")])
-    assert (shown == 0).mean() == pytest.approx(0.25, abs=0.1)  # both copies lost
+    (folder,) = Path("results/local/cells/streets", spec.replace(":", "_")).iterdir()
+    assert (np.stack(shown(folder)) == 0).mean() == pytest.approx(0.25, abs=0.1)  # both copies lost
     assert whole(rows, spec, "FakeMSE", 100) > 0
 
 

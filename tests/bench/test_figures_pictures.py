@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Answer, manifests
+from conftest import Answer, manifests, shown
 from matplotlib.figure import Figure
 from PIL import Image
 from test_figures import check_layout, notes
@@ -64,8 +64,7 @@ def panels(figure: Figure) -> dict[str, np.ndarray]:
 def cached(spec: str, psnr: int, position: int) -> np.ndarray:
     """A picture of the run, read from its file without any code of the project."""
     (folder,) = Path("o/cells/streets").glob(f"{spec}/awgn-paper-peak@{psnr}-seed0-*")
-    with Image.open(sorted(folder.glob("*.png"))[position]) as picture:
-        return np.array(picture)
+    return shown(folder)[position]
 
 
 def scene(position: int) -> Any:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from conftest import Answer
-from PIL import Image
+from conftest import Answer, shown
+from table_frames import all_rows
 
 pytest.importorskip("sionna", reason="links need Sionna: pip install 'gesco-bench[links]'")
 
@@ -24,7 +23,7 @@ def cell(out: str, spec: str) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
     """What the manifest of the only cell of a method says of its scenes, and its pictures."""
     (manifest,) = Path(out, "cells", "streets", spec.replace(":", "_")).glob("*/manifest.json")
     scenes = json.loads(manifest.read_text())["scenes"]
-    return scenes, [np.array(Image.open(manifest.parent / scene["file"])) for scene in scenes]
+    return scenes, shown(manifest.parent)
 
 
 def test_a_coded_header_is_paid_for_in_channel_uses_and_energy(cli: Callable[..., Answer], fakes: Path) -> None:
@@ -48,7 +47,7 @@ def test_a_scene_whose_header_is_lost_shows_the_empty_map(cli: Callable[..., Ans
     lost = [scene["block_lost"] for scene in scenes]
     assert 0 < sum(lost) < len(lost)
     assert lost == [not picture.any() for picture in shown]
-    rows = pd.read_parquet("o/results.parquet")
+    rows = all_rows("o")
     whole = rows[(rows["metric"] == "block_lost") & (rows["scene"] == "all")].iloc[0]
     assert whole["value"] == pytest.approx(sum(lost) / len(lost))
     assert whole["protocol"] == "side information whose CRC fails, one a scene|header=qpsk@1/5"

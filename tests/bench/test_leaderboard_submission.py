@@ -12,6 +12,7 @@ from typing import Any
 
 import leaderboard_fakes as fakes_
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.api.errors import BenchError, UsageError
@@ -19,6 +20,7 @@ from bench.api.scores import find_score
 from bench.leaderboard.store import Shelf, export_submission
 from bench.leaderboard.submission import MAX_BYTES, MAX_ROWS, SubmissionError, read_submission, schema_text
 from bench.results.files import read_results, write_results
+from bench.results.schema import EACH_SCENE
 
 COMMITTED = Path(__file__).parents[2] / "results"
 Change = Callable[[dict[str, Any]], object]
@@ -241,7 +243,11 @@ def test_an_exported_submission_is_valid_and_has_the_numbers_of_the_run(results:
     frame, facts = read_results(results)
     own = frame[frame["method"] == "gesco"].sort_values(["metric", "psnr", "scene"])
     theirs = submission.frame().sort_values(["metric", "psnr", "scene"])
-    assert list(theirs["value"]) == list(own["value"])
+    assert own["scene"].tolist() == theirs["scene"].tolist()
+    single = own["scene"] == EACH_SCENE
+    assert list(theirs["value"][~single.to_numpy()]) == list(own["value"][~single])
+    for mine, other in zip(own["by_scene"][single], theirs["by_scene"][single.to_numpy()], strict=True):
+        pd.testing.assert_series_equal(mine, other)
     for column in ("std", "stderr", "mean_snr_db"):
         np.testing.assert_allclose(own[column], theirs[column], rtol=1e-6)
     for mine, other in zip(own["contributions"], theirs["contributions"], strict=True):

@@ -8,10 +8,10 @@ from pathlib import Path
 import bench_fakes
 import pytest
 from conftest import Answer
+from table_frames import all_rows
 
 from bench.api.metric import Score
 from bench.api.scores import ScoreInfo
-from bench.results.files import read_results
 from bench.results.schema import WHOLE_SET
 from bench.tables import metric_tables
 
@@ -22,7 +22,7 @@ RUN = ("run", "--methods", "fake_pixels", "--psnr", "100,10", "--metrics", "Fake
 def test_rows_and_tables_have_the_direction_of_their_score(cli: Cli, fakes: Path) -> None:
     answer = cli(*RUN)
     assert answer.code == 0, answer.err
-    rows, _ = read_results(fakes / "out")
+    rows = all_rows(fakes / "out")
     for name, better in (("FakeError", False), ("FakePSNR", True), ("bits", False)):
         of_it = rows[rows["metric"] == name]
         assert {scene == WHOLE_SET for scene in of_it["scene"]} == {True, False}  # set-level and per scene

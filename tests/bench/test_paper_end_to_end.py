@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import Answer
 from PIL import Image
+from table_frames import all_rows
 
 from bench.api.files import file_digest
 from bench.checkpoints.catalogue import load_catalogue
@@ -86,7 +86,7 @@ def test_a_scene_goes_from_the_official_layout_to_a_site(
     answer = cli("run", "--methods", spec, *run, "--metrics", metrics, "--backend", "sequential", "--out", "o")
     assert answer.code == 0, answer.err
     assert "left out" not in answer.err
-    frame = pd.read_parquet("o/results.parquet")
+    frame = all_rows("o")
     own = frame[(frame["method"] == spec) & (frame["scene"] == "all")].set_index("metric")
     assert {"mIoU", "LPIPS", "AP50[judge]", "AbsRel[judge]", "FID[inception]", "bits"} <= set(own.index)
     assert np.isfinite(own.loc[["mIoU", "LPIPS", "bits"], "value"]).all()

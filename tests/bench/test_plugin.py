@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from plugin_environment import bench, clean, make_environment
+from table_frames import all_rows
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -46,7 +46,7 @@ def test_plugins_run_in_a_sweep_and_stand_in_tables_beside_what_is_built_in(envi
         cwd=environment / "work", env=clean(environment), capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert installed.stdout.startswith(str(environment / "venv")), "this must not be the checkout"
-    rows = pd.read_parquet(environment / "work" / "out" / "results.parquet")
+    rows = all_rows(environment / "work" / "out")
     rows = rows[rows["metric"].isin(["mIoU", "MAE"]) & (rows["scene"] == "all") & (rows["method"] != "pure_noise")]
     assert set(zip(rows["dataset"], rows["method"], rows["psnr"], rows["metric"], strict=True)) == {
         (dataset, method, psnr, metric)

@@ -36,7 +36,9 @@ def repository(fakes: Path) -> Path:
     git(fakes, "init")
     git(fakes, "remote", "add", "origin", "git@github.com:Somebody/their-board.git")
     (fakes / "results").mkdir()
-    shutil.copy(ROOT / "results" / "results.parquet", fakes / "results")
+    for part in ("rows", "draws"):
+        shutil.copytree(ROOT / "results" / part, fakes / "results" / part)
+    shutil.copy(ROOT / "results" / "provenance.json", fakes / "results")
     return fakes
 
 
@@ -71,7 +73,7 @@ def test_this_project_installs_its_own_checkout(cli: Cli, repository: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--results", "elsewhere"), "there is no elsewhere/results.parquet in this repository"),
+        (("--results", "elsewhere"), "there are no results in elsewhere of this repository"),
         (("--results", "../results"), "name a folder of this repository"),
     ],
 )

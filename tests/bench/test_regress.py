@@ -20,6 +20,7 @@ from table_frames import method_rows
 from bench.cli.regress import regress
 from bench.regress.run import code_digest
 from bench.results.files import read_results, write_results
+from bench.results.tidy import unfolded
 
 Cli = Callable[..., Answer]
 DARK = "\n[methods.fake_pixels]\noptions = { gain = 0.7 }\n"
@@ -264,9 +265,10 @@ def test_another_metric_or_other_scenes_are_refused_by_name(cli: Cli, base: Path
     assert "the scenes of streets have another content" in refused(cli)
     frame, facts = read_results(base)
     scenes(facts)["fingerprint"] = "f"
-    write_results(frame.assign(scene=frame["scene"].replace("test-000000", "test-000009")), facts, base)
+    tidy = unfolded(frame)
+    write_results(tidy.assign(scene=tidy["scene"].replace("test-000000", "test-000009")), facts, base)
     assert "'test-000009' there is 'test-000000' here" in refused(cli)
-    (base / "results.parquet").write_bytes(b"PAR1 nothing")
+    next((base / "rows").rglob("*.parquet")).write_bytes(b"PAR1 nothing")
     assert "the baseline cannot be read" in refused(cli)
 
 

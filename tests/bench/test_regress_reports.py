@@ -255,11 +255,12 @@ def test_rows_that_are_not_what_they_should_be_are_refused(folder: Path, complai
 
 
 def test_files_that_are_no_results_are_refused(folder: Path) -> None:
-    parquet = folder / "results.parquet"
     with pytest.raises(UsageError, match="takes the folder of a run"):
-        read_baseline(parquet)
+        read_baseline(folder / "provenance.json")
     with pytest.raises(UsageError, match="there are no results in"):
         read_baseline(folder / "elsewhere")
+    (folder / "provenance.json").unlink()
+    parquet = folder / "results.parquet"
     pd.DataFrame({"a": [1]}).to_parquet(parquet)
     with pytest.raises(UsageError, match="damaged or not ours"):
         read_baseline(folder)

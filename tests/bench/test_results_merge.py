@@ -11,9 +11,9 @@ from typing import Any
 import bench_fakes
 import pytest
 from conftest import Answer, manifests
-from table_frames import at10, method_rows
+from table_frames import all_rows, at10, method_rows
 
-from bench.results.files import add_results, read_results, whole_results
+from bench.results.files import add_results, whole_results
 from bench.results.merge import of_schema_1
 
 Cli = Callable[..., Answer]
@@ -52,9 +52,9 @@ def test_a_second_run_keeps_the_baselines_of_the_first(cli: Cli, fakes: Path) ->
 
 def test_the_same_run_again_changes_nothing(cli: Cli, fakes: Path) -> None:
     run(cli, "--psnr", "10,5")
-    before, _ = read_results(fakes / "o")
+    before = all_rows(fakes / "o")
     run(cli, "--psnr", "10,5")
-    after, facts = read_results(fakes / "o")
+    after, facts = all_rows(fakes / "o"), whole_results(fakes / "o")[1]
     assert before.drop(columns="contributions").equals(after.drop(columns="contributions"))
     assert len(facts["runs"]) == 1
 
@@ -122,19 +122,19 @@ def test_a_trial_of_few_scenes_does_not_mix_with_the_real_run(cli: Cli, fakes: P
 def test_seeds_that_only_some_methods_have_are_said(cli: Cli) -> None:
     run(cli, "--methods", "fake_pixels,fake_maps", "--psnr", "10")
     run(cli, "--methods", "fake_maps", "--psnr", "10", "--seeds", "1")
-    table = cli("table", "FakeMSE", "--out", "o").out
+    table = cli("table", "FakeMSE", "--out", "o", "--format", "md").out
     assert "seeds 0, 1;" in table
     assert "Not over all of these seeds: fake_pixels (0)." in table
 
 
 def test_results_that_cannot_be_added_to_are_told_before_anything_is_computed(cli: Cli, fakes: Path) -> None:
     run(cli, "--psnr", "10")
-    path = fakes / "o" / "results.parquet"
+    path = next((fakes / "o" / "rows").rglob("set-*.parquet"))
     path.write_bytes(path.read_bytes()[:-9])
     for command in (("run", "--psnr", "5"), ("ablate", "steps")):
         answer = cli(*command, "--out", "o")
         assert answer.code == 1
-        assert "results.parquet is damaged" in answer.err
+        assert ".parquet is damaged" in answer.err
         assert "--replace" in answer.err
     assert len(manifests(fakes / "o")) == 1
     run(cli, "--psnr", "5", "--replace")

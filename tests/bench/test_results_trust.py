@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import Answer
-from table_frames import at10, method_rows
+from table_frames import at10, method_rows, per_scene
 
 from bench.api.errors import BenchError
-from bench.results.files import write_results
-from bench.results.parquet import FACTS_KEY, intact, pack
+from bench.api.files import BLOCK
+from bench.results import dataset
+from bench.results.files import check_earlier, read_results, write_one_file, write_results
+from bench.results.parquet import FACTS_KEY, intact, write_sealed
 from bench.results.schema import COLUMNS, CONTRIBUTIONS
 
 Cli = Callable[..., Answer]
@@ -48,17 +50,88 @@ def as_schema_1(folder: Path, frame: pd.DataFrame, facts: object = FACTS) -> Pat
 
 
 def test_no_flipped_bit_of_the_results_goes_unnoticed(folder: Path) -> None:
-    path = folder / "results.parquet"
+    rng = np.random.default_rng(0)
+    for path in (*folder.rglob("*.parquet"), folder / "provenance.json"):
+        data = path.read_bytes()
+        for bit in rng.integers(8 * len(data), size=40):
+            path.write_bytes(flipped(data, int(bit)))
+            with pytest.raises(BenchError, match="is damaged"):
+                method_rows(folder)
+            with pytest.raises(BenchError, match="is damaged"):
+                check_earlier(folder)
+        path.write_bytes(data)
+    assert method_rows(folder)[0]["value"].tolist() == [0.63, 0.41]
+
+
+def test_what_is_not_read_is_not_verified_and_what_is_read_is(tmp_path: Path) -> None:
+    """Filters leave groups of rows out: a damaged one is found by whoever reads it, and the manifest's own check."""
+    scenes = {"a": np.random.default_rng(0).random(40_000)}
+    rows = pd.concat([per_scene(scenes, metric=metric) for metric in ("one", "two")], ignore_index=True)
+    write_results(rows, FACTS, tmp_path)
+    (path,) = (tmp_path / "rows").rglob("scenes-*.parquet")
+    data = path.read_bytes()
+    assert len(data) > 2 * BLOCK
+    path.write_bytes(flipped(data, 8 * 1000))  # of the first metric
+    kept, _ = read_results(tmp_path, only=lambda known: {"two"})
+    assert np.array_equal(kept["by_scene"].iloc[-1].to_numpy(), scenes["a"])
+    for only in (None, lambda known: {"one"}):
+        with pytest.raises(BenchError, match="is damaged"):
+            read_results(tmp_path, only=only)
+    with pytest.raises(BenchError, match="is damaged"):
+        check_earlier(tmp_path)
+
+
+def test_no_flipped_bit_of_one_file_of_an_earlier_version_goes_unnoticed(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "old" / "results.parquet"
+    write_one_file(folder, path)
     data = path.read_bytes()
     assert intact(data)
     assert not [bit for bit in range(3, 8 * len(data), 8) if intact(flipped(data, bit))]  # one bit of every byte
-    (folder / "provenance.json").unlink()  # the file alone tells
     for bit in np.random.default_rng(0).integers(8 * len(data), size=60):
         path.write_bytes(flipped(data, int(bit)))
         with pytest.raises(BenchError, match="is damaged"):
-            method_rows(folder)
+            method_rows(path.parent)
     path.write_bytes(data)
-    assert method_rows(folder)[0]["value"].tolist() == [0.63, 0.41]
+    assert method_rows(path.parent)[0]["value"].tolist() == [0.63, 0.41]
+
+
+def test_one_file_of_an_earlier_version_becomes_a_data_set_that_says_the_same(
+    cli: Cli, folder: Path, tmp_path: Path
+) -> None:
+    rows, facts = method_rows(folder)
+    old = tmp_path / "old"
+    write_one_file(folder, old / "results.parquet")
+    (old / "results.csv").write_text("of the same version")
+    was = cli("table", "mIoU", "--out", str(old)).out
+    answer = cli("merge", str(old), "--out", str(old))
+    assert answer.code == 0, answer.err
+    assert not list(old.glob("results.*"))
+    assert cli("table", "mIoU", "--out", str(old)).out == was
+    pd.testing.assert_frame_equal(method_rows(old)[0], rows)
+    assert method_rows(old)[1] == facts
+
+
+def test_a_kill_between_the_files_leaves_the_old_results_or_the_new_ones(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "old"
+    write_one_file(folder, old / "results.parquet")
+    (old / "provenance.json").write_text("{}")  # as earlier versions wrote it beside
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for what in ("write_atomically", "remove_others"):
+        with monkeypatch.context() as patch:
+            patch.setattr(dataset, what, killed)
+            with pytest.raises(KeyboardInterrupt):
+                write_results(ROWS.assign(value=[0.5, 0.6]), FACTS, old)
+        assert method_rows(old)[0]["value"].tolist() == ([0.63, 0.41] if what == "write_atomically" else [0.5, 0.6])
+    write_results(ROWS, FACTS, old)
+    assert method_rows(old)[0]["value"].tolist() == [0.63, 0.41]
+    named = json.loads((old / "provenance.json").read_text())["parts"]
+    files = {path.relative_to(old).as_posix() for path in old.rglob("*.parquet")}
+    assert files == {name for part in named for name in part["files"]}
 
 
 @pytest.mark.parametrize(
@@ -67,41 +140,24 @@ def test_no_flipped_bit_of_the_results_goes_unnoticed(folder: Path) -> None:
      ("leaderboard", "build", "--out", "site", "--results")],
 )  # fmt: skip
 def test_every_reader_refuses_damaged_results_in_one_line(cli: Cli, folder: Path, command: tuple[str, ...]) -> None:
-    path = folder / "results.parquet"
+    path = next(folder.rglob("set-*.parquet"))
     path.write_bytes(flipped(path.read_bytes(), 8 * 200))
     answer = cli(*command, str(folder))
     assert answer.code in (1, 2)
     (line,) = [line for line in answer.err.splitlines() if line.startswith("error: ")]
-    assert "results.parquet is damaged: it is not what was written (its SHA-256 differs)" in line
+    assert f"{path.name} is damaged: it is not what was written (its SHA-256 differs)" in line
 
 
 def test_a_broken_provenance_json_is_an_error(folder: Path) -> None:
     file = folder / "provenance.json"
     text = file.read_text()
-    for broken in (text.replace("bench run", "bench ran"), text[:-20], "[]", "[" * 100_000, text.replace("{", "\x00")):
+    ran = text.replace("bench run", "bench ran")
+    for broken in (ran, text[:-20], "[]", "[" * 100_000, text.replace("{", "\x00"), text.replace("rows/", "../rows/")):
         file.write_text(broken)
         with pytest.raises(BenchError, match=r"provenance\.json is damaged"):
             method_rows(folder)
     file.write_text(text)
     method_rows(folder)
-
-
-def test_files_of_different_runs_are_noticed_and_the_next_run_makes_them_good(
-    cli: Cli, fakes: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What is left of a run that was killed between writing its files."""
-    out = fakes / "o"
-    assert cli("run", "--psnr", "10", "--out", "o").code == 0
-    old = {name: (out / name).read_bytes() for name in ("provenance.json", "results.csv")}
-    assert cli("run", "--psnr", "5", "--out", "o").code == 0
-    (out / "provenance.json").write_bytes(old["provenance.json"])
-    answer = cli("table", "FakeMSE", "--out", "o")
-    assert answer.code == 1
-    assert "provenance.json is of another run than results.parquet beside it" in answer.err
-    assert cli("run", "--psnr", "5", "--out", "o").code == 0
-    assert cli("table", "FakeMSE", "--out", "o").out.splitlines()[0].split() == ["FakeMSE", "↓", "10", "5"]
-    (out / "results.csv").write_bytes(old["results.csv"])
-    assert "results.csv is of another run than results.parquet" in cli("table", "FakeMSE", "--out", "o").err
 
 
 def test_results_without_a_digest_are_read_and_said_to_be_unverified(
@@ -157,7 +213,7 @@ def test_escape_sequences_in_the_provenance_do_not_reach_a_terminal(tmp_path: Pa
 
 def test_a_sealed_file_with_a_strange_provenance_is_refused(tmp_path: Path) -> None:
     """A seal shows that nothing changed, not who wrote it."""
-    data = pack(pa.Table.from_pandas(ROWS, preserve_index=False), {"schema": 2, "runs": 3}, [], [])
-    (tmp_path / "results.parquet").write_bytes(data)
+    table = pa.Table.from_pandas(ROWS, preserve_index=False)
+    write_sealed(tmp_path / "results.parquet", [table], {"schema": 2, "runs": 3}, [])
     with pytest.raises(BenchError, match="not as `bench run` writes results"):
         method_rows(tmp_path)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import signal
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import bench_fakes
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from conftest import Answer, manifests, pictures
 from PIL import Image
+from table_frames import all_rows
 
 from bench.api.method import Received, Transmission
 from bench.api.scenes import Scene
@@ -29,7 +31,7 @@ NETWORK = ("run", "--methods", "fake_network", "--psnr", "100,10", "--seeds", "0
 
 
 def decoded(out: Path) -> dict[str, np.ndarray]:
-    return {name: np.array(Image.open(out / name), dtype=int) for name in pictures(out)}
+    return {name: np.array(Image.open(io.BytesIO(data)), dtype=int) for name, data in pictures(out).items()}
 
 
 def running(group: int) -> bool:
@@ -147,7 +149,7 @@ def test_side_information_is_counted_by_the_harness(cli: Cli, fakes: Path, monke
 
         monkeypatch.setattr(bench_fakes.FakePixels, "send", sent)
         assert cli("run", "--psnr", "10", "--out", f"o{extra}").code == 0
-        rows = pd.read_parquet(fakes / f"o{extra}" / "results.parquet")
+        rows = all_rows(fakes / f"o{extra}")
         costs[extra] = rows[(rows["metric"] == "bits") & (rows["scene"] == "all")]["value"].item()
     assert costs[100] == costs[0] + 800
 
@@ -186,7 +188,7 @@ def test_a_kill_loses_no_finished_cell_and_changes_no_number(cli: Cli, start: St
     process.communicate()
     finished = manifests(out)
     assert 2 <= len(finished) < 14
-    assert not (out / "results.parquet").exists()
+    assert not (out / "rows").exists()
     resumed = cli(*sweep, "--out", "killed")
     assert resumed.code == 0, resumed.err
     assert "damaged" not in resumed.err
@@ -213,7 +215,7 @@ def test_two_runs_at_once_into_one_cache_do_no_harm(cli: Cli, start: Start, fake
     assert table(cli, "shared") == table(cli, "alone")
 
 
-@pytest.mark.parametrize("which", ["*.png", "manifest.json"])
+@pytest.mark.parametrize("which", ["pack.zip", "manifest.json"])
 def test_a_flipped_byte_is_reported_and_only_that_cell_computed_again(cli: Cli, fakes: Path, which: str) -> None:
     sweep = ("run", "--psnr", "10,5", "--out", "o")
     assert cli(*sweep).code == 0
@@ -281,17 +283,14 @@ def test_a_metric_that_cannot_measure_is_named_once_and_left_out(cli: Cli) -> No
 
 
 def test_a_full_disk_stops_the_run_and_names_the_file(cli: Cli, fakes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = Path.write_bytes
 
-    def full(self: Path, data: bytes) -> int:
-        if self.suffix == ".png":
-            raise OSError(errno.ENOSPC, "No space left on device", str(self))
-        return write(self, data)
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
     answer = cli("run", "--psnr", "10,5", "--out", "o")
     assert answer.code == 1
-    assert "00000-test-000000.png: the disk is full; free some space or choose another folder with --out" in answer.err
+    assert "pack.zip: the disk is full; free some space or choose another folder with --out" in answer.err
     assert [line[:6] for line in answer.err.splitlines()] == ["0 of 2", "error:"]
     assert manifests(fakes / "o") == {}
     assert list((fakes / "o" / "tmp").iterdir()) == []

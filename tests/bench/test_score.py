@@ -1,6 +1,7 @@
 """`bench score`: pictures that were made elsewhere, measured like those of a cell."""
 
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from conftest import Answer
 from scene_roots import blocks, picture, save
+from table_frames import all_rows
 
 from bench.api.scores import COSTS, score_info
 
@@ -17,7 +19,7 @@ Cli = Callable[..., Answer]
 
 def scores(out: Path, method: str) -> pd.DataFrame:
     """Everything that metrics say of a method, sorted."""
-    frame = pd.read_parquet(out / "results.parquet")
+    frame = all_rows(out)
     costs = frame["metric"].map(lambda name: score_info(name).family == "cost")
     frame = frame[(frame["method"] == method) & ~costs]
     columns = ["metric", "scene", "value", "std", "stderr", "scenes", "higher_is_better", "protocol"]
@@ -27,7 +29,9 @@ def scores(out: Path, method: str) -> pd.DataFrame:
 def test_a_cells_own_pictures_have_its_scores_to_the_last_bit(cli: Cli, fakes: Path) -> None:
     metrics = ("--metrics", "mIoU,LPIPS,FID[lite0],FakeMSE", "--out", "o")
     assert cli("run", "--methods", "fake_pixels", "--psnr", "10", *metrics).code == 0
-    cell = next((fakes / "o" / "cells" / "streets" / "fake_pixels").iterdir())
+    cell = fakes / "cell"
+    with zipfile.ZipFile(next((fakes / "o" / "cells" / "streets" / "fake_pixels").glob("*/pack.zip"))) as pack:
+        pack.extractall(cell)
     answer = cli(
         "score", str(cell), "--against", "streets", "--scenes", "3", "--name", "theirs", "--psnr", "10", *metrics
     )
@@ -36,7 +40,7 @@ def test_a_cells_own_pictures_have_its_scores_to_the_last_bit(cli: Cli, fakes: P
     was, now = scores(fakes / "o", "fake_pixels"), scores(fakes / "o", "theirs")
     assert {"mIoU", "LPIPS", "FID[lite0]", "FakeMSE"} <= set(was["metric"])
     pd.testing.assert_frame_equal(was, now, check_exact=True)
-    frame = pd.read_parquet(fakes / "o" / "results.parquet")
+    frame = all_rows(fakes / "o")
     assert not COSTS.keys() & set(frame[frame["method"] == "theirs"]["metric"])  # nobody knows them
     assert cli("table", "bits", "--out", "o").code == 0
 
@@ -47,7 +51,7 @@ def test_pictures_named_like_scenes_are_scored_and_mistakes_listed(cli: Cli, fak
         save(made / f"test-00000{n}.png", picture(n, 32, 64))
     score = ("score", "made", "--against", "streets", "--metrics", "FakeMSE", "--out", "o")
     assert cli(*score, "--scenes", "2").code == 0
-    assert list(pd.read_parquet(fakes / "o" / "results.parquet")["method"].unique()) == ["made", "pure_noise"]
+    assert list(all_rows(fakes / "o")["method"].unique()) == ["made", "pure_noise"]
     answer = cli(*score, "--scenes", "4")
     assert answer.code == 2
     assert "2 of 4 scenes of streets test have no picture in made: test-000002, test-000003" in answer.err
@@ -82,7 +86,7 @@ def test_a_plain_folder_of_originals_will_do(cli: Cli, fakes: Path, with_labels:
     more = ("--labels", "maps") if with_labels else ()
     answer = cli("score", "made", "--against", "originals", "--metrics", "FakeMSE", "--out", "o", *more)
     assert answer.code == 0, answer.err
-    frame = pd.read_parquet(fakes / "o" / "results.parquet")
+    frame = all_rows(fakes / "o")
     own = frame[frame["method"] == "made"]
     assert set(own["dataset"]) == {"originals"}
     assert (own[own["metric"] == "FakeMSE"]["value"] == 0).all()

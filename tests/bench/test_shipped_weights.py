@@ -6,6 +6,7 @@ generator, front end or judge reaches: an image of pure noise scores an mIoU bel
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import pictures
 from PIL import Image
+from table_frames import all_rows
 
 from bench.api.method import MethodContext, Received
 from bench.api.scenes import stack
@@ -37,7 +40,7 @@ def sweep(out: Path, *arguments: str, methods: tuple[str, ...] = METHODS) -> pd.
         cwd=out / "empty",
         env={**os.environ, "XDG_STATE_HOME": str(out / "state"), "GESCO_BENCH_WEIGHTS": str(out / "empty")},
     )
-    return pd.read_parquet(out / "results.parquet")
+    return all_rows(out)
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +77,7 @@ def test_pictures_are_bit_identical_for_another_number_of_jobs(
     swept: tuple[Path, pd.DataFrame], tmp_path: Path
 ) -> None:
     sweep(tmp_path, "--psnr", "1,100", "--jobs", "2", "--metrics", "LPIPS")
-    first = {f.relative_to(swept[0]): f.read_bytes() for f in (swept[0] / "cells").rglob("*.png")}
-    again = {f.relative_to(tmp_path): f.read_bytes() for f in (tmp_path / "cells").rglob("*.png")}
+    first, again = pictures(swept[0]), pictures(tmp_path)
     assert len(first) == len(METHODS) * 2 * SCENES
     assert first == again
 
@@ -97,8 +99,8 @@ def test_the_batch_size_moves_no_pixel_by_more_than_one_level(spec: str) -> None
 
 
 def test_pictures_on_disk_are_eight_bit_rgb_of_the_data_sets_size(swept: tuple[Path, pd.DataFrame]) -> None:
-    for file in (swept[0] / "cells").rglob("*.png"):
-        with Image.open(file) as image:
+    for data in pictures(swept[0]).values():
+        with Image.open(io.BytesIO(data)) as image:
             assert (image.mode, image.size) == ("RGB", (128, 64))
             assert np.asarray(image).std() > 5  # no grey blob
 

@@ -11,16 +11,16 @@ from typing import Any, NoReturn
 
 import bench_fakes
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from conftest import Answer
 from scipy import stats
-from table_frames import method_rows
+from table_frames import all_rows, method_rows
 
 import bench.run.cell
 from bench.api.files import Draft, Entry, open_entry
 from bench.api.metric import MetricContext, Score
 from bench.data.cityscapes import CITYSCAPES
-from bench.results.files import read_results
 from bench.results.schema import CONTRIBUTIONS
 from bench.run.summary import left_out, packed, summarised, summary_version, unpacked
 from metrics.stats.significance import standard_error
@@ -54,7 +54,7 @@ def test_measurements_of_earlier_versions_are_summarised_again_without_a_look_at
     cli: Cli, fakes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cli(*RUN).code == 0
-    rows, _ = read_results(fakes / "o")
+    rows = all_rows(fakes / "o")
     made = {entry.path: entry for entry in entries(fakes / "o")}
     assert len(made) == 4  # two metrics, of the cell and of pure noise
     for entry in made.values():
@@ -69,7 +69,7 @@ def test_measurements_of_earlier_versions_are_summarised_again_without_a_look_at
         assert {k: v for k, v in entry.manifest.items() if k != "files"} == {
             k: v for k, v in before.items() if k != "files"
         }
-    after, _ = read_results(fakes / "o")
+    after = all_rows(fakes / "o")
     pictures = ~rows["metric"].isin(["seconds", "memory"])
     assert rows[pictures].drop(columns=CONTRIBUTIONS).equals(after[pictures].drop(columns=CONTRIBUTIONS))
     assert not list((fakes / "o" / "tmp").iterdir())
@@ -170,7 +170,7 @@ def test_a_score_that_is_undefined_without_some_scene_has_no_standard_error(rati
 
 
 def test_means_have_spread_and_standard_error_of_their_scenes(cli: Cli, fakes: Path) -> None:
-    """`std` and `stderr` are two columns of results and csv, each of them one thing: of metrics and of costs."""
+    """`std` and `stderr` are two columns of results, each of them one thing: of metrics and of costs."""
     answer = cli("run", "--methods", "fake_maps", "--metrics", "FakeMSE", "--psnr", "10", "--scenes", "7", "--out", "o")
     assert answer.code == 0, answer.err
     rows, _ = method_rows(fakes / "o")
@@ -182,7 +182,7 @@ def test_means_have_spread_and_standard_error_of_their_scenes(cli: Cli, fakes: P
         assert whole["std"] == pytest.approx(values.std(ddof=1))
         assert whole["stderr"] == pytest.approx(values.std(ddof=1) / math.sqrt(7))
         assert own[own["scene"] != "all"][["std", "stderr"]].isna().all(axis=None)
-    assert ",value,std,stderr,scenes," in (fakes / "o" / "results.csv").read_text()
+    assert {"value", "std", "stderr", "scenes"} <= set(pq.read_table(fakes / "o" / "rows").column_names)
 
 
 def test_arrays_are_packed_without_loss() -> None:

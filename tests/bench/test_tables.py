@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from conftest import Answer
 from rich.console import Console
-from table_frames import frame, method_rows
+from table_frames import all_rows, frame, method_rows
 
 from bench.api.errors import BenchError, UsageError
 from bench.api.files import sha256
@@ -317,7 +318,7 @@ def test_contributions_that_need_the_arrays_are_kept_with_the_results_and_nowher
         "run", "--methods", both, "--metrics", "FakeMSE,FakeRatio", "--psnr", "10", "--scenes", "6", "--out", "o"
     )
     assert answer.code == 0, answer.err
-    assert CONTRIBUTIONS not in (fakes / "o" / "results.csv").read_text()
+    assert CONTRIBUTIONS not in pq.read_table(fakes / "o" / "rows").column_names
     rows, _ = read_results(fakes / "o")
     kept = rows[rows[CONTRIBUTIONS].notna()]
     assert kept[["method", "metric", "scene"]].to_numpy().tolist() == [
@@ -333,24 +334,32 @@ def test_contributions_that_need_the_arrays_are_kept_with_the_results_and_nowher
         assert "Student's t of paired differences over scenes" in caption
 
 
-def test_the_three_files_agree(cli: Cli, fakes: Path) -> None:
+def test_rows_manifest_and_csv_agree(cli: Cli, fakes: Path) -> None:
     assert cli("run", "--psnr", "10", "--out", "o").code == 0
-    rows, facts = read_results(fakes / "o")
+    assert not (fakes / "o" / "results.csv").exists()
+    assert cli("run", "--psnr", "10", "--out", "o", "--csv").code == 0
+    facts = read_results(fakes / "o")[1]
     told = json.loads((fakes / "o" / "provenance.json").read_text())
-    digests = {name: sha256((fakes / "o" / name).read_bytes()) for name in ("results.parquet", "results.csv")}
-    assert told.pop("files") == digests
-    assert told == facts
+    assert {key: told[key] for key in told if key not in ("layout", "parts", "seal")} == facts
+    files = {name: file for part in told["parts"] for name, file in part["files"].items()}
+    there = [path for path in (fakes / "o").rglob("*.parquet")]
+    assert {path.relative_to(fakes / "o").as_posix() for path in there} == files.keys()
+    assert all([sha256((fakes / "o" / name).read_bytes())] == file["blocks"] for name, file in files.items())
     text = (fakes / "o" / "results.csv").read_text()
     header = dict(line[2:].split(": ", 1) for line in text.splitlines() if line.startswith("# "))
-    assert json.loads(header.pop("results_sha256")) == digests["results.parquet"]
     assert {key: json.loads(value) for key, value in header.items()} == facts
     back = pd.read_csv(fakes / "o" / "results.csv", comment="#")
+    rows = all_rows(fakes / "o")
     pd.testing.assert_frame_equal(back, rows[list(COLUMNS)], check_dtype=False)
+    everyones = pd.read_parquet(fakes / "o" / "rows")  # as anybody reads a partitioned data set
+    key = ["method", "scene", "metric"]
+    theirs, ours = (frame.astype({name: str for name in key}).sort_values(key) for frame in (everyones, rows))
+    assert theirs["value"].tolist() == pytest.approx(ours["value"].tolist(), nan_ok=True)
 
 
 def test_a_damaged_results_file_is_named(tmp_path: Path) -> None:
     write_results(TWO, {"schema": 1}, tmp_path)
-    path = tmp_path / "results.parquet"
+    path = next((tmp_path / "rows").rglob("*.parquet"))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(BenchError, match=r"results\.parquet is damaged"):
+    with pytest.raises(BenchError, match=rf"{path.name} is damaged"):
         method_rows(tmp_path)

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Answer, manifests
-from PIL import Image
+from conftest import Answer, manifests, shown
 from table_frames import at10, frame, noise
 
 from bench.api.names import PURE_NOISE
@@ -68,7 +67,7 @@ def test_a_run_measures_noise_once_and_shows_it_nowhere(cli: Cli, fakes: Path) -
     assert len(manifests(fakes / "o")) == 8
     assert not any(PURE_NOISE in folder for folder in facts["cell_folders"])
     (folder,) = facts["reference_folders"]
-    pixels = np.stack([np.array(Image.open(p)) for p in sorted((fakes / "o" / folder).glob("*.png"))]) / 255
+    pixels = np.stack(shown(fakes / "o" / folder)) / 255
     assert pixels.shape == (3, 32, 64, 3)
     assert pixels.mean() == pytest.approx(0.5, abs=0.01)
     assert pixels.var() == pytest.approx(1 / 12, abs=0.002)
