@@ -14,10 +14,11 @@ import numpy as np
 from bench.api.errors import UsageError, known_name
 from bench.api.names import PURE_NOISE, base_name, metric_variants, resolve_metrics
 from bench.api.registry import METRICS
-from bench.api.specs import CODED, HEADER
+from bench.api.specs import CODED, HEADER, LINK
 from bench.api.unpackaged import UNPACKAGED
 from bench.channels.registry import channel_words, level_words, parse_channel
 from bench.config import ChannelSection, Config
+from bench.links.scheme import ADAPTIVE
 from bench.results.files import Run, read_results
 from bench.results.schema import SCENE_SET
 from bench.results.scores import of_methods, of_scenes
@@ -188,14 +189,25 @@ def scene_set_title(rows: pd.DataFrame) -> str:
     )
 
 
+#: What captions say of methods that know the channel, by what their specs show.
+_KNOWING = {
+    "link=adaptive: the sender knows the channel, its nominal SNR or with csi=both its gains.": re.compile(
+        f":{LINK}={ADAPTIVE}"
+    ),
+    "adaptive=True: both ends know the channel's nominal SNR.": re.compile(":adaptive=true", re.IGNORECASE),
+}
+
+
 def side_words(rows: pd.DataFrame) -> str:
-    """A sentence on how side information reaches the receivers of the methods in `rows`."""
+    """How side information reaches the receivers of the methods in `rows`, and which of these know the channel."""
     methods = [str(method) for method in rows["method"].drop_duplicates()]
     coded = [method for method in methods if f":{HEADER}={CODED}" in method]
-    if len(coded) == len(methods):
-        return "Side information is sent coded, ahead of the symbols, and can be lost."
     but = f"; {', '.join(coded)}: sent coded, and can be lost" if coded else ""
-    return f"Side information is free of error and counted in bytes{but}."
+    words = f"Side information is free of error and counted in bytes{but}."
+    if len(coded) == len(methods):
+        words = "Side information is sent coded, ahead of the symbols, and can be lost."
+    known = [said for said, knows in _KNOWING.items() if any(knows.search(method) for method in methods)]
+    return " ".join([words, *known])
 
 
 def code_notes(facts: Mapping[str, Any], methods: Collection[str]) -> list[str]:

@@ -15,6 +15,7 @@ from table_frames import at10, method_rows
 
 from bench.api.errors import UsageError
 from bench.results.budgets import with_derived
+from bench.results.request import side_words
 from bench.tables import render
 from bench.tables.named import named_tables
 
@@ -182,3 +183,15 @@ def test_the_papers_values_stand_beside_its_own_channel_only() -> None:
     assert "ours" in render(named_tables(rows, "mIoU", 10.0), "md", published=True)
     with pytest.raises(UsageError, match="its channel is AWGN, paper calibration, peak power"):
         render(named_tables(rows.assign(channel="awgn-paper-average"), "mIoU", 10.0), "md", published=True)
+
+
+def test_a_caption_says_which_methods_know_the_channel() -> None:
+    def words(*methods: str) -> str:
+        return side_words(pd.DataFrame({"method": methods}))
+
+    link = "link=adaptive: the sender knows the channel, its nominal SNR or with csi=both its gains."
+    both = "adaptive=True: both ends know the channel's nominal SNR."
+    assert words("gesco", "oasis+digital:link=qpsk@1/2") == words("gesco")
+    assert words("gesco", "oasis+digital:link=adaptive") == f"{words('gesco')} {link}"
+    assert words("deepjscc:ratio=1/6:adaptive=True") == f"{words('gesco')} {both}"
+    assert words("deepjscc:adaptive=False") == words("gesco")
