@@ -38,7 +38,7 @@ def say(text: object, err: bool = False) -> None:
     lines = str(text).split("\n")
     if stream.isatty():
         lines = [part for line in lines for part in _folded(line, columns)]
-    print("\n".join(lines), file=stream)
+    print("\n".join(lines), file=stream, flush=True)
 
 
 def _folded(line: str, columns: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,7 +70,7 @@ def committed() -> Request:
 @pytest.fixture(scope="module")
 def drawn(committed: Request) -> dict[str, list[Drawing]]:
     """The figures of numbers of the repository's results."""
-    return {name: draw_figure(name, committed) for name in ("psnr", "bits", "seconds")}
+    return {name: draw_figure(name, committed) for name in ("psnr", "bits")}
 
 
 def whole_set(rows: pd.DataFrame, metric: str) -> dict[tuple[str, str], float]:
@@ -217,11 +218,8 @@ def test_what_one_data_set_of_a_folder_lacks_does_not_keep_another_from_being_dr
             draw_figure("psnr", dataclasses.replace(whole, **choice))
 
 
-@pytest.mark.parametrize(("figure", "costs"), [("bits", ("bits", "channel_uses")), ("seconds", ("seconds",))])
-def test_costs_and_quality_stand_at_their_numbers(
-    committed: Request, drawn: dict[str, list[Drawing]], figure: str, costs: tuple[str, ...]
-) -> None:
-    (drawing,) = drawn[figure]
+def test_costs_and_quality_stand_at_their_numbers(committed: Request, drawn: dict[str, list[Drawing]]) -> None:
+    (drawing,), costs = drawn["bits"], ("bits", "channel_uses")
     assert len(drawing.figure.axes) == len(costs)
     quality = whole_set(committed.frame, "mIoU")
     for axis, cost in zip(drawing.figure.axes, costs, strict=True):
@@ -233,6 +231,23 @@ def test_costs_and_quality_stand_at_their_numbers(
             if where is axis:
                 low, high = bar.get_ydata()
                 assert low <= shown[method][1] <= high
+        (line,) = (line for line in axis.lines if line.get_gid() == "frontier")
+        best = [max(y for x, y in shown.values() if x <= cost) for cost in line.get_xdata()]
+        assert list(line.get_ydata()) == best
+        assert max(best) == max(y for _, y in shown.values())
+
+
+def test_marks_of_costs_do_not_hide_each_other(drawn: dict[str, list[Drawing]]) -> None:
+    figure = drawn["bits"][0].figure
+    points = 72 / figure.dpi
+    for axis in figure.axes:
+        places = [
+            points * line.get_transform().transform((line.get_xdata()[0], line.get_ydata()[0]))
+            for _, where, line in artists(figure, "point") if where is axis
+        ]  # fmt: skip
+        assert len(places) > 10
+        for number, one in enumerate(places):
+            assert all(np.abs(one - other).max() > 4 for other in places[:number])
 
 
 def test_costs_at_several_psnrs_and_metrics_have_a_row_each(committed: Request) -> None:
@@ -245,9 +260,31 @@ def test_costs_at_several_psnrs_and_metrics_have_a_row_each(committed: Request) 
     assert drawing.stem.endswith("-LPIPS-KID[lite0]@10-1")
 
 
-def test_seconds_name_the_machine_that_they_belong_to() -> None:
-    rows = pd.concat([frame({("spade", 10.0, 0): (v, None)}, metric=m) for m, v in (("mIoU", 0.5), ("seconds", 0.2))])
-    assert "Time measured on cpu (Abacus 3), 2 worker(s) at once." in notes(only("seconds", rows))
+def test_seconds_are_those_of_bench_speed_and_name_their_machine(tmp_path: Path) -> None:
+    values = (("mIoU", {"spade": 0.5, "gesco": 0.6}), ("seconds", {"spade": 77.0, "gesco": 99.0}))
+    rows = pd.concat(
+        [frame({(m, 10.0, 0): (v, None)}, metric=metric) for metric, own in values for m, v in own.items()]
+    )
+    asked = dataclasses.replace(request(rows), folder=tmp_path)
+    with pytest.raises(
+        UsageError, match=r"seconds of a sweep are not speed: `bench speed pipeline --methods spade,gesco"
+    ):
+        draw_figure("seconds", asked)
+    stages = {"render": 5.0, "send": 0.25, "channel": 0.25, "receive": 0.5, "mIoU": 7.0}
+    told = {
+        "rows": [{"method": "spade", "stage": stage, "seconds": seconds} for stage, seconds in stages.items()],
+        "scenes": 8, "provenance": {"device": "cpu", "cpu": "Abacus 3"},
+    }  # fmt: skip
+    (tmp_path / "performance").mkdir()
+    file = tmp_path / "performance" / "pipeline-streets-cpu.json"
+    file.write_text(json.dumps(told))
+    (drawing,) = draw_figure("seconds", asked)
+    ((method, _, mark),) = artists(drawing.figure, "point")
+    assert (method, mark.get_xdata()[0], mark.get_ydata()[0]) == ("spade", 1.0, 0.5)
+    assert "Time measured alone on cpu (Abacus 3). Not timed: gesco." in notes(drawing.figure)
+    file.write_text("{}")
+    with pytest.raises(UsageError, match=r"pipeline-streets-cpu\.json is not what `bench speed pipeline` writes"):
+        draw_figure("seconds", asked)
 
 
 def test_every_figure_says_where_its_numbers_come_from(committed: Request, drawn: dict[str, list[Drawing]]) -> None:
@@ -378,10 +415,10 @@ def test_all_draws_what_it_can_and_names_the_rest(cli: Cli, fakes: Path) -> None
     answer = cli("plot", "all", "--metrics", "FakeMSE", "--out", "o", "--format", "png")
     assert answer.code == 0, answer.err
     made = {Path(line).name.split("-")[0] for line in answer.out.splitlines()}
-    assert made == {"psnr", "bits", "budget", "seconds", "comparison", "strip", "compression"}
+    assert made == {"psnr", "bits", "budget", "comparison", "strip", "compression"}
     told = [line for line in answer.err.splitlines() if line.startswith("left out: ")]
-    assert [line.split(": ")[1] for line in told] == ["outage", "ablation", "fds"]
-    assert "`bench ablate fds --out o` computes them" in told[1]
+    assert [line.split(": ")[1] for line in told] == ["outage", "seconds", "ablation", "fds"]
+    assert "`bench ablate fds --out o` computes them" in told[2]
     assert (cli("plot", "ablation", "--out", "o").code, cli("plot", "strip", "--scenes", "0", "--out", "o").code) == (
         2,
         2,
