@@ -54,7 +54,7 @@ def with_kills(out: Path, sweep: list[str], count: int, kills: int, draw: random
         start, killed = time.monotonic(), []
         driver = bench(out, *sweep, "--cluster", dask.address, "--retries", str(kills))
         for number in range(kills):
-            after = max(number * (count - 1) // kills, number > 0)
+            after = 1 + number * (count - 2) // kills  # working time: a cell is finished, and one is left
             while driver.poll() is None and cells(out) < after:
                 time.sleep(0.05)
             time.sleep(draw.random() * (time.monotonic() - start) / max(cells(out), 1))

@@ -92,7 +92,9 @@ class WorkerProcess:
             self._pool = ProcessPoolExecutor(
                 1, initializer=_settle, initargs=(packed(),), env=environment, timeout=self._idle
             )
-        self._started = self._pool.submit(_ready)
+            # not before every call: where psutil is installed, loky takes a process's size after its first call for
+            # its own, and replaces it once it has grown by what PyTorch takes
+            self._started = self._pool.submit(_ready)
         self._call, self._deadline = self._pool.submit(function, *arguments), None
 
     @property

@@ -111,7 +111,7 @@ def test_slurm_is_asked_for_workers_as_the_file_says(
     begin = f'setsid bash "$1" > {tmp_path}/job.log 2>&1 &'
     texts = {
         "sbatch": f'[ "$1" = --test-only ] && exit\ncat "$1" >> {asked}\n{begin}\necho "Submitted batch job $!"\n',
-        "scancel": 'kill -9 -- "-$1"\n',
+        "scancel": 'pkill -9 -s "$1"\n',
     }
     for name, text in texts.items():
         (tools / name).write_text(f"#!/bin/bash\n{text}")
