@@ -206,7 +206,7 @@ def run(
 
 def score(
     folder: Path | str,
-    against: str,
+    against: str | type[SceneSource] | SceneSource,
     *,
     labels: Path | str | None = None,
     name: str | None = None,
@@ -225,7 +225,8 @@ def score(
 
     Args:
         folder: Pictures, named like the scenes.
-        against: A data set, a folder of your own (`folder:PATH`), or a folder of the original pictures.
+        against: A data set, its class or an instance, a folder of your own (`folder:PATH`), or a folder of the
+            original pictures.
         labels: Label maps of the original pictures, where `against` is a folder of these.
         name: The row's name; without it the folder's.
         psnr: PSNR in dB that the pictures were made at; 100 is hardly any noise.
@@ -246,14 +247,16 @@ def score(
     """
     asked = _Asked()
     kind, options = asked.channel(channel)
+    scenes_of = asked.name(DATASETS, against) if is_part(against) else str(against)
     run = {
         "metrics": asked.names(METRICS, metrics), "split": split, "device": device, "out": _path(out), "jobs": 1,
     }  # fmt: skip
     with handed_over(asked.parts):
-        settings = changed(load_config(_path(config)), run, kind, options)
+        settings = asked.configured(changed(load_config(_path(config)), run, kind, options))
         plan = plan_score(
-            Path(folder), against, settings, labels=_path(labels), name=name, psnr=psnr, root=_path(root), scenes=scenes
-        )
+            Path(folder), scenes_of, settings,
+            labels=_path(labels), name=name, psnr=psnr, root=_path(root), scenes=scenes,
+        )  # fmt: skip
         computed = carry_out(plan, settings, _say, _progress(progress))
         refuse_failures(computed, _say)
     return _results(computed, settings, asked.parts)
@@ -482,15 +485,16 @@ class _Asked:
         found: list[str] = []
         for one in chosen if isinstance(chosen, list | tuple | set | frozenset) else (chosen,):
             if is_part(one):
-                found.append(self._name(registry, one))
+                found.append(self.name(registry, one))
             else:
                 found += [part.strip() for part in str(one).split(",") if part.strip()]
         return tuple(found)
 
-    def _name(self, registry: Registry[Any], thing: Any) -> str:
+    def name(self, registry: Registry[Any], thing: Any) -> str:
+        """The name of a class or an instance, which is a part from now on unless it is installed."""
         name = name_of(registry, thing)
         if name in registry.names() and registry.load(name) is thing:
-            return name  # one that is installed
+            return name
         self.parts += ((registry, thing),)
         if registry is DATASETS and not isinstance(thing, type):
             where = getattr(thing, "root", None)
@@ -502,7 +506,7 @@ class _Asked:
         if not is_part(chosen):
             return chosen, {}
         kind = chosen if isinstance(chosen, type) else type(chosen)
-        return self._name(CHANNELS, kind), {} if chosen is kind else chosen.options
+        return self.name(CHANNELS, kind), {} if chosen is kind else chosen.options
 
     def configured(self, config: Config) -> Config:
         """The configuration, with what is known of data sets that are instances; UsageError for workers elsewhere."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Answer
+from PIL import Image
 
 import bench
 from bench.api.channel import Channel
@@ -230,6 +231,23 @@ def test_worker_processes_get_the_code_by_value(tmp_path: Path) -> None:
     values = [results.frame().query("metric == 'error'")["value"].tolist() for results in (apart, here)]
     assert values[0] == values[1]
     assert set(apart.frame()["cell"]) == set(here.frame()["cell"])
+
+
+def test_pictures_made_elsewhere_are_measured_beside_methods(tmp_path: Path) -> None:
+    run(tmp_path / "out", psnr=100)
+    for number in range(4):
+        pixels = np.full((8, 8, 3), 40 * number + 51, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"g{number}.png")
+    (tmp_path / "sequential.toml").write_text('[run]\nbackend = "sequential"\ndevice = "cpu"\n')
+    results = bench.score(
+        tmp_path, Grey, name="theirs", scenes=4, metrics=Error, out=tmp_path / "out",
+        config=tmp_path / "sequential.toml", progress=False,
+    )  # fmt: skip
+    assert results.methods == ["theirs"]
+    assert value(results, "theirs") == pytest.approx(0.2, abs=1e-3)
+    assert bench.load(tmp_path / "out").methods == ["Plain", "theirs"]
+    with pytest.raises(UsageError, match="scenes of grey test have no picture"):
+        bench.score(tmp_path, Grey, scenes=6, metrics=Error, out=tmp_path / "out", progress=False)
 
 
 # --- the same checks and messages
