@@ -76,7 +76,7 @@ def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
     for name in METRICS.names():
         try:
             evaluator = config.metrics.get(name, MetricSection()).evaluators.get(source.name)
-            context = MetricContext(source.name, source.label_space, evaluator=evaluator)
+            context = MetricContext.of(source, evaluator)
             metric = METRICS.build(name, context)
             metric.prepare()
             protocol = identity_of(metric, name).get("protocol")

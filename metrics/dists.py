@@ -33,7 +33,9 @@ class Dists(NetworkMetric):
     """`DISTS`: distance from the original, 0 (alike) to about 1, mean over scenes."""
 
     name = "DISTS"
-    scores = (ScoreInfo(name, False, "perception", floor=0.01, relative=False, scenes=name, published=name),)
+    scores = (
+        ScoreInfo(name, False, "perception", floor=0.01, relative=False, scenes=name, shown="always", published=name),
+    )
     protocol = "DISTS-pytorch=0.1|net=vgg16"
     by_name: ClassVar[bool] = True
 

@@ -36,6 +36,7 @@ class Fidelity(Metric):
 
     def __init__(self, context: MetricContext) -> None:
         super().__init__(context)
+        self._check(context.size)
         self._similarity = PerPicture(self.similarity, context.device_name)
 
     @classmethod
@@ -46,11 +47,14 @@ class Fidelity(Metric):
     def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
         """`similarity` (B,) float64. MetricError for pictures that are too small."""
         height, width = comparison.generated.shape[-2:]
-        if min(height, width) < self.smallest_side:
-            raise MetricError(
-                f"{self.name} needs pictures of {self.smallest_side} pixels a side or more, not {height}x{width}"
-            )
+        self._check((height, width))
         return {"similarity": self._similarity(comparison.generated, comparison.original).astype(np.float64)}
+
+    def _check(self, size: tuple[int, int] | None) -> None:
+        if size and min(size) < self.smallest_side:
+            raise MetricError(
+                f"{self.name} needs pictures of {self.smallest_side} pixels a side or more, not {size[0]}x{size[1]}"
+            )
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
         """The mean over scenes."""
@@ -71,7 +75,7 @@ class PeakSignalToNoise(Fidelity):
     scores = (
         ScoreInfo(
             name, True, "perception", 0.0, floor=0.2, relative=False, unit="dB", decimals=2, scenes=name,
-            published="PSNR",
+            shown="always", published="PSNR",
         ),
     )  # fmt: skip
     protocol = "RGB|mean over scenes|MSE>=1/12/255^2"
@@ -87,7 +91,11 @@ class StructuralSimilarity(Fidelity):
     """`SSIM`: on RGB, a Gaussian window of 11 pixels with sigma 1.5, no padding."""
 
     name = "SSIM"
-    scores = (ScoreInfo(name, True, "perception", -1.0, 1.0, floor=0.01, relative=False, scenes=name, published=name),)
+    scores = (
+        ScoreInfo(
+            name, True, "perception", -1.0, 1.0, floor=0.01, relative=False, scenes=name, shown="always", published=name
+        ),
+    )
     protocol = "pytorch-msssim=1|RGB|window=11"
     smallest_side = 11
 
@@ -103,7 +111,11 @@ class MultiScaleSimilarity(Fidelity):
     """`MS-SSIM`: five scales, so that a picture of fewer than 161 pixels a side has none."""
 
     name = "MS-SSIM"
-    scores = (ScoreInfo(name, True, "perception", 0.0, 1.0, floor=0.01, relative=False, scenes=name, published=name),)
+    scores = (
+        ScoreInfo(
+            name, True, "perception", 0.0, 1.0, floor=0.01, relative=False, scenes=name, shown="always", published=name
+        ),
+    )
     protocol = "pytorch-msssim=1|RGB|window=11|5 scales"
     smallest_side = 161
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from bench.api.errors import MetricError
 from bench.api.lazy import Tensor, torch
-from bench.api.scenes import LabelSpace
+from bench.api.scenes import LabelSpace, SceneSource
 from bench.api.scores import ScoreInfo
 
 #: Rounding of pictures that is let through on either side of [0, 1].
@@ -30,7 +30,7 @@ class MetricContext:
     """Where a metric is asked to work.
 
     `device_name` is what PyTorch calls the device. `weights_dir` is a folder that somebody named. `evaluator` chooses
-    among `Metric.evaluators`; None is the first of them.
+    among `Metric.evaluators`; None is the first of them. `size` is the pictures' height and width; None: not known.
     """
 
     dataset: str
@@ -38,6 +38,13 @@ class MetricContext:
     device_name: str = "cpu"
     weights_dir: Path | None = None
     evaluator: str | None = None
+    size: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, source: SceneSource, evaluator: str | None = None, device_name: str = "cpu") -> MetricContext:
+        """The context of a data set at its size."""
+        size = (source.height, source.width)
+        return cls(source.name, source.label_space, device_name, evaluator=evaluator, size=size)
 
     @property
     def device(self) -> torch.device:

@@ -114,7 +114,7 @@ def _metrics(config: Config) -> Iterator[Entry]:
 
     def build(name: str, source: SceneSource) -> None:
         evaluator = config.metrics.get(name, MetricSection()).evaluators.get(source.name)
-        METRICS.build(name, MetricContext(source.name, source.label_space, evaluator=evaluator))
+        METRICS.build(name, MetricContext.of(source, evaluator))
 
     for name in METRICS.names():
         try:

@@ -235,25 +235,26 @@ def noise_reference(scenes: SceneSet, device_kind: str) -> Cell:
     return Cell(scenes, method, Awgn(100.0), 0, device_kind)
 
 
-def _metric_plan(name: str, dataset: str, label_space: LabelSpace, evaluator: str | None) -> MetricPlan:
-    metric = METRICS.build(name, MetricContext(dataset, label_space, evaluator=evaluator))
+def _metric_plan(name: str, context: MetricContext) -> MetricPlan:
+    metric, evaluator = METRICS.build(name, context), context.evaluator
     identity = identity_of(metric, name)
     return MetricPlan(metric.name, str(metric.protocol), identity, evaluator, summary_version(metric))
 
 
 def metric_plans(
-    asked: Mapping[str, str], dataset: str, label_space: LabelSpace, config: Config, trial: Trial, told: Told
+    asked: Mapping[str, str], source: SceneSource, config: Config, trial: Trial, told: Told
 ) -> tuple[MetricPlan, ...]:
     """Of the metrics asked for (full name -> as typed) those that the data set allows.
 
     What `FID` stands for is what of it can be computed, and `left_out` says so.
     """
     plans: list[MetricPlan] = []
+    dataset = source.name
     cannot: list[tuple[str, MetricError]] = []
     for name in asked:
         evaluator = config.metrics.get(name, MetricSection()).evaluators.get(dataset)
         try:
-            plans.append(trial(METRICS, name, _metric_plan, name, dataset, label_space, evaluator))
+            plans.append(trial(METRICS, name, _metric_plan, name, MetricContext.of(source, evaluator)))
         except MetricFault as error:
             told.failed(f"{name} on {dataset}", error)
         except MetricError as error:
@@ -329,7 +330,7 @@ def _planned(
         if scenes.dataset in metrics:
             raise UsageError(f"two of the data sets are '{scenes.dataset}'; run them into two folders")
         label_space = source.label_space
-        metrics[scenes.dataset] = metric_plans(asked_metrics, scenes.dataset, label_space, config, trial, told)
+        metrics[scenes.dataset] = metric_plans(asked_metrics, source, config, trial, told)
         for spec in specs:
             try:
                 method = trial(METHODS, spec.name, _method_plan, spec, config, scenes, label_space)

@@ -48,7 +48,7 @@ def score_plan(
     asked = metrics_asked(config.run.metrics, METRICS.names())
     with Trial(config.run) as trial:
         check_sections(config, trial)
-        metrics = metric_plans(asked, scenes.dataset, source.label_space, config, trial, told)
+        metrics = metric_plans(asked, source, config, trial, told)
     identity = {"name": name, "pictures": digest([file_digest(path) for path in files])}
     channel = build_channel(config.channel.kind, psnr, config.channel.options)
     cell = Cell(scenes, MethodPlan(name, usual_profile(scenes.dataset), {}, None, identity), channel, 0, devices.kind)

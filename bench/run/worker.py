@@ -220,7 +220,7 @@ class Worker(threading.local):
 
     def unprepared(self, scenes: SceneSet, plan: MetricPlan, device: str) -> Metric:
         """A metric, built anew and not prepared; BenchError where it is not the one that was planned."""
-        context = MetricContext(scenes.dataset, self.source(scenes).label_space, device, evaluator=plan.evaluator)
+        context = MetricContext.of(self.source(scenes), plan.evaluator, device)
         with house_rules():
             built = METRICS.build(plan.name, context)
             check_identity(plan.name, plan.identity, built.identity())

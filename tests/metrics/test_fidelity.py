@@ -114,6 +114,13 @@ def test_the_smallest_picture_is_measured_and_smaller_ones_are_refused(kind, sid
         similarities(kind, square(side - 1))
 
 
+def test_a_size_that_is_known_beforehand_is_refused_before_anything_is_drawn():
+    context = MetricContext("streets", CITYSCAPES, size=(64, 128))
+    with pytest.raises(MetricError, match="MS-SSIM needs pictures of 161 pixels a side or more, not 64x128"):
+        MultiScaleSimilarity(context)
+    assert StructuralSimilarity(context).measure
+
+
 def test_they_are_measured_where_they_are_named_and_not_as_part_of_all():
     names = METRICS.names()
     assert not {"PSNR[picture]", "SSIM", "MS-SSIM", "DISTS"} & set(metrics_asked(["all"], names))
