@@ -17,12 +17,14 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
 
+from bench.api.device import cores
 from bench.api.errors import BenchError
 from bench.api.files import Blocks, Broken, block_digests, sha256, write_atomically
 from bench.api.seeding import digest
@@ -120,16 +122,18 @@ def write_dataset(frame: pd.DataFrame, facts: Mapping[str, Any], out: Path) -> N
     except (BenchError, KeyError, TypeError):
         known = {}  # what replaces it is whole in itself
     (out / ROWS).mkdir(parents=True, exist_ok=True)
-    parts = []
-    for _, rows in frame.groupby(list(PART), sort=False):
+
+    def written(rows: pd.DataFrame) -> dict[str, Any]:
         part = {name: rows[name].iloc[0] for name in PART} | {"content": content_digest(rows)}
         part["scene_count"] = int(part["scene_count"])
         old = known.get(_name(part))
         if old is not None and old["content"] == part["content"] and _there(old, out):
-            parts.append(old)
-        else:
-            told = {name: [str(value) for value in rows[name[:-1]].unique()] for name in ("cells", "metrics")}
-            parts.append(part | told | {"files": _write_part(rows, out)})
+            return dict(old)
+        told = {name: [str(value) for value in rows[name[:-1]].unique()] for name in ("cells", "metrics")}
+        return part | told | {"files": _write_part(rows, out)}
+
+    with ThreadPoolExecutor(cores()) as pool:
+        parts = list(pool.map(written, [rows for _, rows in frame.groupby(list(PART), sort=False)]))
     write_manifest(facts, parts, out)
     remove_others(out, parts)
 

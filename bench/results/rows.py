@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -63,15 +64,21 @@ def _each(
     return made
 
 
-def _cell_rows(state: CellState) -> Iterator[Row]:
+@lru_cache(maxsize=16)
+def _scenes(ids: tuple[str, ...]) -> pd.Index:
+    """The index of the values of scenes, one for all cells of a run."""
     import pandas as pd
 
+    return pd.Index(ids)
+
+
+def _cell_rows(state: CellState) -> Iterator[Row]:
     cell, pictures = state.cell, state.pictures
     if pictures is None:
         return
     manifest = pictures.manifest
     channel, sent = cell.channel, manifest["scenes"]
-    ids = pd.Index([scene["id"] for scene in sent])
+    ids = _scenes(tuple(scene["id"] for scene in sent))
     base: dict[str, Any] = {
         "dataset": cell.scenes.dataset,
         "split": cell.scenes.split,

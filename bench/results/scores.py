@@ -137,7 +137,13 @@ def read_metric(frame: pd.DataFrame, metric: str) -> Measured:
     limits = (info.low, info.high)
     spreads = _by_scene(frame[frame["metric"] == info.scenes]) if not scenes else {}
     groups = {_key(cell): group for cell, group in whole.groupby(CELL, sort=False)}
-    scores = {key: _score(group, scenes.get(key), spreads.get(key), limits) for key, group in groups.items()}
+    indices = {id(values.index): values.index for values in scenes.values()}
+    names = {number: tuple(map(str, index)) for number, index in indices.items()}
+    scores: dict[Key, Score] = {}
+    for key, group in groups.items():
+        own = scenes.get(key)
+        order = () if own is None else names[id(own.index)]
+        scores[key] = _score(group, own, spreads.get(key), limits, order)
     found = Measured(
         metric,
         bool(rows["higher_is_better"].iloc[0]),
@@ -154,8 +160,13 @@ def _key(cell: object) -> Key:
     return str(channel), str(method), float(psnr)
 
 
-def _score(rows: pd.DataFrame, own: pd.Series | None, spread: pd.Series | None, limits: tuple[float, float]) -> Score:
+def _score(
+    rows: pd.DataFrame, own: pd.Series | None, spread: pd.Series | None, limits: tuple[float, float],
+    names: tuple[str, ...],
+) -> Score:  # fmt: skip
     """One cell of its rows, one a seed, and scenes' values over seeds: of which it is the mean (`own`), or others.
+
+    `names` are those of the scenes of `own`.
 
     What several seeds say of a scene is averaged first, so `std` and `stderr` are over scenes whatever the number of
     seeds. Where a standard error is known of each seed alone, their mean is on the safe side: seeds share the scenes.
@@ -164,7 +175,7 @@ def _score(rows: pd.DataFrame, own: pd.Series | None, spread: pd.Series | None, 
     scenes = int(rows["scenes"].min())
     contributions, order = _kept(rows, scenes), None
     if contributions is None and own is not None and is_mean(value, own.to_numpy()):
-        contributions, order = contributions_of_mean(own.to_numpy()), tuple(own.index)
+        contributions, order = contributions_of_mean(own.to_numpy()), names
     one, errors = len(rows) == 1, rows["stderr"].to_numpy(dtype=np.float64)
     stderr: float | None = float(errors.mean()) if np.isfinite(errors).all() else None
     if contributions is not None and (stderr is None or not one):
@@ -189,21 +200,32 @@ def _kept(rows: pd.DataFrame, scenes: int) -> np.ndarray | None:
 
 def _by_scene(rows: pd.DataFrame) -> dict[Key, pd.Series]:
     """Per-scene values by cell, averaged over seeds, ordered by the scenes' names."""
+    import pandas as pd
+
     seeds: dict[Key, list[pd.Series]] = {}
     single = rows[rows["scene"] == EACH_SCENE]
     for channel, method, psnr, values in zip(*(single[name] for name in (*CELL, BY_SCENE)), strict=True):
         seeds.setdefault(_key((channel, method, psnr)), []).append(values)
-    return {key: _mean_over_seeds(found) for key, found in seeds.items()}
+    orders: dict[int, tuple[pd.Index, np.ndarray, pd.Index]] = {}  # cells of a run share the index of their scenes
+    found = {}
+    for key, several in seeds.items():
+        index, values = _mean_over_seeds(several)
+        if id(index) not in orders:
+            order = index.argsort()
+            orders[id(index)] = index, order, index[order]
+        _, order, ordered = orders[id(index)]
+        found[key] = pd.Series(values[order], index=ordered)
+    return found
 
 
-def _mean_over_seeds(found: Sequence[pd.Series]) -> pd.Series:
+def _mean_over_seeds(found: Sequence[pd.Series]) -> tuple[pd.Index, np.ndarray]:
     """The mean of the defined ones of a scene's values, summed with compensation as pandas does it."""
     import pandas as pd
 
-    if len(found) == 1:
-        return found[0].sort_index()
     index = found[0].index
-    if not all(one.index.equals(index) for one in found[1:]):
+    if len(found) == 1:
+        return index, found[0].to_numpy(np.float64)
+    if not all(one.index is index or one.index.equals(index) for one in found[1:]):
         index = pd.Index(dict.fromkeys(scene for one in found for scene in one.index))
         found = [one.reindex(index) for one in found]
     total, lost, count = (np.zeros(len(index)) for _ in range(3))
@@ -216,4 +238,4 @@ def _mean_over_seeds(found: Sequence[pd.Series]) -> pd.Series:
             lost = np.where(np.isfinite(summed), summed - total - term, 0.0)
         total, count = summed, count + defined
     with np.errstate(invalid="ignore"):
-        return pd.Series(total / count, index=index).sort_index()
+        return index, total / count

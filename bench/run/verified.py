@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from bench.api.files import MANIFEST, PACK, Broken, Entry, open_entry, read_manifest, sha256, write_atomically
+from bench.api.files import MANIFEST, PACK, Broken, Entry, digest_of, open_entry, sha256, write_atomically
 
 FILE = "verified.json"
 #: Bumped when a record says otherwise.
@@ -32,7 +32,7 @@ class Trusted(Entry):
     @property
     def manifest(self) -> dict[str, Any]:  # type: ignore[override]
         """Read when it is asked for, because those of a large sweep are gigabytes; Broken where it has changed."""
-        return _manifest(self.path, self.seal)
+        return _manifest(self.path, str(self._record["manifest"]))
 
     @property
     def content_sha256(self) -> str:
@@ -46,10 +46,15 @@ class Trusted(Entry):
 
 
 @lru_cache(maxsize=2)
-def _manifest(path: Path, seal: str) -> dict[str, Any]:
-    manifest, sealed = read_manifest(path)
-    if sealed != seal:
+def _manifest(path: Path, verified: str) -> dict[str, Any]:
+    try:
+        data = (path / MANIFEST).read_bytes()
+    except OSError as error:
+        raise Broken(f"{path / MANIFEST} cannot be read ({error.strerror})") from None
+    if sha256(data) != verified:
         raise Broken(f"{path / MANIFEST} has changed since it was verified")
+    manifest: dict[str, Any] = json.loads(data)
+    del manifest["seal"]
     return manifest
 
 
@@ -81,8 +86,8 @@ class Verified:
             packed = entry.manifest.get("places", {})
             names = [MANIFEST, *([PACK] if packed else []), *(entry.manifest["files"].keys() - packed.keys())]
             record = {
-                "files": _states(path, names), "key": key_digest, "seal": entry.seal, "content": entry.content_sha256,
-                "about": entry.about,
+                "files": _states(path, names), "manifest": digest_of(path / MANIFEST), "key": key_digest,
+                "seal": entry.seal, "content": entry.content_sha256, "about": entry.about,
             }  # fmt: skip
         with self._lock:
             self._new[name] = record
