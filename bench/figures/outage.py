@@ -1,6 +1,7 @@
 """Outage against PSNR, and beside it what is left of quality: lost scenes count with what the receiver shows instead.
 
-A row for each method that sends blocks. Colours say the link, lines the codec, markers the budget.
+A row for each method that sends blocks. Colours and the markers' filling say the link, lines the codec, markers the
+budget: so links can be told apart in print without colours.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ FEW, LOW_INCHES = 3, 1.55
 #: How far curves stand apart, and how far all of a panel at most, in distances of two PSNRs.
 APART, MOST_APART = 0.07, 0.4
 CODEC_LINES: tuple[Any, ...] = ("-", "-.", ":", (0, (8, 3)), (0, (3, 1)))
+#: How markers are filled, by the link.
+FILLINGS = ("full", "none", "left", "bottom", "right", "top")
 OUTAGE_NOTE = (
     "Outage: the share of lost blocks, one a scene and seed, {trials}; {level:.0%} intervals by Wilson, as "
     "if blocks were lost independently. Curves stand a little apart so that none hides another."
@@ -73,15 +76,20 @@ def _counts(rows: pd.DataFrame) -> Counts:
 
 
 class _Looks:
-    """How curves differ: the link has a colour, the codec a line, the budget a marker."""
+    """How curves differ: the link has a colour and a filling, the codec a line, the budget a marker."""
 
     def __init__(self, specs: Sequence[str]) -> None:
         self.links, self.codecs = (list(dict.fromkeys(map(read, specs))) for read in (_link, _codec))
         self.budgets = list(dict.fromkeys(map(_budget, sorted(specs, key=_uses))))
 
+    def link(self, link: str) -> dict[str, Any]:
+        number = self.links.index(link)
+        filling = FILLINGS[number % len(FILLINGS)]
+        return {"color": palette()[number % 10], "fillstyle": filling, "markerfacecoloralt": "white"}
+
     def curve(self, link: str, codec: str, budget: str) -> dict[str, Any]:
         return {
-            "color": palette()[self.links.index(link) % 10],
+            **self.link(link),
             "linestyle": CODEC_LINES[self.codecs.index(codec) % len(CODEC_LINES)],
             "marker": MARKERS[self.budgets.index(budget) % len(MARKERS)],
         }
@@ -89,8 +97,7 @@ class _Looks:
     def handles(self) -> list[Line2D]:
         """The legend; codecs and budgets are named where there are several."""
         plain: dict[str, Any] = {"linewidth": 1.4, "markersize": 4.5}
-        made = [Line2D([], [], label=link, color=self.curve(link, self.codecs[0], self.budgets[0])["color"], **plain)
-                for link in self.links]  # fmt: skip
+        made = [Line2D([], [], label=link, marker="o", **self.link(link), **plain) for link in self.links]
         grey: dict[str, Any] = {"color": "0.35", **plain}
         if len(self.codecs) > 1:
             made += [Line2D([], [], label=codec, linestyle=CODEC_LINES[k % len(CODEC_LINES)], **grey)

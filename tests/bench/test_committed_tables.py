@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +64,39 @@ def test_both_files_say_the_same_of_the_cells_that_they_share() -> None:
 @pytest.mark.parametrize("word", words())
 def test_every_table_of_the_start_page_prints_from_the_committed_results(word: str) -> None:
     assert render(read_for_table(RESULTS, word, 10.0)).strip()
+
+
+@pytest.fixture(scope="module")
+def latex() -> str:
+    """Every table of both halves as LaTeX."""
+    asked = [*((RESULTS, word) for word in words()), (RESULTS / "links", "budget"), (RESULTS / "links", "mIoU")]
+    return "\n".join(render(read_for_table(folder, word, 10.0), "latex") for folder, word in asked)
+
+
+def test_every_table_as_latex_has_booktabs_rules_and_its_caption(latex: str) -> None:
+    assert latex.isascii()
+    tables = latex.split(r"\end{table}")[:-1]
+    assert len(tables) > 10
+    for table in tables:
+        assert all(table.count(rule) == 1 for rule in (r"\toprule", r"\midrule", r"\bottomrule", r"\caption{"))
+        columns = table.partition(r"\begin{tabular}{")[2].partition("}")[0]
+        for line in table.partition(r"\midrule")[2].partition(r"\bottomrule")[0].strip().splitlines():
+            assert line.endswith(r" \\")
+            assert len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1
+
+
+TEX = next(filter(None, map(shutil.which, ("pdflatex", "lualatex", "xelatex", "tectonic"))), None)
+
+
+@pytest.mark.skipif(TEX is None, reason="needs a TeX")
+def test_every_table_compiles(latex: str, tmp_path: Path) -> None:
+    assert TEX is not None
+    packages = r"\documentclass{article}\usepackage{booktabs,amssymb}\extrafloats{200}\begin{document}"
+    (tmp_path / "tables.tex").write_text(f"{packages}\n{latex}\n\\end{{document}}\n")
+    options = [] if TEX.endswith("tectonic") else ["-interaction=nonstopmode", "-halt-on-error"]
+    done = subprocess.run([TEX, *options, "tables.tex"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "tables.pdf").is_file()
 
 
 def test_every_ablation_is_among_the_committed_results() -> None:
