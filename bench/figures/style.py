@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-import matplotlib
 import seaborn as sns
+from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
@@ -22,6 +23,8 @@ from matplotlib.lines import Line2D
 from bench.api.names import base_name
 
 DPI = 200
+#: The one style sheet of all figures, those of `bench speed` too.
+STYLE = Path(__file__).parents[1] / "figures.mplstyle"
 TITLE_POINTS, TEXT_POINTS, NOTE_POINTS = 9.0, 8.0, 6.0
 #: Heights of lines of text, in multiples of the font's size.
 LEADING = 1.35
@@ -38,22 +41,7 @@ OTHER_VARIANT = ((0, (6, 1, 1, 1, 1, 1)), "bottom")
 @contextmanager
 def theme() -> Iterator[None]:
     """Drawing and saving in the figures' style; matplotlib's own settings are back afterwards."""
-    with matplotlib.rc_context(
-        {
-            **sns.axes_style("whitegrid"),
-            **sns.plotting_context("paper"),
-            "font.family": ["DejaVu Sans"],  # comes with matplotlib: the same figure on every machine
-            "font.size": TEXT_POINTS,
-            "axes.labelsize": TEXT_POINTS,
-            "axes.titlesize": TEXT_POINTS,
-            "xtick.labelsize": 7,
-            "ytick.labelsize": 7,
-            "legend.fontsize": 7,
-            "grid.linewidth": 0.5,
-            "pdf.fonttype": 42,  # TrueType, embedded: journals refuse Type 3
-            "svg.hashsalt": "gesco-bench",  # equal data, equal file
-        }
-    ):
+    with style.context(STYLE):
         yield
 
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 FEWEST_SCENES = 8
 #: The table's columns. KID is beside FID because it is not biased by the number of scenes, which differs between rows.
 METRICS = ("mIoU", "LPIPS", "FID[lite0]", "KID[lite0]")
+#: By sampler, so that lines can be told apart without colours.
+MARKERS = "osD^vPh*"
 PLOTTED = ("mIoU", "LPIPS", "FID[lite0]", "seconds")
 #: What every row is compared with: the paper's sampler at its T.
 REFERENCE = ("ancestral", 1000)
@@ -237,15 +239,22 @@ def as_markdown(table: pd.DataFrame, compared: pd.DataFrame, request: QualityReq
 
 def _draw(axis: Axes, table: pd.DataFrame, metric: str) -> None:
     finite = table[np.isfinite(table[metric].astype(float))]
-    for sampler in table["sampler"].drop_duplicates():
+    for number, sampler in enumerate(table["sampler"].drop_duplicates()):
         shown = finite[finite["sampler"] == sampler].sort_values("steps")
-        axis.plot(shown["steps"], shown[metric], marker="o", markersize=4, linewidth=1.4, label=str(sampler))
+        axis.plot(
+            shown["steps"],
+            shown[metric],
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=4,
+            linewidth=1.4,
+            label=str(sampler),
+        )
     reference = finite[(finite["sampler"] == REFERENCE[0]) & (finite["steps"] == REFERENCE[1])][metric]
     for level in reference:  # one, where it was run; what the others have to reach
         axis.axhline(level, color="0.5", linewidth=0.9, linestyle="--", zorder=0)
     axis.set_xscale("log")
     ticks = sorted(table["steps"].unique())
-    axis.set_xticks(ticks, [str(t) for t in ticks], fontsize=7)
+    axis.set_xticks(ticks, [str(t) for t in ticks])
     axis.minorticks_off()
     if metric == "seconds" and (finite[metric] > 0).any():
         axis.set_yscale("log")
@@ -256,13 +265,14 @@ def _draw(axis: Axes, table: pd.DataFrame, metric: str) -> None:
 def plot_quality(table: pd.DataFrame) -> bytes:
     """A PNG: a row of panels a PSNR, a panel a metric, a line a sampler over steps; dashed: the reference."""
     psnrs = list(dict.fromkeys(table["psnr"]))
-    figure, axes = blank_figure(len(psnrs), len(PLOTTED), (3.6 * len(PLOTTED), 3.0 * len(psnrs)))
-    for line, psnr in zip(axes, psnrs, strict=True):
-        for axis, metric in zip(line, PLOTTED, strict=True):
-            _draw(axis, table[table["psnr"] == psnr], metric)
-        line[0].set_title(f"PSNR {psnr:g}", loc="left", fontsize=9)
-    axes[0][0].legend(fontsize=7)
-    return png(figure)
+    inches = 3.6 * len(PLOTTED), 3.0 * len(psnrs)
+    with blank_figure(len(psnrs), len(PLOTTED), inches) as (figure, axes):
+        for line, psnr in zip(axes, psnrs, strict=True):
+            for axis, metric in zip(line, PLOTTED, strict=True):
+                _draw(axis, table[table["psnr"] == psnr], metric)
+            line[0].set_title(f"PSNR {psnr:g}", loc="left")
+        axes[0][0].legend()
+        return png(figure)
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ import datetime
 import io
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from bench.speed.timing import Size
 
 SCHEMA = 1
+#: The style sheet of all figures.
+STYLE = Path(__file__).parents[1] / "figures.mplstyle"
 #: Updates behind a point of the thick loss curves: single losses jump with the timesteps drawn.
 SMOOTHED = 10
 
@@ -122,38 +125,34 @@ def plot_losses(losses: Mapping[str, Sequence[float]]) -> bytes:
     """A PNG: the loss of every update of each loop, thin, and its mean over the `SMOOTHED` updates before, thick."""
     import pandas as pd
 
-    figure, axes = blank_figure(1, 1, (6.4, 3.2))
-    axis = axes[0, 0]
-    for name, values in losses.items():
-        series = pd.Series(values, index=range(1, len(values) + 1))
-        (line,) = axis.plot(series.rolling(SMOOTHED, min_periods=1).mean(), linewidth=1.8, label=name)
-        axis.plot(series, linewidth=0.6, alpha=0.4, color=line.get_color())
-    axis.set_xlabel("update")
-    axis.set_ylabel("loss")
-    axis.legend()
-    return png(figure)
+    with blank_figure(1, 1, (6.4, 3.2)) as (figure, axes):
+        axis = axes[0, 0]
+        for name, values in losses.items():
+            series = pd.Series(values, index=range(1, len(values) + 1))
+            (line,) = axis.plot(series.rolling(SMOOTHED, min_periods=1).mean(), linewidth=1.8, label=name)
+            axis.plot(series, linewidth=0.6, alpha=0.4, color=line.get_color())
+        axis.set_xlabel("update")
+        axis.set_ylabel("loss")
+        axis.legend()
+        return png(figure)
 
 
-def blank_figure(rows: int, columns: int, inches: tuple[float, float]) -> tuple[Figure, np.ndarray]:
-    """A pyplot figure in the style of the plots of `bench speed`, and its axes (rows, columns)."""
-    import matplotlib
+@contextmanager
+def blank_figure(rows: int, columns: int, inches: tuple[float, float]) -> Iterator[tuple[Figure, np.ndarray]]:
+    """A figure in the style of all figures, to be drawn and saved within, and its axes (rows, columns)."""
+    from matplotlib import style
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
-    sns.set_theme(context="paper", style="whitegrid", palette="colorblind")
-    return plt.subplots(rows, columns, figsize=inches, squeeze=False)
+    with style.context(STYLE):
+        figure = Figure(figsize=inches)
+        yield figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def png(figure: Figure) -> bytes:
-    """A pyplot figure as PNG; the figure is closed."""
-    import matplotlib.pyplot as plt
-
+    """A figure as PNG."""
     figure.tight_layout()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=140)
-    plt.close(figure)
     return buffer.getvalue()
 
 
