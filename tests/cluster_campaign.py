@@ -22,6 +22,7 @@ import pandas as pd
 
 from bench.results.files import whole_results
 from bench.results.schema import CONTRIBUTIONS
+from bench.results.tidy import unfolded
 from tests.bench.dask_processes import Dask
 
 METHODS = "full_image,spade,ccfpse,smis,oasis,sdm,gesco"
@@ -42,6 +43,7 @@ def cells(out: Path) -> int:
 def measured(out: Path) -> tuple[dict[str, str], pd.DataFrame]:
     """Digests of every cell's pictures, and all rows but what a cell cost, in one order."""
     frame, facts = whole_results(out)
+    frame = unfolded(frame)
     frame = frame[~frame["metric"].isin(["seconds", "memory"])].sort_values(KEYS).reset_index(drop=True)
     frame[CONTRIBUTIONS] = [None if part is None else part.tobytes() for part in frame[CONTRIBUTIONS]]
     return {cell: about["sha256"] for cell, about in facts["pictures"].items()}, frame

@@ -59,6 +59,7 @@ def compute(
     `verify` reads every byte of the cache.
     """
     run, start = config.run, time.perf_counter()
+    workers = cluster.count() if cluster else worker_count(plan, run.jobs)
 
     def ran(verify: bool) -> RunReport:
         return run_plan(
@@ -67,7 +68,6 @@ def compute(
 
     def added(report: RunReport) -> Computed:
         seconds = time.perf_counter() - start
-        workers = cluster.count() if cluster else worker_count(plan, run.jobs)
         facts = provenance(plan, report, seconds, workers, run.batch_size, ablation)
         changed = add_cells([*report.states, *report.references], facts, run.out, replace)
         return Computed(report, facts, changed, seconds, write_failures(report.failures, run.out))

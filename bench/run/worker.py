@@ -300,8 +300,10 @@ def end_with(parent: int) -> None:
     Otherwise the workers of a killed run would hold its memory and its GPUs for minutes. Does nothing in any other
     process.
     """
-    if os.getppid() != parent or parent in _watched:
+    if os.getpid() == parent or parent in _watched:
         return
+    if os.getppid() != parent:
+        os._exit(1)
     _watched.add(parent)
 
     def watch() -> None:

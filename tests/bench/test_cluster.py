@@ -5,7 +5,10 @@ The engine here makes every call at once in this process; a real one is in `test
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
@@ -21,10 +24,10 @@ from bench.api.device import Devices
 from bench.api.errors import BenchError
 from bench.config import load_config
 from bench.results.files import provenance
-from bench.run.claims import claim
+from bench.run.claims import claim, clean_claims, is_claimed
 from bench.run.cluster import there
 from bench.run.execute import Outcome, Task, execute
-from bench.run.plan import Plan, make_plan
+from bench.run.plan import Cell, Plan, make_plan
 from bench.run.runner import RunReport, _missing, _tasks, leave_to, run_plan, survey
 from bench.run.verified import Verified
 
@@ -71,12 +74,12 @@ class Engine:
     def _call(self, worker: str, function: Any, asked: Any, *_: Any) -> Any:
         fate = self.fate[worker]
         if function is there.examine:
-            return there._examined(replace(asked, sign=asked.sign / "x") if fate == "blind" else asked, 0)
+            return there._examined(replace(asked, sign=asked.sign / "x") if fate == "blind" else asked, os.getpid())
         self.begun += 1
         if fate == "lies":
             return Outcome(asked.cell, computed=True)
         deadly = asked.cell.method.spec == self.deadly
-        done = None if deadly or fate == "before" else execute(replace(asked, parent=0))
+        done = None if deadly or fate == "before" else execute(replace(asked, parent=os.getpid()))
         if deadly or fate in ("before", "after"):
             del self.fate[worker]
             self.fate[f"{worker}+"] = "works"
@@ -202,7 +205,7 @@ def test_cells_left_to_the_workers_are_those_that_are_missing(fakes: Path, whole
     assert workers == ["a"]
     assert function is there.work
     for task, _ in calls:
-        execute(replace(task, parent=0))
+        execute(replace(task, parent=os.getpid()))
     assert pictures(fakes / "o") == whole
     assert leave_to(engine, plan_of(), left) == 0
 
@@ -243,6 +246,30 @@ def test_a_claim_is_one_processs_and_leaves_nothing(fakes: Path) -> None:
     with claim(cell, out) as again:
         assert again
     assert not list((out / "claims").iterdir())
+
+
+def test_a_claim_ends_with_its_process_however_that_ends(fakes: Path) -> None:
+    cell, out = plan_of().cells[0], fakes / "o"
+    (file,) = held_by_nobody(cell, out)
+    program = (
+        "import filelock, sys, time; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(); time.sleep(3600)"
+    )
+    with subprocess.Popen([sys.executable, "-uc", program, str(file)], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert is_claimed(cell, out)
+        other.kill()
+    assert file.exists()
+    assert not is_claimed(cell, out)
+    file.touch()
+    clean_claims(out)
+    assert not file.exists()
+
+
+def held_by_nobody(cell: Cell, out: Path) -> list[Path]:
+    """The file of a cell's claim."""
+    with claim(cell, out):
+        return list((out / "claims").iterdir())
 
 
 # processes

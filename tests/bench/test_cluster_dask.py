@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,3 +139,14 @@ def test_a_job_that_slurm_does_not_take_ends_the_run_with_what_was_asked(
     assert "error: SLURM does not take a worker's job: no such partition" in last
     assert "  #SBATCH -p fat" in last
     assert "Traceback" not in answer.err
+
+
+def test_an_interrupt_stays_one_when_slurm_is_named(tmp_path: Path) -> None:
+    program = (
+        "import signal\nfrom bench.config import Config\nfrom bench.run.cluster import connected\n"
+        "run = Config().run.model_copy(update={'cluster': 'slurm', 'jobs': 1})\n"
+        "with connected(Config(run=run)):\n    print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\n"
+    )
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    done = subprocess.run([sys.executable, "-c", start + program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == "True\n", done.stderr

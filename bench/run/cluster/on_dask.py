@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
@@ -11,7 +12,6 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dask_jobqueue import SLURMCluster
 from distributed import Client, KilledWorker, LocalCluster, fire_and_forget
 
 from bench.api.device import Devices, resolve_devices
@@ -33,9 +33,10 @@ class DaskCluster:
 
     def __init__(self, where: str) -> None:
         self.where = where
-        for chatty in ("distributed", "tornado.application", "asyncio"):
-            # what they say of lost workers and connections is said by us, and a line each
-            logging.getLogger(chatty).setLevel(logging.CRITICAL)
+        for name in ("asyncio", *logging.root.manager.loggerDict):
+            # what they say of lost workers and connections is said by us, in a line each
+            if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)
 
     def _made(self) -> Any:
         """What a client connects to."""
@@ -137,7 +138,11 @@ class SlurmJobs(_OwnCluster):
     """Workers in jobs of SLURM, as [cluster] of bench.toml describes one; a job that ends is followed by another."""
 
     def __init__(self, config: Config) -> None:
-        self._section = config.cluster
+        interrupt = signal.getsignal(signal.SIGINT)
+        from dask_jobqueue import SLURMCluster
+
+        signal.signal(signal.SIGINT, interrupt)  # its import makes Ctrl-C a success
+        self._section, self._kind = config.cluster, SLURMCluster
         if not config.run.jobs:
             raise UsageError("--cluster slurm: say with --jobs how many workers to ask SLURM for")
         super().__init__("slurm", config.run.jobs)
@@ -148,7 +153,7 @@ class SlurmJobs(_OwnCluster):
         if sbatch is None:
             raise UsageError("--cluster slurm: there is no `sbatch` here; start it on a machine that submits jobs")
         try:
-            self._cluster = SLURMCluster(
+            self._cluster = self._kind(
                 queue=asked.queue,
                 walltime=asked.walltime,
                 cores=asked.cores,
