@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ SCHEMA = 2
 INDEX = "index.json"
 SCENES = 4
 QUALITY = 55
+#: Of bold letters, in heights of the text: how wide one is, and how far most go above the baseline.
+WIDTH_OF_LETTERS, ASCENT = 0.62, 0.8
 #: Grey where a picture is missing.
 BLANK = 128
 
@@ -162,32 +165,62 @@ def _files(
 def boxes_svg(found: Sequence[Detections | None], threshold: float, size: tuple[int, int], space: LabelSpace) -> str:
     """Boxes and names of a strip of pictures, stacked from the top, as a transparent SVG of the strip's size.
 
-    Noise makes detectors see a hundred things, so all boxes of a picture are one path.
+    Noise makes detectors see a hundred things, so all boxes of a picture are one path, and a name that would lie on
+    another one is left out.
     """
     height, width = size
-    thin, text = width / 200, width / 27
+    thin, text = _thin(width), _text(width)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height * len(found)}" '
         f'font-family="sans-serif" font-size="{text:.2f}" font-weight="700">'
     ]
     for number, one in enumerate(found):
-        outlines, names = [], []
+        boxes, names = [], []
         for box, score, label in zip(one.boxes, one.scores, one.labels, strict=True) if one is not None else ():
-            if score < threshold:
-                continue
-            x0, y0, x1, y1 = (round(float(v), 1) for v in box)
-            outlines.append(f"M{x0:g} {y0:g}H{x1:g}V{y1:g}H{x0:g}z")
-            baseline = y0 - thin if y0 > text else y1 + text * 0.85
-            names.append(f'<text x="{x0:g}" y="{baseline:.1f}">{escape(space.names[int(label)])}</text>')
+            if score >= threshold:
+                boxes.append(tuple(round(float(v), 1) for v in box))
+                names.append(space.names[int(label)])
+        outlines = [f"M{x0:g} {y0:g}H{x1:g}V{y1:g}H{x0:g}z" for x0, y0, x1, y1 in boxes]
+        texts = [f'<text x="{x:.1f}" y="{y:.1f}">{escape(name)}</text>' for x, y, name in placed(boxes, names, size)]
         path = "".join(outlines)
         parts.append(
             f'<svg y="{number * height}" width="{width}" height="{height}">'  # clips what leaves the picture
             f'<g fill="none"><path d="{path}" stroke="#000" stroke-width="{2.4 * thin:.2f}"/>'
             f'<path d="{path}" stroke="#ffe14d" stroke-width="{1.2 * thin:.2f}"/></g>'
-            f'<g fill="#ffe14d" stroke="#000" stroke-width="{2 * thin:.2f}" paint-order="stroke">{"".join(names)}</g>'
+            f'<g fill="#ffe14d" stroke="#000" stroke-width="{2 * thin:.2f}" paint-order="stroke">{"".join(texts)}</g>'
             "</svg>"
         )
     return "".join([*parts, "</svg>"])
+
+
+def placed(
+    boxes: Sequence[tuple[float, ...]], names: Sequence[str], size: tuple[int, int]
+) -> Iterator[tuple[float, float, str]]:
+    """Where the names of boxes stand in a picture, (left, baseline, name), each where no earlier one is.
+
+    Above its box, inside at the top, below, or inside at the bottom, from the box's left or to its right; nowhere
+    where all of that is taken or outside of the picture.
+    """
+    height, width = size
+    thin, text = _thin(width), _text(width)
+    taken: list[tuple[float, float, float, float]] = []
+    for (x0, y0, x1, y1), name in zip(boxes, names, strict=True):
+        wide = WIDTH_OF_LETTERS * text * len(name)
+        for y, x in product((y0 - thin, y0 + text, y1 + text, y1 - 2 * thin), (x0 + thin, x1 - wide - thin)):
+            own = (x, y - ASCENT * text, x + wide, y + (1 - ASCENT) * text)
+            inside = own[0] >= 0 and own[1] >= 0 and own[2] <= width and own[3] <= height
+            if inside and all(own[2] <= o[0] or o[2] <= own[0] or own[3] <= o[1] or o[3] <= own[1] for o in taken):
+                taken.append(own)
+                yield x, y, name
+                break
+
+
+def _thin(width: int) -> float:
+    return width / 200
+
+
+def _text(width: int) -> float:
+    return width / 27
 
 
 def _strip(pictures: Sequence[np.ndarray | None], size: tuple[int, int]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from bench.api.errors import BenchError
 from bench.api.files import open_entry
 from bench.api.registry import DATASETS
 from bench.leaderboard import samples as samples_module
-from bench.leaderboard.samples import BLANK, boxes_svg, read_index, write_samples
+from bench.leaderboard.samples import BLANK, boxes_svg, placed, read_index, write_samples
 from bench.pictures.evaluators import Evaluators, paint_nearness
 from bench.results.request import read_request
 from bench.run.cell import read_picture
@@ -59,6 +60,20 @@ def test_boxes_lie_in_their_picture_of_the_strip_and_faint_ones_are_left_out() -
     assert [p.attrib["y"] for p in pictures] == ["0", "32", "64"]
     assert [boxes_in(p) for p in pictures] == [["M1 2H11V12H1z"], [], []]
     assert [t.text for t in root.iter(f"{SVG}text")] == ["<b>&"]
+
+
+def test_names_of_detections_do_not_lie_on_each_other_nor_leave_the_picture() -> None:
+    boxes = [(20.0, 40.0, 60.0, 70.0), (22.0, 41.0, 62.0, 71.0), (24.0, 42.0, 64.0, 72.0), (0.0, 0.0, 9.0, 9.0)]
+    size = (100, 200)
+    found = list(placed(boxes, ["car", "person", "car", "rider"], size))
+    assert [name for _, _, name in found] == ["car", "person", "car", "rider"]
+    text = size[1] / 27
+    areas = [(x, y - 0.8 * text, x + 0.62 * text * len(name), y + 0.2 * text) for x, y, name in found]
+    for (left, top, right, bottom), other in itertools.combinations(areas, 2):
+        assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
+    assert all(left >= 0 and top >= 0 and right <= 200 and bottom <= 100 for left, top, right, bottom in areas)
+    crowd = [(20.0 + k / 10, 40.0, 30.0 + k / 10, 50.0) for k in range(100)]
+    assert 0 < len(list(placed(crowd, ["car"] * 100, size))) < 20
 
 
 def test_near_is_bright_whatever_the_network_gives() -> None:
