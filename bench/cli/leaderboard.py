@@ -37,6 +37,7 @@ def build(
         ),
     ] = None,
     scenes: ScenesOption = 4,
+    repository: Annotated[str | None, typer.Option(help="Web address of the repository, for a link.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Make a site of the results in a folder: ranking, curves, pictures, a page a method, raw data. It opens from disk.
@@ -51,7 +52,7 @@ def build(
     settings = load_config(config)
     check_folder(out, "--out")
     folders = [results_folder(folder, settings) for folder in results or ()] or [results_folder(None, settings)]
-    say(build_site(folders, out, settings, scenes, _say))
+    say(build_site(folders, out, settings, scenes, _say, repository))
 
 
 @app.command()

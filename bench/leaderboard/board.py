@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from bench.api.errors import UsageError
 from bench.api.names import PURE_NOISE
@@ -19,9 +21,9 @@ from bench.api.scores import score_info
 from bench.results.files import Run, read_results
 from bench.results.merge import about_scenes
 from bench.results.ranking import explained, rank
-from bench.results.request import mean_levels, side_words
+from bench.results.request import mean_distances, side_words
 from bench.results.schema import NO_CHANNEL, SCENE_SET
-from bench.results.scores import Score, measured, of_methods, of_originals
+from bench.results.scores import Measured, Score, measured, of_methods, of_originals, read_metric
 from bench.tables.model import decimals_for
 
 if TYPE_CHECKING:
@@ -60,11 +62,19 @@ class Track:
 
 
 @dataclass(frozen=True)
+class SceneValues:
+    """What scenes have of their own in a metric: for each method and PSNR values (n,) of the scenes `ids`, or None."""
+
+    ids: tuple[str, ...]
+    rows: Mapping[str, tuple[np.ndarray | None, ...]]
+
+
+@dataclass(frozen=True)
 class View:
     """One metric under one protocol on one track and channel: a column of `rows[method]` for each PSNR, best first.
 
     None stands where there is no number. `reference` is the metric's value of pure noise, `ceiling` what its evaluator
-    says of the original pictures, `note` what the ranks rest on.
+    says of the original pictures, `note` what the ranks rest on. `scenes` is None where no scene has a value.
     """
 
     track: str
@@ -78,14 +88,15 @@ class View:
     note: str
     reference: float | None
     ceiling: float | None
+    scenes: SceneValues | None = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Board:
     """Everything that the site shows of numbers.
 
-    `levels` are peak SNRs in dB by channel and PSNR label, `mean_levels` sentences on mean SNRs and on
-    side information by track and channel.
+    `levels` are peak SNRs in dB by channel and PSNR label. By track and channel: `means` says how far mean SNRs are
+    below the peak SNR and of which methods, `sides` is a sentence on side information.
     """
 
     tracks: tuple[Track, ...]
@@ -93,7 +104,8 @@ class Board:
     submissions: Mapping[str, Submission]
     views: tuple[View, ...]
     levels: Mapping[tuple[str, float], float]
-    mean_levels: Mapping[tuple[str, str], str]
+    means: Mapping[tuple[str, str], Mapping[str, Sequence[str]]]
+    sides: Mapping[tuple[str, str], str]
     runs: tuple[Run, ...]
 
 
@@ -132,11 +144,10 @@ def build_board(runs: Sequence[Run], submissions: Sequence[Submission]) -> Board
         for (channel, psnr), group in of_methods(frame).groupby(["channel", "psnr"])
     }
     together = pd.concat([of_methods(frame)[[*MEAN_OF]] for frame in (own, *others.values())])
-    means = {
-        (str(t), str(c)): f"{mean_levels(group)} {side_words(group)}"
-        for (t, c), group in together.groupby(["track", "channel"])
-    }
-    return Board(tracks, methods, {s.name: s for s in submissions}, views, levels, means, tuple(runs))
+    groups = {(str(t), str(c)): group for (t, c), group in together.groupby(["track", "channel"])}
+    means = {key: mean_distances(group) for key, group in groups.items()}
+    sides = {key: side_words(group) for key, group in groups.items()}
+    return Board(tracks, methods, {s.name: s for s in submissions}, views, levels, means, sides, tuple(runs))
 
 
 def merged(runs: Sequence[Run]) -> pd.DataFrame:
@@ -213,12 +224,14 @@ def _view(
 ) -> View:
     data, ceiling = None, None
     scores: dict[tuple[str, float], Score] = {}
+    by_scene: dict[tuple[str, float], pd.Series] = {}
     if own is not None:
         rows = own[own["channel"].isin([channel, NO_CHANNEL])]
         ceiling = of_originals(rows, metric)
         if _has(rows, channel, metric):
             data = measured(rows, metric)
             scores = {(m, p): one for (_, m, p), one in data.scores.items()}
+            by_scene |= _by_scene(rows, data)
     found = [data] if data else []
     for name, frame in others.items():
         rows = frame[frame["channel"] == channel]
@@ -228,6 +241,7 @@ def _view(
         standard = data or theirs
         for (_, _, psnr), one in theirs.scores.items():
             scores[name, psnr] = replace(one, noise=standard.beyond(one.value))
+        by_scene |= _by_scene(rows, theirs)
         found.append(theirs)
     psnrs = tuple(sorted({psnr for _, psnr in scores}, reverse=True))
     decimals = decimals_for([s.value for s in scores.values() if not s.noise])
@@ -246,7 +260,27 @@ def _view(
     submitted = SUBMITTED_NOTE if len(found) > 1 or data is None else ""
     note = UNRANKED_NOTE if score_info(metric).machine else " ".join(filter(None, [told, submitted]))
     reference = data.reference if data else None
-    return View(track, channel, metric, protocol, higher, decimals, psnrs, placed, note, reference, ceiling)
+    scenes = _scene_values(by_scene, psnrs)
+    return View(track, channel, metric, protocol, higher, decimals, psnrs, placed, note, reference, ceiling, scenes)
+
+
+def _by_scene(rows: pd.DataFrame, data: Measured) -> dict[tuple[str, float], pd.Series]:
+    """Scenes' own values by method and PSNR: of the metric, or of the one that is declared to be its scenes'."""
+    info = score_info(data.metric)
+    if info.family == "cost":
+        return {}
+    if not data.by_scene and info.scenes and (rows["metric"] == info.scenes).any():
+        data = read_metric(rows, info.scenes)
+    return {(method, psnr): values for (_, method, psnr), values in data.by_scene.items()}
+
+
+def _scene_values(found: Mapping[tuple[str, float], pd.Series], psnrs: Sequence[float]) -> SceneValues | None:
+    if not found:
+        return None
+    ids = sorted({str(scene) for values in found.values() for scene in values.index})
+    aligned = {key: values.reindex(ids).to_numpy(dtype=np.float32) for key, values in found.items()}
+    methods = dict.fromkeys(method for method, _ in found)
+    return SceneValues(tuple(ids), {m: tuple(aligned.get((m, p)) for p in psnrs) for m in methods})
 
 
 def _has(rows: pd.DataFrame, channel: str, metric: str) -> bool:

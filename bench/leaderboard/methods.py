@@ -91,6 +91,11 @@ def citation_of(method: str) -> str:
     return _known()[method]["citation"].strip()
 
 
+def paper_of(method: str) -> str:
+    """The web address of a built-in method's paper."""
+    return _known()[method]["paper"]
+
+
 def _plain(value: Any) -> str:
     return {"True": "yes", "False": "no", "None": "none"}.get(str(value), str(value))
 

@@ -23,8 +23,10 @@ from bench.api.errors import BenchError, UsageError, storage_message
 from bench.api.files import file_digest, replacing
 from bench.leaderboard import pages
 from bench.leaderboard.board import Board, build_board, read_runs
-from bench.leaderboard.budgets import budget_data
-from bench.leaderboard.methods import About, about_methods, citation_of
+from bench.leaderboard.load import write_load, write_loads
+from bench.leaderboard.methods import About, about_methods, citation_of, paper_of
+from bench.leaderboard.names import page_names
+from bench.leaderboard.packed import DRAWS
 from bench.leaderboard.samples import SCENES, read_index, write_samples
 from bench.leaderboard.store import Shelf
 from bench.leaderboard.submission import schema_text
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
     from bench.config import Config
 
 PAGES = (
-    ("index.html", "Leaderboard"), ("budget.html", "Budgets"), ("samples.html", "Samples"), ("methods.html", "Methods"),
-    ("data.html", "Data"),
+    ("index.html", "Leaderboard"), ("overall.html", "Mean rank"), ("compare.html", "Compare"),
+    ("budget.html", "Budgets"), ("samples.html", "Samples"), ("methods.html", "Methods"), ("data.html", "Data"),
 )  # fmt: skip
 #: A file that marks a folder as one that this module made, and so may replace.
 MARKER = ".gesco-bench-site"
@@ -51,13 +53,16 @@ def build_site(
     config: Config,
     scenes: int = SCENES,
     say: Callable[[str], None] = lambda line: None,
+    repository: str | None = None,
 ) -> Path:
     """Write the site of the results in the folders, with their submissions and samples, to `out`; its index page.
 
     Samples are those in RESULTS/samples, else `scenes` scenes from the run's cache where there is one. `out` is
-    replaced whole, and only where it is empty or an earlier site. `say` gets a line for what is left out. Raises as
-    `Shelf.read` and `build_board` do, before anything is written.
+    replaced whole, and only where it is empty or an earlier site. `say` gets a line for what is left out; `repository`
+    is the web address that pages link to. Raises as `Shelf.read` and `build_board` do, before anything is written.
     """
+    if repository is not None and not _WEB.fullmatch(repository):
+        raise UsageError(f"--repository {repository} is no web address such as https://github.com/you/gesco-bench")
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARKER).is_file())):
         raise UsageError(f"{out} exists and is no site of ours, so it is not replaced; choose another --out")
     shelves = [Shelf(folder) for folder in results]
@@ -71,7 +76,8 @@ def build_site(
             indices = list(_samples(board, draft, config, scenes, say))
             downloads = list(_data(board, about, draft))
             _assets(draft)
-            _pages(board, about, gaps, indices, downloads, draft)
+            write_loads(board, about, draft)
+            _pages(board, about, gaps, indices, downloads, draft, repository)
             (draft / MARKER).write_text("made by `bench leaderboard build`, which replaces this folder\n", "utf-8")
     except OSError as error:
         message = storage_message(error, out)
@@ -184,7 +190,7 @@ def _offered(draft: Path, name: str, what: str) -> dict[str, str]:
 
 def _pages(
     board: Board, about: Mapping[str, About], gaps: Mapping[str, list[str]], indices: Sequence[Mapping[str, Any]],
-    downloads: Sequence[Mapping[str, str]], draft: Path,
+    downloads: Sequence[Mapping[str, str]], draft: Path, repository: str | None,
 ) -> None:  # fmt: skip
     from importlib.metadata import version
 
@@ -194,8 +200,14 @@ def _pages(
         loader=PackageLoader("bench.leaderboard"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.tests["web_address"] = lambda text: bool(_WEB.fullmatch(text))
-    runs = [pages.run_facts(run) for run in board.runs]
-    shared = {"pages": PAGES, "version": version("gesco-bench"), "runs": runs}
+    runs = [pages.run_facts(run, number, len(board.runs)) for number, run in enumerate(board.runs)]
+    shared = {
+        "pages": PAGES,
+        "version": version("gesco-bench"),
+        "runs": runs,
+        "repository": repository,
+        "paper": paper_of("gesco"),
+    }
 
     def write(name: str, template: str, **data: object) -> None:
         file = draft / name
@@ -206,18 +218,24 @@ def _pages(
         file.write_text(text, encoding="utf-8")
 
     samples = pages.sample_data(board, about, indices)
-    names = pages.page_names(board.methods)
-    write("index.html", "index.html", board=pages.board_data(board, about), facts=_facts(board))
-    write("budget.html", "budget.html", budget=budget_data(board, about))
+    write_load(draft, "samples", samples)
+    paths = page_names(board.methods)
+    write("index.html", "index.html", facts=_facts(board))
+    write("overall.html", "overall.html", draws=DRAWS)
+    write("compare.html", "compare.html", samples=bool(samples))
+    write("budget.html", "budget.html")
     write("samples.html", "samples.html", samples=samples)
-    write("methods.html", "methods.html", methods=[{"about": about[m], "page": names[m]} for m in board.methods])
-    protocols = sorted({(view.metric, view.protocol) for view in board.views})
+    write("methods.html", "methods.html", methods=[{"about": about[m], "page": paths[m]} for m in board.methods])
+    measured: dict[str, set[str]] = {}
+    for view in board.views:
+        measured.setdefault(view.protocol, set()).add(view.metric)
+    protocols = [(protocol, sorted(metrics)) for protocol, metrics in measured.items()]
     write("data.html", "data.html", downloads=downloads, protocols=protocols, citation=citation_of("gesco"))
     for method in board.methods:
-        sets = [s["key"] for s in samples["sets"] if any(one["spec"] == method for one in s["methods"])]
-        sampled = urlencode({"set": sets[0], "search": method}) if sets else ""
+        sets = [s["key"] for s in samples if any(one["spec"] == method for one in s["methods"])]
+        sampled = urlencode({"set": sets[0], "q": method}) if sets else ""
         write(
-            names[method], "method.html", about=about[method], tables=pages.method_tables(board, method),
+            paths[method], "method.html", about=about[method], tables=pages.method_tables(board, method),
             gaps=gaps.get(method, []), sampled=sampled, board_links=list(pages.board_links(board, method)),
         )  # fmt: skip
 

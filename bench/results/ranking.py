@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metrics.stats.significance import ALPHA, ROUNDING, fewest_scenes, holm, smallest_p, standard_error, t_p
+from metrics.stats.significance import (
+    ALPHA,
+    ROUNDING,
+    fewest_scenes,
+    half_width,
+    holm,
+    smallest_p,
+    standard_error,
+    t_p,
+)
 
 if TYPE_CHECKING:
     from bench.results.scores import Score
@@ -41,19 +50,38 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class _Pairs:
-    """Tests of the pairs of one column: positions, p and scenes of each, and whether it is paired by scene."""
+class Pairs:
+    """The pairs of one column that can be compared: positions, how much more the second score has, its standard error.
+
+    `by_scene` says whether a pair is compared scene by scene, over so many `scenes`.
+    """
 
     first: np.ndarray
     second: np.ndarray
-    p: np.ndarray
+    difference: np.ndarray
+    error: np.ndarray
     scenes: np.ndarray
     by_scene: np.ndarray
+
+    @property
+    def p(self) -> np.ndarray:
+        """Two-sided p of the differences."""
+        p = np.ones(len(self.scenes))
+        for n in np.unique(self.scenes):
+            here = self.scenes == n
+            p[here] = t_p(self.difference[here], self.error[here], int(n))
+        return p
+
+    @property
+    def half_widths(self) -> np.ndarray:
+        """Half of the differences' 95 % intervals, each for itself."""
+        factors = {n: half_width(1.0, int(n)) for n in np.unique(self.scenes)}
+        return np.array([factors[n] * error for n, error in zip(self.scenes, self.error, strict=True)])
 
 
 def rank(columns: Sequence[Sequence[Score | None]], higher_is_better: Sequence[bool]) -> Ranking:
     """Ranks in all columns, as one family; None in a column stands for what takes no part."""
-    tests = [_tested(column) for column in columns]
+    tests = [pairs(column) for column in columns]
     p = np.concatenate([np.zeros(0), *(t.p for t in tests)])
     scenes = np.concatenate([np.zeros(0, dtype=int), *(t.scenes for t in tests)])
     by_scene = np.concatenate([np.zeros(0, dtype=bool), *(t.by_scene for t in tests)])
@@ -61,14 +89,14 @@ def rank(columns: Sequence[Sequence[Score | None]], higher_is_better: Sequence[b
     shown, start = holm(p) <= ALPHA, 0
     ranks = []
     for column, test, higher in zip(columns, tests, higher_is_better, strict=True):
-        part = slice(start, start := start + len(test.p))
+        part = slice(start, start := start + len(test.first))
         ranks.append(_ranks(column, test, shown[part], enough[part], higher))
     least = int(scenes.min()) if len(scenes) else 0
     return Ranking(tuple(ranks), len(p), least, bool(by_scene.any()), bool((~by_scene).any()))
 
 
 def _ranks(
-    column: Sequence[Score | None], test: _Pairs, shown: np.ndarray, enough: np.ndarray, higher: bool
+    column: Sequence[Score | None], test: Pairs, shown: np.ndarray, enough: np.ndarray, higher: bool
 ) -> tuple[int | None, ...]:
     values = np.array([math.nan if one is None else one.value for one in column])
     worse = np.zeros(len(column), dtype=int)
@@ -80,10 +108,10 @@ def _ranks(
     return tuple(1 + int(n) if k else None for n, k in zip(worse, known, strict=True))
 
 
-def _tested(column: Sequence[Score | None]) -> _Pairs:
+def pairs(column: Sequence[Score | None]) -> Pairs:
     """All pairs of a column of which both have a standard error."""
     some = [(k, one) for k, one in enumerate(column) if one is not None and one.testable and not one.noise]
-    found: dict[tuple[int, int], tuple[float, int, bool]] = {}
+    found: dict[tuple[int, int], tuple[float, float, int, bool]] = {}
     groups: dict[tuple[object, int], list[tuple[int, Score]]] = {}
     for k, one in some:
         if one.contributions is not None:
@@ -94,17 +122,24 @@ def _tested(column: Sequence[Score | None]) -> _Pairs:
         for position, (k, own) in enumerate(members[:-1]):
             rest = slice(position + 1, None)
             errors = (stacked[rest] - stacked[position]).std(axis=1, ddof=1) / math.sqrt(n)
-            p = t_p(_difference(values[rest], own.value), errors, n)
-            found |= {(k, other): (float(x), n, True) for (other, _), x in zip(members[rest], p, strict=True)}
+            differences = _difference(values[rest], own.value)
+            tests = zip(members[rest], differences, errors, strict=True)
+            found |= {(k, other): (float(d), float(e), n, True) for (other, _), d, e in tests}
     for position, (k, one) in enumerate(some):
         for other, two in some[position + 1 :]:
             if (k, other) not in found and (other, k) not in found:
-                n = min(one.scenes, two.scenes)
-                error = np.array(math.hypot(one.stderr or 0.0, two.stderr or 0.0))
-                found[k, other] = float(t_p(_difference(np.array(two.value), one.value), error, n)), n, False
+                difference, error, n, by_scene = difference_of(two, one)
+                found[k, other] = difference, error or 0.0, n, by_scene
     first, second = (np.array([pair[k] for pair in found], dtype=int) for k in (0, 1))
-    p, scenes, by_scene = (np.array([test[k] for test in found.values()]) for k in (0, 1, 2))
-    return _Pairs(first, second, p.astype(float), scenes.astype(int), by_scene.astype(bool))
+    told = list(found.values())
+    return Pairs(
+        first,
+        second,
+        np.array([difference for difference, *_ in told], dtype=float),
+        np.array([error for _, error, *_ in told], dtype=float),
+        np.array([n for _, _, n, _ in told], dtype=int),
+        np.array([by_scene for *_, by_scene in told], dtype=bool),
+    )
 
 
 def difference_of(one: Score, two: Score) -> tuple[float, float | None, int, bool]:

@@ -245,13 +245,19 @@ def mean_levels(rows: pd.DataFrame, apart: bool = True) -> str:
         distance = _distance(rows)
         than = " than the peak SNR" if distance.endswith("lower") else ""
         return f"Mean SNR, of what a method sends: {distance}{than}."
-    by_distance: dict[str, list[str]] = {}
-    for method, own in rows.groupby("method", sort=False):
-        by_distance.setdefault(_distance(own), []).append(str(method))
+    by_distance = mean_distances(rows)
     parts = list(by_distance)
     if len(parts) > 1:
         parts = [f"{distance} ({', '.join(names)})" for distance, names in by_distance.items()]
     return f"Mean SNR, of what a method sends: {'; '.join(parts)}."
+
+
+def mean_distances(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """How far the mean SNR is below the peak SNR, in words -> the methods in set-level rows of which it is."""
+    by_distance: dict[str, list[str]] = {}
+    for method, own in rows.groupby("method", sort=False):
+        by_distance.setdefault(_distance(own), []).append(str(method))
+    return by_distance
 
 
 def _distance(rows: pd.DataFrame) -> str:

@@ -133,7 +133,7 @@ def write_budget_run(folder: Path, scenes: int = 12) -> Path:
 
 def write_sample_set(folder: Path, methods: Sequence[str] = METHODS, scenes: int = 3, seen: bool = True) -> Path:
     """A folder of samples as `write_samples` makes them: a strip's pictures are grey, brighter for a better channel."""
-    size, listed = (32, 64), []
+    size, listed = (64, 128), []
 
     def webp(levels: Sequence[int]) -> bytes:
         buffer = io.BytesIO()

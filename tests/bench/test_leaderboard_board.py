@@ -13,8 +13,8 @@ from scipy import stats
 
 from bench.api.errors import UsageError
 from bench.leaderboard.board import Board, Run, View, build_board, read_runs
+from bench.leaderboard.load import board_data, set_data
 from bench.leaderboard.methods import about_methods
-from bench.leaderboard.pages import board_data
 from bench.leaderboard.submission import Submission
 from bench.results.files import read_results
 from bench.results.scores import measured
@@ -75,13 +75,14 @@ def test_intervals_end_where_the_metric_does() -> None:
 
 def test_the_site_says_how_far_the_mean_snr_is_below_the_peak() -> None:
     board = build_board([run_of()], [Submission(fakes_.submission())])
-    (words,) = set(board.mean_levels.values())
-    assert "7.4 dB lower (full_image, spade, gesco, gesco-nofds)" in words
-    assert "unknown (their-method)" in words
+    (means,) = board.means.values()
+    assert means == {"7.4 dB lower": list(fakes_.METHODS), "unknown": ["their-method"]}
     assert board.levels["awgn-paper-peak", 10.0] == pytest.approx(8.874, abs=1e-3)
-    shown = board_data(board, about_methods(board))
-    assert shown["levels"] == {"awgn-paper-peak": {"100": "∞", "10": "8.9", "1": "0.9"}}
-    assert shown["meanLevels"] == {board.tracks[0].key: {"awgn-paper-peak": words}}
+    (one,) = board_data(board, about_methods(board))["sets"]
+    assert one["levels"] == {"100": "∞", "10": "8.9", "1": "0.9"}
+    shown = set_data(board, board.tracks[0].key, "awgn-paper-peak")
+    assert shown["means"] == [["7.4 dB lower", list(fakes_.METHODS)], ["unknown", ["their-method"]]]
+    assert shown["side"] == "Side information is free of error and counted in bytes."
 
 
 def test_costs_of_the_machine_have_no_rank_and_noise_has_none() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import leaderboard_fakes as fakes_
@@ -20,9 +22,13 @@ from table_frames import all_rows
 from bench.api.errors import BenchError, UsageError
 from bench.config import Config
 from bench.leaderboard import site as site_module
-from bench.leaderboard.pages import looks, page_names
-from bench.leaderboard.site import build_site
+from bench.leaderboard.looks import looks
+from bench.leaderboard.names import method_ids, page_names, set_names
+from bench.leaderboard.pages import published
+from bench.leaderboard.site import PAGES, build_site
+from bench.results.published import paper_values
 from bench.results.schema import COLUMNS
+from bench.tables.build import PAPER_TABLES
 
 EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
 Cli = Callable[..., Any]
@@ -40,28 +46,25 @@ def results(tmp_path: Path) -> Path:
 
 
 class Page(HTMLParser):
-    """Tags and attributes of a page, and the text of its data blocks."""
+    """Tags and attributes of a page."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.blocks: dict[str, str] = {}
-        self.inside: str | None = None
         self.feed(file.read_text())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        self.inside = dict(attrs).get("id") if tag == "script" else self.inside
-
-    def handle_endtag(self, tag: str) -> None:
-        self.inside = None
-
-    def handle_data(self, data: str) -> None:
-        if self.inside:
-            self.blocks[self.inside] = data
 
     def all(self, tag: str) -> Iterator[dict[str, str | None]]:
         return (attributes for name, attributes in self.tags if name == tag)
+
+
+def loaded(site: Path, name: str) -> Any:
+    """What a page gets of a file that it loads."""
+    found = re.fullmatch(rf"Site\.receive\('{name}', '(.*)'\);\n", (site / "load" / f"{name}.js").read_text("ascii"))
+    assert found
+    return json.loads(re.sub(r"\\(.)", r"\1", found[1]))
 
 
 def pages_of(site: Path) -> list[Path]:
@@ -70,17 +73,17 @@ def pages_of(site: Path) -> list[Path]:
 
 def test_every_number_is_on_the_site_and_in_its_files(results: Path, tmp_path: Path) -> None:
     site = build_site([results], tmp_path / "site", Config()).parent
-    data = json.loads(Page(site / "index.html").blocks["board"])
-    assert [m["name"] for m in data["methods"]] == list(fakes_.METHODS)
+    assert [m["name"] for m in loaded(site, "board")["methods"]] == list(fakes_.METHODS)
+    data = loaded(site, "sets/streets")
     assert {v["metric"] for v in data["views"]} == set(fakes_.METRICS)
     with (site / "data" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(json.loads((site / "data" / "results.json").read_text())) == 4 * 3 * 5
     mine = next(r for r in rows if (r["method"], r["metric"], r["psnr"]) == ("gesco", "mIoU", "10.0"))
     (view,) = [v for v in data["views"] if v["metric"] == "mIoU"]
-    cell = view["rows"]["gesco"][view["psnrs"].index(10)]
-    assert cell["value"] == pytest.approx(float(mine["value"]), rel=1e-5)
-    assert cell["rank"] == int(mine["rank"])
+    value, _, _, rank = dict(view["rows"])[fakes_.METHODS.index("gesco")][view["psnrs"].index(10)]
+    assert value == pytest.approx(float(mine["value"]), rel=1e-5)
+    assert rank == int(mine["rank"])
     (tmp_path / "theirs").mkdir()  # what is offered is read as a folder's results
     (site / "data" / "run.parquet").rename(tmp_path / "theirs" / "results.parquet")
     key, columns = ["method", "psnr", "scene", "metric"], [*COLUMNS]
@@ -105,7 +108,7 @@ def test_every_link_and_file_of_every_page_is_there(results: Path, tmp_path: Pat
                 assert path.is_file(), f"{file.name} leads to {target}"
                 local += 1
     assert local > 50
-    assert len(pages_of(site)) == 5 + len(fakes_.METHODS)
+    assert len(pages_of(site)) == len(PAGES) + len(fakes_.METHODS)
 
 
 def test_pages_hold_no_inline_code_and_forbid_any_other(results: Path, tmp_path: Path) -> None:
@@ -117,7 +120,7 @@ def test_pages_hold_no_inline_code_and_forbid_any_other(results: Path, tmp_path:
         assert "default-src 'none'" in policy
         assert "unsafe-eval" not in policy
         assert "http" not in policy
-        assert all("src" in a or a.get("type") == "application/json" for a in page.all("script"))
+        assert all("src" in a for a in page.all("script"))
         assert not [key for _, a in page.tags for key in a if key.startswith("on")]
     for script in (site / "assets").glob("*.js"):
         assert not re.search(
@@ -145,9 +148,9 @@ def test_a_hostile_submission_is_shown_as_text(results: Path, tmp_path: Path) ->
         twin = clean / file.relative_to(site)
         if twin.is_file():
             assert (
-                len(list(page.all("script"))) == len(list(Page(twin).all("script"))) + (file.name == "samples.html") * 2
+                len(list(page.all("script"))) == len(list(Page(twin).all("script"))) + (file.name == "samples.html") * 3
             )
-    board = json.loads(Page(site / "index.html").blocks["board"])
+    board = loaded(site, "board")
     theirs = next(m for m in board["methods"] if m["name"] == "their-method")
     assert theirs["title"] == EVIL[:80]
     assert theirs["submitted"]
@@ -182,9 +185,48 @@ def test_a_method_page_tells_configuration_weights_licence_costs_and_citation(re
     assert "Weights</dt><dd>none" in (site / "methods" / "full_image.html").read_text()
 
 
-def test_options_that_differ_by_data_set_are_shown_with_it() -> None:
-    from types import SimpleNamespace
+def test_published_commands_have_no_folders_of_the_machine(tmp_path: Path) -> None:
+    assert published("bench run --out /home/ada/runs/l15 --jobs 2") == "bench run --out …/l15 --jobs 2"
+    assert (
+        published("no weights in ~/data/gesco/, see https://a.org/b/c")
+        == "no weights in …/gesco, see https://a.org/b/c"
+    )
+    assert published("psnr 100/30, C:\\Users\\ada\\out") == "psnr 100/30, …/out"
+    assert published("oasis+digital:link=qpsk@5/6 --out results/local") == (
+        "oasis+digital:link=qpsk@5/6 --out results/local"
+    )
 
+
+def test_every_page_links_to_paper_repository_and_submissions_and_names_a_commit_once(
+    results: Path, tmp_path: Path
+) -> None:
+    site = build_site([results, fakes_.write_run(tmp_path / "b", ("oasis",))], tmp_path / "site", Config(),
+                      repository="https://example.org/us").parent  # fmt: skip
+    for file in pages_of(site):
+        text, links = file.read_text(), [a.get("href") for a in Page(file).all("a")]
+        assert "https://arxiv.org/abs/2306.04321" in links
+        assert "https://example.org/us" in links
+        assert [link for link in links if link and link.endswith("data.html#submit")]
+        assert text.partition("<footer")[2].count(fakes_.COMMIT[:8]) == 1, file
+    assert (site / "data.html").read_text().count(fakes_.COMMIT[:12]) == 2  # a run each
+    with pytest.raises(UsageError, match="is no web address"):
+        build_site([results], tmp_path / "site", Config(), repository="javascript:alert(1)")
+
+
+def test_the_papers_values_lie_beside_ours_where_the_channel_is_the_papers(tmp_path: Path) -> None:
+    site = build_site([fakes_.write_run(tmp_path / "results")], tmp_path / "site", Config()).parent
+    views = {view["metric"]: view for view in loaded(site, "sets/streets")["views"]}
+    paper = views["LPIPS"]["paper"]
+    told = paper_values("streets", "LPIPS", PAPER_TABLES)
+    assert dict(paper["rows"])[fakes_.METHODS.index("gesco")] == [
+        [psnr, told["gesco", psnr].value] for psnr in fakes_.PSNRS
+    ]
+    assert (paper["same"], paper["substitute"]) == (False, False)
+    assert views["FID[lite0]"]["paper"]["substitute"]
+    assert views["bits"]["paper"] is None
+
+
+def test_options_that_differ_by_data_set_are_shown_with_it() -> None:
     from bench.leaderboard.methods import about_result
 
     def options(guidance: float) -> dict[str, object]:
@@ -261,12 +303,40 @@ def test_damaged_samples_are_an_error_that_says_what_to_do(results: Path, tmp_pa
         build_site([results], tmp_path / "site", Config())
 
 
-def test_pages_and_looks_of_methods_differ_where_their_names_do() -> None:
-    names = page_names(["gesco:steps=5", "gesco_steps=5", "Gesco_steps=5"])
-    assert len({name.lower() for name in names.values()}) == 3
-    look = looks(["spade", "gesco", "gesco+fds", "gesco-nofds", "gesco:steps=5"])
-    assert len({tuple(one.items()) for one in look.values()}) == 5
-    assert len({(one["colour"], one["shape"]) for name, one in look.items() if name.startswith("gesco")}) == 1
+def test_pages_and_addresses_of_methods_differ_where_their_names_do() -> None:
+    names = ["gesco:steps=5", "gesco_steps=5", "Gesco_steps=5"]
+    assert len({page.lower() for page in page_names(names).values()}) == 3
+    ids = method_ids([*names, "gesco-nofds"])
+    assert len(set(ids.values())) == 4
+    assert ids["gesco-nofds"] == "gesco-nofds"
+    assert max(map(len, ids.values())) < 12
+
+
+def test_names_of_data_sets_do_no_harm_in_paths() -> None:
+    keys = [("a", "x"), ("b", "x"), ("b", "y"), ("c", "x")]
+    datasets = {"a": "../../x", "b": "streets", "c": "A B"}
+    tracks = [SimpleNamespace(key=key, dataset=name) for key, name in datasets.items()]
+    views = [SimpleNamespace(track=track, channel=channel) for track, channel in keys]
+    names = set_names(SimpleNamespace(tracks=tracks, views=views))  # type: ignore[arg-type]
+    assert names["b", "x"] == "streets"
+    assert len(set(names.values())) == 4
+    assert all(re.fullmatch(r"[a-z0-9~_-]+", name) for name in names.values())
+
+
+def test_variants_have_a_methods_colour_and_differ_in_mark_and_dash() -> None:
+    links = [f"gesco+digital:link={k}" for k in range(36)]
+    look = looks(["spade", "gesco", "gesco+fds", "gesco-nofds", *links])
+    assert len({tuple(one.items()) for one in look.values()}) == 40
+    variants = [one for name, one in look.items() if name.startswith("gesco")]
+    assert len({one["colour"] for one in variants}) == 1
+    for before, after in itertools.pairwise(variants):
+        assert before["mark"] != after["mark"]
+        assert before["dash"] != after["dash"]
+
+
+def test_methods_whose_colour_comes_again_look_otherwise() -> None:
+    methods = [f"{letter}{variant}" for letter in "abcdefghijklmnop" for variant in ("", "+fds", "-nofds", ":steps=5")]
+    assert len({tuple(one.items()) for one in looks(methods).values()}) == len(methods)
 
 
 def test_the_commands_work_together(cli: Cli, fakes: Path, tmp_path: Path) -> None:

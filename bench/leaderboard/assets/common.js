@@ -1,8 +1,12 @@
-// What the pages share: building elements, the theme, and the state in the address.
+// What the pages share: building elements, the theme, loading data, menus, and the state in the address.
 // Text of the data only ever becomes text nodes or attribute values here, never HTML.
 "use strict";
 const Site = (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  const byId = (id) => document.getElementById(id);
+  const unique = (values) => [...new Set(values)];
+  const among = (value, values, other = values[0]) => (values.includes(value) ? value : other);
+  const fold = (text) => text.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
 
   function element(name, attributes = {}, ...children) {
     const made = document.createElement(name);
@@ -22,7 +26,7 @@ const Site = (() => {
   }
 
   function setUpTheme() {
-    const button = document.getElementById("theme");
+    const button = byId("theme");
     const show = () => { button.textContent = theme() === "dark" ? "Light theme" : "Dark theme"; };
     button.hidden = false;
     button.addEventListener("click", () => {
@@ -36,23 +40,66 @@ const Site = (() => {
     show();
   }
 
-  const readHash = () => Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  // Data come in scripts, because a page that was opened from disk may load nothing else. Each calls `receive`.
+  const received = new Map();
+  const asked = new Map();
+  const receive = (name, text) => received.set(name, JSON.parse(text));
 
-  function writeHash(state) {
-    const parts = new URLSearchParams(Object.entries(state).filter(([, value]) => value !== "" && value !== null));
-    history.replaceState(null, "", `#${parts}`);
+  function load(name) {
+    if (received.has(name)) return received.get(name);
+    if (!asked.has(name)) {
+      asked.set(name, script(`load/${name}.js`).then(() => received.get(name)));
+    }
+    return asked.get(name);
+  }
+
+  // What bench/leaderboard/packed.py packed: `count` numbers from a position on, NaN for what is none.
+  function unpack([low, step, text], start = 0, count = undefined) {
+    const words = new Uint16Array(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
+    return Array.from(words.subarray(start, count === undefined ? undefined : start + count), (word) => word === 65535 ? NaN : low + step * word);
+  }
+
+  function script(address) {
+    return new Promise((done, failed) => {
+      document.head.append(element("script", { src: address, on: { load: done, error: () => failed(new Error(`${address} cannot be loaded`)) } }));
+    });
+  }
+
+  // What the address says becomes the state; only what is other than usual is written there, so that links are short.
+  function address(usual) {
+    const state = { ...usual };
+    return {
+      state,
+      read() {
+        const given = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+        for (const key of Object.keys(usual)) state[key] = given[key] ?? usual[key];
+      },
+      write(now = usual) {
+        const parts = Object.entries(state).filter(([key, value]) => value !== null && String(value) !== String(now[key] ?? ""));
+        // the characters that names are made of need no escape after #
+        const text = new URLSearchParams(parts).toString().replaceAll("%2C", ",").replaceAll("%7E", "~").replaceAll("%5B", "[").replaceAll("%5D", "]");
+        history.replaceState(null, "", parts.length ? `#${text}` : location.pathname + location.search);
+      },
+    };
   }
 
   // Radio buttons that look like one control. Options: [value, label] pairs.
   function segments(holder, name, options, chosen, changed) {
+    const focused = document.activeElement?.name === name && holder.contains(document.activeElement);
     holder.replaceChildren(...options.map(([value, label]) => element("label", {},
       element("input", { type: "radio", name, value, checked: value === chosen, on: { change: () => changed(value) } }),
       element("span", {}, label))));
+    if (focused) holder.querySelector("input:checked")?.focus();
   }
 
+  // Options: [value, label, group]; those of a group follow each other.
   function choices(select, options, chosen) {
-    select.replaceChildren(...options.map(([value, label]) =>
-      element("option", { value, selected: value === chosen }, label)));
+    const made = ([value, label]) => element("option", { value, selected: value === chosen }, label);
+    const groups = unique(options.map(([, , group]) => group));
+    select.replaceChildren(...groups.flatMap((group) => {
+      const own = options.filter((option) => option[2] === group).map(made);
+      return group === undefined ? own : [element("optgroup", { label: group }, ...own)];
+    }));
     select.disabled = options.length < 2;
   }
 
@@ -65,12 +112,45 @@ const Site = (() => {
     });
   }
 
-  const fold = (text) => text.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
+  // Rows of texts and numbers as a file to keep. A text that a spreadsheet would take for a formula is quoted.
+  function saveCsv(name, rows) {
+    const cell = (value) => {
+      if (typeof value === "number") return String(value);
+      const text = String(value ?? "").replace(/^(?=[=+\-@])/, "'");
+      return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    };
+    const url = URL.createObjectURL(new Blob([rows.map((row) => `${row.map(cell).join(",")}\n`).join("")], { type: "text/csv" }));
+    element("a", { href: url, download: `${name.replace(/[^A-Za-z0-9.-]+/g, "-")}.csv` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  }
 
-  function data(id) {
-    return JSON.parse(document.getElementById(id).textContent);
+  // The sentences on the mean SNR of every method are many: they are folded.
+  function meanSnr(holder, means, side) {
+    const open = holder.querySelector("details")?.open;
+    const details = element("details", {}, element("summary", {}, "Mean SNR of what each method sends"),
+      element("p", {}, "The peak SNR belongs to the channel; the mean SNR is what a method makes of it."),
+      element("dl", { class: "pairs" }, ...means.flatMap(([words, names]) => [element("dt", {}, words), element("dd", {}, names.join(", "))])));
+    details.open = Boolean(open);
+    holder.replaceChildren(...(means.length ? [details] : []), element("p", {}, side));
+  }
+
+  // A table that is wider than the page fades out on the side where it goes on, and says so.
+  function hintAtMore(scroll) {
+    const hint = element("p", { class: "more", "aria-hidden": "true" }, "The table goes on: scroll it sideways.");
+    hint.hidden = true;
+    scroll.after(hint);
+    const look = () => {
+      const rest = scroll.scrollWidth - scroll.clientWidth;
+      scroll.classList.toggle("cut-right", rest - scroll.scrollLeft > 2);
+      scroll.classList.toggle("cut-left", scroll.scrollLeft > 2);
+      hint.hidden = rest <= 2;
+    };
+    scroll.addEventListener("scroll", look, { passive: true });
+    const observer = new ResizeObserver(look);
+    for (const one of [scroll, ...scroll.children]) observer.observe(one);
   }
 
   setUpTheme();
-  return { choices, data, element, fold, readHash, segments, setUpCopy, theme, writeHash };
+  document.querySelectorAll(".scroll").forEach(hintAtMore);
+  return { address, among, byId, choices, element, fold, load, meanSnr, receive, saveCsv, script, segments, setUpCopy, theme, unique, unpack };
 })();

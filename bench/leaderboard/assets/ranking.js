@@ -1,86 +1,54 @@
 // The ranking: filters, table, curves. The whole view is in the address, so that a link opens it again.
 "use strict";
 (() => {
-  const { element, fold } = Site;
-  const board = Site.data("board");
-  const byId = (id) => document.getElementById(id);
-  const methods = new Map(board.methods.map((method) => [method.name, method]));
+  const { byId, element } = Site;
+  const { arrow, better, cellOf, isCost, number } = Board;
   const SHOWN = 8;  // curves that are in colour unless others are chosen
-  const state = { track: "", channel: "", metric: "", protocol: "", psnr: "", search: "", sort: "", columns: "psnr", show: null };
+  const place = Site.address({ set: "", m: "", psnr: "", q: "", sort: "", cols: "psnr", show: "", paper: "" });
+  const { state } = place;
+  const PRESETS = [["psnr", "All PSNRs"], ["metric", "All metrics"]];
 
-  const unique = (values) => [...new Set(values)];
-  const among = (value, values, other = values[0]) => (values.includes(value) ? value : other);
-  const number = (value, view) => value === null ? "undefined"
-    : value.toLocaleString("en", { minimumFractionDigits: view.decimals, maximumFractionDigits: view.decimals });
-  const cellOf = (view, name, psnr) => view.rows[name]?.[view.psnrs.indexOf(psnr)] ?? null;
-  const arrow = (view) => (view.higher ? "↑" : "↓");
+  // The methods chosen by boxes, null for the best ones.
+  const chosen = () => state.show === "" ? null : state.show.split(",").map((id) => Board.methodOf.get(id)).filter(Boolean);
 
-  // Everything in `state` becomes something that there is; what the address says may be anything.
-  function settle() {
-    state.track = among(state.track, board.tracks.map((track) => track.key));
-    let views = board.views.filter((view) => view.track === state.track);
-    state.channel = among(state.channel, unique(views.map((view) => view.channel)));
-    views = views.filter((view) => view.channel === state.channel);
-    const metrics = unique(views.map((view) => view.metric));
-    state.metric = among(state.metric, metrics, among("mIoU", metrics));
-    const ofMetric = views.filter((view) => view.metric === state.metric);
-    state.protocol = among(state.protocol, ofMetric.map((view) => view.protocol));
-    const view = ofMetric.find((one) => one.protocol === state.protocol);
-    state.psnr = among(Number(state.psnr), view.psnrs, among(10, view.psnrs, view.psnrs[0]));
-    state.columns = among(state.columns, ["psnr", "metric"]);
-    state.search = String(state.search ?? "").slice(0, 100);
-    return { view, views };
-  }
-
-  function readAddress() {
-    const given = Site.readHash();
-    for (const key of ["track", "channel", "metric", "protocol", "psnr", "search", "sort"]) state[key] = given[key] ?? "";
-    state.columns = given.columns ?? "psnr";
-    state.show = given.show === undefined ? null : given.show.split(",").filter((name) => methods.has(name));
-  }
-
-  function writeAddress() {
-    const { show, search, sort, columns, ...rest } = state;
-    Site.writeHash({ ...rest, search, sort, columns: columns === "psnr" ? "" : columns, show: show === null ? null : show.join(",") || "none" });
-  }
-
-  // Whether a metric is a part of another one under the same protocol, as AP50[car] is of AP50.
-  const isPart = (view, views) => view.metric.includes("[")
-    && views.some((other) => other.metric === view.metric.split("[")[0] && other.protocol === view.protocol);
-
-  // Costs that have no column of their own: they follow from others, or are told of the method.
+  // Costs that have no column unless it is asked for: they follow from others, or are told of the method.
   const UNLISTED = ["channel_uses", "complex_uses", "cbr", "mean_power", "mean_snr", "side_bytes", "block_lost", "memory"];
 
-  // The columns after the method: [id, heading, view, PSNR, kind].
-  function columnsOf(view, views) {
-    const costs = views.filter((one) => board.costs.includes(one.metric) && one !== view);
-    const main = [{ id: "value", heading: `${view.metric} ${arrow(view)}`, sub: `${state.psnr} dB`, view, psnr: state.psnr, kind: "value" },
-      { id: "interval", heading: "95 % interval", view, psnr: state.psnr, kind: "interval" }];
-    const others = state.columns === "psnr"
-      ? view.psnrs.filter((psnr) => psnr !== state.psnr).map((psnr) => ({ id: `at${psnr}`, heading: `${psnr} dB`, view, psnr, kind: "number" }))
-      : views.filter((one) => one !== view && !board.costs.includes(one.metric) && one.psnrs.includes(state.psnr) && !isPart(one, views))
-        .map((one) => ({ id: `m:${one.metric}|${one.protocol}`, heading: `${one.metric} ${arrow(one)}`, view: one, psnr: state.psnr, kind: "number" }));
-    const last = costs.filter((one) => one.psnrs.includes(state.psnr) && !UNLISTED.includes(one.metric))
-      .map((one) => ({ id: one.metric, heading: `${one.metric} ↓`, sub: "per scene", view: one, psnr: state.psnr, kind: "number" }));
-    return [...main, ...others, ...last];
+  // The columns that there may be after the value and its interval: [id, heading, view, PSNR, group].
+  function possible(view, set) {
+    const others = view.psnrs.filter((psnr) => psnr !== state.psnr)
+      .map((psnr) => ({ id: `at${psnr}`, heading: `${psnr} dB`, view, psnr, group: "psnr" }));
+    const rest = Board.inFamilies(set.views).filter((one) => one !== view && one.psnrs.includes(state.psnr))
+      .map((one) => ({ id: one.id, heading: `${one.title} ${arrow(one)}`, sub: isCost(one) ? "per scene" : null, view: one, psnr: state.psnr, group: isCost(one) ? "cost" : "metric" }));
+    return [...others, ...rest];
+  }
+
+  function isShown(column) {
+    if (!PRESETS.some(([preset]) => preset === state.cols)) return state.cols.split(",").includes(column.id);
+    if (column.group === "cost") return !UNLISTED.includes(column.view.metric);
+    return column.group === state.cols && !(column.group === "metric" && column.view.part);
+  }
+
+  function columnsOf(view, set) {
+    return [{ id: "value", heading: `${view.metric} ${arrow(view)}`, sub: `${state.psnr} dB`, view, psnr: state.psnr, kind: "value" },
+      { id: "interval", heading: "95 % interval", view, psnr: state.psnr, kind: "interval" },
+      ...possible(view, set).filter(isShown).map((column) => ({ ...column, kind: "number" }))];
   }
 
   const worst = (view) => (view.higher ? -Infinity : Infinity);
-  const keyOf = (column, name) => cellOf(column.view, name, column.psnr)?.value ?? worst(column.view);
+  const keyOf = (column, method) => cellOf(column.view, method, column.psnr)?.value ?? worst(column.view);
+  const best = (column) => (a, b) => {
+    const [x, y] = [keyOf(column, a), keyOf(column, b)];
+    return x === y ? 0 : (x < y ? -1 : 1) * (column.view.higher ? -1 : 1);
+  };
 
   // Rows in the order asked for. `sort` is a column's id, with - before it for the other way round.
-  function sorted(names, columns, view) {
+  function sorted(methods, columns) {
     const reverse = state.sort.startsWith("-");
     const id = state.sort.replace(/^-/, "");
     const column = columns.find((one) => one.id === id && one.kind !== "interval");
     if (!column && id !== "name") state.sort = "";
-    const best = (one) => (a, b) => {
-      const [x, y] = [keyOf(one, a), keyOf(one, b)];
-      return x === y ? 0 : (x < y ? -1 : 1) * (one.view.higher ? -1 : 1);
-    };
-    const order = id === "name" ? (a, b) => methods.get(a).title.localeCompare(methods.get(b).title)
-      : best(column ?? columns[0]);
-    const made = [...names].sort(order);
+    const made = [...methods].sort(id === "name" ? (a, b) => a.title.localeCompare(b.title) : best(column ?? columns[0]));
     return reverse && state.sort ? made.reverse() : made;
   }
 
@@ -110,8 +78,8 @@
       element("span", { "aria-hidden": "true" }, text), element("span", { class: "sr" }, spoken));
   }
 
-  function numberCell(column, name) {
-    const cell = cellOf(column.view, name, column.psnr);
+  function numberCell(column, method) {
+    const cell = cellOf(column.view, method, column.psnr);
     const classes = `number${column.kind === "value" ? " chosen" : ""}${cell?.rank === 1 ? " best" : ""}`;
     if (!cell) return element("td", { class: classes }, element("span", { class: "muted" }, "–"));
     if (cell.noise) {
@@ -125,7 +93,7 @@
     const share = (value) => `${(100 * (value - range[0]) / (range[1] - range[0] || 1)).toFixed(2)}%`;
     return element("td", { class: "interval" },
       element("span", { class: "bar", "aria-hidden": "true", style: { "--low": share(cell.low), "--high": share(cell.high), "--value": share(cell.value) } }, element("i"), element("b")),
-      element("span", { class: "sub" }, `${number(cell.low, view)} – ${number(cell.high, view)}`));
+      element("span", { class: "sub" }, Board.interval(cell, view)));
   }
 
   function methodCell(method) {
@@ -134,88 +102,121 @@
       element("span", { class: "sub" }, method.submitted ? `${method.name} · ${method.authors.join(", ")}` : method.name));
   }
 
-  function table(view, views, names, shown) {
-    const columns = columnsOf(view, views);
-    const order = sorted(names, columns, view);
-    const cells = new Map(order.map((name) => [name, cellOf(view, name, state.psnr)]));
-    const all = Object.keys(view.rows).map((name) => cellOf(view, name, state.psnr));
+  function table(view, columns, order, shown) {
+    const all = [...view.rows.keys()].map((method) => cellOf(view, method, state.psnr));
     const ranks = all.map((cell) => cell?.rank);
     const tied = (cell) => ranks.filter((rank) => rank === cell?.rank).length > 1;
     const bounds = all.filter((cell) => cell && cell.low !== null && !cell.noise);
     const range = [Math.min(...bounds.map((cell) => cell.low)), Math.max(...bounds.map((cell) => cell.high))];
     const ranking = byId("ranking");
     ranking.tHead.replaceChildren(header(columns));
-    ranking.tBodies[0].replaceChildren(...order.map((name) => {
-      const method = methods.get(name);
+    ranking.tBodies[0].replaceChildren(...order.map((method) => {
+      const cell = cellOf(view, method, state.psnr);
       return element("tr", {},
         element("td", { class: "pick" }, element("label", {},
-          element("input", { type: "checkbox", id: `pick-${board.methods.indexOf(method)}`, checked: shown.includes(name), "aria-label": `${method.title} in the chart`, on: { change: (event) => pick(name, shown, event.target) } }),
-          Curves.swatch(method))),
-        rankCell(cells.get(name), tied(cells.get(name))),
+          element("input", { type: "checkbox", id: `pick-${method.id}`, checked: shown.includes(method), "aria-label": `${method.label} in the chart`, on: { change: (event) => pick(method, shown, event.target) } }),
+          Looks.swatch(method.look))),
+        rankCell(cell, tied(cell)),
         methodCell(method),
-        ...columns.map((column) => column.kind === "interval" ? intervalCell(view, cells.get(name), range) : numberCell(column, name)));
+        ...columns.map((column) => column.kind === "interval" ? intervalCell(view, cell, range) : numberCell(column, method)));
     }));
     if (!order.length) {
-      ranking.tBodies[0].append(element("tr", {}, element("td", { colspan: columns.length + 3, class: "empty" }, `No method matches “${state.search}”.`)));
+      ranking.tBodies[0].append(element("tr", {}, element("td", { colspan: columns.length + 3, class: "empty" }, `No method matches “${state.q}”.`)));
     }
-    return order;
   }
 
-  function pick(name, shown, box) {
-    const chosen = state.show ?? shown;  // with a search some of the chosen are not in the table: they stay chosen
-    state.show = box.checked ? [...chosen, name] : chosen.filter((other) => other !== name);
+  function pick(method, shown, box) {
+    const before = chosen() ?? shown;  // with a search some of the chosen are not in the table: they stay chosen
+    const after = box.checked ? [...before, method] : before.filter((other) => other !== method);
+    state.show = after.map((one) => one.id).join(",") || "none";
     update(box.id);
   }
 
-  function filters(view, views) {
-    Site.choices(byId("track"), board.tracks.map((track) => [track.key, track.label]), state.track);
-    Site.choices(byId("channel"), unique(board.views.filter((one) => one.track === state.track).map((one) => one.channel))
-      .map((channel) => [channel, board.channels[channel]]), state.channel);
-    Site.choices(byId("metric"), unique(views.map((one) => one.metric)).map((metric) => [metric, metric]), state.metric);
-    Site.choices(byId("protocol"), views.filter((one) => one.metric === state.metric).map((one) => [one.protocol, one.protocol]), state.protocol);
-    const focused = document.activeElement?.name === "psnr-of-ranking";
-    Site.segments(byId("psnr"), "psnr-of-ranking", view.psnrs.map((psnr) => [psnr, String(psnr)]), state.psnr, (psnr) => { state.psnr = psnr; update(); });
-    if (focused) byId("psnr").querySelector("input:checked")?.focus();
-    Site.segments(byId("columns"), "columns", [["psnr", "All PSNRs"], ["metric", "All metrics"]], state.columns, (columns) => { state.columns = columns; update(); byId("columns").querySelector("input:checked").focus(); });
-    if (byId("search").value !== state.search) byId("search").value = state.search;
+  // The boxes that choose columns, by group.
+  function columnMenu(view, set) {
+    const columns = possible(view, set);
+    const toggle = (column, box) => {
+      const ids = columns.filter(isShown).map((one) => one.id);
+      state.cols = (box.checked ? [...ids, column.id] : ids.filter((id) => id !== column.id)).join(",") || "none";
+      update(box.id);
+    };
+    const groups = [["psnr", `${view.metric} at other PSNRs`], ["metric", `Other metrics at ${state.psnr} dB`], ["cost", `Costs at ${state.psnr} dB`]];
+    byId("choose").replaceChildren(...groups.flatMap(([group, title]) => {
+      const own = columns.filter((column) => column.group === group);
+      return own.length ? [element("fieldset", {}, element("legend", {}, title), ...own.map((column) => element("label", {},
+        element("input", { type: "checkbox", id: `column-${column.id}`, checked: isShown(column), on: { change: (event) => toggle(column, event.target) } }), column.heading)))] : [];
+    }));
   }
 
-  function update(focus) {
-    const { view, views } = settle();
-    filters(view, views);
-    const everyone = Object.keys(view.rows);
-    const wanted = fold(state.search.trim());
-    const names = everyone.filter((name) => fold([name, methods.get(name).title, ...methods.get(name).authors].join(" ")).includes(wanted));
-    const value = { view, psnr: state.psnr };
-    const byRank = [...names].sort((a, b) => (keyOf(value, a) - keyOf(value, b)) * (view.higher ? -1 : 1));
-    const shown = state.show === null ? byRank.slice(0, SHOWN) : state.show.filter((name) => names.includes(name));
-    table(view, views, names, shown);
-    const level = board.levels[view.channel]?.[state.psnr];
+  function filters(view, views, set) {
+    Board.menus(state, views);
+    Site.segments(byId("psnr"), "psnr-of-ranking", view.psnrs.map((psnr) => [psnr, String(psnr)]), state.psnr, (psnr) => { state.psnr = psnr; update(); });
+    Site.segments(byId("columns"), "columns", PRESETS, state.cols, (columns) => { state.cols = columns; update(); });
+    columnMenu(view, set);
+  }
+
+  function saved(view, columns, order) {
+    const spread = columns.filter((column) => column.kind !== "interval");
+    const name = (column) => `${column.view.title} at ${column.psnr} dB`;
+    const rows = order.map((method) => {
+      const cell = cellOf(view, method, state.psnr);
+      return [method.name, method.title, method.authors.join("; "), cell?.rank ?? "", cell?.low ?? "", cell?.high ?? "", cell?.noise ? "noise" : "",
+        ...spread.map((column) => cellOf(column.view, method, column.psnr)?.value ?? "")];
+    });
+    Site.saveCsv(`${state.set}-${view.id}-${state.psnr}dB`, [["method", "title", "submitted_by", "rank", "low", "high", "noise", ...spread.map(name)], ...rows]);
+  }
+
+  // The paper's values of the methods in colour, as points; and what they are worth beside ours.
+  function papers(view, shown) {
+    if (!view.paper || state.paper !== "1") return [];
+    return view.paper.rows.flatMap(([number, row]) => {
+      const method = Board.methods[number];
+      return shown.includes(method) ? row.map(([psnr, value]) => ({ label: method.label, psnr, value, look: method.look })) : [];
+    });
+  }
+
+  function paperNote(paper) {
+    const own = paper.same ? `Crosses: the paper's values on ${paper.dataset}.`
+      : `Crosses: the paper's values on ${paper.dataset}, for orientation: other scenes, networks and judges, so no difference is an error of either.`;
+    return paper.substitute ? `${own} Its metric of that name is another measurement.` : own;
+  }
+
+  let save = () => {};
+
+  async function update(focus) {
+    const { set, views, view, ...settled } = await Board.settle(state);
+    filters(view, views, set);
+    const everyone = [...view.rows.keys()];
+    const methods = everyone.filter((method) => Board.matches(method, state.q));
+    const columns = columnsOf(view, set);
+    const picked = chosen();
+    const shown = picked === null ? [...methods].sort(best(columns[0])).slice(0, SHOWN) : picked.filter((method) => methods.includes(method));
+    const order = sorted(methods, columns);
+    table(view, columns, order, shown);
+    save = () => saved(view, columns, order);
+    const level = set.levels[state.psnr];
     byId("ranking-title").textContent = `${view.metric} ${arrow(view)} at ${state.psnr} dB`;
-    byId("ranking-caption").textContent = `Methods by ${view.metric}, ${view.higher ? "higher" : "lower"} is better, at PSNR ${state.psnr} dB.`;
-    byId("status").textContent = (names.length === everyone.length ? `${everyone.length} methods` : `${names.length} of ${everyone.length} methods`)
-      + `, ${view.higher ? "higher" : "lower"} is better` + (level ? ` · peak SNR ${level} dB` : "");
-    byId("note").textContent = [view.note, board.meanLevels[view.track]?.[view.channel] ?? "", `Protocol: ${view.protocol}.`, view.reference === null ? "" : `Pure noise scores ${number(view.reference, view)}.`,
-      view.ceiling === null ? "" : `The originals score ${number(view.ceiling, view)}.`].filter(Boolean).join(" ");
+    byId("ranking-caption").textContent = `Methods by ${view.metric}, ${better(view)}, at PSNR ${state.psnr} dB.`;
+    byId("status").textContent = (methods.length === everyone.length ? `${everyone.length} methods` : `${methods.length} of ${everyone.length} methods`)
+      + `, ${better(view)}` + (level ? ` · peak SNR ${level} dB` : "");
+    byId("note").textContent = [view.note, view.reference === null ? "" : `Pure noise scores ${number(view.reference, view)}.`,
+      view.ceiling === null ? "" : `The originals score ${number(view.ceiling, view)}.`, `Protocol: ${view.protocol}.`].filter(Boolean).join(" ");
+    Site.meanSnr(byId("means"), set.means, set.side);
     byId("curves-title").textContent = `${view.metric} against PSNR`;
-    byId("curves-note").textContent = state.show === null ? `The best ${Math.min(SHOWN, names.length)} at ${state.psnr} dB in colour, with 95 % intervals; choose others by the boxes in the table.`
+    byId("curves-note").textContent = picked === null ? `The best ${Math.min(SHOWN, methods.length)} at ${state.psnr} dB in colour, with 95 % intervals; choose others by the boxes in the table.`
       : `The ${shown.length} chosen methods in colour, with 95 % intervals.`;
-    byId("reset").hidden = state.show === null;
-    Curves.draw(byId("chart"), view, names, shown, methods, state.psnr);
-    writeAddress();
+    byId("reset").hidden = picked === null;
+    Looks.legend(byId("legend"), shown.map((method) => [method.look, method.label]));
+    byId("paper-field").hidden = !view.paper;
+    byId("paper").checked = state.paper === "1";
+    byId("paper-note").textContent = view.paper && state.paper === "1" ? paperNote(view.paper) : "";
+    Charts.drawCurves(view, methods, shown, state.psnr, papers(view, shown));
+    place.write({ ...Board.usual({ views, view, ...settled }), cols: "psnr" });
     if (focus) byId(focus)?.focus();
   }
 
-  for (const id of ["track", "channel", "metric", "protocol"]) {
-    byId(id).addEventListener("change", (event) => { state[id] = event.target.value; update(); });
-  }
-  byId("search").addEventListener("input", (event) => { state.search = event.target.value; update(); });
-  byId("filters").addEventListener("submit", (event) => event.preventDefault());
-  byId("reset").addEventListener("click", () => { state.show = null; update(); });
-  addEventListener("hashchange", () => { readAddress(); update(); });
-  document.addEventListener("themechange", () => update());
-  matchMedia("(max-width: 720px)").addEventListener("change", () => update());  // the legend moves below the curves
-  Site.setUpCopy(byId("copy"));
-  readAddress();
-  update();
+  byId("reset").addEventListener("click", () => { state.show = ""; update(); });
+  byId("paper").addEventListener("change", (event) => { state.paper = event.target.checked ? "1" : ""; update(); });
+  byId("csv").addEventListener("click", () => save());
+  Board.listen(place, update);
 })();
