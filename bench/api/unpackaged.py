@@ -187,12 +187,10 @@ def _copies(registry: Registry[Any], name: str, instance: Any) -> dict[str, Any]
     where: Any = getattr(instance, "context", None)
 
     def check(context: Any) -> None:
-        if context.dataset != where.dataset or getattr(context, "height", 0) != getattr(where, "height", 0):
-            raise registry.error(
-                f"this {name} was built for {where.dataset}, not for {context.dataset}: pass its class"
-                if context.dataset != where.dataset
-                else f"this {name} was built for scenes of height {where.height}, not {context.height}: pass its class"
-            )
+        for what in ("dataset", "height", "width"):
+            built, asked = (getattr(one, what, None) for one in (where, context))
+            if built != asked:
+                raise registry.error(f"this {name} was built for the {what} {built}, not {asked}: pass its class")
 
     def of_method(self: Any, context: Any, options: Mapping[str, Any] | None = None) -> None:
         check(context)

@@ -19,7 +19,7 @@ import bench
 from bench.api.channel import Channel
 from bench.api.errors import BenchError, UsageError
 from bench.api.method import Method, MethodContext, Received, Transmission
-from bench.api.metric import Comparison, Metric, Score
+from bench.api.metric import Comparison, Metric, MetricContext, Score
 from bench.api.provenance import command_line
 from bench.api.registry import CHANNELS, DATASETS, METHODS, METRICS
 from bench.api.scenes import LabelSpace, Scene, SceneArrays, SceneSource
@@ -200,10 +200,18 @@ def test_an_instance_brings_its_state(tmp_path: Path) -> None:
 
 def test_an_instance_stays_where_it_was_built_for(tmp_path: Path) -> None:
     method = Plain(MethodContext.of(Grey((16, 16))))
-    with pytest.raises(UsageError, match="built for scenes of height 16, not 8: pass its class"):
+    with pytest.raises(UsageError, match="built for the height 16, not 8: pass its class"):
         run(tmp_path, method)
     with pytest.raises(UsageError, match="an instance: pass its class"):
         run(tmp_path, [Plain(MethodContext.of(Grey())), "Plain:shift=0.5"])
+
+
+def test_a_metrics_instance_measures_the_data_set_that_it_was_built_for(tmp_path: Path) -> None:
+    metric = Error(MetricContext("grey", SPACE))
+    assert value(run(tmp_path, metrics=metric)) == value(run(tmp_path))
+    other = run(tmp_path, metrics=[metric, "LPIPS"], datasets=["streets"], methods="full_image", scenes=1)
+    assert "error" not in other.metrics
+    assert any("built for the dataset grey, not streets" in line for line in other.provenance["left_out"])
 
 
 def test_a_channels_instance_gives_its_options_and_psnr(tmp_path: Path) -> None:
