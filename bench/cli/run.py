@@ -145,7 +145,7 @@ def run(
             "device": device,
             "jobs": jobs,
             "batch_size": batch_size,
-            "backend": backend,
+            "backend": None if backend is None else backend.casefold(),
             "cluster": cluster,
             "retries": retries,
             "time_limit": time_limit,

@@ -59,7 +59,8 @@ def import_checkpoint(
 
 @app.command("list")
 def list_weights(
-    format: Annotated[Format, typer.Option(help="text or json.")] = Format.text, weights_dir: WeightsDir = None
+    format: Annotated[Format, typer.Option(help="text or json.", case_sensitive=False)] = Format.text,
+    weights_dir: WeightsDir = None,
 ) -> None:
     """Every network: installed, packaged, own (and how to name it), unused or missing.
 

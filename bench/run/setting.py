@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.api.errors import UsageError, nearest
+from bench.api.errors import UsageError, known_name
 from bench.api.method import MethodContext
 from bench.api.registry import DATASETS, METHODS
 from bench.api.scenes import facts_of
@@ -47,8 +47,8 @@ def method_setting(spec: MethodSpec, config: Config, context: MethodContext, pro
     if has_weights(METHODS.load(spec.name)):
         spec, context = _with_weights(spec, options.pop(WEIGHTS, None), config, section, context)
     asked = profile or section.profile or config.run.profile
-    if profile is None and asked not in PROFILES:
-        raise UsageError(f"unknown profile '{asked}'{nearest(asked, PROFILES)}")
+    if profile is None:
+        asked = known_name(asked, PROFILES, "profile")
     if asked == "auto":
         usual = usual_profile(context.dataset)
         named = replace(context, weights=spec.options.get(WEIGHTS, ""), profile=usual)

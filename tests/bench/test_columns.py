@@ -152,3 +152,19 @@ def at_terminal(columns: int, *arguments: str, typed: str = "") -> str:
     process.wait()
     os.close(ours)
     return shown.decode(errors="replace").replace("\r\n", "\n").replace("\x1b[1m", "").replace("\x1b[0m", "")
+
+
+def test_what_is_typed_has_no_case(cli: Cli, fakes: Path) -> None:
+    options = {
+        "--methods": "FULL_IMAGE", "--metrics": "fakemse", "--datasets": "Streets", "--channel": "AWGN",
+        "--power": "Average", "--calibration": "PAPER", "--profile": "Embedded", "--device": "CPU",
+        "--backend": "Sequential", "--split": "TEST", "--psnr": "ALL",
+    }  # fmt: skip
+    answer = cli("run", "--dry-run", *(word for option in options.items() for word in option))
+    assert answer.code == 0, answer.err
+    assert "full_image on streets, awgn-paper-average@100" in answer.out
+    for arguments, told in (
+        (("ablate", "FDSS"), "did you mean 'fds'?"), (("plot", "BITSS"), "did you mean 'bits'?"),
+        (("list", "METHOD"), "did you mean 'methods'?"),
+    ):  # fmt: skip
+        assert told in cli(*arguments).err
