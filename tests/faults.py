@@ -57,7 +57,9 @@ class Campaign:
             **os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "XDG_STATE_HOME": str(folder / "state"),
             "OMP_NUM_THREADS": "1", "BENCH_FAKE_SECONDS": "0.2",
         }  # fmt: skip
-        self.finish(folder / "whole")
+        code, said = self.finish(folder / "whole")
+        if code:
+            sys.exit(f"the undisturbed run failed: {said}")
         self.rows = self.read(folder / "whole")
         self.pictures = pictures(folder / "whole")
 
@@ -78,6 +80,12 @@ class Campaign:
         key = ["method", "channel", "psnr", "seed", "scene", "metric"]
         columns = [name for name in rows if name not in ("contributions", "cell")]
         return rows[~rows["metric"].isin(CLOCKED)].sort_values(key)[columns].reset_index(drop=True)
+
+    def tell(self) -> None:
+        """What was counted so far."""
+        for what, count in sorted(self.counts.items()):
+            print(f"{what}: {count}")
+        print(flush=True)
 
     def judge(self, out: Path, kind: str) -> None:
         """The same command once more, and what is there then."""
@@ -192,15 +200,17 @@ def main() -> None:
     campaign = Campaign(asked.folder.resolve(), asked.seed)
     for number in range(asked.kills):
         campaign.kill(number, asked.kills)
+    campaign.tell()
     for _ in range(asked.flips):
         campaign.flip()
+    campaign.tell()
     campaign.at_once()
+    campaign.tell()
     for number in range(asked.full):
         campaign.full("full disk", f"size={40 + 60 * number}k")
     if asked.full:
         campaign.full("no inodes", "size=200m,nr_inodes=60")
-    for what, count in sorted(campaign.counts.items()):
-        print(f"{what}: {count}")
+    campaign.tell()
     bad = sum(n for what, n in campaign.counts.items() if what.partition(": ")[2].isupper())
     print(f"{bad} of what must not be")
     sys.exit(bool(bad))

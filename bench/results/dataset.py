@@ -331,6 +331,17 @@ def _opened(out: Path, name: str, file: Mapping[str, Any]) -> Blocks:
 
 
 def _read(parts: Sequence[Mapping[str, Any]], out: Path, only: Only | None) -> pd.DataFrame:
+    """The rows in memory of parts; BenchError where anybody's files are of other columns or types."""
+    import pyarrow as pa
+
+    try:
+        return _rows_in_memory(parts, out, only)
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise BenchError(f"{out / ROWS} is damaged or not ours ({told}); {REMEDY}") from None
+
+
+def _rows_in_memory(parts: Sequence[Mapping[str, Any]], out: Path, only: Only | None) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
 
@@ -389,12 +400,9 @@ def _table(out: Path, name: str, file: Mapping[str, Any], wanted: Sequence[str] 
     import pyarrow.dataset as data
 
     with _opened(out, name, file) as blocks:
-        try:
-            fragment = data.ParquetFileFormat().make_fragment(pa.PythonFile(blocks, mode="r"))
-            chosen = None if wanted is None else data.field("metric").isin(wanted)
-            return fragment.to_table(filter=chosen, use_threads=False)
-        except (pa.ArrowException, OSError, ValueError, TypeError) as error:
-            raise BenchError(f"{out / name} is damaged or not ours ({error}); {REMEDY}") from None
+        fragment = data.ParquetFileFormat().make_fragment(pa.PythonFile(blocks, mode="r"))
+        chosen = None if wanted is None else data.field("metric").isin(wanted)
+        return fragment.to_table(filter=chosen, use_threads=False)
 
 
 def _few(table: pa.Table, part: Mapping[str, Any], other: Mapping[str, pa.Array] | None = None) -> pa.Table:
