@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bench.config import Config
     from bench.run.cluster.dispatch import Cluster
 
-_KINDS = ("tcp://HOST:8786", "local:WORKERS", "slurm")
+_KINDS = ("tcp://HOST:8786", "local:WORKERS", "slurm", "ray://HOST:10001")
 
 
 @contextmanager
@@ -35,6 +35,12 @@ def connected(config: Config) -> Iterator[Cluster | None]:
 
 def _named(where: str, config: Config) -> Cluster:
     kind, colon, rest = where.partition(":")
+    if kind == "ray" and rest.startswith("//"):
+        try:
+            from bench.run.cluster.on_ray import RayCluster
+        except ImportError as error:
+            raise UsageError(f"--cluster {where} needs Ray: pip install 'gesco-bench[ray]' ({error})") from None
+        return RayCluster(where)
     try:
         from bench.run.cluster.on_dask import DaskCluster, LocalWorkers, SlurmJobs
     except ImportError as error:
