@@ -109,7 +109,7 @@ def test_slurm_is_asked_for_workers_as_the_file_says(
     tools = tmp_path / "bin"
     tools.mkdir()
     asked = tmp_path / "asked"
-    begin = f'setsid bash "$1" > {tmp_path}/job.log 2>&1 &'
+    begin = f'cp "$1" {tmp_path}/job\nsetsid bash {tmp_path}/job > {tmp_path}/job.log 2>&1 &'
     texts = {
         "sbatch": f'[ "$1" = --test-only ] && exit\ncat "$1" >> {asked}\n{begin}\necho "Submitted batch job $!"\n',
         "scancel": 'pkill -9 -s "$1"\n',
