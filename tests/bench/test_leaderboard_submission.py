@@ -21,6 +21,7 @@ from bench.leaderboard.store import Shelf, export_submission
 from bench.leaderboard.submission import MAX_BYTES, MAX_ROWS, SubmissionError, read_submission, schema_text
 from bench.results.files import read_results, write_results
 from bench.results.schema import EACH_SCENE
+from bench.results.tidy import unfolded
 
 COMMITTED = Path(__file__).parents[2] / "results"
 Change = Callable[[dict[str, Any]], object]
@@ -63,7 +64,7 @@ def test_the_schema_is_a_json_schema_and_a_valid_file_is_taken(tmp_path: Path) -
 def test_rows_are_those_of_a_run(tmp_path: Path) -> None:
     data = fakes_.submission()
     data["results"][0]["mean_snr_db"] = 1.5
-    frame = read_submission(fakes_.write_submission(tmp_path / "x.json", data)).frame()
+    frame = unfolded(read_submission(fakes_.write_submission(tmp_path / "x.json", data)).frame())
     whole = frame[frame["scene"] == "all"]
     assert len(whole) == 9
     assert len(frame) == 9 + 3 * 12

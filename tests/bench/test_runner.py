@@ -95,7 +95,8 @@ def test_a_receiver_gets_symbols_side_information_and_generators_only(
     monkeypatch.setattr(bench_fakes.FakePixels, "receive", spy)
     assert cli("run", "--psnr", "10", "--out", "o").code == 0
     assert type(seen[0]) is Received
-    assert set(vars(seen[0])) == {"symbols", "side_info"}
+    assert set(vars(seen[0])) == {"symbols", "side_info", "snr_db"}
+    assert seen[0].snr_db == ()  # for those who ask for it
     assert all(type(rng) is torch.Generator for rng in seen[1:4])
     assert len(seen) == (1 + 3) + (1 + 1)  # one batch, and one scene of it again
 
