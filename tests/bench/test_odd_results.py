@@ -47,6 +47,11 @@ def rows(request: pytest.FixtureRequest) -> pd.DataFrame:
 
 @pytest.mark.parametrize("figure", OF_NUMBERS)
 def test_every_figure_of_numbers_is_drawn(rows: pd.DataFrame, figure: str, tmp_path: Path) -> None:
+    timed = [{"method": str(m), "stage": "receive", "seconds": 0.5} for m in rows["method"].unique()]
+    told = {"rows": timed, "scenes": 1, "provenance": {"device": "cpu", "cpu": "Abacus 3"}}
+    (tmp_path / "performance").mkdir()
+    for dataset in rows["dataset"].unique():
+        (tmp_path / "performance" / f"pipeline-{dataset}-cpu.json").write_text(json.dumps(told))
     asked = select(Request(tmp_path, rows, FACTS, tmp_path / "plots"))
     made = save(draw_figure(figure, asked), tmp_path, ("png",))
     assert made
