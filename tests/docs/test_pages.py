@@ -90,7 +90,9 @@ def options_of(command: Any) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_options_that_pages_name_exist(page: str) -> None:
-    of_others = {"--slow", "--strict", "--nproc-per-node", "--use_ddim", "--diffusion_steps"}
+    of_torchrun = {"--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-id", "--rdzv-endpoint"}
+    of_clusters = {"--array", "--wrap", "--nthreads"}
+    of_others = {"--slow", "--strict", "--use_ddim", "--diffusion_steps", "--rows", *of_torchrun, *of_clusters}
     named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", re.sub(r"<!--.*?-->", "", text(page), flags=re.DOTALL)))
     assert named - options_of(typer.main.get_command(app)) - of_others == set()
 
