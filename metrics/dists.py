@@ -6,30 +6,24 @@ large to ship. It forgives texture that is drawn anew, which PSNR and SSIM do no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from bench.api.errors import MetricError
 from bench.api.lazy import torch
-from bench.api.metric import Comparison, MetricContext, Score
+from bench.api.metric import MetricContext
 from bench.api.scores import ScoreInfo
 from metrics.evaluators.published import VGG16, load_exactly, read_state
-from metrics.pictures import NetworkMetric, PerPicture
+from metrics.pictures import NetworkMetric, PairMetric, PerPicture, file_of_package
 
 if TYPE_CHECKING:
-    from torch import nn
-
-#: Smaller pictures have nothing left in the last stage, whose features are pooled four times.
-SMALLEST_SIDE = 16
+    import numpy as np
+    from torch import Tensor, nn
 
 
-class Dists(NetworkMetric):
+class Dists(PairMetric, NetworkMetric):
     """`DISTS`: distance from the original, 0 (alike) to about 1, mean over scenes."""
 
     name = "DISTS"
@@ -38,9 +32,12 @@ class Dists(NetworkMetric):
     )
     protocol = "DISTS-pytorch=0.1|net=vgg16"
     by_name: ClassVar[bool] = True
+    array = "distance"
+    smallest_side = 16  # smaller ones have nothing left in the last stage, whose features are pooled four times
 
     def __init__(self, context: MetricContext) -> None:
-        super().__init__(context, VGG16.find(context.weights_dir), _stages())
+        stages = file_of_package("DISTS", "DISTS_pytorch", "DISTS-pytorch", "weights.pt")
+        super().__init__(context, VGG16.find(context.weights_dir), stages)
         self._distance = PerPicture(lambda *pictures: self.network(*pictures).reshape(-1), context.device_name)
 
     def load(self) -> nn.Module:
@@ -59,28 +56,9 @@ class Dists(NetworkMetric):
         load_exactly(network, state, trunk, "DISTS's trunk `vgg16`")
         return network.eval().requires_grad_(False)
 
-    def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
-        """`distance` (B,) float64. MetricError for pictures that are too small for the trunk."""
-        height, width = comparison.generated.shape[-2:]
-        if min(height, width) < SMALLEST_SIDE:
-            raise MetricError(f"DISTS needs pictures of {SMALLEST_SIDE} pixels a side or more, not {height}x{width}")
-        return {"distance": self._distance(comparison.generated, comparison.original).astype(np.float64)}
-
-    def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
-        """The mean over scenes."""
-        return [Score.mean(self.name, measured["distance"])]
-
-    def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def compare(self, generated: Tensor, original: Tensor) -> np.ndarray:
         """The distances."""
-        return {self.name: measured["distance"]}
-
-
-def _stages() -> Path:
-    """The file of the package's weights of stages; the package, which imports PyTorch, is not imported."""
-    package = find_spec("DISTS_pytorch")
-    if package is None or package.origin is None:
-        raise MetricError("DISTS needs the package DISTS-pytorch: pip install DISTS-pytorch")
-    return Path(package.origin).parent / "weights.pt"
+        return self._distance(generated, original)
 
 
 @contextmanager

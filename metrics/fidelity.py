@@ -10,33 +10,30 @@ that send maps do badly in all three. None of them is part of `all`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
-from bench.api.errors import MetricError
-from bench.api.metric import Comparison, Metric, MetricContext, Score
+from bench.api.metric import MetricContext
 from bench.api.scores import ScoreInfo
-from metrics.pictures import PerPicture
+from metrics.pictures import PairMetric, PerPicture
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 #: Mean squared error of rounding to 8 bits, in units of 1: no picture is known better, so an equal one has 58.9 dB.
 ROUNDING = 1 / 12 / 255**2
 
 
-class Fidelity(Metric):
+class Fidelity(PairMetric):
     """A similarity of each picture with its original, printed as the mean over scenes."""
 
     by_name: ClassVar[bool] = True
-    #: Pixels a side that a picture has to have.
-    smallest_side: ClassVar[int] = 1
+    array = "similarity"
 
     def __init__(self, context: MetricContext) -> None:
         super().__init__(context)
-        self._check(context.size)
+        if context.size:
+            self.check_size(*context.size)
         self._similarity = PerPicture(self.similarity, context.device_name)
 
     @classmethod
@@ -44,25 +41,9 @@ class Fidelity(Metric):
     def similarity(cls, generated: Tensor, original: Tensor) -> Tensor:
         """Of pictures (B, 3, H, W) in [0, 1], (B,)."""
 
-    def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
-        """`similarity` (B,) float64. MetricError for pictures that are too small."""
-        height, width = comparison.generated.shape[-2:]
-        self._check((height, width))
-        return {"similarity": self._similarity(comparison.generated, comparison.original).astype(np.float64)}
-
-    def _check(self, size: tuple[int, int] | None) -> None:
-        if size and min(size) < self.smallest_side:
-            raise MetricError(
-                f"{self.name} needs pictures of {self.smallest_side} pixels a side or more, not {size[0]}x{size[1]}"
-            )
-
-    def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
-        """The mean over scenes."""
-        return [Score.mean(self.name, measured["similarity"])]
-
-    def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def compare(self, generated: Tensor, original: Tensor) -> np.ndarray:
         """The similarities."""
-        return {self.name: measured["similarity"]}
+        return self._similarity(generated, original)
 
 
 class PeakSignalToNoise(Fidelity):

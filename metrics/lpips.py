@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from safetensors import SafetensorError
 
 from bench.api.errors import MetricError
 from bench.api.lazy import torch
-from bench.api.metric import Comparison, MetricContext, Score
+from bench.api.metric import MetricContext
 from bench.api.scores import ScoreInfo
 from bench.api.weights import find_file
 from metrics.evaluators.published import VGG16, load_exactly, read_state
-from metrics.pictures import NetworkMetric, PerPicture
+from metrics.pictures import NetworkMetric, PairMetric, PerPicture, file_of_package
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor, nn
 
 WEIGHTS_FILE = "alexnet_trunk.safetensors"
@@ -33,13 +31,12 @@ WEIGHTS_FILE = "alexnet_trunk.safetensors"
 _MEMORY_BYTES = 256 << 20
 
 
-class LpipsMetric(NetworkMetric):
+class LpipsMetric(PairMetric, NetworkMetric):
     """LPIPS distance between the regenerated and the original picture, 0 (alike) upwards, on one trunk."""
 
     #: The trunk, as the `lpips` package calls it.
     net: ClassVar[str]
-    #: Below this many pixels a side the trunk's last pooling has nothing left to pool.
-    smallest_side: ClassVar[int]
+    array = "distance"
 
     def __init__(self, context: MetricContext) -> None:
         super().__init__(context, self._find(context.weights_dir), _heads(self.net))
@@ -66,14 +63,9 @@ class LpipsMetric(NetworkMetric):
         """The version and the trunk."""
         return f"lpips=0.1|net={self.net}"
 
-    def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
-        """`distance` (B,) float64. MetricError for pictures that are too small for the trunk."""
-        height, width = comparison.generated.shape[-2:]
-        side = self.smallest_side
-        if min(height, width) < side:
-            raise MetricError(f"{self.name} needs pictures of {side} pixels a side or more, not {height}x{width}")
-        originals = self._features.kept(comparison.original)
-        return {"distance": self._distances(comparison.generated, originals).astype(np.float64)}
+    def compare(self, generated: Tensor, original: Tensor) -> np.ndarray:
+        """The distances, of originals whose features are kept."""
+        return self._distances(generated, self._features.kept(original))
 
     def _stages(self, pictures: Tensor) -> list[Tensor]:
         """What `lpips.LPIPS.forward` compares, pictures (B, 3, H, W) in [0, 1] -> (B, h, w, channels) a stage."""
@@ -98,14 +90,6 @@ class LpipsMetric(NetworkMetric):
             distance = distance + head(difference.permute(0, 3, 1, 2)).mean((1, 2, 3))
         return distance
 
-    def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
-        """The mean over scenes."""
-        return [Score.mean(self.name, measured["distance"])]
-
-    def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The distances."""
-        return {self.name: measured["distance"]}
-
 
 def _declared(name: str, *aliases: str) -> tuple[ScoreInfo, ...]:
     # 0.01: neighbouring ranks of the measured tables are 0.01 to 0.03 apart, and other noise alone moves a cell of 50
@@ -124,7 +108,7 @@ class Lpips(LpipsMetric):
     name = "LPIPS"
     scores = _declared("LPIPS", "LPIPS[alex]")
     net = "alex"
-    smallest_side = 31
+    smallest_side = 31  # below it the trunk's last pooling has nothing left to pool
 
     @classmethod
     def _find(cls, weights_dir: Path | None) -> Path:
@@ -167,10 +151,7 @@ class LpipsVgg(LpipsMetric):
 
 def _heads(net: str) -> Path:
     """The file of the `lpips` package's heads; the package, which imports PyTorch, is not imported."""
-    package = find_spec("lpips")
-    if package is None or package.origin is None:
-        raise MetricError("LPIPS needs the package lpips: pip install lpips")
-    return Path(package.origin).parent / "weights" / "v0.1" / f"{net}.pth"
+    return file_of_package("LPIPS", "lpips", "lpips", "weights", "v0.1", f"{net}.pth")
 
 
 def _build(net: str, trunk: list[tuple[Tensor, Tensor]], path: Path, heads: Path) -> nn.Module:

@@ -4,22 +4,57 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 from cachetools import LRUCache
 
+from bench.api.errors import MetricError
 from bench.api.files import file_digest
 from bench.api.lazy import Tensor, torch
-from bench.api.metric import Metric, MetricContext
+from bench.api.metric import Comparison, Metric, MetricContext, Score
 from bench.api.seeding import text_digest
 from metrics.evaluators.published import check_unchanged
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
+
+
+class PairMetric(Metric):
+    """One value for each picture beside its original, printed as the mean over scenes."""
+
+    #: What the array of values is called.
+    array: ClassVar[str]
+    #: Pixels a side that a picture has to have.
+    smallest_side: ClassVar[int] = 1
+
+    def check_size(self, height: int, width: int) -> None:
+        """MetricError for pictures that are too small."""
+        side = self.smallest_side
+        if min(height, width) < side:
+            raise MetricError(f"{self.name} needs pictures of {side} pixels a side or more, not {height}x{width}")
+
+    @abstractmethod
+    def compare(self, generated: Tensor, original: Tensor) -> np.ndarray:
+        """Values (B,) of pictures (B, 3, H, W) in [0, 1]."""
+
+    def measure(self, comparison: Comparison) -> dict[str, np.ndarray]:
+        """`array` (B,) float64. MetricError for pictures that are too small."""
+        height, width = comparison.generated.shape[-2:]
+        self.check_size(height, width)
+        return {self.array: self.compare(comparison.generated, comparison.original).astype(np.float64)}
+
+    def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
+        """The mean over scenes."""
+        return [Score.mean(self.name, measured[self.array])]
+
+    def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The scenes' own values."""
+        return {self.name: measured[self.array]}
 
 
 class NetworkMetric(Metric):
@@ -48,6 +83,14 @@ class NetworkMetric(Metric):
     def weights_digest(self) -> str:
         """SHA-256 of the file, or over the digests of several."""
         return self._digests[0] if len(self._digests) == 1 else text_digest(" ".join(self._digests))
+
+
+def file_of_package(metric: str, module: str, distribution: str, *parts: str) -> Path:
+    """A file inside a package, which is not imported: it may import PyTorch; MetricError where it is not installed."""
+    package = find_spec(module)
+    if package is None or package.origin is None:
+        raise MetricError(f"{metric} needs the package {distribution}: pip install {distribution}")
+    return Path(package.origin).parent.joinpath(*parts)
 
 
 class PerPicture:

@@ -19,29 +19,14 @@ from bench.data.cityscapes import CITYSCAPES
 from metrics import dists as module
 from metrics.dists import Dists
 from metrics.evaluators.published import VGG16
-
-#: Channels of VGG16's convolutions by stage (Simonyan and Zisserman, 2015, configuration D).
-STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-
-
-def state() -> dict[str, torch.Tensor]:
-    """torchvision's names and shapes of VGG16's convolutions, random values, and a row of its classifier."""
-    generator, found, index, inputs = torch.Generator().manual_seed(0), {}, 0, 3
-    for stage in STAGES:
-        for outputs in stage:
-            scale = (2 / (9 * inputs)) ** 0.5
-            found[f"features.{index}.weight"] = scale * torch.randn(outputs, inputs, 3, 3, generator=generator)
-            found[f"features.{index}.bias"] = 0.1 * torch.randn(outputs, generator=generator)
-            index, inputs = index + 2, outputs
-        index += 1  # a pooling
-    return {**found, "classifier.6.bias": torch.zeros(1000)}
+from tests.metrics.vgg_state import VGG_STAGES, vgg_state
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Iterator[Path]:
     """A folder where a random file passes for torchvision's."""
     made = tmp_path_factory.mktemp("vgg")
-    torch.save(state(), made / VGG16.file)
+    torch.save(vgg_state(), made / VGG16.file)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "VGG16", replace(VGG16, sha256=file_digest(made / VGG16.file)))
         yield made
@@ -54,12 +39,12 @@ def compare(generated: torch.Tensor, original: torch.Tensor) -> Comparison:
 
 def features(picture: torch.Tensor) -> list[torch.Tensor]:
     """The picture (3, H, W) and VGG16's five stages of it, with DISTS's Hanning pooling, (channels, pixels)."""
-    weights = state()
+    weights = vgg_state()
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     seen, found, index = ((picture - mean[:, None, None]) / std[:, None, None])[None], [picture.flatten(1)], 0
     window = torch.hann_window(5, periodic=False)[1:-1]
     window = torch.outer(window, window) / window.sum() ** 2
-    for number, stage in enumerate(STAGES):
+    for number, stage in enumerate(VGG_STAGES):
         if number:
             width = seen.shape[1]
             kernel = window.expand(width, 1, 3, 3)
@@ -109,7 +94,7 @@ def test_what_is_too_small_or_missing_is_named(folder, context, user_weights):
 
 
 def test_a_file_that_lacks_a_convolution_is_refused(tmp_path, monkeypatch, in_folder):
-    broken = state()
+    broken = vgg_state()
     del broken["features.28.weight"]
     torch.save(broken, tmp_path / VGG16.file)
     monkeypatch.setattr(module, "VGG16", replace(VGG16, sha256=file_digest(tmp_path / VGG16.file)))
