@@ -14,6 +14,7 @@ from bench.api.errors import ImpossibleError
 from bench.api.lazy import Tensor, torch
 from bench.api.method import MethodContext, Received, Transmission
 from bench.api.scenes import Scene
+from methods.hybrid.thumbnail import LEVELS, decode, encode, grow, shrink, size_of
 from methods.sdm import Sdm
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ class Hybrid(Sdm):
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(context, options)
-        from methods.hybrid.thumbnail import size_of
-
         try:
             self._size = size_of(context.height, context.width, self.options["thumbnail"])
         except ValueError as error:
@@ -55,8 +54,6 @@ class Hybrid(Sdm):
 
     def send(self, scene: Scene) -> Transmission:
         """The maps' symbols and behind them the thumbnail's, flat, in [0, 1]."""
-        from methods.hybrid.thumbnail import LEVELS, encode
-
         sent, thumbnails = super().send(scene), self._thumbnails(scene)
         symbols = tuple(
             torch.cat([maps.flatten(), *(torch.from_numpy(one).flatten() / (LEVELS - 1) for one in thumbnail)]).float()
@@ -67,8 +64,6 @@ class Hybrid(Sdm):
 
     def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
         """Maps as SDM's, and the thumbnail as it arrived."""
-        from methods.hybrid.thumbnail import LEVELS, grow
-
         rows, columns = self._size
         count, here = rows * columns, self.context
         maps, brightness, colour = [], [], []
@@ -83,8 +78,6 @@ class Hybrid(Sdm):
 
     def encode(self, scene: Scene, room: int | None = None) -> tuple[bytes | None, ...]:
         """The thumbnail's bytes and the map's, one payload a scene; None without room."""
-        from methods.hybrid.thumbnail import encode
-
         payloads = []
         for thumbnail, label_map in zip(self._thumbnails(scene), super().encode(scene), strict=True):
             assert label_map is not None  # there is room for everything
@@ -98,8 +91,6 @@ class Hybrid(Sdm):
         return self.generate(torch.stack([self._conditioning(payload) for payload in payloads]), rngs)
 
     def _conditioning(self, payload: bytes | None) -> Tensor:
-        from methods.hybrid.thumbnail import decode, grow
-
         height, width = self.context.height, self.context.width
         blank = torch.zeros(3, height, width)
         if payload is None:
@@ -113,7 +104,5 @@ class Hybrid(Sdm):
         return torch.cat([torch.from_numpy(self._read(payload[end:])), blank])
 
     def _thumbnails(self, scene: Scene) -> list[tuple[Any, Any]]:
-        from methods.hybrid.thumbnail import shrink
-
         brightness, colour = (one.numpy() for one in shrink(scene.image, self._size[0]))
         return list(zip(brightness, colour, strict=True))

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+
+from bench.api.lazy import F, Tensor, torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
