@@ -11,13 +11,12 @@ from bench.api.device import cores, cpu_name, memory_gib, resolve_devices
 from bench.api.errors import BenchError, DataError, MethodError, MetricError
 from bench.api.method import MethodContext
 from bench.api.metric import MetricContext
-from bench.api.registry import DATASETS, METHODS, METRICS
+from bench.api.registry import METHODS, METRICS
 from bench.api.scenes import SceneSource
 from bench.api.specs import build_method, parse_spec
 from bench.channels.registry import build_channel
-from bench.config import Config, DataSection, MetricSection
-from bench.data.registry import open_dataset, own_names
-from bench.run.setting import method_setting
+from bench.config import Config, MetricSection
+from bench.run.setting import data_set_names, method_setting, open_configured
 from bench.run.trial import identity_of
 from metrics.evaluators.published import LISTED
 
@@ -90,10 +89,9 @@ def examine(config: Config) -> Iterator[Finding]:
     """Look at the machine, data sets, and methods and metrics on each of these; gaps are findings, never errors."""
     yield from _machine()
     sources = []
-    for name in (*DATASETS.names(), *own_names(config.data)):
-        section = config.data.get(name, DataSection())
+    for name in data_set_names(config):
         try:
-            source = open_dataset(name, None, section.size, section.root, section.resize)
+            source = open_configured(name, config)
         except DataError as error:
             yield Finding("data", False, str(error))
             continue

@@ -20,12 +20,14 @@ from bench.config import Config, DataSection, changed, load_config
 from bench.run.cluster import connected
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     import pandas as pd
 
     from bench.api.metric import Metric
     from bench.api.scenes import SceneSource
     from bench.figures.style import Drawing
-    from bench.results.compute import Computed
+    from bench.results.compute import Adding, Computed
     from bench.results.files import Run
     from bench.results.merge import Results as Rows
     from bench.run.cluster.dispatch import Cluster
@@ -85,11 +87,8 @@ def carry_out(
     config: Config,
     say: Callable[[str], None],
     progress: Progress,
-    ablation: str | None = None,
-    replace: bool = False,
     cluster: Cluster | None = None,
-    csv: bool = False,
-    verify: bool = False,
+    **how: Unpack[Adding],
 ) -> Computed:
     """What a plan came to, its folder remembered; `say` gets lines about what is left out or changed."""
     from bench.results.compute import compute
@@ -99,7 +98,7 @@ def carry_out(
         say(f"left out: {line}")
     if cluster and (watched := cluster.start()):
         say(watched)
-    computed = compute(plan, config, progress, ablation, replace, cluster, csv, verify)
+    computed = compute(plan, config, progress, cluster, **how)
     remember(config.run.out)
     for name, reason in computed.report.skipped.items():
         say(f"left out: {name}: {reason}")

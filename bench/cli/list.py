@@ -54,15 +54,12 @@ def _first_line(thing: Any) -> str:
 def _sources(config: Config) -> list[SceneSource]:
     """The data sets that are here."""
     from bench.api.errors import DataError
-    from bench.api.registry import DATASETS
-    from bench.config import DataSection
-    from bench.data.registry import open_dataset, own_names
+    from bench.run.setting import data_set_names, open_configured
 
     found = []
-    for name in (*DATASETS.names(), *own_names(config.data)):
-        section = config.data.get(name, DataSection())
+    for name in data_set_names(config):
         try:
-            found.append(open_dataset(name, None, section.size, section.root, section.resize))
+            found.append(open_configured(name, config))
         except DataError:
             continue
     return found
@@ -126,12 +123,11 @@ def _metrics(config: Config) -> Iterator[Entry]:
 
 
 def _datasets(config: Config) -> Iterator[Entry]:
-    from bench.api.registry import DATASETS
     from bench.api.scenes import facts_of
-    from bench.data.registry import own_names
+    from bench.run.setting import data_set_names
 
     here = {source.name: source for source in _sources(config)}
-    for name in (*DATASETS.names(), *own_names(config.data)):
+    for name in data_set_names(config):
         source = here.get(name)
         root = getattr(source, "root", None)
         where = "needs a data root" if source is None else f"in {root}" if root else "rendered here"

@@ -32,8 +32,10 @@ from bench.run.ablations import ABLATIONS, find_ablation, plan_ablation
 from bench.run.cluster import connected
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from bench.config import Config
-    from bench.results.compute import Computed
+    from bench.results.compute import Adding, Computed
     from bench.results.request import Request
     from bench.run.cluster.dispatch import Cluster
     from bench.run.plan import Plan
@@ -172,7 +174,7 @@ def run(
             _ask()
         if detach and workers and _handed_over(plan, settings, workers):
             return
-        computed = computed_and_told(plan, settings, None, replace, workers, csv, verify)
+        computed = computed_and_told(plan, settings, workers, replace=replace, csv=csv, verify=verify)
     with kept_on_interrupt():
         print_summary(plan, computed, settings.run.out)
     tell_failures(computed)
@@ -229,7 +231,7 @@ def ablate(
     check_earlier(folder)  # results that cannot be added to are told of before anything is computed
     with connected(settings) as workers:
         plan = plan_ablation(ablation, settings, workers.devices(settings.run.device) if workers else None)
-        computed = computed_and_told(plan, settings, ablation.name, cluster=workers)
+        computed = computed_and_told(plan, settings, workers, ablation=ablation.name)
     tables = ablation_tables(read_results(folder, ablation.name)[0], ablation, psnr)
     print_sheets(as_sheets(tables, published), style, full, protocol, hint=True)
     say(f"results: {folder}; `bench table {ablation.name} --out {folder}` prints them again", err=True)
@@ -239,11 +241,8 @@ def ablate(
 def computed_and_told(
     plan: Plan,
     settings: Config,
-    ablation: str | None = None,
-    replace: bool = False,
     cluster: Cluster | None = None,
-    csv: bool = False,
-    verify: bool = False,
+    **how: Unpack[Adding],
 ) -> Computed:
     """What a plan came to, its folder remembered; lines about what is left out or changed go to stderr."""
     from rich.console import Console
@@ -252,9 +251,7 @@ def computed_and_told(
     from bench.session import carry_out
 
     with kept_on_interrupt():
-        return carry_out(
-            plan, settings, _say, RunProgress(Console(stderr=True)), ablation, replace, cluster, csv, verify
-        )
+        return carry_out(plan, settings, _say, RunProgress(Console(stderr=True)), cluster, **how)
 
 
 def _handed_over(plan: Plan, settings: Config, cluster: Cluster) -> bool:

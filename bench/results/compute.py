@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from bench.api.files import Broken
 from bench.results.files import add_cells, provenance, write_csv
@@ -15,6 +15,8 @@ from bench.results.rows import tidy_rows
 from bench.run.runner import run_plan, worker_count, write_failures
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     import pandas as pd
 
     from bench.config import Config
@@ -42,21 +44,29 @@ class Computed:
         return tidy_rows([*self.report.states, *self.report.references])
 
 
+class Adding(TypedDict, total=False):
+    """What is asked of a run beside its plan.
+
+    Rows of an `ablation` stay out of the tables of sweeps (bench/results/merge.py); `replace` leaves no results of
+    earlier runs; `csv` writes all results as text too; `verify` reads every byte of the cache.
+    """
+
+    ablation: str | None
+    replace: bool
+    csv: bool
+    verify: bool
+
+
 def compute(
     plan: Plan,
     config: Config,
     progress: Progress,
-    ablation: str | None = None,
-    replace: bool = False,
     cluster: Cluster | None = None,
-    csv: bool = False,
-    verify: bool = False,
+    **how: Unpack[Adding],
 ) -> Computed:
     """Compute what the cache in the configuration's folder lacks and add it to the results there.
 
-    Rows of an `ablation` stay out of the tables of sweeps (bench/results/merge.py); `replace` leaves no results of
-    earlier runs. The workers are those of a `cluster`, or of this machine. `csv` writes all results as text too;
-    `verify` reads every byte of the cache.
+    The workers are those of a `cluster`, or of this machine; `how` says what else is asked.
     """
     run, start = config.run, time.perf_counter()
     workers = cluster.count() if cluster else worker_count(plan, run.jobs)
@@ -68,11 +78,11 @@ def compute(
 
     def added(report: RunReport) -> Computed:
         seconds = time.perf_counter() - start
-        facts = provenance(plan, report, seconds, workers, run.batch_size, ablation)
-        changed = add_cells([*report.states, *report.references], facts, run.out, replace)
+        facts = provenance(plan, report, seconds, workers, run.batch_size, how.get("ablation"))
+        changed = add_cells([*report.states, *report.references], facts, run.out, how.get("replace", False))
         return Computed(report, facts, changed, seconds, write_failures(report.failures, run.out))
 
-    report = ran(verify)
+    report = ran(how.get("verify", False))
     try:
         computed = added(report)
     except Broken as problem:  # in spite of the times of its file
@@ -80,6 +90,6 @@ def compute(
         again = ran(True)
         again.computed, again.measured = again.computed + report.computed, again.measured + report.measured
         computed = added(again)
-    if csv:
+    if how.get("csv"):
         write_csv(run.out)
     return computed

@@ -34,9 +34,9 @@ from bench.api.seeding import canonical, text_digest
 from bench.api.specs import CODED, FREE, HEADER, LINK, USES, MethodSpec, build_method
 from bench.channels.awgn import Awgn
 from bench.channels.registry import build_channel
-from bench.config import Config, DataSection, MetricSection
+from bench.config import Config, MetricSection
 from bench.data.registry import known_dataset, open_dataset
-from bench.run.setting import method_setting
+from bench.run.setting import method_setting, open_configured
 from bench.run.summary import summary_version
 from bench.run.transport import LINK_VERSION, check_transport
 from bench.run.trial import Told, Trial, check_sections, expanded, identity_of, methods_asked
@@ -323,8 +323,7 @@ def _planned(
     cells: list[Cell] = []
     metrics: dict[str, tuple[MetricPlan, ...]] = {}
     for dataset in datasets:
-        section = config.data.get(dataset, DataSection())
-        source = open_dataset(dataset, root, section.size, section.root, section.resize)
+        source = open_configured(dataset, config, root)
         scenes = scene_set(source, dataset, config)
         told.left_out += [f"{scenes.dataset}: {note}" for note in source.notes(scenes.split)]
         if scenes.dataset in metrics:

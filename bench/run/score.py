@@ -10,13 +10,13 @@ from bench.api.names import metrics_asked
 from bench.api.registry import METHODS, METRICS
 from bench.api.seeding import digest
 from bench.channels.registry import build_channel
-from bench.config import Config, DataSection
+from bench.config import Config
 from bench.data.images import read_rgb
 from bench.data.listing import find_files
-from bench.data.registry import known_dataset, open_dataset
+from bench.data.registry import known_dataset
 from bench.run.cell import cell_path, find_cell, png
 from bench.run.plan import Cell, MethodPlan, Plan, SceneSet, metric_plans, noise_reference, scene_set
-from bench.run.setting import usual_profile
+from bench.run.setting import open_configured, usual_profile
 from bench.run.trial import Told, Trial, check_sections
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -34,8 +34,7 @@ def score_plan(
     if not re.fullmatch("[A-Za-z0-9_]{1,60}", name) or name in METHODS.names():
         raise UsageError(f"--name '{name}': a name of letters, digits and '_' that no method has")
     opened_as = known_dataset(config.run.datasets[0], config.data)
-    section = config.data.get(opened_as, DataSection())
-    source = open_dataset(opened_as, root, section.size, section.root, section.resize)
+    source = open_configured(opened_as, config, root)
     split = source.evaluation_split() if config.run.split.casefold() == "auto" else config.run.split
     if count is None:
         count = len(source.ids(split)) if split in source.splits else 1

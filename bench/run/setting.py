@@ -12,10 +12,11 @@ from typing import Any
 from bench.api.errors import UsageError, known_name
 from bench.api.method import MethodContext
 from bench.api.registry import DATASETS, METHODS
-from bench.api.scenes import facts_of
+from bench.api.scenes import SceneSource, facts_of
 from bench.api.specs import HEADER, USES, WEIGHTS, WEIGHTS_NAME, MethodSpec, has_weights, parse_spec
 from bench.api.weights import trained_profile, weights_name
-from bench.config import Config, MethodSection
+from bench.config import Config, DataSection, MethodSection
+from bench.data.registry import open_dataset, own_names
 
 #: What can be asked for: the profile of the weights that are found, or one that they have to be of.
 PROFILES = ("auto", "embedded", "paper")
@@ -107,3 +108,14 @@ def without_weights(config: Config) -> Config:
         for name, section in config.methods.items()
     }
     return config.model_copy(update={"run": config.run.model_copy(update={"weights_dir": None}), "methods": methods})
+
+
+def open_configured(name: str, config: Config, root: Path | None = None) -> SceneSource:
+    """A data set as [data.NAME] has it; DataError where it is not there."""
+    section = config.data.get(name, DataSection())
+    return open_dataset(name, root, section.size, section.root, section.resize)
+
+
+def data_set_names(config: Config) -> list[str]:
+    """The data sets that there are, and a configuration's own."""
+    return [*DATASETS.names(), *own_names(config.data)]
