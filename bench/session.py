@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bench.api.channel import Channel
 from bench.api.errors import BenchError, UsageError
-from bench.api.files import check_folder
+from bench.api.files import PACK, check_folder
 from bench.api.method import Method
 from bench.api.registry import CHANNELS, DATASETS, METHODS, METRICS, Registry
 from bench.api.unpackaged import handed_over, is_part, name_of
@@ -70,7 +70,8 @@ def plan_score(
     _check_results(config.run.out)
     dataset = gathered(against, labels, config.run.out / "against")
     config = config.model_copy(update={"run": config.run.model_copy(update={"datasets": (dataset,)})})
-    called = name or re.sub("[^A-Za-z0-9_]", "_", folder.resolve().name)[:60]
+    place = folder.resolve().parent if folder.name == PACK else folder.resolve()
+    called = name or re.sub("[^A-Za-z0-9_]", "_", place.name.removesuffix(".zip"))[:60]
     return score_plan(folder, called, psnr, config, root, scenes)
 
 
@@ -223,7 +224,7 @@ def score(
     """Measure pictures that were made elsewhere, a row of their own beside methods: `bench score` in Python.
 
     Args:
-        folder: Pictures, named like the scenes.
+        folder: Pictures, named like the scenes: a folder, that of a cell in a run's cache, or a zip.
         against: A data set, its class or an instance, a folder of your own (`folder:PATH`), or a folder of the
             original pictures.
         labels: Label maps of the original pictures, where `against` is a folder of these.

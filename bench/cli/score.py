@@ -10,7 +10,7 @@ from bench.cli.run import computed_and_told, print_summary, tell_failures
 
 
 def score(
-    generated: Annotated[Path, typer.Argument(help="A folder of pictures, named like the scenes.")],
+    generated: Annotated[Path, typer.Argument(help="Pictures named like the scenes: a folder, a cell's, or a zip.")],
     against: Annotated[
         str, typer.Option(help="A data set, a folder of your own (folder:PATH), or a folder of the original pictures.")
     ],

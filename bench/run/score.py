@@ -1,11 +1,14 @@
 """Pictures that were made elsewhere, as a cell: matched with a data set's scenes by name, measured like any other."""
 
 import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.api.device import resolve_devices
 from bench.api.errors import DataError, UsageError, some
-from bench.api.files import Draft, file_digest, safe_name
+from bench.api.files import MANIFEST, PACK, Broken, Draft, Entry, file_digest, read_manifest, safe_name
 from bench.api.names import metrics_asked
 from bench.api.registry import METHODS, METRICS
 from bench.api.seeding import digest
@@ -23,13 +26,13 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def score_plan(
-    folder: Path, name: str, psnr: float, config: Config, root: Path | None = None, count: int | None = None
+    pictures: Path, name: str, psnr: float, config: Config, root: Path | None = None, count: int | None = None
 ) -> Plan:
-    """A plan of one cell, whose pictures are those in `folder`, kept below the configuration's folder already.
+    """A plan of one cell, whose `pictures` are kept below the configuration's folder already.
 
-    They are matched with the first `count` scenes of the split (all, if None) of the configuration's one data set.
-    `name` is that of the row, `psnr` where it stands. UsageError lists scenes without a picture, DataError pictures
-    that cannot be read or are of another size.
+    They are those in a folder, or in the pack of a cell's folder or another zip, and are matched with the first `count`
+    scenes of the split (all, if None) of the configuration's one data set. `name` is that of the row, `psnr` where it
+    stands. UsageError lists scenes without a picture, DataError pictures that cannot be read or are of another size.
     """
     if not re.fullmatch("[A-Za-z0-9_]{1,60}", name) or name in METHODS.names():
         raise UsageError(f"--name '{name}': a name of letters, digits and '_' that no method has")
@@ -41,26 +44,49 @@ def score_plan(
     scenes = scene_set(
         source, opened_as, config.model_copy(update={"run": config.run.model_copy(update={"scenes": count})})
     )
-    files = _matched(folder, scenes)
     devices, told = resolve_devices(config.run.device), Told()
     told.left_out += [f"{scenes.dataset}: {note}" for note in source.notes(scenes.split)]
     asked = metrics_asked(config.run.metrics, METRICS.names())
     with Trial(config.run) as trial:
         check_sections(config, trial)
         metrics = metric_plans(asked, source, config, trial, told)
-    identity = {"name": name, "pictures": digest([file_digest(path) for path in files])}
     channel = build_channel(config.channel.kind, psnr, config.channel.options)
-    cell = Cell(scenes, MethodPlan(name, usual_profile(scenes.dataset), {}, None, identity), channel, 0, devices.kind)
-    if find_cell(cell, config.run.out) is None:
-        _keep(cell, files, config.run.out)
+    with _unpacked(pictures, config.run.out) as folder:
+        files = _matched(folder, scenes, pictures)
+        identity = {"name": name, "pictures": digest([file_digest(path) for path in files])}
+        method = MethodPlan(name, usual_profile(scenes.dataset), {}, None, identity)
+        cell = Cell(scenes, method, channel, 0, devices.kind)
+        if find_cell(cell, config.run.out) is None:
+            _keep(cell, files, config.run.out)
     reference = (noise_reference(scenes, devices.kind),) if metrics else ()
     return Plan((cell,), {scenes.dataset: metrics}, devices, tuple(told.left_out), reference, tuple(told.failures))
 
 
-def _matched(folder: Path, scenes: SceneSet) -> list[Path]:
-    """The file of every scene: named like its id, or as a cell of a run names it."""
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}")
+@contextmanager
+def _unpacked(pictures: Path, out: Path) -> Iterator[Path]:
+    """The folder of the pictures: of a pack or another zip one below `out` that is there for as long as this."""
+    pack = pictures / PACK if pictures.is_dir() else pictures
+    if not pack.is_file():
+        if not pictures.is_dir():
+            raise UsageError(f"there is no folder {pictures}")
+        yield pictures
+        return
+    with Draft(out) as draft:
+        try:
+            if (pack.parent / MANIFEST).is_file():
+                Entry(pack.parent, *read_manifest(pack.parent)).verify()
+            with zipfile.ZipFile(pack) as packed:
+                packed.extractall(draft.folder)
+        except (Broken, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise DataError(f"{pack} is damaged, or no zip of pictures: {error}") from None
+        yield draft.folder
+
+
+def _matched(folder: Path, scenes: SceneSet, pictures: Path) -> list[Path]:
+    """The file of every scene in `folder`, named like its id or as a cell of a run names it; messages say `pictures`.
+
+    UsageError, DataError as of `score_plan`.
+    """
     found = find_files(folder, _PICTURES)
     if found.problems:
         raise DataError(str(found.problems[0]))
@@ -74,11 +100,14 @@ def _matched(folder: Path, scenes: SceneSet) -> list[Path]:
     if missing:
         raise UsageError(
             f"{len(missing)} of {len(scenes.ids)} scenes of {scenes.dataset} {scenes.split} have no picture in "
-            f"{folder}: {some(missing)}. Name pictures like the scenes, or take fewer (--scenes N: the first N)"
+            f"{pictures}: {some(missing)}. Name pictures like the scenes, or take fewer (--scenes N: the first N)"
         )
     if unknown := sorted({*found.files.values()} - {*files}):
         names = some([path.name for path in unknown])
-        raise UsageError(f"{len(unknown)} pictures in {folder} belong to none of these scenes: {names}; move them away")
+        raise UsageError(
+            f"{len(unknown)} pictures in {pictures} belong to none of these scenes: {names}; move them away, or take "
+            "more scenes"
+        )
     return files
 
 

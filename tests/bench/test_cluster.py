@@ -50,6 +50,7 @@ class Engine:
     def __init__(self, **fate: str) -> None:
         self.fate, self.begun, self.deadly = dict(fate), 0, ""
         self.left: list[Any] = []
+        self.again = 9
 
     def devices(self, wanted: str) -> Devices:
         return Devices("cpu", ())
@@ -86,8 +87,9 @@ class Engine:
             raise Lost
         return done
 
-    def hand_over(self, workers: Any, function: Any, calls: Any) -> None:
+    def hand_over(self, workers: Any, function: Any, calls: Any) -> int:
         self.left = [workers, function, calls]
+        return self.again
 
     def close(self) -> None:
         pass
@@ -203,11 +205,35 @@ def test_cells_left_to_the_workers_are_those_that_are_missing(fakes: Path, whole
     assert leave_to(engine, plan_of(), left) == 4 + 1
     workers, function, calls = engine.left
     assert workers == ["a"]
-    assert function is there.work
+    assert function is there.work_alone
     for task, _ in calls:
         execute(replace(task, parent=os.getpid()))
     assert pictures(fakes / "o") == whole
     assert leave_to(engine, plan_of(), left) == 0
+
+
+def test_a_cell_left_to_workers_that_are_killed_is_begun_again_as_often_as_its_retries_say(
+    fakes: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine, config, begun = Engine(a="works"), load_config(), []
+
+    def killed(task: Task, limit: float | None) -> Outcome:
+        begun.append(task.cell.name)
+        raise Lost
+
+    monkeypatch.setattr(there, "work", killed)
+    engine.again = 1
+    leave_to(engine, plan_of(), config.run.model_copy(update={"out": fakes / "o", "retries": 2}))
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "at most 1 times" in told
+    assert told.endswith("fewer than --retries 2")
+    (_, function, ((task, limit), *_)) = engine.left
+    for _ in range(3):
+        with pytest.raises(Lost):
+            function(task, limit)
+    function(task, limit)
+    assert begun == [task.cell.name] * 3
+    assert not list((fakes / "o" / "tmp").iterdir())
 
 
 # claims

@@ -26,23 +26,42 @@ def scores(out: Path, method: str) -> pd.DataFrame:
     return frame[columns].sort_values(["metric", "scene"]).reset_index(drop=True)
 
 
-def test_a_cells_own_pictures_have_its_scores_to_the_last_bit(cli: Cli, fakes: Path) -> None:
+@pytest.mark.parametrize("given", ["cell", "pack", "unpacked"])
+def test_a_cells_own_pictures_have_its_scores_to_the_last_bit(cli: Cli, fakes: Path, given: str) -> None:
     metrics = ("--metrics", "mIoU,LPIPS,FID[lite0],FakeMSE", "--out", "o")
     assert cli("run", "--methods", "fake_pixels", "--psnr", "10", *metrics).code == 0
-    cell = fakes / "cell"
-    with zipfile.ZipFile(next((fakes / "o" / "cells" / "streets" / "fake_pixels").glob("*/pack.zip"))) as pack:
-        pack.extractall(cell)
+    pack = next((fakes / "o" / "cells" / "streets" / "fake_pixels").glob("*/pack.zip"))
+    places = {"cell": pack.parent, "pack": pack, "unpacked": fakes / "unpacked"}
+    with zipfile.ZipFile(pack) as packed:
+        packed.extractall(places["unpacked"])
     answer = cli(
-        "score", str(cell), "--against", "streets", "--scenes", "3", "--name", "theirs", "--psnr", "10", *metrics
-    )
+        "score", str(places[given]), "--against", "streets", "--scenes", "3", "--name", "theirs", "--psnr", "10",
+        *metrics,
+    )  # fmt: skip
     assert answer.code == 0, answer.err
     assert "theirs" in answer.out
+    assert not list((fakes / "o" / "tmp").iterdir())
     was, now = scores(fakes / "o", "fake_pixels"), scores(fakes / "o", "theirs")
     assert {"mIoU", "LPIPS", "FID[lite0]", "FakeMSE"} <= set(was["metric"])
     pd.testing.assert_frame_equal(was, now, check_exact=True)
     frame = all_rows(fakes / "o")
     assert not COSTS.keys() & set(frame[frame["method"] == "theirs"]["metric"])  # nobody knows them
     assert cli("table", "bits", "--out", "o").code == 0
+
+
+def test_a_damaged_pack_is_not_scored(cli: Cli, fakes: Path) -> None:
+    assert cli("run", "--methods", "fake_pixels", "--psnr", "10", "--metrics", "FakeMSE", "--out", "o").code == 0
+    pack = next((fakes / "o" / "cells" / "streets" / "fake_pixels").glob("*/pack.zip"))
+    score = ("--against", "streets", "--scenes", "3", "--name", "theirs", "--metrics", "FakeMSE", "--out", "p")
+    damaged = bytearray(pack.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    pack.write_bytes(damaged)
+    (fakes / "lone.zip").write_bytes(damaged[:-30])
+    for given in (pack, pack.parent, fakes / "lone.zip"):
+        answer = cli("score", str(given), *score)
+        assert answer.code == 1
+        assert "is damaged, or no zip of pictures" in answer.err
+        assert not list((fakes / "p").rglob("pack.zip"))
 
 
 def test_pictures_named_like_scenes_are_scored_and_mistakes_listed(cli: Cli, fakes: Path) -> None:

@@ -15,7 +15,7 @@ from bench.api.device import Devices
 from bench.api.errors import BenchError, UsageError, in_words, nearest, some
 from bench.api.files import Draft
 from bench.run.cell import cell_path
-from bench.run.cluster.there import Question, Standing, examine, own_kind, work
+from bench.run.cluster.there import Question, Standing, examine, own_kind, work, work_alone
 from bench.run.execute import Outcome, Task
 from bench.run.plan import MetricPlan
 from bench.run.process import merged
@@ -54,8 +54,11 @@ class Cluster(Protocol):
     def submit(self, worker: str, function: Any, *arguments: Any) -> Future[Any]:
         """Begin a call on this worker and no other."""
 
-    def hand_over(self, workers: Sequence[str], function: Any, calls: Sequence[Sequence[Any]]) -> None:
-        """Leave calls to be made by machines of these workers, whatever becomes of this process."""
+    def hand_over(self, workers: Sequence[str], function: Any, calls: Sequence[Sequence[Any]]) -> int:
+        """Leave calls to be made by machines of these workers, whatever becomes of this process.
+
+        How often the engine begins a call anew whose worker was lost.
+        """
 
     def close(self) -> None:
         """Let go of the engine."""
@@ -179,7 +182,10 @@ def _failed(outcome: Outcome, how: str) -> Outcome:
 
 
 def hand_over(cluster: Cluster, tasks: Sequence[Task], metrics: Metrics, limit: float | None) -> None:
-    """Leave all tasks to the workers that pass their examination, and to others of their machines, and do not wait."""
+    """Leave all tasks to the workers that pass their examination, and to others of their machines, and do not wait.
+
+    A warning says where the engine gives them up before the tasks do.
+    """
     with Draft(tasks[0].out) as draft:
         draft.write(_SIGN, b"")
         crew = _Crew(cluster, tasks, metrics, draft.folder / _SIGN)
@@ -187,7 +193,15 @@ def hand_over(cluster: Cluster, tasks: Sequence[Task], metrics: Metrics, limit: 
         while crew.asked or not crew.slots:
             _wait(list(crew.asked.values()))
             crew.look()
-    cluster.hand_over(list(crew.slots), work, [(task, limit) for task in tasks])
+    notes = tasks[0].out / "tmp"
+    left = [replace(task, note=notes / f"detached.{task.run_id}.{number}") for number, task in enumerate(tasks)]
+    again = cluster.hand_over(list(crew.slots), work_alone, [(task, limit) for task in left])
+    if again < tasks[0].retries:
+        log.warning(
+            "the scheduler at %s begins a cell again at most %d times when its worker is killed (its setting "
+            "distributed.scheduler.allowed-failures), fewer than --retries %d",
+            cluster.where, again, tasks[0].retries,
+        )  # fmt: skip
 
 
 def kind_asked(wanted: str) -> str:

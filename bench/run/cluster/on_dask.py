@@ -81,12 +81,16 @@ class DaskCluster:
         future: Future[Any] = executor.submit(function, *arguments)
         return future
 
-    def hand_over(self, workers: Sequence[str], function: Callable[..., Any], calls: Sequence[Sequence[Any]]) -> None:
-        """Leave calls with the scheduler, for machines of these workers: one that is started anew has a new address."""
+    def hand_over(self, workers: Sequence[str], function: Callable[..., Any], calls: Sequence[Sequence[Any]]) -> int:
+        """Leave calls with the scheduler, for machines of these workers: one that is started anew has a new address.
+
+        How often it begins one of them anew.
+        """
         told = self._client.scheduler_info()["workers"]
         hosts = sorted({told[worker]["host"] for worker in workers if worker in told})
         for call in calls:
             fire_and_forget(self._client.submit(function, *call, pure=False, workers=hosts))
+        return int(self._client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.allowed_failures))
 
     def close(self) -> None:
         """Let go of the scheduler, and end one of our own."""

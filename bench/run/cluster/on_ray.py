@@ -97,7 +97,7 @@ class RayCluster:
         future: Future[Any] = task.remote(*arguments).future()
         return future
 
-    def hand_over(self, workers: Sequence[str], function: Callable[..., Any], calls: Sequence[Sequence[Any]]) -> None:
+    def hand_over(self, workers: Sequence[str], function: Callable[..., Any], calls: Sequence[Sequence[Any]]) -> int:
         """UsageError: Ray ends the tasks of a driver that leaves."""
         raise UsageError("--detach: Ray ends what a command asked for when the command ends; use a Dask scheduler")
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.api.device import Devices, resolve_devices
 from bench.api.errors import BenchError, DataError, MethodError, MetricError, in_words
+from bench.run.execute import Outcome, Task
 from bench.run.process import WorkerProcess, finished
 from bench.run.worker import WORKER, check_code, end_with
 
 if TYPE_CHECKING:
-    from bench.run.execute import Outcome, Task
     from bench.run.plan import Cell, MetricPlan
 
 _MEANT = (BenchError, DataError, MethodError, MetricError)
@@ -85,6 +85,23 @@ def work(task: Task, limit: float | None) -> Outcome:
     """The outcome of a task, whose process is ended where it takes longer than `limit` seconds."""
     with _process(limit) as worker:
         return finished(worker, replace(task, parent=os.getpid()))
+
+
+def work_alone(task: Task, limit: float | None) -> Outcome:
+    """`work` for a task that nobody waits for, whose `note` counts how often it was begun: at most `retries` more.
+
+    An engine begins the call of a lost worker anew by a setting of its own.
+    """
+    assert task.note is not None
+    task.note.parent.mkdir(exist_ok=True)
+    with task.note.open("ab") as begun:
+        begun.write(b".")
+        count = begun.tell()
+    outcome = Outcome(task.cell)
+    if count <= 1 + task.retries:
+        outcome = work(replace(task, note=None), limit)
+    task.note.unlink(missing_ok=True)
+    return outcome
 
 
 def _examined(question: Question, parent: int) -> Standing:
