@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from bench.api.method import MethodContext
+from methods.common.diffusion.few_steps import FewSteps
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.profile import DiffusionProfile, named_profile
 
@@ -31,3 +32,13 @@ class Sdm(DiffusionMethod):
         if context.profile == "paper":
             return replace(profile, drop_from=0.8, finetune_rate=2e-5)
         return replace(profile, drop_from=0.6)
+
+
+class SdmFast(FewSteps, Sdm):
+    """SDM's student of 1, 2 or 4 unguided evaluations."""
+
+    name: ClassVar[str] = "sdm_fast"
+    title: ClassVar[str] = "SDM, distilled"
+    variant_of: ClassVar[str | None] = "sdm"
+    teacher_class: ClassVar[type[DiffusionMethod]] = Sdm
+    default_options: ClassVar[Mapping[str, Any]] = {**Sdm.default_options, "guidance": 1.0}

@@ -32,6 +32,13 @@ def train(
     weights_dir: Annotated[
         Path | None, typer.Option(help="The folder of the weights; without it one called NAME among the user's.")
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            help="What gesco_fast and sdm_fast learn from: weights of gesco or sdm, the file or its folder; without "
+            "it those that ship."
+        ),
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Root of a data set that is not embedded.")] = None,
     profile: Annotated[str, typer.Option(help="embedded or paper.")] = "embedded",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; auto takes a GPU where there is one.")] = "auto",
@@ -119,7 +126,7 @@ def train(
         precision=_precision(precision or section.precision),
         checkpoint_gradients=section.checkpoint_gradients if checkpoint_gradients is None else checkpoint_gradients,
         compiled=section.compile if compiled is None else compiled,
-        options={**section.options, **_options(option or [])},
+        options={**section.options, **_options(option or []), **({"teacher": str(teacher)} if teacher else {})},
     )
     with process_group(chosen):
         path = train_target(request, lambda line: print(line, flush=True))

@@ -2,5 +2,6 @@
 
 from methods.gesco.method import Gesco as Gesco
 from methods.gesco.method import GescoBehindFds as GescoBehindFds
+from methods.gesco.method import GescoFast as GescoFast
 from methods.gesco.method import GescoOnLabels as GescoOnLabels
 from methods.gesco.method import GescoPublished as GescoPublished

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.api.lazy import Tensor
 from bench.api.method import MethodContext
+from methods.common.diffusion.few_steps import FewSteps
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.profile import DiffusionProfile, configured, named_profile
 
@@ -80,6 +81,16 @@ class GescoBehindFds(Gesco):
     def behind_fds_from(cls, context: MethodContext) -> float | None:
         """`BEHIND_FDS_FROM` of the profile."""
         return BEHIND_FDS_FROM[context.profile]
+
+
+class GescoFast(FewSteps, Gesco):
+    """GESCO's student of 1, 2 or 4 unguided evaluations."""
+
+    name: ClassVar[str] = "gesco_fast"
+    title: ClassVar[str] = "GESCO, distilled"
+    variant_of: ClassVar[str | None] = "gesco"
+    teacher_class: ClassVar[type[DiffusionMethod]] = Gesco
+    default_options: ClassVar[Mapping[str, Any]] = {**Gesco.default_options, "guidance": 1.0}
 
 
 class GescoPublished(Gesco):

@@ -39,6 +39,10 @@ def constants() -> dict[str, dict[str, str]]:
             "95 %": "the level of intervals",
         },
         "docs/guide/methods.md": {**GUIDANCE, "40 %": "recipe of gesco_fdstrain"},
+        "docs/decisions/distillation.md": {
+            number: "a paper's number on arXiv"
+            for number in ("2202.00512", "2303.01469", "2311.18828", "2403.12015", "2405.05967")
+        },
         "docs/guide/channel.md": {"0.9": "the paper's noise levels", "3.5": "bench/channels/ofdm.py, CARRIER"},
         "docs/decisions/links.md": {
             "38.214": "the number of a 3GPP specification",

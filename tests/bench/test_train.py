@@ -14,10 +14,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from bench.api.files import file_digest
 from bench.api.method import MethodContext
 from bench.api.specs import build_method, parse_spec
 from bench.data.cityscapes import CITYSCAPES
-from methods.gesco.method import Gesco
+from methods.gesco.method import Gesco, GescoFast
 
 #: runs `bench ARGUMENTS` in this process (see conftest)
 Cli = Callable[..., Any]
@@ -94,6 +95,8 @@ def test_the_same_command_goes_on_and_another_recipe_is_refused(cli: Cli, tmp_pa
         (("gesco", "--precision", "bfloat"), "did you mean 'bfloat16'"),
         (("smis", "--early-stop", "5", "--validate-every", "0"), "--early-stop goes by validation losses"),
         (("smis", "--option", "crop=2"), "training option crop=2.0: a share of the sides"),
+        (("gesco", "--teacher", "weights"), "unknown training option 'teacher' of gesco"),
+        (("gesco_fast", "--teacher", "nowhere"), "there is no teacher at nowhere"),
     ],
 )
 def test_mistakes_are_one_line(cli: Cli, mistake: tuple[str, ...], said: str) -> None:
@@ -131,6 +134,20 @@ def test_options_change_network_and_recipe_and_inference_follows(cli: Cli, tmp_p
     method = build_method(parse_spec("gesco:steps=2"), context)
     assert isinstance(method, Gesco)
     assert (method.network.config.width, method.network.config.multipliers) == (8, (1, 2))
+
+
+def test_a_student_learns_from_the_weights_that_are_named_and_its_card_says_so(cli: Cli, tmp_path: Path) -> None:
+    train(cli, tmp_path, "gesco", 1, *SMALL)
+    teacher = tmp_path / "weights" / "gesco-streets-64x128.safetensors"
+    train(cli, tmp_path, "gesco_fast", 1, "--teacher", str(teacher), "--option", "batch_size=2")
+    weights = tmp_path / "weights" / "gesco_fast-streets-64x128.safetensors"
+    assert card_of(weights)["recipe"]["teacher"]["weights_sha256"] == file_digest(teacher)
+    assert file_digest(teacher) in weights.with_suffix(".md").read_text()
+
+    context = MethodContext("streets", CITYSCAPES, 64, 128, weights_dir=tmp_path / "weights")
+    method = build_method(parse_spec("gesco_fast+digital"), context)
+    assert isinstance(method, GescoFast)
+    assert (method.network.config.width, method.options["steps"], method.options["fds"]) == (8, 2, True)
 
 
 def test_bench_runs_as_a_module(fakes: Path) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from methods.common.diffusion.compiled import CompiledNetwork
     from methods.common.diffusion.memory import Batches
     from methods.common.diffusion.samplers import Denoise
+    from methods.common.diffusion.schedule import NoiseSchedule
     from methods.common.diffusion.unet import SemanticUNet
     from methods.common.semantic.maps import Edges
 
@@ -112,7 +113,7 @@ class DiffusionMethod(SemanticMethod):
                 "leave variance out"
             )
         try:
-            self.schedule = self.sampler.respaced(linear_schedule(), self.options["steps"])
+            self.schedule = self._respaced(self.options["steps"])
         except ValueError as error:
             raise MethodError(f"option steps={self.options['steps']} of {self.name}: {error}") from None
         self.options["sampler"] = RECORDED.get(name, name)  # a part of the cache's key
@@ -139,6 +140,10 @@ class DiffusionMethod(SemanticMethod):
     def prepare(self) -> None:
         """Load the network and look at the free memory."""
         _ = self.batches
+
+    def _respaced(self, steps: int) -> NoiseSchedule:
+        """The timesteps that are sampled; ValueError for a number that the sampler cannot have."""
+        return self.sampler.respaced(linear_schedule(), steps)
 
     def _check_options(self, given: Mapping[str, Any]) -> None:
         """MethodError for a value that no sampling can have; `given` are the options that were not left out."""

@@ -1,5 +1,6 @@
 """The losses of SPADE's training (Park et al., CVPR 2019, section 3 and appendix A), which SMIS and others share."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -56,6 +57,23 @@ class VggFeatures(nn.Module):
         return taps
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What a discriminator says of pictures: patch `scores` and hidden `features`, one entry a scale."""
+
+    scores: list[Tensor]
+    features: list[list[Tensor]]
+
+
+def halves(scores: list[Tensor], features: list[list[Tensor]]) -> tuple[Judged, Judged]:
+    """Scores and features of fakes and behind them originals, (2 B, ...), apart: the fakes', the originals'."""
+    fake, real = (
+        Judged([s.chunk(2)[place] for s in scores], [[f.chunk(2)[place] for f in scale] for scale in features])
+        for place in (0, 1)
+    )
+    return fake, real
+
+
 def discriminator_hinge(real: list[Tensor], fake: list[Tensor]) -> Tensor:
     """Hinge loss of the discriminator, mean over patches and scales; one tensor of patch scores a scale."""
     losses = [F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True)]
@@ -90,3 +108,13 @@ def perceptual(features: VggFeatures, fake: Tensor, real: Tensor, weights: tuple
         target = features(real)
     terms = [w * F.l1_loss(f, t) for w, f, t in zip(weights, features(fake), target, strict=True)]
     return torch.stack(terms).sum()
+
+
+def view(fake: Tensor, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """What a step's perceptual loss looks at, by lot: both pictures at half size, or one quarter of both."""
+    choice, top, left = torch.rand(3, generator=generator).tolist()
+    if choice < 0.5:
+        return F.avg_pool2d(fake, 2), F.avg_pool2d(image, 2)
+    height, width = fake.shape[-2] // 2, fake.shape[-1] // 2
+    y, x = int(top * (height + 1)), int(left * (width + 1))
+    return fake[..., y : y + height, x : x + width], image[..., y : y + height, x : x + width]

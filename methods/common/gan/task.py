@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.api.method import MethodContext
@@ -21,8 +20,10 @@ from methods.common.gan.losses import (
     discriminator_hinge,
     feature_matching,
     generator_hinge,
+    halves,
     kl_divergence,
     perceptual,
+    view,
 )
 from methods.common.layers import SpectralConv2d
 from methods.common.semantic.maps import semantic_maps
@@ -160,7 +161,7 @@ class AdversarialTask(TrainingTask):
         if self.precision == "float32":
             return network(*inputs)
         with self.autocast():
-            return _float32(network(*inputs))
+            return float32(network(*inputs))
 
     def patch_losses(self, batch: Batch, fake: Tensor, rng: torch.Generator) -> Losses:
         """SPADE's objective for pictures `fake` (B, 3, H, W): hinge, feature matching, perceptual (if weighted).
@@ -169,20 +170,16 @@ class AdversarialTask(TrainingTask):
         fakes and behind them the originals; see `MultiScaleDiscriminator`. Draws three numbers from `rng`.
         """
         profile = self.profile
-        scores, features = self.run(self.discriminator, batch.maps, torch.cat([fake, batch.image]))
-        fake_scores, real_scores = [s.chunk(2)[0] for s in scores], [s.chunk(2)[1] for s in scores]
+        fake_side, real_side = halves(*self.run(self.discriminator, batch.maps, torch.cat([fake, batch.image])))
         log = {
-            "adversarial": generator_hinge(fake_scores),
-            "matching": feature_matching(
-                [[f.chunk(2)[1] for f in scale] for scale in features],
-                [[f.chunk(2)[0] for f in scale] for scale in features],
-            ),
+            "adversarial": generator_hinge(fake_side.scores),
+            "matching": feature_matching(real_side.features, fake_side.features),
         }
         total = log["adversarial"] + profile.matching_weight * log["matching"]
         if self.features is not None:
             log["perceptual"] = self.perceptual_term(fake, batch.image, rng)
             total = total + profile.perceptual_weight * log["perceptual"]
-        log["discriminator"] = discriminator_hinge(real_scores, fake_scores)
+        log["discriminator"] = discriminator_hinge(real_side.scores, fake_side.scores)
         return Losses(total, log["discriminator"], log)
 
     def perceptual_term(self, fake: Tensor, image: Tensor, rng: torch.Generator) -> Tensor:
@@ -191,7 +188,7 @@ class AdversarialTask(TrainingTask):
         Only for a profile with a `perceptual_weight`.
         """
         assert self.features is not None
-        return perceptual(self.features, *_view(fake, image, rng), self.profile.perceptual_layers)
+        return perceptual(self.features, *view(fake, image, rng), self.profile.perceptual_layers)
 
     def _schedule(self, step: int) -> None:
         """Constant learning rates, then a linear fall to zero at the last step."""
@@ -278,18 +275,8 @@ class EncodedTask(AdversarialTask):
         return result
 
 
-def _view(fake: Tensor, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """What the perceptual loss looks at: both pictures at half size, or one quarter of both."""
-    choice, top, left = torch.rand(3, generator=generator).tolist()
-    if choice < 0.5:
-        return F.avg_pool2d(fake, 2), F.avg_pool2d(image, 2)
-    height, width = fake.shape[-2] // 2, fake.shape[-1] // 2
-    y, x = int(top * (height + 1)), int(left * (width + 1))
-    return fake[..., y : y + height, x : x + width], image[..., y : y + height, x : x + width]
-
-
-def _float32(value: Any) -> Any:
+def float32(value: Any) -> Any:
     """Every tensor of nested lists and tuples in float32."""
     if isinstance(value, Tensor):
         return value.float()
-    return type(value)(_float32(v) for v in value)
+    return type(value)(float32(v) for v in value)
