@@ -44,11 +44,11 @@ if TYPE_CHECKING:
 Part = tuple[Registry[Any], object]
 
 
-def plan_run(config: Config, root: Path | None = None, replace: bool = False, cluster: Cluster | None = None) -> Plan:
+def plan_run(config: Config, root: Path | None = None, cluster: Cluster | None = None) -> Plan:
     """What a run would compute, after every check that can be made before; raises as `bench.run.plan.make_plan`."""
     from bench.run.plan import make_plan
 
-    _check_results(config.run.out, replace)
+    check_folder(config.run.out, "--out")
     return make_plan(config, root, devices=cluster.devices(config.run.device) if cluster else None)
 
 
@@ -67,20 +67,12 @@ def plan_score(
     from bench.data.own import gathered
     from bench.run.score import score_plan
 
-    _check_results(config.run.out)
+    check_folder(config.run.out, "--out")
     dataset = gathered(against, labels, config.run.out / "against")
     config = config.model_copy(update={"run": config.run.model_copy(update={"datasets": (dataset,)})})
     place = folder.resolve().parent if folder.name == PACK else folder.resolve()
     called = name or re.sub("[^A-Za-z0-9_]", "_", place.name.removesuffix(".zip"))[:60]
     return score_plan(folder, called, psnr, config, root, scenes)
-
-
-def _check_results(out: Path, replace: bool = False) -> None:
-    from bench.results.files import check_earlier
-
-    check_folder(out, "--out")
-    if not replace:
-        check_earlier(out)  # what cannot be added to is told before anything is computed
 
 
 def carry_out(
@@ -91,10 +83,16 @@ def carry_out(
     cluster: Cluster | None = None,
     **how: Unpack[Adding],
 ) -> Computed:
-    """What a plan came to, its folder remembered; `say` gets lines about what is left out or changed."""
+    """What a plan came to, its folder remembered; `say` gets lines about what is left out or changed.
+
+    BenchError, before anything is computed, where the results of the folder cannot be added to.
+    """
     from bench.results.compute import compute
     from bench.results.folder import remember
+    from bench.results.gather import check_earlier
 
+    if not how.get("replace"):
+        check_earlier(config.run.out, [*plan.cells, *plan.references])
     for line in plan.left_out:
         say(f"left out: {line}")
     if cluster and (watched := cluster.start()):
@@ -198,7 +196,7 @@ def run(
     with handed_over(asked.parts):
         settings = asked.configured(changed(load_config(_path(config)), run, kind, options))
         with connected(settings) as workers:
-            plan = plan_run(settings, _path(root), replace, workers)
+            plan = plan_run(settings, _path(root), workers)
             computed = carry_out(plan, settings, _say, _progress(progress), replace=replace, cluster=workers)
         refuse_failures(computed, _say)
     return _results(computed, settings, asked.parts)

@@ -168,7 +168,7 @@ def run(
             devices = workers.devices(settings.run.device) if workers else None
             _tell_plan(make_plan(settings, root, devices=devices), settings, workers, every_cell=True)
             return
-        plan = plan_run(settings, root, replace, workers)
+        plan = plan_run(settings, root, workers)
         if all(source and source.name == "DEFAULT" for source in map(context.get_parameter_source, context.params)):
             _tell_plan(plan, settings, workers, every_cell=False)
             _ask()
@@ -207,7 +207,7 @@ def ablate(
     Example: bench ablate fds --psnr 10 --scenes 32 --published
     """
     from bench.api.files import check_folder
-    from bench.results.files import check_earlier, read_results
+    from bench.results.files import read_results
     from bench.tables import as_sheets, check_format
     from bench.tables.named import ablation_tables
 
@@ -228,7 +228,6 @@ def ablate(
         },
     )
     folder = check_folder(settings.run.out, "--out")
-    check_earlier(folder)  # results that cannot be added to are told of before anything is computed
     with connected(settings) as workers:
         plan = plan_ablation(ablation, settings, workers.devices(settings.run.device) if workers else None)
         computed = computed_and_told(plan, settings, workers, ablation=ablation.name)

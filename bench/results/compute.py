@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from bench.api.files import Broken
-from bench.results.files import add_cells, provenance, write_csv
+from bench.api.names import PURE_NOISE
+from bench.results.files import provenance, write_csv
+from bench.results.gather import Gathering
 from bench.results.rows import tidy_rows
-from bench.run.runner import run_plan, worker_count, write_failures
+from bench.run.runner import RunReport, run_plan, worker_count, write_failures
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from bench.run.cluster.dispatch import Cluster
     from bench.run.plan import Plan
     from bench.run.progress import Progress
-    from bench.run.runner import RunReport
+    from bench.run.runner import CellState
 
 log = logging.getLogger("bench")
 
@@ -71,16 +74,26 @@ def compute(
     run, start = config.run, time.perf_counter()
     workers = cluster.count() if cluster else worker_count(plan, run.jobs)
 
+    def facts(report: RunReport) -> dict[str, Any]:
+        seconds = time.perf_counter() - start
+        return provenance(plan, report, seconds, workers, run.batch_size, how.get("ablation"))
+
+    def so_far(states: Sequence[CellState]) -> dict[str, Any]:
+        cells = [state for state in states if state.cell.method.spec != PURE_NOISE]
+        return facts(RunReport(cells, [state for state in states if state.cell.method.spec == PURE_NOISE]))
+
+    gathering = Gathering([*plan.cells, *plan.references], run.out, so_far, how.get("replace", False))
+
     def ran(verify: bool) -> RunReport:
         return run_plan(
-            plan, run.out, run.jobs, run.batch_size, run.backend, progress, run.time_limit, run.retries, cluster, verify
-        )
+            plan, run.out, run.jobs, run.batch_size, run.backend, progress, run.time_limit, run.retries, cluster,
+            verify, gathering.finished,
+        )  # fmt: skip
 
     def added(report: RunReport) -> Computed:
-        seconds = time.perf_counter() - start
-        facts = provenance(plan, report, seconds, workers, run.batch_size, how.get("ablation"))
-        changed = add_cells([*report.states, *report.references], facts, run.out, how.get("replace", False))
-        return Computed(report, facts, changed, seconds, write_failures(report.failures, run.out))
+        seconds, told = time.perf_counter() - start, facts(report)
+        gathering.add([*report.states, *report.references], told)
+        return Computed(report, told, gathering.notes, seconds, write_failures(report.failures, run.out))
 
     report = ran(how.get("verify", False))
     try:

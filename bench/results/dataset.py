@@ -4,6 +4,7 @@
     OUT/rows/dataset=D/method=M/scenes-*.parquet   tidy rows of single scenes, a metric after the other
     OUT/draws/dataset=D/method=M/*.parquet         what each scene contributes to scores that are no means
     OUT/provenance.json                            the manifest: provenance, and the digests of all files by blocks
+    OUT/.provenance.json                           a copy of it, for runs that find it damaged
 
 A part is a method on one list of scenes. Its files are named by their content and never changed, so that one rename,
 the manifest's, makes a new state of all results; what no manifest names goes. Files are read in pieces, and no piece
@@ -16,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-ROWS, DRAWS, PROVENANCE = "rows", "draws", "provenance.json"
+ROWS, DRAWS, PROVENANCE, COPY = "rows", "draws", "provenance.json", ".provenance.json"
 #: The one file of results of earlier versions.
 RESULTS = "results.parquet"
 #: Bumped when files are laid out otherwise.
@@ -51,7 +53,8 @@ _DRAWN = ("channel", "psnr", "seed", "cell", "metric")
 _FILE = rf"^({ROWS}|{DRAWS})/dataset=[^/]+/method=[^/]+/[a-z0-9-]+\.parquet$"
 #: Numbers in a group of rows at least, unless no metric follows.
 _GROUP = 1 << 15
-REMEDY = "the same `bench run` again, with --replace, writes it anew"
+log = logging.getLogger("bench")
+REMEDY = "the `bench run` that wrote it makes it anew"
 
 Only = Callable[[list[str]], Collection[str]]
 
@@ -67,7 +70,28 @@ def is_dataset(out: Path) -> bool:
 
 def read_manifest(out: Path) -> dict[str, Any]:
     """The provenance of a folder's data set with its `parts`; BenchError where it is damaged or a newer version's."""
-    path = out / PROVENANCE
+    return _manifest(out / PROVENANCE)
+
+
+def repaired_manifest(out: Path) -> dict[str, Any]:
+    """`read_manifest`, made good from its copy where it is damaged, as a warning says; BenchError where both are."""
+    try:
+        return read_manifest(out)
+    except Damaged as problem:
+        try:
+            manifest = _manifest(out / COPY)
+        except BenchError:
+            raise BenchError(f"{problem}, but its copy is damaged too; --replace leaves out all earlier runs") from None
+        write_atomically(out / PROVENANCE, (out / COPY).read_bytes())
+        log.warning("%s was damaged and is made good from its copy", out / PROVENANCE)
+        return manifest
+
+
+class Damaged(BenchError):
+    """A manifest is not what was written."""
+
+
+def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_bytes())
         sealed, layout = manifest.pop("seal"), manifest["layout"]
@@ -75,9 +99,9 @@ def read_manifest(out: Path) -> dict[str, Any]:
         if layout == LAYOUT:
             _check_parts(manifest["parts"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BenchError(f"{path} is damaged ({' '.join(str(error).split())[:100]}); {REMEDY}") from None
+        raise Damaged(f"{path} is damaged ({' '.join(str(error).split())[:100]}); {REMEDY}") from None
     if not intact:
-        raise BenchError(f"{path} is damaged: it is not what was written (its SHA-256 differs); {REMEDY}")
+        raise Damaged(f"{path} is damaged: it is not what was written (its SHA-256 differs); {REMEDY}")
     if layout > LAYOUT:
         raise BenchError(
             f"{path} has layout {layout}, and this gesco-bench reads layouts up to {LAYOUT}: install a newer one"
@@ -118,31 +142,36 @@ def provenance_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def write_dataset(frame: pd.DataFrame, facts: Mapping[str, Any], out: Path) -> None:
     """Write rows in memory and their provenance; files of parts that are the same stay as they are."""
     try:
-        known = {_name(part): part for part in read_manifest(out)["parts"]} if is_dataset(out) else {}
+        known = {name_of(part): part for part in read_manifest(out)["parts"]} if is_dataset(out) else {}
     except (BenchError, KeyError, TypeError):
         known = {}  # what replaces it is whole in itself
-    (out / ROWS).mkdir(parents=True, exist_ok=True)
-
-    def written(rows: pd.DataFrame) -> dict[str, Any]:
-        part = {name: rows[name].iloc[0] for name in PART} | {"content": content_digest(rows)}
-        part["scene_count"] = int(part["scene_count"])
-        old = known.get(_name(part))
-        if old is not None and old["content"] == part["content"] and _there(old, out):
-            return dict(old)
-        told = {name: [str(value) for value in rows[name[:-1]].unique()] for name in ("cells", "metrics")}
-        return part | told | {"files": _write_part(rows, out)}
-
     with ThreadPoolExecutor(cores()) as pool:
-        parts = list(pool.map(written, [rows for _, rows in frame.groupby(list(PART), sort=False)]))
+        groups = [rows for _, rows in frame.groupby(list(PART), sort=False)]
+        parts = list(pool.map(lambda rows: write_part(rows, out, known.get(_name_of_rows(rows))), groups))
     write_manifest(facts, parts, out)
     remove_others(out, parts)
 
 
+def _name_of_rows(rows: pd.DataFrame) -> tuple[Any, ...]:
+    return tuple(int(rows[name].iloc[0]) if KINDS[name] is int else rows[name].iloc[0] for name in PART)
+
+
+def write_part(rows: pd.DataFrame, out: Path, old: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write the files of one part, which no manifest names yet; an `old` one of the same rows that is intact stays."""
+    part = dict(zip(PART, _name_of_rows(rows), strict=True)) | {"content": content_digest(rows)}
+    if old is not None and old["content"] == part["content"] and damage_of(old, out) is None:
+        return dict(old)
+    told = {name: [str(value) for value in rows[name[:-1]].unique()] for name in ("cells", "metrics")}
+    return part | told | {"files": _write_files(rows, out)}
+
+
 def write_manifest(facts: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], out: Path) -> None:
     """Make parts, whose files are there, the results of a folder."""
+    (out / ROWS).mkdir(parents=True, exist_ok=True)
     manifest = {"layout": LAYOUT, **facts, "parts": list(parts)}
     data = json.dumps({**manifest, "seal": digest(manifest)}, indent=1)
-    write_atomically(out / PROVENANCE, f"{data}\n".encode())
+    for name in (PROVENANCE, COPY):
+        write_atomically(out / name, f"{data}\n".encode())
 
 
 def remove_others(out: Path, parts: Sequence[Mapping[str, Any]]) -> None:
@@ -157,19 +186,20 @@ def remove_others(out: Path, parts: Sequence[Mapping[str, Any]]) -> None:
                 path.unlink()
 
 
-def _name(part: Mapping[str, Any]) -> tuple[Any, ...]:
+def name_of(part: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells a part from the others of a data set."""
     return tuple(part[name] for name in PART)
 
 
-def _there(part: Mapping[str, Any], out: Path) -> bool:
-    """Whether the files of a part are what was written, every byte."""
+def damage_of(part: Mapping[str, Any], out: Path) -> str | None:
+    """What of a part's files is not what was written, every byte read; None where all is."""
     try:
         for name, file in part["files"].items():
             with _opened(out, name, file) as blocks:
                 blocks.verify()
-    except Broken:
-        return False
-    return True
+    except Broken as problem:
+        return str(problem)
+    return None
 
 
 def content_digest(rows: pd.DataFrame) -> str:
@@ -242,7 +272,7 @@ def _drawn(rows: pd.DataFrame) -> pa.Table:
     return table.append_column(CONTRIBUTIONS, pa.array(kept, pa.list_(pa.float32())))
 
 
-def _write_part(rows: pd.DataFrame, out: Path) -> dict[str, dict[str, Any]]:
+def _write_files(rows: pd.DataFrame, out: Path) -> dict[str, dict[str, Any]]:
     """Write the files of a part; path below `out` -> size and digests of each."""
     import pandas as pd
 
@@ -312,18 +342,12 @@ def read_dataset(out: Path, only: Only | None = None) -> tuple[pd.DataFrame, dic
 def each_part(out: Path) -> tuple[dict[str, Any], Iterator[pd.DataFrame]]:
     """The provenance of a folder's data set, and its rows in memory part by part."""
     manifest = read_manifest(out)
-    return provenance_of(manifest), (_read([part], out, None) for part in manifest["parts"])
+    return provenance_of(manifest), (read_part(part, out) for part in manifest["parts"])
 
 
-def check_dataset(out: Path) -> None:
-    """Read every byte of a folder's data set; BenchError where anything is damaged."""
-    for part in read_manifest(out)["parts"]:
-        for name, file in part["files"].items():
-            try:
-                with _opened(out, name, file) as blocks:
-                    blocks.verify()
-            except Broken as problem:
-                raise BenchError(f"{problem}; {REMEDY}") from None
+def read_part(part: Mapping[str, Any], out: Path) -> pd.DataFrame:
+    """The rows in memory of one part, verified; Broken where its files are not what was written."""
+    return _read([part], out, None)
 
 
 def _opened(out: Path, name: str, file: Mapping[str, Any]) -> Blocks:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,38 +27,30 @@ from bench.results.dataset import (
     RESULTS,
     ROWS,
     Only,
-    check_dataset,
     each_part,
     in_one_file,
     is_dataset,
-    provenance_of,
     read_dataset,
-    read_manifest,
     write_dataset,
-    write_manifest,
 )
 from bench.results.folder import holds_results
 from bench.results.merge import (
     SCHEMA,
     Results,
     ablations_of,
-    agree,
-    joined_facts,
     merged,
     of_schema_1,
-    scores_of,
     set_key,
     summarised,
     view,
 )
 from bench.results.parquet import printable, unpack, write_sealed
-from bench.results.rows import cell_id, made_of, tidy_rows
+from bench.results.rows import cell_id, made_of
 from bench.results.schema import (
     ADDED,
     COLUMNS,
     CONTRIBUTIONS,
     RENAMED,
-    SCENE_SET,
     check_columns,
     refuse_duplicates,
     upgraded,
@@ -132,6 +125,7 @@ def _scene_sets(plan: Plan, drawn: list[CellState]) -> dict[str, dict[str, Any]]
     from bench.run.plan import HARNESS_VERSION
 
     found: dict[str, dict[str, Any]] = {}
+    scores = {dataset: _scores(drawn, dataset) for dataset in plan.metrics}
     for cell in plan.cells:
         scenes = cell.scenes
         size = "x".join(map(str, scenes.size))
@@ -151,7 +145,7 @@ def _scene_sets(plan: Plan, drawn: list[CellState]) -> dict[str, dict[str, Any]]
                 "methods": {},
                 "weights_dirs": {},
                 "metrics": {m.name: m.identity for m in plan.metrics[scenes.dataset]},
-                "scores": _scores(drawn, scenes.dataset),
+                "scores": scores[scenes.dataset],
             },
         )
         one["methods"][cell.method.spec] = cell.method.identity
@@ -180,7 +174,12 @@ def write_results(frame: pd.DataFrame, facts: dict[str, Any], out: Path) -> None
     if "runs" not in facts:
         frame, facts = of_schema_1(frame, facts)
     write_dataset(frame, facts, out)
-    for old in (RESULTS, CSV):  # an earlier version's
+    remove_older_forms(out)
+
+
+def remove_older_forms(out: Path) -> None:
+    """Remove what says something else than the data set: an earlier version's file, and rows as text."""
+    for old in (RESULTS, CSV):
         (out / old).unlink(missing_ok=True)
 
 
@@ -212,72 +211,32 @@ def add_results(added: Sequence[Results], out: Path, replace: bool = False) -> t
     Runs that end at the same moment wait for each other. BenchError where the earlier results cannot be read; then
     nothing is written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(out / ".results.lock"):
-        return _add(added, out, replace)
-
-
-def _add(
-    added: Sequence[Results], out: Path, replace: bool, unchanged: Collection[str] = ()
-) -> tuple[Results, list[str]]:
-    together = None if replace else earlier_results(out)
-    notes: list[str] = []
-    for new, about_new in added:
-        results = folded(new), about_new
-        if together is None:
-            together = results
-        else:
-            frame, facts, told = merged(together, results, unchanged)
-            together, notes = (frame, facts), [*notes, *told]
-    assert together is not None
-    write_results(*together, out)
+    with results_locked(out):
+        together = None if replace else earlier_results(out)
+        notes: list[str] = []
+        for new, about_new in added:
+            results = folded(new), about_new
+            if together is None:
+                together = results
+            else:
+                frame, facts, told = merged(together, results)
+                together, notes = (frame, facts), [*notes, *told]
+        assert together is not None
+        write_results(*together, out)
     return together, notes
 
 
-def add_cells(states: Sequence[CellState], facts: dict[str, Any], out: Path, replace: bool = False) -> list[str]:
-    """Write the rows of a plan's cells as `add_results` does; a line for what made place.
-
-    Cells of which the folder has just these rows are not read again. Broken where a cell is damaged.
-    """
+@contextmanager
+def results_locked(out: Path) -> Iterator[None]:
+    """Be the only one who changes the results of a folder, which is made; others wait."""
     out.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(out / ".results.lock"):
-        there = {} if replace or not is_dataset(out) else read_manifest(out)
-        known = {cell: told.get("made_of") for cell, told in there.get("pictures", {}).items()}
-        now = {cell: told["made_of"] for cell, told in facts["pictures"].items()}
-        unchanged = {cell for cell in now if known.get(cell) == now[cell]}
-        rows = tidy_rows([state for state in states if cell_id(state.cell) not in unchanged])
-        if there and rows.empty and (joined := _of_the_same_rows(there, facts, unchanged)) is not None:
-            write_manifest(joined, there["parts"], out)
-            return []
-        return _add([(rows, facts)], out, replace, unchanged)[1]
-
-
-def _of_the_same_rows(there: Mapping[str, Any], facts: Mapping[str, Any], unchanged: set[str]) -> dict[str, Any] | None:
-    """The provenance after a run that changes no row; None where that takes a look at the rows."""
-    if not agree(there["sets"], facts["sets"]):
-        return None
-    cells: set[str] = set()
-    specs: dict[str, set[str]] = {}
-    for part in there["parts"]:
-        own = set(part["cells"])
-        if own & unchanged and not set(part["metrics"]) <= scores_of(facts):
-            return None  # an older run may have measured more
-        cells |= own
-        specs.setdefault(set_key(*(part[name] for name in SCENE_SET)), set()).add(part["method"])
-    return joined_facts(provenance_of(there), facts, cells - unchanged, cells, specs)
+        yield
 
 
 def earlier_results(out: Path) -> Results | None:
     """All that a folder holds, None where there are no results; BenchError where it cannot be added to."""
     return _read(out) if holds_results(out) else None
-
-
-def check_earlier(out: Path) -> None:
-    """BenchError where a folder has results that cannot be added to."""
-    if is_dataset(out):
-        check_dataset(out)
-    else:
-        earlier_results(out)
 
 
 def _read(out: Path, only: Only | None = None) -> Results:

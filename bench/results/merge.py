@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.api.files import safe_name
@@ -163,31 +164,78 @@ def _cells_by_place(frame: pd.DataFrame, by_place: Mapping[str, str]) -> list[st
 Results = tuple["pd.DataFrame", dict[str, Any]]
 
 
-def merged(
-    old: Results, new: Results, unchanged: Collection[str] = ()
-) -> tuple[pd.DataFrame, dict[str, Any], list[str]]:
-    """The rows and the provenance of both, and a line for what of the old ones contradicts the new and is left out.
+@dataclass
+class Merging:
+    """Rows of older runs and of a newer one, put together: all at once, or parts of them, one after the other.
 
-    Where both have a cell's metric, the new one's numbers are taken; of a cell whose pictures are others, nothing is
-    kept. The new provenance may be of cells that are `unchanged`: the old rows are theirs.
+    The newer provenance may be of cells that are `unchanged`: the older rows are theirs. What came of it so far:
+    `left`, cells with rows that only older runs answer for, and `cut`, those of which some contradict the newer run.
     """
-    import pandas as pd
 
+    old: Mapping[str, Any]
+    new: Mapping[str, Any]
+    unchanged: Collection[str] = ()
+    left: set[str] = field(default_factory=set)
+    cut: set[str] = field(default_factory=set)
+    _told: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def touches(self, part: Mapping[str, Any]) -> bool:
+        """Whether it takes a look at the rows of a data set's part, of which none are newer."""
+        key = set_key(*(part[name] for name in SCENE_SET))
+        was, now = (facts["sets"].get(key) for facts in (self.old, self.new))
+        if was is not None and now is not None and not _same(was, now):
+            return True
+        own = set(part["cells"])
+        measured_more = bool(own & set(self.unchanged)) and not set(part["metrics"]) <= scores_of(self.new)
+        if not measured_more:
+            self.left |= own - set(self.unchanged)
+        return measured_more
+
+    def rows(self, before: pd.DataFrame, now: pd.DataFrame, order: pd.DataFrame) -> pd.DataFrame:
+        """The rows of both: in the `order` of cells given, and new ones behind.
+
+        Where both have a cell's metric, the new one's numbers are taken; of a cell whose pictures are others, nothing
+        is kept.
+        """
+        import pandas as pd
+
+        if before.empty:
+            return _in_order(now, order)
+        kept = before
+        for key, scenes in self.new["sets"].items():
+            if key in self.old["sets"]:
+                kept = _agreeing(kept, self.old["sets"][key], scenes, self._told)
+        self.cut |= set(before["cell"][~before.index.isin(kept.index)])
+        kept = kept[~_replaced(kept, self.old, now, self.new)]
+        again = kept["cell"].isin(list(self.unchanged)) & kept["metric"].isin(list(scores_of(self.new)))
+        self.left |= set(kept["cell"][~again])
+        parts = [part for part in (kept, now) if len(part)] or [now]
+        return _in_order(pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0], order)
+
+    def facts(self, cells: set[str], specs: Mapping[str, set[str]]) -> dict[str, Any]:
+        """The provenance of both, where there are rows of these cells, and by list of scenes of these methods."""
+        older = [_what_is_left(run, self.left, cells, self.new["runs"]) for run in self.old["runs"]]
+        pictures = {**self.old["pictures"]}
+        for cell in self.cut & pictures.keys():  # its rows are no longer all that it was made of
+            pictures[cell] = {key: value for key, value in pictures[cell].items() if key != "made_of"}
+        return summarised(
+            [*(run for run in older if run is not None), *self.new["runs"]],
+            dict(_joined(self.old["sets"], self.new["sets"], specs)),
+            {cell: facts for cell, facts in {**pictures, **self.new["pictures"]}.items() if cell in cells},
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for what of the older rows contradicts the newer run and is left out."""
+        return [f"{before}{count} {after}" if after else before for (before, after), count in self._told.items()]
+
+
+def merged(old: Results, new: Results) -> tuple[pd.DataFrame, dict[str, Any], list[str]]:
+    """The rows and the provenance of both, and a line for what of the old ones contradicts the new and is left out."""
     (before, old_facts), (now, new_facts) = old, new
-    notes: list[str] = []
-    kept = before
-    for key, scenes in new_facts["sets"].items():
-        if key in old_facts["sets"]:
-            kept = _agreeing(kept, old_facts["sets"][key], scenes, notes)
-    damaged = set(before["cell"][~before.index.isin(kept.index)])
-    kept = kept[~_replaced(kept, old_facts, now, new_facts)]
-    parts = [part for part in (kept, now) if len(part)] or [now]
-    together = _in_order(pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0], before)
-    again = kept["cell"].isin(list(unchanged)) & kept["metric"].isin(list(scores_of(new_facts)))
-    for cell in damaged & old_facts["pictures"].keys():  # its rows are no longer all that it was made of
-        old_facts["pictures"][cell].pop("made_of", None)
-    facts = joined_facts(old_facts, new_facts, set(kept["cell"][~again]), set(together["cell"]), _specs(together))
-    return together, facts, notes
+    merging = Merging(old_facts, new_facts)
+    together = merging.rows(before, now, before)
+    return together, merging.facts(set(together["cell"]), _specs(together)), merging.notes
 
 
 def scores_of(facts: Mapping[str, Any]) -> set[str]:
@@ -196,30 +244,13 @@ def scores_of(facts: Mapping[str, Any]) -> set[str]:
     return {*told, *COSTS, *DERIVED}
 
 
-def agree(old: Mapping[str, dict[str, Any]], new: Mapping[str, dict[str, Any]]) -> bool:
-    """Whether no older cell on these lists of scenes contradicts the newer ones."""
-
-    def same(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-        shared = ((was[what], now[what]) for what in ("methods", "metrics"))
-        return (
-            (was["fingerprint"], was["harness"]) == (now["fingerprint"], now["harness"])
-            and all(one.get(name, identity) == identity for one, two in shared for name, identity in two.items())
-        )  # fmt: skip
-
-    return all(same(old[key], one) for key, one in new.items() if key in old)
-
-
-def joined_facts(
-    old: Mapping[str, Any], new: Mapping[str, Any], left: set[str], cells: set[str], specs: Mapping[str, set[str]]
-) -> dict[str, Any]:
-    """The provenance of both: `cells` are there, those `left` have rows of older runs, `specs` by list of scenes."""
-    older = [_what_is_left(run, left, cells, new["runs"]) for run in old["runs"]]
-    pictures = {**old["pictures"], **new["pictures"]}
-    return summarised(
-        [*(run for run in older if run is not None), *new["runs"]],
-        dict(_joined(old["sets"], new["sets"], specs)),
-        {cell: facts for cell, facts in pictures.items() if cell in cells},
-    )
+def _same(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether no older cell on a list of scenes contradicts the newer ones."""
+    shared = ((was[what], now[what]) for what in ("methods", "metrics"))
+    return (
+        (was["fingerprint"], was["harness"]) == (now["fingerprint"], now["harness"])
+        and all(one.get(name, identity) == identity for one, two in shared for name, identity in two.items())
+    )  # fmt: skip
 
 
 def _specs(frame: pd.DataFrame) -> dict[str, set[str]]:
@@ -228,8 +259,17 @@ def _specs(frame: pd.DataFrame) -> dict[str, set[str]]:
     return {set_key(*cast("tuple[object, ...]", key)): set(found) for key, found in present.items()}
 
 
-def _agreeing(frame: pd.DataFrame, old: Mapping[str, Any], new: Mapping[str, Any], notes: list[str]) -> pd.DataFrame:
-    """The rows without those on one list of scenes that cannot stand beside the new ones."""
+def _agreeing(
+    frame: pd.DataFrame, old: Mapping[str, Any], new: Mapping[str, Any], told: dict[tuple[str, str], int]
+) -> pd.DataFrame:
+    """The rows without those on one list of scenes that cannot stand beside the new ones.
+
+    `told` gets the words before and behind the number of cells that are left out.
+    """
+
+    def tell(before: str, after: str, rows: pd.DataFrame) -> None:
+        told[before, after] = told.get((before, after), 0) + rows.drop_duplicates(CELL_OF_SEED).shape[0]
+
     here = frame["dataset"].eq(new["dataset"]) & frame["split"].eq(new["split"])
     here &= frame["size"].eq("x".join(map(str, new["size"]))) & frame["scene_count"].eq(new["scenes_used"])
     where = f"{new['dataset']} ({new['scenes_used']} scenes)"
@@ -239,25 +279,22 @@ def _agreeing(frame: pd.DataFrame, old: Mapping[str, Any], new: Mapping[str, Any
     elif old["harness"] != new["harness"]:
         other = f"cells of {where} were drawn by another version of the harness"
     if other is not None:
-        count = frame[here & frame["method"].ne(PURE_NOISE)].drop_duplicates(CELL_OF_SEED).shape[0]
-        if count:
-            notes.append(f"{other}: {count} older cell(s) are left out of the results; run them again to have them")
+        gone = frame[here & frame["method"].ne(PURE_NOISE)]
+        if len(gone):
+            tell(f"{other}: ", "older cell(s) are left out of the results; run them again to have them", gone)
         return frame[~here]
     drop = here & False
     for spec, identity in new["methods"].items():
         mine = here & frame["method"].eq(spec)
         if old["methods"].get(spec, identity) != identity and mine.any():
-            count = frame[mine].drop_duplicates(CELL_OF_SEED).shape[0]
-            notes.append(
-                f"{spec} on {where} has other weights, options or code now: {count} older cell(s) of it make place"
-            )
+            other = f"{spec} on {where} has other weights, options or code now: "
+            tell(other, "older cell(s) of it make place", frame[mine])
             drop |= mine
     for name, identity in new["metrics"].items():
         mine = here & frame["metric"].isin(old["scores"].get(name, [name]))
         if old["metrics"].get(name, identity) != identity and mine.any():
-            notes.append(
-                f"{name} on {where} is measured otherwise now: older numbers of it are left out of the results"
-            )
+            other = f"{name} on {where} is measured otherwise now: older numbers of it are left out of the results"
+            tell(other, "", frame[mine])
             drop |= mine
     return frame[~drop]
 
@@ -280,14 +317,14 @@ def _replaced(
     return pd.Series(measured | (again & ~before["cell"].isin(same)), index=before.index)
 
 
-def _in_order(together: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
-    """Rows with methods, and with cells of a method, where they stood before, and new ones behind them."""
+def _in_order(together: pd.DataFrame, order: pd.DataFrame) -> pd.DataFrame:
+    """Rows with methods, and with cells of a method, where they stand in `order`, and others behind them."""
     import numpy as np
     import pandas as pd
 
-    keys = pd.concat([before[CELL_OF_SEED], together[CELL_OF_SEED]]).fillna({"psnr": -1.0})
+    keys = pd.concat([order[CELL_OF_SEED], together[CELL_OF_SEED]]).fillna({"psnr": -1.0})
     by_cell, by_method = (
-        keys.groupby(names, sort=False).ngroup().to_numpy()[len(before) :]
+        keys.groupby(names, sort=False).ngroup().to_numpy()[len(order) :]
         for names in (CELL_OF_SEED, [*SCENE_SET, "method"])
     )
     return together.iloc[np.lexsort((by_cell, by_method))].reset_index(drop=True)

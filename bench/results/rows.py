@@ -72,13 +72,9 @@ def _scenes(ids: tuple[str, ...]) -> pd.Index:
     return pd.Index(ids)
 
 
-def _cell_rows(state: CellState) -> Iterator[Row]:
-    cell, pictures = state.cell, state.pictures
-    if pictures is None:
-        return
-    manifest = pictures.manifest
-    channel, sent = cell.channel, manifest["scenes"]
-    ids = _scenes(tuple(scene["id"] for scene in sent))
+def place_of(cell: Cell) -> dict[str, Any]:
+    """What all rows of a cell have in common, whatever came of it."""
+    channel = cell.channel
     base: dict[str, Any] = {
         "dataset": cell.scenes.dataset,
         "split": cell.scenes.split,
@@ -89,14 +85,24 @@ def _cell_rows(state: CellState) -> Iterator[Row]:
         "psnr": float(channel.psnr),
         "sigma": channel.sigma,
         "peak_snr_db": channel.peak_snr_db,
-        "mean_snr_db": mean_snr_db(_mean_power(sent), channel.sigma),
         "seed": cell.seed,
         "cell": cell_id(cell),
         "scene_count": len(cell.scenes.ids),
     }
+    if cell.method.spec == PURE_NOISE:
+        base |= {"channel": NO_CHANNEL, **dict.fromkeys(("psnr", "sigma", "peak_snr_db"), math.nan)}
+    return base
+
+
+def _cell_rows(state: CellState) -> Iterator[Row]:
+    cell, pictures = state.cell, state.pictures
+    if pictures is None:
+        return
+    manifest = pictures.manifest
+    ids = _scenes(tuple(scene["id"] for scene in manifest["scenes"]))
     reference = cell.method.spec == PURE_NOISE
-    if reference:
-        base |= {"channel": NO_CHANNEL, **dict.fromkeys(("psnr", "sigma", "peak_snr_db", "mean_snr_db"), math.nan)}
+    power = math.nan if reference else _mean_power(manifest["scenes"])
+    base = {**place_of(cell), "mean_snr_db": mean_snr_db(power, cell.channel.sigma)}
     for entry in state.scores.values():
         facts = entry.manifest
         better, protocol = facts["higher_is_better"], facts["protocol"]

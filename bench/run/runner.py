@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 BACKENDS = ("loky", "threading", "sequential")
 #: Between two looks at cells that another run is at.
 LOOK_SECONDS = 1.0
+
+Finished = Callable[[Sequence["CellState"]], None]
 
 
 @dataclass
@@ -183,6 +185,7 @@ def run_plan(
     retries: int = 0,
     cluster: Cluster | None = None,
     verify: bool = False,
+    finished: Finished = lambda states: None,
 ) -> RunReport:
     """Compute what is missing of `plan` under `out` and gather the whole plan's cells and scores.
 
@@ -192,7 +195,8 @@ def run_plan(
     seconds for a cell; other backends take no limit (UsageError). There a cell whose worker was killed is tried again,
     `retries` times. A full or read-only disk stops the run with a StorageError. `progress` may wrap the stream of
     outcomes. What the cache holds is taken as it was verified before, unless its files are others now
-    (bench/run/verified.py); with `verify` every byte is read.
+    (bench/run/verified.py); with `verify` every byte is read. `finished` is told of cells and references for which
+    nothing is left to do, those of the cache first and the others as they come.
     """
     known_name(backend, BACKENDS, "backend")
     if time_limit is not None and backend != "loky" and cluster is None:
@@ -221,8 +225,17 @@ def run_plan(
 
     workers = cluster.count() if cluster else worker_count(plan, jobs)
     outcomes = _shared(tasks, compute, known)
+    missing = set(map(id, todo))
+    finished([state for state in states if id(state) not in missing])
     try:
-        made = _told(progress(tasks, outcomes, min(workers, len(tasks))), report, plan)
+        made = set()
+        for outcome in progress(tasks, outcomes, min(workers, len(tasks))):
+            _tell(outcome, report, plan)
+            if outcome.computed:
+                made.add(outcome.cell.name)
+            state = survey_cell(outcome.cell, plan.metrics[outcome.cell.scenes.dataset], known)
+            _drop_namesakes([state])
+            finished([state])
     finally:
         outcomes.close()
         clean_stale(out)
@@ -239,20 +252,15 @@ def run_plan(
     return report
 
 
-def _told(outcomes: Iterator[Outcome], report: RunReport, plan: Plan) -> set[str]:
-    """Enter what came of the tasks into the report; names of the cells and references that were computed."""
-    made = set()
-    for outcome in outcomes:
-        if outcome.computed:
-            made.add(outcome.cell.name)
-        report.measured += outcome.measured
-        report.failures += outcome.failures
-        for metric, reason in outcome.skipped:
-            of_noise = outcome.cell in plan.references
-            (report.unreferenced if of_noise else report.skipped).setdefault(metric, reason)
-        if outcome.fatal:
-            raise StorageError(outcome.fatal)
-    return made
+def _tell(outcome: Outcome, report: RunReport, plan: Plan) -> None:
+    """Enter what came of a task into the report; StorageError where nothing can be kept any more."""
+    report.measured += outcome.measured
+    report.failures += outcome.failures
+    for metric, reason in outcome.skipped:
+        of_noise = outcome.cell in plan.references
+        (report.unreferenced if of_noise else report.skipped).setdefault(metric, reason)
+    if outcome.fatal:
+        raise StorageError(outcome.fatal)
 
 
 def leave_to(cluster: Cluster, plan: Plan, run: RunSection) -> int:

@@ -78,7 +78,7 @@ class Verified:
     def open(self, path: Path, key: Callable[[], Mapping[str, Any]], key_digest: str) -> Entry | None:
         """As `open_entry`, without reading files that are those that were verified before; `key` has this digest."""
         name = path.relative_to(self.out).as_posix()
-        record = self._old.get(name)
+        record = self._new.get(name) or self._old.get(name)
         if record is None or record["key"] != key_digest or record["files"] != _states(path, record["files"]):
             entry = open_entry(path, key=key())
             if entry is None:

@@ -3,18 +3,25 @@ compared stands in one table."""
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import bench_fakes
+import pandas as pd
 import pytest
 from conftest import Answer, manifests
 from table_frames import all_rows, at10, method_rows
 
+from bench.config import load_config
+from bench.results.compute import compute
 from bench.results.files import add_results, whole_results
 from bench.results.merge import of_schema_1
+from bench.run.execute import Outcome, Task
+from bench.run.plan import make_plan
+from bench.run.runner import _tasks
 
 Cli = Callable[..., Answer]
 
@@ -127,18 +134,77 @@ def test_seeds_that_only_some_methods_have_are_said(cli: Cli) -> None:
     assert "Not over all of these seeds: fake_pixels (0)." in table
 
 
-def test_results_that_cannot_be_added_to_are_told_before_anything_is_computed(cli: Cli, fakes: Path) -> None:
+def test_damaged_rows_of_other_cells_are_told_of_before_anything_is_computed(cli: Cli, fakes: Path) -> None:
     run(cli, "--psnr", "10")
-    path = next((fakes / "o" / "rows").rglob("set-*.parquet"))
+    path = next((fakes / "o" / "rows").rglob("method=fake_pixels/set-*.parquet"))
     path.write_bytes(path.read_bytes()[:-9])
-    for command in (("run", "--psnr", "5"), ("ablate", "steps")):
-        answer = cli(*command, "--out", "o")
-        assert answer.code == 1
-        assert ".parquet is damaged" in answer.err
-        assert "--replace" in answer.err
+    answer = run(cli, "--psnr", "5", code=1)
+    assert ".parquet is damaged" in answer.err
+    assert "1 of the cells that it is about are not among those of this run" in answer.err
+    assert "--replace" in answer.err
     assert len(manifests(fakes / "o")) == 1
     run(cli, "--psnr", "5", "--replace")
     assert cells(fakes / "o") == {("fake_pixels", 5.0, 3)}
+
+
+def test_any_damaged_file_of_the_results_is_made_good_by_the_run_that_wrote_it(cli: Cli, fakes: Path) -> None:
+    run(cli, "--methods", "fake_pixels,fake_maps", "--psnr", "10,5")
+    out = fakes / "o"
+    files = {path: path.read_bytes() for room in ("rows", "draws") for path in (out / room).rglob("*.parquet")}
+    files[out / "provenance.json"] = b""
+    whole = all_rows(out)
+    for number, (path, data) in enumerate(files.items()):
+        flipped = bytearray(path.read_bytes())
+        flipped[len(flipped) // 2] ^= 1 << number % 8
+        path.write_bytes(flipped[: len(flipped) - number % 2])
+        answer = cli("run", "--methods", "fake_pixels,fake_maps", "--psnr", "10,5", "--out", "o")
+        assert answer.code == 0, answer.err
+        assert f"{path.relative_to(fakes)} " in answer.err
+        assert "made anew of its cells" in answer.err or "made good from its copy" in answer.err
+        assert "4 cells: 0 computed, 4 from the cache" in answer.out
+        pd.testing.assert_frame_equal(all_rows(out), whole, check_exact=True)
+        assert not data or path.read_bytes() == data
+
+
+def test_a_manifest_that_is_damaged_beside_its_copy_is_not_written_over(cli: Cli, fakes: Path) -> None:
+    run(cli, "--psnr", "10")
+    for name in ("provenance.json", ".provenance.json"):
+        (fakes / "o" / name).write_text("{")
+    answer = cli("run", "--psnr", "10", "--out", "o")
+    assert answer.code == 1
+    assert "provenance.json is damaged" in answer.err
+    assert "--replace" in answer.err
+    run(cli, "--psnr", "10", "--replace")
+    assert cells(fakes / "o") == {("fake_pixels", 10.0, 3)}
+
+
+@pytest.mark.parametrize("done", [1, 3])
+def test_a_run_that_ends_early_has_added_what_was_finished_and_the_next_one_makes_the_same_rows(
+    cli: Cli, fakes: Path, monkeypatch: pytest.MonkeyPatch, done: int
+) -> None:
+    options = ("--methods", "fake_pixels,fake_maps", "--psnr", "10,5")
+    run(cli, *options, "--out", "whole")
+    monkeypatch.setattr("bench.results.gather.SECONDS", 0.0)
+    monkeypatch.setattr("bench.results.gather.SHARE", math.inf)
+    config = load_config()
+    asked = {"out": fakes / "o", "methods": ("fake_pixels", "fake_maps"), "psnr": (10.0, 5.0)}
+    config = config.model_copy(update={"run": config.run.model_copy(update=asked)})
+
+    def ends(tasks: Sequence[Task], outcomes: Iterator[Outcome], workers: int) -> Iterator[Outcome]:
+        yield from (next(outcomes) for _ in range(done))
+        raise KeyboardInterrupt
+
+    # what is finished first is not what comes first
+    monkeypatch.setattr("bench.run.runner._tasks", lambda *a, make=_tasks: make(*a)[::-1])
+    with pytest.raises(KeyboardInterrupt):
+        compute(make_plan(config), config, ends)
+    assert len(all_rows(fakes / "o")["cell"].unique()) == done
+    run(cli, *options)
+    clocked = ["seconds", "memory"]
+    one, two = (all_rows(fakes / out) for out in ("whole", "o"))
+    one, two = (rows[~rows["metric"].isin(clocked)].reset_index(drop=True) for rows in (one, two))
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    assert len(whole_results(fakes / "o")[1]["runs"]) == 1
 
 
 def part(method: str, **facts: Any) -> Any:

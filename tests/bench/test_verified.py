@@ -115,7 +115,7 @@ def test_damage_to_the_record_costs_only_time(cli: Cli, finished: Path, verified
 def test_rows_that_are_there_are_made_once(cli: Cli, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
     monkeypatch.setattr(
-        "bench.results.files.tidy_rows",
+        "bench.results.gather.tidy_rows",
         lambda states, rows=bench.results.rows.tidy_rows: made.extend(states) or rows(states),
     )
     files = {path: path.stat().st_mtime_ns for path in finished.rglob("*.parquet")}
