@@ -21,11 +21,10 @@ def compare(
     Example: bench compare gesco oasis+fds --metrics mIoU,LPIPS --psnr 10
     """
     from bench.config import load_config
-    from bench.results.files import read_results
     from bench.results.folder import results_folder
-    from bench.tables import check_format, comparison
+    from bench.tables import check_format, read_comparison
 
     style = check_format(style)
-    results = read_results(results_folder(out, load_config()))
-    found = comparison(results, first, second, names(metrics or ""), numbers(psnr or "", "--psnr"))
+    folder = results_folder(out, load_config())
+    found = read_comparison(folder, first, second, names(metrics or ""), numbers(psnr or "", "--psnr"))
     print_sheets(found, style, protocol=protocol)

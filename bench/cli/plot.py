@@ -1,5 +1,6 @@
 """`bench plot` and `bench sheet`: the figures, and a contact sheet of pictures."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 from bench.api.errors import BenchError, UsageError
 from bench.api.terminal import say
 from bench.cli.options import ConfigOption, DeviceOption, JobsOption, OutOption, chosen_results, names, numbers
-from bench.figures import FIGURES, FORMATS, check_formats, draw_figure, find_figures, save
+from bench.figures import FIGURES, FORMATS, check_formats, draw_figure, find_figures, needed, save
 
 WHAT = f"{'; '.join(f'{kind.name} ({kind.about})' for kind in FIGURES.values())}; or all."
 ToOption = Annotated[Path | None, typer.Option(help="Folder to write to; without it plots/ in the run's.")]
@@ -38,6 +39,7 @@ def plot(
     request = chosen_results(
         out, to, config, jobs=jobs, device=device, methods=names(methods or ""), metrics=names(metrics or ""),
         psnrs=numbers(psnr or "", "--psnr"), scenes=_scenes(scenes), say=lambda line: say(line, err=True),
+        scores=partial(needed, names(metrics or "")),
     )  # fmt: skip
     left_out = []
     for kind in kinds:

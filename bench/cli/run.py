@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -358,29 +357,23 @@ def _made_of(request: Request) -> str:
     return digest([content_digest(request.frame), request.commit, code])
 
 
-def _main_scores(known: Sequence[str]) -> set[str]:
-    """Of the scores in a folder those that the tables and the plot of a run are made of."""
-    from bench.api.scores import shown_always
-    from bench.tables.named import needed
-
-    return set().union(*(needed(kind, known) for kind in shown_always(known)))
-
-
 def print_summary(plan: Plan, computed: Computed, out: Path) -> None:
     """The tables of the run's data sets, a plot of them, and where everything lies."""
     import numpy as np
 
     from bench.api.names import metric_variants
     from bench.api.scores import shown_always
+    from bench.results.dataset import Only
     from bench.results.files import whole_results
     from bench.results.merge import set_key, view
     from bench.results.request import Request
     from bench.results.schema import SCENE_SET
     from bench.results.scores import of_methods
     from bench.tables import as_sheets, metric_tables
+    from bench.tables.named import main_scores
 
     report = computed.report
-    everything, facts = view(whole_results(out, _main_scores), None)
+    everything, facts = view(whole_results(out, Only(main_scores)), None)
     # the rows of the folder's results that stand in one table with the run's own
     own = [set_key(*one) in computed.facts["sets"] for one in everything[SCENE_SET].itertuples(index=False, name=None)]
     frame = everything[np.array(own, dtype=bool)].reset_index(drop=True)

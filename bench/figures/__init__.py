@@ -67,6 +67,22 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(known_name(one, FORMATS, "format") for one in formats))
 
 
+def needed(metrics: Sequence[str], known: Sequence[str]) -> set[str]:
+    """Of the scores in a folder those that figures are drawn of: the metrics asked for, or the main ones, and costs.
+
+    All of them where one that was asked for is not there, so that a message can name those that are.
+    """
+    from bench.api.names import metric_variants
+    from bench.api.scores import score_info
+    from bench.tables.named import main_scores
+    from bench.tables.named import needed as of_tables
+
+    if not all(metric_variants(name, known) for name in metrics):
+        return set(known)
+    shown = set().union(*(of_tables(name, known) for name in metrics)) if metrics else main_scores(known)
+    return shown | {name for name in known if score_info(name).family == "cost"}
+
+
 def draw_figure(name: str, request: Request) -> list[Drawing]:
     """The figure for each set of scenes and channel of the results; UsageError where they lack its numbers."""
     from bench.figures.style import settled, theme

@@ -20,6 +20,7 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -29,6 +30,7 @@ import numpy as np
 from bench.api.device import cores
 from bench.api.errors import BenchError
 from bench.api.files import Blocks, Broken, block_digests, sha256, write_atomically
+from bench.api.names import PURE_NOISE
 from bench.api.seeding import digest
 from bench.results.parquet import printable
 from bench.results.schema import BY_SCENE, COLUMNS, CONTRIBUTIONS, EACH_SCENE, KINDS, SCENE_SET, WHOLE_SET, check_texts
@@ -37,6 +39,7 @@ from bench.results.tidy import as_objects
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.compute as pc
 
 ROWS, DRAWS, PROVENANCE, COPY = "rows", "draws", "provenance.json", ".provenance.json"
 #: The one file of results of earlier versions.
@@ -56,7 +59,23 @@ _GROUP = 1 << 15
 log = logging.getLogger("bench")
 REMEDY = "the `bench run` that wrote it makes it anew"
 
-Only = Callable[[list[str]], Collection[str]]
+#: Chooses from the names of all that there are.
+Choice = Callable[[list[str]], Collection[str]]
+
+
+@dataclass(frozen=True)
+class Only:
+    """Which rows are wanted, by the names of their scores and methods and by PSNR; None stands for all.
+
+    Those of pure noise, which have no PSNR, always are.
+    """
+
+    scores: Choice | None = None
+    methods: Choice | None = None
+    psnrs: Collection[float] | None = None
+
+
+EVERYTHING = Only()
 
 
 def is_dataset(out: Path) -> bool:
@@ -325,10 +344,10 @@ def _packed(table: pa.Table, rows: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def read_dataset(out: Path, only: Only | None = None) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read_dataset(out: Path, only: Only = EVERYTHING) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows in memory and the provenance of a folder's data set, whatever is read of it verified.
 
-    `only` chooses from the names of all scores those whose rows are wanted. BenchError where anything is damaged.
+    BenchError where anything is damaged.
     """
     manifest = read_manifest(out)
     try:
@@ -347,14 +366,14 @@ def each_part(out: Path) -> tuple[dict[str, Any], Iterator[pd.DataFrame]]:
 
 def read_part(part: Mapping[str, Any], out: Path) -> pd.DataFrame:
     """The rows in memory of one part, verified; Broken where its files are not what was written."""
-    return _read([part], out, None)
+    return _read([part], out, EVERYTHING)
 
 
 def _opened(out: Path, name: str, file: Mapping[str, Any]) -> Blocks:
     return Blocks(out / name, file["bytes"], file["blocks"])
 
 
-def _read(parts: Sequence[Mapping[str, Any]], out: Path, only: Only | None) -> pd.DataFrame:
+def _read(parts: Sequence[Mapping[str, Any]], out: Path, only: Only) -> pd.DataFrame:
     """The rows in memory of parts; BenchError where anybody's files are of other columns or types."""
     import pyarrow as pa
 
@@ -365,15 +384,19 @@ def _read(parts: Sequence[Mapping[str, Any]], out: Path, only: Only | None) -> p
         raise BenchError(f"{out / ROWS} is damaged or not ours ({told}); {REMEDY}") from None
 
 
-def _rows_in_memory(parts: Sequence[Mapping[str, Any]], out: Path, only: Only | None) -> pd.DataFrame:
+def _rows_in_memory(parts: Sequence[Mapping[str, Any]], out: Path, only: Only) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
 
-    wanted = None
-    if only is not None:
-        wanted = sorted(set(only(sorted({metric for part in parts for metric in part["metrics"]}))))
+    chosen = _Chosen.of(only, parts)
     shared: dict[str, pd.Index] = {}
-    found = [few for part in parts for few in _read_part(part, out, wanted, shared)]
+    read = [part for part in parts if chosen.has(part)]
+    with ThreadPoolExecutor(cores()) as pool:
+        found = [
+            few
+            for several in pool.map(lambda part: list(_read_part(part, out, chosen, shared)), read)
+            for few in several
+        ]
     if not found:
         empty: dict[str, np.ndarray] = {
             name: np.zeros(0, dtype=object if kind is str else kind) for name, kind in KINDS.items()
@@ -393,14 +416,46 @@ class _Few(NamedTuple):
     series: Sequence[pd.Series | None]
 
 
-def _read_part(
-    part: Mapping[str, Any], out: Path, wanted: Sequence[str] | None, shared: dict[str, pd.Index]
-) -> Iterator[_Few]:
+class _Chosen(NamedTuple):
+    """What `Only` comes to: names of scores and methods, and PSNRs."""
+
+    scores: Collection[str] | None
+    methods: Collection[str] | None
+    psnrs: Collection[float] | None
+
+    @classmethod
+    def of(cls, only: Only, parts: Sequence[Mapping[str, Any]]) -> _Chosen:
+        scores = methods = None
+        if only.scores is not None:
+            scores = sorted(set(only.scores(sorted({metric for part in parts for metric in part["metrics"]}))))
+        if only.methods is not None:
+            methods = {PURE_NOISE, *only.methods(list(dict.fromkeys(part["method"] for part in parts)))}
+        return cls(scores, methods, only.psnrs)
+
+    def has(self, part: Mapping[str, Any]) -> bool:
+        """Whether any row of a part may be wanted."""
+        return (self.methods is None or part["method"] in self.methods) and (
+            self.scores is None or bool(set(self.scores) & set(part["metrics"]))
+        )
+
+    @property
+    def filter(self) -> pc.Expression | None:
+        """What rows have to be, for readers of Parquet."""
+        import pyarrow.compute as pc
+
+        found = None
+        if self.scores is not None:
+            found = pc.field("metric").isin(list(self.scores))
+        if self.psnrs is not None:
+            levels = pc.field("psnr").isin(list(self.psnrs)) | pc.field("psnr").is_null(nan_is_null=True)
+            found = levels if found is None else found & levels
+        return found
+
+
+def _read_part(part: Mapping[str, Any], out: Path, chosen: _Chosen, shared: dict[str, pd.Index]) -> Iterator[_Few]:
     import pyarrow as pa
 
-    if wanted is not None and not set(wanted) & set(part["metrics"]):
-        return
-    tables = {name: _table(out, name, file, wanted) for name, file in part["files"].items()}
+    tables = {name: _table(out, name, file, chosen) for name, file in part["files"].items()}
     kept: dict[tuple[object, ...], np.ndarray] = {}
     for name in [name for name in tables if name.startswith(f"{DRAWS}/")]:
         table = tables.pop(name)
@@ -418,15 +473,14 @@ def _keys(table: pa.Table) -> Iterator[tuple[object, ...]]:
     return zip(*(table[column].to_pylist() for column in _DRAWN), strict=True)
 
 
-def _table(out: Path, name: str, file: Mapping[str, Any], wanted: Sequence[str] | None) -> pa.Table:
-    """The rows of a file, with `wanted` those of these metrics: what is left out is not read."""
+def _table(out: Path, name: str, file: Mapping[str, Any], chosen: _Chosen) -> pa.Table:
+    """The rows of a file that are chosen; groups of rows that have none are not read."""
     import pyarrow as pa
     import pyarrow.dataset as data
 
     with _opened(out, name, file) as blocks:
         fragment = data.ParquetFileFormat().make_fragment(pa.PythonFile(blocks, mode="r"))
-        chosen = None if wanted is None else data.field("metric").isin(wanted)
-        return fragment.to_table(filter=chosen, use_threads=False)
+        return fragment.to_table(filter=chosen.filter, use_threads=False)
 
 
 def _few(table: pa.Table, part: Mapping[str, Any], other: Mapping[str, pa.Array] | None = None) -> pa.Table:

@@ -23,6 +23,7 @@ from bench.api.files import replacing, storing, write_atomically
 from bench.api.names import PURE_NOISE
 from bench.results.budgets import with_derived
 from bench.results.dataset import (
+    EVERYTHING,
     PROVENANCE,
     RESULTS,
     ROWS,
@@ -239,11 +240,11 @@ def earlier_results(out: Path) -> Results | None:
     return _read(out) if holds_results(out) else None
 
 
-def _read(out: Path, only: Only | None = None) -> Results:
+def _read(out: Path, only: Only = EVERYTHING) -> Results:
     """The results of a folder that has some, checked."""
     if not is_dataset(out):
         path = out / RESULTS
-        return _current(path, *unpack(_bytes(path), path, SCHEMA, only))
+        return _current(path, *unpack(_bytes(path), path, SCHEMA, only.scores))
     path = out / PROVENANCE
     return _of_today(path, *read_dataset(out, only))
 
@@ -296,7 +297,7 @@ def _of_today(path: Path, frame: pd.DataFrame, facts: dict[str, Any]) -> Results
     return frame, facts
 
 
-def whole_results(out: Path, only: Only | None = None) -> Results:
+def whole_results(out: Path, only: Only = EVERYTHING) -> Results:
     """Everything that the results in `out` hold, ablations too; `only` and errors as of `read_results`."""
     if not holds_results(out):
         raise UsageError(f"there are no results in {out} (no {ROWS}/, no {RESULTS}); run `bench run --out {out}` first")
@@ -312,12 +313,12 @@ class Run:
     facts: dict[str, Any]
 
 
-def read_results(out: Path, ablation: str | None = None, only: Only | None = None) -> Results:
+def read_results(out: Path, ablation: str | None = None, only: Only = EVERYTHING) -> Results:
     """The rows in memory (bench/results/tidy.py) and the provenance of the results in `out`, whatever is read verified.
 
     The rows are those of methods that `bench run` was asked for, with `ablation` those on the scenes of that ablation
     (bench/results/merge.py), and of the references of pure noise; the column `CONTRIBUTIONS` holds arrays, None where
-    there are none. `only` chooses from the names of all scores those whose rows are needed; others are not read.
+    there are none. What `only` leaves out is not read; of a file of an earlier version only scores are left out.
 
     Raises:
         UsageError: there are no results, or none but an ablation's.

@@ -19,6 +19,7 @@ from bench.api.unpackaged import UNPACKAGED
 from bench.channels.registry import channel_words, level_words, parse_channel
 from bench.config import ChannelSection, Config
 from bench.links.scheme import ADAPTIVE
+from bench.results.dataset import Choice, Only
 from bench.results.files import Run, read_results
 from bench.results.schema import SCENE_SET
 from bench.results.scores import of_methods, of_scenes
@@ -86,9 +87,17 @@ class Part:
         return self.rows[column].iloc[0]
 
 
-def read_request(folder: Path, to: Path, **choices: Any) -> Request:
-    """The results in `folder`, with the choices; raises as `read_results` does, UsageError for unknown methods."""
-    return select(Request(folder, *read_results(folder), to, **choices))
+def read_request(folder: Path, to: Path, scores: Choice | None = None, **choices: Any) -> Request:
+    """The results in `folder`, with the choices; raises as `read_results` does, UsageError for unknown methods.
+
+    Of all scores those that `scores` chooses are read, and of methods the chosen ones.
+    """
+    asked = choices.get("methods") or ()
+
+    def methods(known: list[str]) -> Collection[str]:
+        return asked if asked and set(asked) <= set(known) else known
+
+    return select(Request(folder, *read_results(folder, only=Only(scores, methods)), to, **choices))
 
 
 def computed_again(config: Config, opened_as: str, channel: str, **run: Any) -> Config:

@@ -1,7 +1,7 @@
 """The paper's tables, measured: what each holds, ranks, the published values beside it, and five formats."""
 
 from bench.tables.build import metric_tables
-from bench.tables.compare import comparison
+from bench.tables.compare import comparison, read_comparison
 from bench.tables.formats import FORMATS, as_sheets, check_format, csv_facts, render, render_sheets
 from bench.tables.model import Table
 from bench.tables.named import NAMED, named_tables, read_for_table, tables_of
@@ -19,6 +19,7 @@ __all__ = [
     "in_columns",
     "metric_tables",
     "named_tables",
+    "read_comparison",
     "read_for_table",
     "render",
     "render_sheets",

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.api.errors import UsageError
 from bench.results.compare import Difference, differences
+from bench.results.dataset import Only
+from bench.results.files import read_results
 from bench.results.request import code_notes, scene_set_title, side_words
 from bench.results.scores import of_methods, of_scenes
 from bench.tables.build import scene_set_name, scenes_note, seed_notes
 from bench.tables.model import Printed, Sheet, arrow, decimals_for
+from bench.tables.named import main_scores, needed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +39,20 @@ def comparison(
         _sheet(of_scenes(frame, scenes), channel, list(group), count, told)
         for (scenes, channel), group in groupby(found, key=lambda one: (one.scene_set, one.channel))
     ]
+
+
+def read_comparison(
+    folder: Path, first: str, second: str, metrics: Sequence[str] = (), psnrs: Sequence[float] = ()
+) -> list[Sheet]:
+    """`comparison` of the results in `folder`, of which the two methods and what is compared of them are read."""
+
+    def scores(known: list[str]) -> set[str]:
+        return set().union(*(needed(name, known) for name in metrics)) if metrics else main_scores(known)
+
+    with suppress(UsageError):  # which is told of all rows
+        only = Only(scores, lambda known: [first, second], psnrs or None)
+        return comparison(read_results(folder, only=only), first, second, metrics, psnrs)
+    return comparison(read_results(folder), first, second, metrics, psnrs)
 
 
 def _sheet(frame: pd.DataFrame, channel: str, found: Sequence[Difference], count: int, told: Sequence[str]) -> Sheet:

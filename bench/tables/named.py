@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from bench.api.errors import UsageError
 from bench.api.names import metric_variants, own_weights, shipped_spec
 from bench.api.scenes import facts_of
-from bench.api.scores import declared_scores, score_info
+from bench.api.scores import declared_scores, score_info, shown_always
+from bench.results.dataset import Only
 from bench.results.files import read_results
 from bench.results.request import code_notes, scene_set_title, side_words
 from bench.results.schema import SCENE_SET
@@ -191,7 +192,7 @@ def read_for_table(folder: Path, what: str, psnr: float) -> list[Table]:
         return tables_of(read_ablation(folder, name, psnr), what, psnr)
     if word not in NAMED:
         with suppress(UsageError):  # which is told of all rows
-            return tables_of(read_results(folder, only=partial(needed, what)), what, psnr)
+            return tables_of(read_results(folder, only=Only(partial(needed, what))), what, psnr)
     return tables_of(read_results(folder), what, psnr)
 
 
@@ -199,3 +200,8 @@ def needed(what: str, known: Sequence[str]) -> set[str]:
     """Of the scores in a file those of a metric's tables: its own, of its single scenes, and of the originals."""
     infos = [score_info(name) for name in metric_variants(what, known)]
     return {name for info in infos for name in (info.name, info.scenes, info.originals) if name is not None}
+
+
+def main_scores(known: Sequence[str]) -> set[str]:
+    """Of the scores in a folder those of the tables of the main ones."""
+    return set().union(*(needed(kind, known) for kind in shown_always(known)))

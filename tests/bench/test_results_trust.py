@@ -18,6 +18,7 @@ from table_frames import at10, method_rows, per_scene
 from bench.api.errors import BenchError
 from bench.api.files import BLOCK
 from bench.results import dataset
+from bench.results.dataset import Only
 from bench.results.files import read_results, write_one_file, write_results
 from bench.results.gather import check_earlier
 from bench.results.parquet import FACTS_KEY, intact, write_sealed
@@ -74,13 +75,25 @@ def test_what_is_not_read_is_not_verified_and_what_is_read_is(tmp_path: Path) ->
     data = path.read_bytes()
     assert len(data) > 2 * BLOCK
     path.write_bytes(flipped(data, 8 * 1000))  # of the first metric
-    kept, _ = read_results(tmp_path, only=lambda known: {"two"})
+    kept, _ = read_results(tmp_path, only=Only(lambda known: {"two"}))
     assert np.array_equal(kept["by_scene"].iloc[-1].to_numpy(), scenes["a"])
-    for only in (None, lambda known: {"one"}):
+    for only in (Only(), Only(lambda known: {"one"})):
         with pytest.raises(BenchError, match="is damaged"):
             read_results(tmp_path, only=only)
     with pytest.raises(BenchError, match="is damaged"):
         check_earlier(tmp_path, [])
+
+
+def test_only_the_methods_and_psnrs_asked_for_are_read_and_always_pure_noise(tmp_path: Path) -> None:
+    rows = pd.concat([at10({"gesco": 0.6, "spade": 0.4}), at10({"gesco": 0.5}).assign(psnr=1.0)])
+    noise = at10({"pure_noise": 0.0}).assign(channel="none", psnr=np.nan)
+    write_results(pd.concat([rows, noise], ignore_index=True), FACTS, tmp_path)
+    (path,) = (tmp_path / "rows").rglob("method=spade/*.parquet")
+    path.write_bytes(flipped(path.read_bytes(), 100))  # which nobody asks for
+    kept, _ = read_results(tmp_path, only=Only(methods=lambda known: [name for name in known if name == "gesco"]))
+    assert kept["value"].tolist() == [0.6, 0.5, 0.0]
+    kept, _ = read_results(tmp_path, only=Only(methods=lambda known: ["gesco"], psnrs=[1.0]))
+    assert kept["value"].tolist() == [0.5, 0.0]
 
 
 def test_no_flipped_bit_of_one_file_of_an_earlier_version_goes_unnoticed(folder: Path, tmp_path: Path) -> None:
