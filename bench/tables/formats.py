@@ -69,14 +69,19 @@ def _tex(cell: Printed, label: bool) -> str:
 
 
 def as_latex(made: Sheet) -> str:
-    """A floating table for LaTeX with the packages booktabs and amssymb, the best of a column in bold."""
+    """A floating table for LaTeX with the packages booktabs and amssymb, the best of a column in bold.
+
+    The caption is its first words; the rest stands below the table, because TeX measures a caption as one line and
+    refuses one that is longer than 5.7 m.
+    """
+    caption, _, notes = _caption(made, "Bold").partition("; ")
     alignment = "l" * made.labels + "r" * (len(made.headings) - made.labels)
     body = [" & ".join(_tex(cell, k < made.labels) for k, cell in enumerate(row)) + r" \\" for row in made.rows]
     lines = [
         r"% \usepackage{booktabs,amssymb}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escaped(_caption(made, 'Bold'))}}}",
+        rf"\caption{{{escaped(caption)}}}",
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
         " & ".join(escaped(heading) for heading in made.headings) + r" \\",
@@ -84,6 +89,7 @@ def as_latex(made: Sheet) -> str:
         *body,
         r"\bottomrule",
         r"\end{tabular}",
+        *([rf"\par\medskip\parbox{{\linewidth}}{{\footnotesize {escaped(notes)}}}"] if notes else []),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
