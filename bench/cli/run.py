@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -370,10 +371,10 @@ def print_summary(plan: Plan, computed: Computed, out: Path) -> None:
     from bench.results.schema import SCENE_SET
     from bench.results.scores import of_methods
     from bench.tables import as_sheets, metric_tables
-    from bench.tables.named import main_scores
+    from bench.tables.named import chosen_scores
 
     report = computed.report
-    everything, facts = view(whole_results(out, Only(main_scores)), None)
+    everything, facts = view(whole_results(out, Only(partial(chosen_scores, ()))), None)
     # the rows of the folder's results that stand in one table with the run's own
     own = [set_key(*one) in computed.facts["sets"] for one in everything[SCENE_SET].itertuples(index=False, name=None)]
     frame = everything[np.array(own, dtype=bool)].reset_index(drop=True)

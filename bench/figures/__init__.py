@@ -74,13 +74,11 @@ def needed(metrics: Sequence[str], known: Sequence[str]) -> set[str]:
     """
     from bench.api.names import metric_variants
     from bench.api.scores import score_info
-    from bench.tables.named import main_scores
-    from bench.tables.named import needed as of_tables
+    from bench.tables.named import chosen_scores
 
     if not all(metric_variants(name, known) for name in metrics):
         return set(known)
-    shown = set().union(*(of_tables(name, known) for name in metrics)) if metrics else main_scores(known)
-    return shown | {name for name in known if score_info(name).family == "cost"}
+    return chosen_scores(metrics, known) | {name for name in known if score_info(name).family == "cost"}
 
 
 def draw_figure(name: str, request: Request) -> list[Drawing]:

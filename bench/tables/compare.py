@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from bench.results.request import code_notes, scene_set_title, side_words
 from bench.results.scores import of_methods, of_scenes
 from bench.tables.build import scene_set_name, scenes_note, seed_notes
 from bench.tables.model import Printed, Sheet, arrow, decimals_for
-from bench.tables.named import main_scores, needed
+from bench.tables.named import chosen_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,12 +46,8 @@ def read_comparison(
     folder: Path, first: str, second: str, metrics: Sequence[str] = (), psnrs: Sequence[float] = ()
 ) -> list[Sheet]:
     """`comparison` of the results in `folder`, of which the two methods and what is compared of them are read."""
-
-    def scores(known: list[str]) -> set[str]:
-        return set().union(*(needed(name, known) for name in metrics)) if metrics else main_scores(known)
-
     with suppress(UsageError):  # which is told of all rows
-        only = Only(scores, lambda known: [first, second], psnrs or None)
+        only = Only(partial(chosen_scores, metrics), lambda known: [first, second], psnrs or None)
         return comparison(read_results(folder, only=only), first, second, metrics, psnrs)
     return comparison(read_results(folder), first, second, metrics, psnrs)
 

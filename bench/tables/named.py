@@ -202,6 +202,6 @@ def needed(what: str, known: Sequence[str]) -> set[str]:
     return {name for info in infos for name in (info.name, info.scenes, info.originals) if name is not None}
 
 
-def main_scores(known: Sequence[str]) -> set[str]:
-    """Of the scores in a folder those of the tables of the main ones."""
-    return set().union(*(needed(kind, known) for kind in shown_always(known)))
+def chosen_scores(metrics: Sequence[str], known: Sequence[str]) -> set[str]:
+    """Of the scores in a folder those of the tables of these metrics, of the main ones where none is named."""
+    return set().union(*(needed(kind, known) for kind in metrics or shown_always(known)))

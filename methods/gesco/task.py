@@ -13,13 +13,11 @@ from bench.api.errors import MethodError
 from bench.api.method import MethodContext
 from bench.api.scenes import Scene
 from methods.common.diffusion.task import DiffusionTask
-from methods.common.semantic.maps import fast_denoise, scene_maps
+from methods.common.semantic.maps import NOISE_LEVELS, check_noise_levels, fast_denoise, scene_maps
 
 if TYPE_CHECKING:
     from methods.common.diffusion.profile import DiffusionProfile
 
-#: The paper's seven levels (section 3.3), as standard deviations like the authors' code uses them.
-NOISE_LEVELS = (0.9, 0.6, 0.36, 0.22, 0.13, 0.05, 0.0)
 #: "weighting perfect channel conditions higher": the published list names zero three times in nine draws.
 NOISE_WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 3.0)
 #: Standard deviations of the published training noise; each is as likely as the next, so zero has a third.
@@ -58,8 +56,7 @@ class Corruption:
 
     def check(self) -> None:
         """MethodError for levels or weights that cannot be drawn from."""
-        if min(self.levels) < 0:
-            raise MethodError(f"noise_levels are standard deviations and cannot be negative: {self.levels}")
+        check_noise_levels(self.levels)
         if len(self.weights) != len(self.levels):
             raise MethodError(
                 f"noise_weights has {len(self.weights)} entries for {len(self.levels)} noise_levels {self.levels}; "

@@ -30,17 +30,14 @@ from bench.api.training.batches import moved
 from bench.api.training.task import TrainingTask
 from bench.api.training.update import Precision, ema_update
 from methods.common.diffusion.few_steps import SAMPLER, STEPS, Distillation, few_steps
-from methods.common.diffusion.guidance import guided_denoiser
 from methods.common.diffusion.reverse import noisy_image, to_x0
 from methods.common.diffusion.samplers import SAMPLERS
 from methods.common.diffusion.task import DiffusionTask
 from methods.common.diffusion.unet import SemanticUNet
 from methods.common.gan.losses import (
+    PERCEPTUAL_FEATURES,
     VggFeatures,
-    discriminator_hinge,
-    feature_matching,
-    generator_hinge,
-    halves,
+    patch_terms,
     perceptual,
     view,
 )
@@ -70,7 +67,7 @@ class Lessons:
 
     def __call__(self, scene: Scene) -> tuple[Tensor, Tensor]:
         """Maps (B, C + 1, H, W), and the teacher's pictures (B, 3, H, W) in [-1, 1], both on the CPU."""
-        keys = [self._key(labels, edges) for labels, edges in zip(scene.labels, scene.instances, strict=True)]
+        keys = _keys(scene)
         maps = self.maps(scene)
         files = [self.folder / key[:2] / f"{key}.png" for key in keys]
         absent = [place for place, file in enumerate(files) if not file.is_file()]
@@ -82,11 +79,11 @@ class Lessons:
 
     def maps(self, scene: Scene) -> Tensor:
         """The maps of scenes alone."""
-        return torch.stack([self._received(scene, place) for place in range(len(scene))])
+        return torch.stack([self._received(scene, place, key) for place, key in enumerate(_keys(scene))])
 
-    def _received(self, scene: Scene, place: int) -> Tensor:
+    def _received(self, scene: Scene, place: int, key: str) -> Tensor:
         one = replace(moved(scene, lambda t: t[place : place + 1]), ids=scene.ids[place : place + 1])
-        generator = generator_for("channel", self._key(one.labels, one.instances))
+        generator = generator_for("channel", key)
         sent = self.teacher.send(one)
         level = self.levels[int(torch.randint(len(self.levels), (), generator=generator))]
         lost = float(torch.rand((), generator=generator)) < self.drop_rate  # a link's: the null label is drawn then
@@ -94,9 +91,11 @@ class Lessons:
         maps = self.teacher.received_maps(Received(noisy, sent.side_info))[0]
         return torch.zeros_like(maps) if lost else maps
 
-    @staticmethod
-    def _key(labels: Tensor, instances: Tensor) -> str:
-        return hashlib.sha256(labels.numpy().tobytes() + instances.numpy().tobytes()).hexdigest()[:32]
+
+def _keys(scene: Scene) -> list[str]:
+    """What the randomness of each scene depends on: its maps."""
+    maps = zip(scene.labels.numpy(), scene.instances.numpy(), strict=True)
+    return [hashlib.sha256(labels.tobytes() + instances.tobytes()).hexdigest()[:32] for labels, instances in maps]
 
 
 def _write(file: Path, picture: Tensor) -> None:
@@ -162,7 +161,7 @@ class DistillationTask(DiffusionTask):
             "objective": chosen.objective,
             "noise_levels": list(chosen.noise_levels),
             "perceptual_weight": chosen.perceptual_weight,
-            "perceptual_features": "VGG16 (ImageNet) relu1_1, relu2_1, relu3_1",
+            "perceptual_features": PERCEPTUAL_FEATURES,
             **(adversarial if self.discriminator else {}),
         }
 
@@ -195,12 +194,8 @@ class DistillationTask(DiffusionTask):
 
     def _adversarial(self, network: nn.Module, maps: Tensor, made: Tensor, target: Tensor) -> dict[str, Tensor]:
         with self.autocast():
-            fake, real = halves(*float32(network(maps, torch.cat([made, target]))))
-        return {
-            "adversarial": generator_hinge(fake.scores),
-            "matching": feature_matching(real.features, fake.features),
-            "discriminator": discriminator_hinge(real.scores, fake.scores),
-        }
+            judged = float32(network(maps, torch.cat([made, target])))
+        return patch_terms(*judged)
 
     def _update(self, student: Tensor, discriminator: Tensor | None, step: int) -> float:
         """Both networks' gradients from one graph, then both optimisers; the norm of the student's."""
@@ -223,21 +218,17 @@ class DistillationTask(DiffusionTask):
     @torch.inference_mode()
     def validation(self, scene: Scene, generator: torch.Generator) -> dict[str, float]:
         """The perceptual distance of pictures of two evaluations, as in use, to the teacher's of the same maps."""
-        made = _placed(self.sample(scene, generator) * 2 - 1, self.context)
-        return {"perceptual": float(self._perceptual(made, _placed(self.lessons(scene)[1], self.context)))}
+        maps, target = (_placed(t, self.context) for t in self.lessons(scene))
+        made = _placed(self._drawn(maps, generator) * 2 - 1, self.context)
+        return {"perceptual": float(self._perceptual(made, target))}
 
     @torch.inference_mode()
     def sample(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """Two evaluations of the averaged network on maps as received."""
-        device = self.context.device
+        return self._drawn(_placed(self.lessons.maps(scene), self.context), generator)
 
-        def draw() -> Tensor:
-            return torch.randn(scene.image.shape, generator=generator).to(device)
-
-        with self.autocast():
-            denoise = guided_denoiser(self.average, _placed(self.lessons.maps(scene), self.context), 1.0)
-            x = SAMPLERS[SAMPLER].sample(denoise, draw(), few_steps(2), draw, self.profile.prediction)
-        return ((x + 1) / 2).clamp(0, 1).cpu()
+    def _drawn(self, maps: Tensor, generator: torch.Generator) -> Tensor:
+        return self.sampled(maps, generator, 1.0, SAMPLERS[SAMPLER].sample, few_steps(2))
 
 
 def _placed(thing: Any, context: MethodContext) -> Any:

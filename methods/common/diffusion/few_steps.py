@@ -17,6 +17,7 @@ from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.profile import FIXED, DiffusionProfile
 from methods.common.diffusion.samplers import RECORDED, sampler_name
 from methods.common.diffusion.schedule import NoiseSchedule, linear_schedule, respaced_quadratic, subset
+from methods.common.semantic.maps import NOISE_LEVELS, check_noise_levels
 
 if TYPE_CHECKING:
     from bench.api.training.task import TrainingTask
@@ -44,15 +45,14 @@ class Distillation:
 
     teacher: str = ""
     objective: Literal["regression", "adversarial"] = "adversarial"
-    noise_levels: tuple[float, ...] = (0.9, 0.6, 0.36, 0.22, 0.13, 0.05, 0.0)
+    noise_levels: tuple[float, ...] = NOISE_LEVELS
     perceptual_weight: float = 10.0
     matching_weight: float = 10.0
     discriminator_rate: float = 1e-3
 
     def __post_init__(self) -> None:
         """MethodError for levels that are no standard deviations."""
-        if not self.noise_levels or min(self.noise_levels) < 0:
-            raise MethodError(f"noise_levels are standard deviations and cannot be negative: {self.noise_levels}")
+        check_noise_levels(self.noise_levels)
 
 
 class FewSteps(DiffusionMethod):

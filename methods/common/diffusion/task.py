@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from typing import Any, ClassVar
@@ -23,10 +24,12 @@ from methods.common.diffusion.loss import KL_WEIGHT, HybridLoss, hybrid_loss
 from methods.common.diffusion.profile import DiffusionProfile, check_sides
 from methods.common.diffusion.reverse import noisy_image
 from methods.common.diffusion.samplers import ancestral
-from methods.common.diffusion.schedule import linear_schedule, respaced
+from methods.common.diffusion.schedule import NoiseSchedule, linear_schedule, respaced
 from methods.common.diffusion.unet import SemanticUNet
 from methods.common.semantic.maps import scene_maps
 
+#: A sampler's function: (denoise, x, schedule, draw, prediction) -> picture in [-1, 1].
+Sample = Callable[..., Tensor]
 #: Below this loss scale float16 has not overflowed by chance: the gradients themselves are infinite.
 LEAST_SCALE = 1e-4
 
@@ -225,15 +228,20 @@ class DiffusionTask(TrainingTask):
     @torch.inference_mode()
     def sample(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """25 respaced ancestral steps of the averaged network, guidance 2 (the paper's Eq. 13 with s = 1)."""
-        device = self.context.device
-        maps = self.sample_maps(scene, generator).to(device)
+        maps = self.sample_maps(scene, generator).to(self.context.device)
+        return self.sampled(maps, generator, 2.0, ancestral, respaced(self.schedule, 25))
+
+    def sampled(
+        self, maps: Tensor, generator: torch.Generator, guidance: float, sample: Sample, schedule: NoiseSchedule
+    ) -> Tensor:
+        """Pictures (B, 3, H, W) in [0, 1] of the averaged network for maps on the device, by a function of samplers."""
 
         def draw() -> Tensor:
-            return torch.randn(scene.image.shape, generator=generator).to(device)
+            return torch.randn((len(maps), 3, *maps.shape[2:]), generator=generator).to(maps.device)
 
         with self.autocast():
-            denoise = guided_denoiser(self.average, maps, 2.0)
-            x = ancestral(denoise, draw(), respaced(self.schedule, 25), draw, self.profile.prediction)
+            denoise = guided_denoiser(self.average, maps, guidance)
+            x = sample(denoise, draw(), schedule, draw, self.profile.prediction)
         return ((x + 1) / 2).clamp(0, 1).cpu()
 
     def export(self) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
 """The losses of SPADE's training (Park et al., CVPR 2019, section 3 and appendix A), which SMIS and others share."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,6 +11,10 @@ from bench.api.tensors import load_into, read_weights
 from bench.api.weights import METHOD_WEIGHTS
 
 VGG_FEATURES = METHOD_WEIGHTS / "vgg16_features.safetensors"
+
+
+#: What `VggFeatures` gives, in the words of recipes.
+PERCEPTUAL_FEATURES = "VGG16 (ImageNet) relu1_1, relu2_1, relu3_1"
 
 
 class VggFeatures(nn.Module):
@@ -57,23 +60,6 @@ class VggFeatures(nn.Module):
         return taps
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What a discriminator says of pictures: patch `scores` and hidden `features`, one entry a scale."""
-
-    scores: list[Tensor]
-    features: list[list[Tensor]]
-
-
-def halves(scores: list[Tensor], features: list[list[Tensor]]) -> tuple[Judged, Judged]:
-    """Scores and features of fakes and behind them originals, (2 B, ...), apart: the fakes', the originals'."""
-    fake, real = (
-        Judged([s.chunk(2)[place] for s in scores], [[f.chunk(2)[place] for f in scale] for scale in features])
-        for place in (0, 1)
-    )
-    return fake, real
-
-
 def discriminator_hinge(real: list[Tensor], fake: list[Tensor]) -> Tensor:
     """Hinge loss of the discriminator, mean over patches and scales; one tensor of patch scores a scale."""
     losses = [F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True)]
@@ -100,6 +86,20 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     The authors sum over the batch too, with one scene a device, which is the same thing.
     """
     return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).flatten(1).sum(1).mean()
+
+
+def patch_terms(scores: list[Tensor], features: list[list[Tensor]]) -> dict[str, Tensor]:
+    """The losses `adversarial`, `matching` and `discriminator`, of one pass of a discriminator.
+
+    Its patch scores and hidden features, one entry a scale, are of fakes and behind them originals, (2 B, ...).
+    """
+    fake, real = ([s.chunk(2)[place] for s in scores] for place in (0, 1))
+    fake_features, real_features = ([[f.chunk(2)[place] for f in scale] for scale in features] for place in (0, 1))
+    return {
+        "adversarial": generator_hinge(fake),
+        "matching": feature_matching(real_features, fake_features),
+        "discriminator": discriminator_hinge(real, fake),
+    }
 
 
 def perceptual(features: VggFeatures, fake: Tensor, real: Tensor, weights: tuple[float, ...]) -> Tensor:

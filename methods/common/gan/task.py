@@ -16,12 +16,10 @@ from bench.api.scenes import Scene
 from bench.api.training.task import TrainingTask
 from bench.api.training.update import Precision, ema_update, linear_fall
 from methods.common.gan.losses import (
+    PERCEPTUAL_FEATURES,
     VggFeatures,
-    discriminator_hinge,
-    feature_matching,
-    generator_hinge,
-    halves,
     kl_divergence,
+    patch_terms,
     perceptual,
     view,
 )
@@ -140,7 +138,7 @@ class AdversarialTask(TrainingTask):
         # with the steps, which the learning rates depend on
         recipe = {**asdict(self.profile), "steps": self.steps, "training_maps": "clean"}
         if self.features is not None:
-            recipe["perceptual_features"] = "VGG16 (ImageNet) relu1_1, relu2_1, relu3_1"
+            recipe["perceptual_features"] = PERCEPTUAL_FEATURES
         return recipe
 
     def step(self, scene: Scene, generator: torch.Generator, step: int) -> dict[str, float]:
@@ -170,17 +168,13 @@ class AdversarialTask(TrainingTask):
         fakes and behind them the originals; see `MultiScaleDiscriminator`. Draws three numbers from `rng`.
         """
         profile = self.profile
-        fake_side, real_side = halves(*self.run(self.discriminator, batch.maps, torch.cat([fake, batch.image])))
-        log = {
-            "adversarial": generator_hinge(fake_side.scores),
-            "matching": feature_matching(real_side.features, fake_side.features),
-        }
+        log = patch_terms(*self.run(self.discriminator, batch.maps, torch.cat([fake, batch.image])))
+        discriminator = log.pop("discriminator")
         total = log["adversarial"] + profile.matching_weight * log["matching"]
         if self.features is not None:
             log["perceptual"] = self.perceptual_term(fake, batch.image, rng)
             total = total + profile.perceptual_weight * log["perceptual"]
-        log["discriminator"] = discriminator_hinge(real_side.scores, fake_side.scores)
-        return Losses(total, log["discriminator"], log)
+        return Losses(total, discriminator, {**log, "discriminator": discriminator})
 
     def perceptual_term(self, fake: Tensor, image: Tensor, rng: torch.Generator) -> Tensor:
         """The unweighted perceptual loss of this step's view of pictures in [-1, 1]; draws three numbers from `rng`.

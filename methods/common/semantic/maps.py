@@ -7,8 +7,12 @@ from typing import Literal
 
 import numpy as np
 
+from bench.api.errors import MethodError
 from bench.api.lazy import F, Tensor, torch
 from bench.api.scenes import Scene
+
+#: The noise behind the paper's seven PSNRs (section 3.3), as standard deviations like the authors' code uses them.
+NOISE_LEVELS = (0.9, 0.6, 0.36, 0.22, 0.13, 0.05, 0.0)
 
 #: Which picture of ids the edges are taken from. "clipped" is that of SDM's and GESCO's loaders, which read the
 #: instance picture as 8 bit: every id above 255 becomes 255, so borders between neighbouring things vanish.
@@ -124,3 +128,9 @@ def fast_denoise(maps: Tensor, pool: str = "avg-max") -> Tensor:
     if "avg" in steps:
         maps = F.avg_pool2d(maps, 3, stride=1, padding=1)
     return F.max_pool2d(maps, 3, stride=1, padding=1) if "max" in steps else maps
+
+
+def check_noise_levels(levels: Sequence[float]) -> None:
+    """MethodError for levels that are no standard deviations."""
+    if not levels or min(levels) < 0:
+        raise MethodError(f"noise_levels are standard deviations and cannot be negative: {levels}")
