@@ -1,13 +1,15 @@
 """A sweep of any size from drawn values, and what its results cost: `python -m tests.simulate_sweep DIR --rows 63e6`.
 
 Sealed cells and measurements are written as workers write them, with pictures of a few bytes. Then each step runs as a
-process of its own: gathering all rows (`bench run`'s last step), `bench table mIoU`, and the same run once more. Their
-seconds and peak memory are printed, kept in DIR/costs.json, and drawn per row in DIR/costs.png.
+process of its own: gathering all rows (`bench run`'s last step), a table, a comparison, the site, and the same run once
+more. Their seconds and peak memory are printed, kept in TO/sweep.json, drawn a row in TO/sweep.png and told in
+TO/sweep.md; without --to that is DIR.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import math
 import os
@@ -26,7 +28,7 @@ import numpy as np
 from bench.api.channel import PAPER_PSNRS
 from bench.api.device import Devices
 from bench.api.files import Draft
-from bench.api.provenance import code_provenance
+from bench.api.provenance import code_provenance, commit_in_words
 from bench.api.scores import score_info
 from bench.channels.awgn import Awgn
 from bench.config import Config
@@ -44,6 +46,7 @@ METRICS = {
     "objects": (("AP50", "recall"), ("recall[scene]",)),
 }
 ROWS_A_SCENE = 12
+WRITE = "write the cache"
 
 
 def plan_of(rows: float) -> Plan:
@@ -151,25 +154,64 @@ def simulated(folder: Path, rows: float) -> Iterator[dict[str, Any]]:
         list(pool.map(write, plan.cells, chunksize=4))
     count = ROWS_A_SCENE * len(plan.cells) * len(plan.cells[0].scenes.ids)
     about = {"rows": count, "cells": len(plan.cells), "scenes": len(plan.cells[0].scenes.ids)}
-    yield about | {"step": "write the cache", "seconds": time.perf_counter() - start, "cpu_seconds": 0.0, "mib": 0.0}
-    step = ("-m", "tests.simulate_sweep", str(folder), "--gather", str(out), "--rows", str(rows))
-    yield about | {"step": "gather"} | measured(*step)
-    yield about | {"step": "table mIoU"} | measured("-m", "bench", "table", "mIoU", "--out", str(out))
-    yield about | {"step": "same run again"} | measured(*step)
+    yield about | {"step": WRITE, "seconds": time.perf_counter() - start, "cpu_seconds": 0.0, "mib": 0.0}
+    run = ("-m", "tests.simulate_sweep", str(folder), "--gather", str(out), "--rows", str(rows))
+    bench = ("-m", "bench")
+    yield about | {"step": "gather"} | measured(*run)
+    yield about | {"step": "table mIoU"} | measured(*bench, "table", "mIoU", "--out", str(out))
+    if len({cell.method.spec for cell in plan.cells}) > 1:
+        yield about | {"step": "compare"} | measured(*bench, "compare", "method_00", "method_01", "--out", str(out))
+    yield about | {"step": "same run again"} | measured(*run)
+    (out / "cells").rename(out / "hidden")  # whose pictures are none that a site could show
+    site = (*bench, "leaderboard", "build", "--results", str(out), "--out", str(folder / "site"))
+    yield about | {"step": "site"} | measured(*site)
+    shutil.rmtree(folder / "site")
     shutil.rmtree(out)
 
 
 def drawn(costs: list[dict[str, Any]], path: Path) -> None:
-    """Seconds a million rows against rows, by step."""
+    """Microseconds a row, of a processor's time, and MiB against rows, by step."""
     import matplotlib.pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
-    for step in dict.fromkeys(one["step"] for one in costs):
-        own = sorted((one["rows"], 1e6 * one["seconds"] / one["rows"]) for one in costs if one["step"] == step)
-        axis.loglog(*zip(*own, strict=True), "o-", label=step)
-    axis.set(xlabel="rows", ylabel="seconds a million rows")
-    axis.legend(frameon=False)
-    figure.savefig(path, dpi=150)
+    figure, (time_axis, memory_axis) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for step in steps(costs):
+        own = sorted((one["rows"], one["cpu_seconds"], one["mib"]) for one in costs if one["step"] == step)
+        rows, seconds, mib = (np.array(values) for values in zip(*own, strict=True))
+        time_axis.loglog(rows, 1e6 * seconds / rows, "o-", label=step)
+        memory_axis.loglog(rows, mib, "o-", label=step)
+    time_axis.set(xlabel="rows", ylabel="µs of a core a row")
+    memory_axis.set(xlabel="rows", ylabel="MiB at most")
+    time_axis.legend(frameon=False)
+    figure.savefig(path, dpi=130)
+
+
+def steps(costs: list[dict[str, Any]]) -> list[str]:
+    """Those of `bench`, in their order."""
+    return [step for step in dict.fromkeys(one["step"] for one in costs) if step != WRITE]
+
+
+def told(costs: list[dict[str, Any]], facts: dict[str, Any], path: Path) -> None:
+    """The page beside the picture."""
+    lines = [
+        "# What results cost from 10⁵ rows on", "",
+        "![Time of a core a row, and memory, against rows](sweep.png)", "",
+        "Each step is a process of its own over drawn values (`tests/simulate_sweep.py`). What a start costs is the",
+        "slope on the left; gathering draws a plot, too. The same run again computes and writes nothing.",
+        "", "| rows | cells x scenes | step | s | s of cores | µs of a core a row | MiB at most |",
+        "| ---: | ---: | --- | ---: | ---: | ---: | ---: |",
+    ]  # fmt: skip
+    for one in sorted(costs, key=lambda one: one["rows"]):
+        if one["step"] != WRITE:
+            lines.append(
+                "| {rows:,} | {cells:,} x {scenes:,} | {step} | {seconds:.1f} | {cpu_seconds:.1f} | ".format(**one)
+                + f"{1e6 * one['cpu_seconds'] / one['rows']:.2f} | {one['mib']:,.0f} |"
+            )
+    sizes = ",".join(f"{size:g}" for size in dict.fromkeys(one["asked"] for one in costs))
+    lines += [
+        "", f"`python -m tests.simulate_sweep DIR --rows {sizes} --to results/performance`; {facts['cores']} cores of "
+        f"{facts['cpu']}, commit {commit_in_words(facts)[:8]}, {facts['date']}.",
+    ]  # fmt: skip
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -177,24 +219,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", default="1e5", help="sizes, comma-separated")
+    parser.add_argument("--to", type=Path, help="where the page goes")
     parser.add_argument("--gather", type=Path)
     asked = parser.parse_args()
     if asked.gather:
         gather(asked.gather, float(asked.rows))
         return
-    kept = asked.folder / "costs.json"
-    costs = json.loads(kept.read_bytes()) if kept.is_file() else []
+    to = asked.to or asked.folder
+    kept = to / "sweep.json"
+    costs = json.loads(kept.read_bytes())["costs"] if kept.is_file() else []
+    facts = {**code_provenance(), "cores": os.cpu_count(), "date": datetime.date.today().isoformat()}
     for rows in map(float, asked.rows.split(",")):
         for one in simulated(asked.folder, rows):
+            one = {**one, "asked": rows}
             costs = [o for o in costs if (o["rows"], o["step"]) != (one["rows"], one["step"])] + [one]
-            print(
-                "{rows:>11,} rows  {step:<16} {seconds:8.1f} s ({cpu_seconds:.1f} s of CPU) {mib:8.0f} MiB".format(
-                    **one
-                ),
-                flush=True,
-            )
-            kept.write_text(json.dumps(costs, indent=1))
-    drawn(costs, asked.folder / "costs.png")
+            line = "{rows:>11,} rows  {step:<16} {seconds:8.1f} s ({cpu_seconds:.1f} s of cores) {mib:8.0f} MiB"
+            print(line.format(**one), flush=True)
+            kept.write_text(json.dumps({"costs": costs, **facts}, indent=1) + "\n")
+    drawn(costs, to / "sweep.png")
+    told(costs, facts, to / "sweep.md")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
+    import pyarrow.dataset as pds
 
 ROWS, DRAWS, PROVENANCE, COPY = "rows", "draws", "provenance.json", ".provenance.json"
 #: The one file of results of earlier versions.
@@ -56,6 +57,8 @@ _DRAWN = ("channel", "psnr", "seed", "cell", "metric")
 _FILE = rf"^({ROWS}|{DRAWS})/dataset=[^/]+/method=[^/]+/[a-z0-9-]+\.parquet$"
 #: Numbers in a group of rows at least, unless no metric follows.
 _GROUP = 1 << 15
+#: Texts up to this length stand in full in Parquet's statistics, whoever wrote them.
+_WHOLE = 64
 log = logging.getLogger("bench")
 REMEDY = "the `bench run` that wrote it makes it anew"
 
@@ -455,7 +458,8 @@ class _Chosen(NamedTuple):
 def _read_part(part: Mapping[str, Any], out: Path, chosen: _Chosen, shared: dict[str, pd.Index]) -> Iterator[_Few]:
     import pyarrow as pa
 
-    tables = {name: _table(out, name, file, chosen) for name, file in part["files"].items()}
+    read = {name: _table(out, name, file, chosen) for name, file in part["files"].items()}
+    tables = {name: table for name, (table, _) in read.items()}
     kept: dict[tuple[object, ...], np.ndarray] = {}
     for name in [name for name in tables if name.startswith(f"{DRAWS}/")]:
         table = tables.pop(name)
@@ -465,22 +469,46 @@ def _read_part(part: Mapping[str, Any], out: Path, chosen: _Chosen, shared: dict
             yield _Few(_few(table, part), [kept.get(key) for key in _keys(table)], [None] * table.num_rows)
         elif table.num_rows:
             places, series = _runs(table.unify_dictionaries().combine_chunks(), out / name, shared)
-            run = {"scene": pa.array([EACH_SCENE] * len(places)), "value": pa.nulls(len(places), pa.float64())}
-            yield _Few(_few(table.take(places), part, run), [None] * len(places), series)
+            same = {column: pa.array([value] * len(places)) for column, value in read[name][1].items()}
+            same |= {"scene": pa.array([EACH_SCENE] * len(places)), "value": pa.nulls(len(places), pa.float64())}
+            yield _Few(_few(table.take(places), part, same), [None] * len(places), series)
 
 
 def _keys(table: pa.Table) -> Iterator[tuple[object, ...]]:
     return zip(*(table[column].to_pylist() for column in _DRAWN), strict=True)
 
 
-def _table(out: Path, name: str, file: Mapping[str, Any], chosen: _Chosen) -> pa.Table:
-    """The rows of a file that are chosen; groups of rows that have none are not read."""
+def _table(out: Path, name: str, file: Mapping[str, Any], chosen: _Chosen) -> tuple[pa.Table, dict[str, object]]:
+    """The rows of a file that are chosen; groups of rows that have none are not read.
+
+    Columns that have one value in all scenes' rows are left out of the table, and that value is told by their names.
+    """
     import pyarrow as pa
     import pyarrow.dataset as data
 
     with _opened(out, name, file) as blocks:
         fragment = data.ParquetFileFormat().make_fragment(pa.PythonFile(blocks, mode="r"))
-        return fragment.to_table(filter=chosen.filter, use_threads=False)
+        same = _same_in_all(fragment if chosen.filter is None else fragment.subset(chosen.filter), name)
+        columns = [column for column in fragment.physical_schema.names if column not in same]
+        return fragment.to_table(columns=columns, filter=chosen.filter, use_threads=False), same
+
+
+def _same_in_all(fragment: pds.ParquetFileFragment, name: str) -> dict[str, object]:
+    """The value of each column that has one only, as the statistics of a file of scenes' rows tell it."""
+    if "/scenes-" not in name or not fragment.row_groups:
+        return {}
+    groups = [fragment.metadata.row_group(group.id) for group in fragment.row_groups]
+    found: dict[str, object] = {}
+    for number, column in enumerate(fragment.physical_schema.names):
+        if KINDS.get(column, float) is float or column in (*_DRAWN, "scene"):  # NaN is in no statistics
+            continue
+        told = [group.column(number).statistics for group in groups]
+        if not all(one and one.has_min_max and one.has_null_count and not one.null_count for one in told):
+            continue
+        ends = {end for one in told for end in (one.min, one.max)}
+        if len(ends) == 1 and len(str(value := ends.pop())) <= _WHOLE:  # a longer text might be the beginning of one
+            found[column] = value
+    return found
 
 
 def _few(table: pa.Table, part: Mapping[str, Any], other: Mapping[str, pa.Array] | None = None) -> pa.Table:
@@ -512,12 +540,14 @@ def _runs(table: pa.Table, path: Path, shared: dict[str, pd.Index]) -> tuple[np.
     places = np.flatnonzero(starts)
     values, scenes = table["value"].chunk(0).to_numpy(zero_copy_only=False), table["scene"].chunk(0)
     codes, texts = scenes.indices.to_numpy(zero_copy_only=False), scenes.dictionary.to_pylist()
-    check_texts(texts, "scene", path)
     by_codes: dict[bytes, pd.Index] = {}
     series = []
     for own, one in zip(np.split(codes, places[1:]), np.split(values, places[1:]), strict=True):
         if (key := own.tobytes()) not in by_codes:
             ids = [texts[code] for code in own]
-            by_codes[key] = shared.setdefault(sha256("\0".join(ids).encode()), pd.Index(ids))
+            if (known := sha256("\0".join(map(str, ids)).encode())) not in shared:
+                check_texts(ids, "scene", path)
+                shared.setdefault(known, pd.Index(ids))
+            by_codes[key] = shared[known]
         series.append(pd.Series(one, index=by_codes[key]))
     return places, series
