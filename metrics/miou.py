@@ -13,6 +13,8 @@ under `gt`. Pixels whose true label is not evaluated count in none of the three.
 Segmenters of the 19 classes get 0 for every other label that the scenes hold (ground, parking, ...), so it is far below
 `mIoU` for any method; compare it only with itself, on the same scenes. `streets` shows evaluated labels only: there it
 would be `mIoU` again.
+
+`IoU[road]` is the part of `mIoU` that is of one class; their mean over the classes that occur is `mIoU`.
 """
 
 from collections.abc import Mapping
@@ -91,9 +93,11 @@ class MeanIoU(EvaluatorMetric):
         _declared("mIoU[original]", of_originals=True, published=""),
         _declared("mIoU[35]"),
         _declared("mIoU[scene]", published=""),
+        _declared("IoU[*]", part_of="mIoU", published=""),
     )
     evaluator_schemes = tuple(SCHEMES)
     code_version = 2  # counts instead of confusion matrices in the cache; the values are the same
+    summary_version = 2  # by class, too
 
     def _load(self, context: MetricContext) -> None:
         segmenter = load_segmenter(context)
@@ -131,10 +135,19 @@ class MeanIoU(EvaluatorMetric):
         return counts
 
     def summarise(self, measured: Mapping[str, np.ndarray]) -> list[Score]:
-        """Data-set level values; `std` is the standard deviation of the per-scene mIoU (None for one scene)."""
-        if len(measured["gt"]) == 0:
+        """Data-set level values; `std` is the standard deviation of the per-scene mIoU (None for one scene).
+
+        Values by class are of the classes in the truth or a prediction, and have none.
+        """
+        scenes = len(measured["gt"])
+        if scenes == 0:
             raise MetricError("mIoU of no scenes is not defined")
-        return [_score(name, measured[key]) for name, key in ARRAYS.items() if key in measured]
+        names = (self.context.label_space.names[label] for label in self._evaluated)
+        by_class = zip(names, iou_from_counts(measured["gt"].sum(axis=0)).tolist(), strict=True)
+        return [
+            *(_score(name, measured[key]) for name, key in ARRAYS.items() if key in measured),
+            *(Score(f"IoU[{name}]", value, None, scenes) for name, value in by_class if np.isfinite(value)),
+        ]
 
     def per_scene(self, measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """`mIoU[scene]`: mean IoU over the classes in a scene's truth or prediction, protocol `gt`."""
@@ -142,7 +155,10 @@ class MeanIoU(EvaluatorMetric):
 
     @classmethod
     def resampled(cls, measured: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, np.ndarray]:
-        """Every score but that of the originals, of every set's pixel counts."""
+        """Every mIoU but that of the originals, of every set's pixel counts.
+
+        Classes have none: contributions are most of what results weigh.
+        """
         return {
             name: mean_iou(np.tensordot(counts, measured[key], axes=1))
             for name, key in ARRAYS.items()

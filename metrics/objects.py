@@ -57,6 +57,7 @@ def _declared(score: str, protocol: str, of: str = "") -> ScoreInfo:
         scenes=_name(score, protocol, "scene") if whole and score == "recall" else None,
         originals=_name(score, "original", of) if protocol == "gt" and of != "scene" else None,
         of_originals=of_originals, shown="family" if whole else "name",
+        part_of=_name(score, protocol) if of in SINGLED_OUT and not of_originals else "",
         beside=_name(score, protocol) if score == "AP50" and of and not of_originals else "",
     )  # fmt: skip
 

@@ -39,6 +39,7 @@ class ScoreInfo:
         of_originals: It is such a score, so nothing about a method.
         shown: "always": its table ends a run and figures draw it unless others are asked for; "family": against PSNR
             where its family is asked for; "name": where it is asked for by name.
+        part_of: The score that it is the part of one class of, named in its brackets (`IoU[car]`: `mIoU`).
         beside: Scores of equal text stand side by side at one PSNR where their family is asked for.
         published: What papers call it; empty where they have no such score.
         substitute: Papers mean another measurement by that name, so differences from their values say nothing.
@@ -59,6 +60,7 @@ class ScoreInfo:
     originals: str | None = None
     of_originals: bool = False
     shown: Literal["always", "family", "name"] = "name"
+    part_of: str = ""
     beside: str = ""
     published: str = ""
     substitute: bool = False

@@ -95,6 +95,7 @@ class View:
 class Board:
     """Everything that the site shows of numbers.
 
+    `parts` are scores of one class each that nothing tells from chance: they stand with the view of their whole.
     `levels` are peak SNRs in dB by channel and PSNR label. By track and channel: `means` says how far mean SNRs are
     below the peak SNR and of which methods, `sides` is a sentence on side information.
     """
@@ -103,6 +104,7 @@ class Board:
     methods: tuple[str, ...]
     submissions: Mapping[str, Submission]
     views: tuple[View, ...]
+    parts: tuple[View, ...]
     levels: Mapping[tuple[str, float], float]
     means: Mapping[tuple[str, str], Mapping[str, Sequence[str]]]
     sides: Mapping[tuple[str, str], str]
@@ -137,7 +139,9 @@ def build_board(runs: Sequence[Run], submissions: Sequence[Submission]) -> Board
     others = {s.name: (frame := s.frame()).assign(track=track_of(frame)) for s in submissions}
     tracks = tracks_of(runs, {s: others[s.name] for s in submissions})
     methods = (*(str(m) for m in of_methods(own)["method"].drop_duplicates()), *others)
-    views = tuple(_views(own, others, [track.key for track in tracks]))
+    every = tuple(_views(own, others, [track.key for track in tracks]))
+    views = tuple(view for view in every if not _is_bare(view))
+    parts = tuple(view for view in every if _is_bare(view))
     levels = {
         (str(channel), float(str(psnr))): float(group["peak_snr_db"].iloc[0])
         for frame in (own, *others.values())
@@ -147,7 +151,7 @@ def build_board(runs: Sequence[Run], submissions: Sequence[Submission]) -> Board
     groups = {(str(t), str(c)): group for (t, c), group in together.groupby(["track", "channel"])}
     means = {key: mean_distances(group) for key, group in groups.items()}
     sides = {key: side_words(group) for key, group in groups.items()}
-    return Board(tracks, methods, {s.name: s for s in submissions}, views, levels, means, sides, tuple(runs))
+    return Board(tracks, methods, {s.name: s for s in submissions}, views, parts, levels, means, sides, tuple(runs))
 
 
 def merged(runs: Sequence[Run]) -> pd.DataFrame:
@@ -217,6 +221,11 @@ def _views(own: pd.DataFrame, others: Mapping[str, pd.DataFrame], tracks: Sequen
                 rows = by_protocol.get(protocol)
                 parts = {name: f[f["protocol"] == protocol] for name, f in theirs.items()}
                 yield _view(track, str(channel), str(metric), str(protocol), rows, parts)
+
+
+def _is_bare(view: View) -> bool:
+    scores = (one for row in view.rows.values() for one in row)
+    return bool(score_info(view.metric).part_of) and not any(one is not None and one.testable for one in scores)
 
 
 def _view(

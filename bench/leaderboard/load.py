@@ -3,8 +3,8 @@
 A page that is opened from disk may load scripts and no other files, so each file of load/ is one call with JSON in it
 (assets/common.js). `board.js` says what there is; every set of scenes on a channel has a file with its scores. What
 only some pages ask for lies beside it, by the number of the view: intervals of differences (`SET/pairs-3.js`),
-resampled scores (`SET/draws-3.js`) and scenes' own values, a method a file (`SET/scenes-3-12.js`, their names in
-`SET/scenes.js`).
+resampled scores (`SET/draws-3.js`), values by class (`SET/classes-3.js`) and scenes' own values, a method a file
+(`SET/scenes-3-12.js`, their names in `SET/scenes.js`).
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from bench.results.scores import Score
 
 FOLDER = "load"
-#: In the brackets of scores that are of everything, and of no class: AP50[judge] beside AP50[judge:car].
-NO_CLASS = ("judge", "original", "scene", "35")
 
 
 def write_loads(board: Board, about: Mapping[str, About], draft: Path) -> None:
@@ -43,7 +41,7 @@ def write_loads(board: Board, about: Mapping[str, About], draft: Path) -> None:
     write_load(draft, "board", board_data(board, about))
     for (track, channel), name in set_names(board).items():
         write_load(draft, f"sets/{name}", set_data(board, track, channel))
-        for part, data in _parts(views_of(board, track, channel), board.methods):
+        for part, data in _beside(board, track, channel):
             write_load(draft, f"sets/{name}/{part}", data)
 
 
@@ -60,8 +58,9 @@ def views_of(board: Board, track: str, channel: str) -> list[View]:
     return [view for view in board.views if (view.track, view.channel) == (track, channel)]
 
 
-def _parts(views: Sequence[View], methods: Sequence[str]) -> Iterator[tuple[str, Any]]:
+def _beside(board: Board, track: str, channel: str) -> Iterator[tuple[str, Any]]:
     """What lies beside a set's file."""
+    views, methods = views_of(board, track, channel), board.methods
     ids = sorted({scene for view in views if view.scenes for scene in view.scenes.ids})
     if ids:
         yield "scenes", ids
@@ -69,8 +68,10 @@ def _parts(views: Sequence[View], methods: Sequence[str]) -> Iterator[tuple[str,
         columns = list(zip(*view.rows.values(), strict=True))
         if _has_pairs(view):
             yield f"pairs-{number}", [packed(half_widths(column)) for column in columns]
-        if _has_draws(view, views):
+        if _has_draws(view):
             yield f"draws-{number}", [packed(resampled(column)) for column in columns]
+        if parts := _parts(view, board):
+            yield f"classes-{number}", [_by_class(part, view, methods) for part in parts]
         for method, row in view.scenes.rows.items() if view.scenes else ():
             yield f"scenes-{number}-{methods.index(method)}", [_aligned(one, view.scenes, ids) for one in row]
 
@@ -80,8 +81,33 @@ def _has_pairs(view: View) -> bool:
     return not score_info(view.metric).machine and sum(one is not None and one.testable for one in scores) > 1
 
 
-def _has_draws(view: View, views: Sequence[View]) -> bool:
-    return score_info(view.metric).family != "cost" and _class_of(view, views) is None
+def _has_draws(view: View) -> bool:
+    info = score_info(view.metric)
+    return info.family != "cost" and not info.part_of
+
+
+def _parts(view: View, board: Board) -> list[View]:
+    """The scores of single classes that a view is made of: those with a view of their own, and the others."""
+    place = (view.track, view.channel, view.protocol, view.metric)
+    return [
+        one
+        for one in (*board.views, *board.parts)
+        if (one.track, one.channel, one.protocol, score_info(one.metric).part_of) == place
+    ]
+
+
+def _by_class(part: View, whole: View, methods: Sequence[str]) -> dict[str, Any]:
+    """The values of one class at the PSNRs of the whole."""
+    _, _, inside = part.metric.removesuffix("]").partition("[")
+    _, _, variant = whole.metric.removesuffix("]").partition("[")
+    return {
+        "name": inside.removeprefix(f"{variant}:") if variant else inside, "decimals": part.decimals,
+        "rows": [
+            [methods.index(name), [one and rounded(one.value) for one in map(cells.get, whole.psnrs)]]
+            for name, row in part.rows.items()
+            for cells in [dict(zip(part.psnrs, row, strict=True))]
+        ],
+    }  # fmt: skip
 
 
 def _aligned(values: np.ndarray | None, of: SceneValues | None, ids: Sequence[str]) -> list[object] | None:
@@ -127,9 +153,7 @@ def set_data(board: Board, track: str, channel: str) -> dict[str, Any]:
         "values": _values(of),
         "means": [[words, list(names)] for words, names in board.means[track, channel].items()],
         "side": board.sides[track, channel],
-        "views": [
-            {**_view(view, views, board.methods), "paper": _paper(view, of.dataset, board.methods)} for view in views
-        ],
+        "views": [{**_view(view, views, board), "paper": _paper(view, of.dataset, board.methods)} for view in views],
     }
 
 
@@ -145,34 +169,22 @@ def _id(view: View, views: Sequence[View]) -> str:
     return view.metric if alike[0] is view else f"{view.metric}~{short_hash(view.protocol)}"
 
 
-def _class_of(view: View, views: Sequence[View]) -> tuple[str, str] | None:
-    """The view's id and the class whose part of it a view is, as AP50[car] is of AP50 and IoU[car] of mIoU."""
-    whole, _, bracket = view.metric.rstrip("]").partition("[")
-    variant, colon, name = bracket.rpartition(":")
-    if not name or name in NO_CLASS:
-        return None
-    end = f"[{variant}]" if colon else ""
-    found = (o for o in views if o.protocol == view.protocol and o.metric in (f"{whole}{end}", f"m{whole}{end}"))
-    return next(((_id(one, views), name) for one in found), None)
-
-
 def _is_part(view: View, views: Sequence[View]) -> bool:
     """Whether it stands behind another score under the same protocol, as AP50[car] and AP50[judge] do behind AP50."""
-    whole = stem(view.metric)
-    behind = any((o.metric, o.protocol) == (whole, view.protocol) for o in views) and whole != view.metric
-    return behind or _class_of(view, views) is not None
+    behind = {stem(view.metric), score_info(view.metric).part_of} - {view.metric}
+    return any(one.metric in behind and one.protocol == view.protocol for one in views)
 
 
-def _view(view: View, views: Sequence[View], methods: Sequence[str]) -> dict[str, Any]:
+def _view(view: View, views: Sequence[View], board: Board) -> dict[str, Any]:
     ambiguous = [one.metric for one in views].count(view.metric) > 1
-    info = score_info(view.metric)
+    info, methods = score_info(view.metric), board.methods
     return {
         "id": _id(view, views), "metric": view.metric,
         "title": f"{view.metric} ({view.protocol})" if ambiguous else view.metric, "protocol": view.protocol,
         "family": FAMILIES.index(info.family), "main": info.shown == "always", "part": _is_part(view, views),
-        "class": _class_of(view, views), "higher": view.higher_is_better, "decimals": view.decimals,
-        "psnrs": list(view.psnrs), "note": view.note, "reference": rounded(view.reference),
-        "ceiling": rounded(view.ceiling), "pairs": _has_pairs(view), "draws": _has_draws(view, views),
+        "class": bool(info.part_of), "classes": bool(_parts(view, board)), "higher": view.higher_is_better,
+        "decimals": view.decimals, "psnrs": list(view.psnrs), "note": view.note, "reference": rounded(view.reference),
+        "ceiling": rounded(view.ceiling), "pairs": _has_pairs(view), "draws": _has_draws(view),
         "scenes": [methods.index(name) for name in view.scenes.rows] if view.scenes else [],
         "rows": [[methods.index(name), [_cell(one) for one in row]] for name, row in view.rows.items()],
     }  # fmt: skip

@@ -134,7 +134,7 @@ HEADER = (
 
 
 def _rows(board: Board, about: Mapping[str, About]) -> Iterator[tuple[object, ...]]:
-    for view in board.views:
+    for view in (*board.views, *board.parts):
         for name, row in view.rows.items():
             for psnr, one in zip(view.psnrs, row, strict=True):
                 if one is not None:

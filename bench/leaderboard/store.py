@@ -130,7 +130,8 @@ def _gaps(submission: Submission, run: Run) -> Iterator[str]:
         for (metric, protocol), rows in mine.groupby(["metric", "protocol"], sort=False):
             have = cells[(cells["metric"] == metric) & (cells["protocol"] == protocol)]
             lacking = sorted(set(rows["psnr"]) - set(have["psnr"]), reverse=True)
-            if lacking and not score_info(str(metric)).of_originals:
+            info = score_info(str(metric))
+            if lacking and not info.of_originals and not info.part_of:
                 at = f" at PSNR {', '.join(f'{p:g}' for p in lacking)}" if len(have) else ""
                 yield f"{where}: no {metric}{at}"
         for metric, protocol in dict.fromkeys(zip(cells["metric"], cells["protocol"], strict=True)):

@@ -51,6 +51,11 @@ class Side:
     score: Score | None
     by_scene: np.ndarray | None
 
+    def bare(self, metric: str) -> bool:
+        """Whether it is the part of one class, without anything that tells a change from chance: its whole has that."""
+        told = self.by_scene is not None or (self.score is not None and self.score.stderr is not None)
+        return bool(score_info(metric).part_of) and not told
+
     def value(self, scenes: int) -> float | None:
         """The score over the scenes compared (so many), None where it is not known for just these."""
         if self.by_scene is not None:
@@ -107,8 +112,8 @@ def compare(sides: Sides, limits: Thresholds) -> tuple[list[ScoreChange], int]:
     UsageError where so few scenes could not show any change, however large.
     """
     costs = {*COSTS, *DERIVED}
-    old, new = (  # without these, and without scores about the original pictures
-        {(c, m): n for (c, m), n in side.items() if m not in costs and not score_info(m).of_originals}
+    old, new = (  # without these, scores about the original pictures, and parts that nothing tells from chance
+        {(c, m): n for (c, m), n in side.items() if m not in costs and not score_info(m).of_originals and not n.bare(m)}
         for side in (read_side(frame, sides.ids) for frame in (sides.baseline, sides.rerun))
     )
     made = {metric for _, metric in new}

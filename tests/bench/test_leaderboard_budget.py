@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import leaderboard_fakes as fakes_
+import numpy as np
 import pandas as pd
 import pytest
 
+from bench.config import Config
 from bench.leaderboard.board import Board, build_board, read_runs
 from bench.leaderboard.load import set_data, set_names
 from bench.leaderboard.looks import ways
+from bench.leaderboard.site import build_site
 from bench.results.files import read_results, write_results
 
 
@@ -58,11 +62,34 @@ def test_a_score_under_two_protocols_is_two_and_a_part_of_another_says_so(tmp_pa
     frame, _ = read_results(fakes_.write_budget_run(tmp_path / "one"))
     mine = frame[frame["metric"] == "mIoU"]
     facts = fakes_.facts_of(tuple(fakes_.SENT), 12)
-    write_results(pd.concat([frame, mine.assign(metric="mIoU[car]")], ignore_index=True), facts, tmp_path / "two")
+    parts = [mine.assign(metric="IoU[car]"), mine.assign(metric="IoU[bus]", stderr=np.nan, contributions=None)]
+    write_results(pd.concat([frame, *parts], ignore_index=True), facts, tmp_path / "two")
     write_results(mine.assign(metric="LPIPS", higher_is_better=False), facts, tmp_path / "three")
     board = build_board(read_runs([tmp_path / "two", tmp_path / "three"]), [])
     views = {view["title"]: view for view in set_data(board, board.tracks[0].key, fakes_.POWERS[0])["views"]}
     lpips = [view for title, view in views.items() if title.startswith("LPIPS (")]
     assert sorted(view["protocol"] for view in lpips) == ["gt|judge=x|19 classes", "lpips=0.1|net=alex"]
     assert len({view["id"] for view in views.values()}) == len(views)
-    assert [(title, view["class"]) for title, view in views.items() if view["part"]] == [("mIoU[car]", ("mIoU", "car"))]
+    assert [title for title, view in views.items() if view["part"]] == ["IoU[car]"]
+    assert [title for title, view in views.items() if view["classes"]] == ["mIoU"]
+
+
+def test_classes_stand_with_their_whole_and_only_those_told_from_chance_are_ranked(tmp_path: Any) -> None:
+    run = fakes_.write_budget_run(tmp_path / "one")
+    frame, _ = read_results(run)
+    mine = frame[frame["metric"] == "mIoU"]
+    bus = mine.assign(metric="IoU[bus]", value=mine["value"] / 2, stderr=np.nan, contributions=None)
+    parts = [mine.assign(metric="IoU[car]"), bus]
+    write_results(pd.concat([frame, *parts], ignore_index=True), fakes_.facts_of(tuple(fakes_.SENT), 12), run)
+    index = build_site([run], tmp_path / "site", Config())
+    views = build_board(read_runs([run]), []).views
+    assert "IoU[car]" in {view.metric for view in views}
+    assert "IoU[bus]" not in {view.metric for view in views}
+    (file, *_) = sorted((index.parent / "load").rglob("classes-*.js"))
+    classes = json.loads(file.read_text().partition(", '")[2].removesuffix("');\n"))
+    assert [one["name"] for one in classes] == ["car", "bus"]
+    car, bus_rows = ({number: values for number, values in one["rows"]} for one in classes)
+    assert set(car) == set(range(len(fakes_.SENT)))
+    assert all(bus_rows[m][k] == pytest.approx(v / 2, rel=1e-4) for m in car for k, v in enumerate(car[m]))
+    listed = (index.parent / "data" / "results.csv").read_text()
+    assert {"IoU[car]", "IoU[bus]"} <= {line.split(",")[3] for line in listed.splitlines()}

@@ -105,7 +105,11 @@ def test_scores_equal_the_definition_under_each_protocol(judged, make_comparison
         "mIoU[judge]": (generated, np.where(truth == IGNORED, IGNORED, original)),
         "mIoU[original]": (original, truth),
     }
-    assert set(scores) == set(expected)
+    classes = (f"IoU[{metric.context.label_space.names[label]}]" for label in EVALUATED_IDS)
+    iou = dict(zip(classes, slow_iou(generated, truth, 19, IGNORED), strict=True))
+    by_class = {name: value for name, value in iou.items() if np.isfinite(value)}
+    assert {n: s.value for n, s in scores.items() if n not in expected} == pytest.approx(by_class)
+    assert scores["mIoU"].value == pytest.approx(np.mean(list(by_class.values())))
     for name, (predicted, against) in expected.items():
         assert scores[name].value == pytest.approx(np.nanmean(slow_iou(predicted, against, 19, IGNORED)))
         scenes = [np.nanmean(slow_iou(p, a, 19, IGNORED)) for p, a in zip(predicted, against, strict=True)]
@@ -113,6 +117,17 @@ def test_scores_equal_the_definition_under_each_protocol(judged, make_comparison
         assert scores[name].scenes == 3
     scenes = [np.nanmean(slow_iou(p, t, 19, IGNORED)) for p, t in zip(generated, truth, strict=True)]
     np.testing.assert_allclose(metric.per_scene(measured)["mIoU[scene]"], scenes)
+
+
+def test_a_class_in_neither_map_has_no_value_of_its_own(judged):
+    metric, _ = judged
+    counts = np.zeros((2, 3, 19), dtype=np.int32)
+    counts[:, :, 4], counts[1, 1, 7], counts[0, 2, 9] = 10, 6, 3
+    scores = metric.summarise({"gt": counts})
+    assert [(s.metric, s.value, s.std) for s in scores[1:]] == [
+        (f"IoU[{metric.context.label_space.names[EVALUATED_IDS[place]]}]", value, None)
+        for place, value in ((4, 1.0), (7, 0.0), (9, 0.0))
+    ]
 
 
 def test_a_prediction_that_is_no_class_is_missed_and_counts_for_none():

@@ -79,17 +79,19 @@
   }
 
   // The parts of the metric that are of one class each, at the chosen PSNR.
-  function classTable(set, view, a, b) {
-    const parts = set.views.filter((one) => one.class?.[0] === view.id)
-      .map((one) => ({ name: one.class[1], view: one, own: cellOf(one, a, state.psnr), other: cellOf(one, b, state.psnr) }))
-      .filter((one) => one.own || one.other);
+  function classTable(classes, view, a, b) {
+    const position = view.psnrs.indexOf(state.psnr);
+    const valueOf = (rows, method) => rows.find(([number]) => Board.methods[number] === method)?.[1][position] ?? null;
+    const parts = classes.map(({ name, decimals, rows }) => ({ name, view: { decimals }, own: valueOf(rows, a), other: valueOf(rows, b) }))
+      .filter((one) => one.own !== null || one.other !== null);
     byId("classes-card").hidden = !parts.length;
     byId("classes-title").textContent = `${view.metric} by class at ${state.psnr} dB`;
-    const difference = (part) => part.own?.value == null || part.other?.value == null ? null : part.own.value - part.other.value;
+    const difference = (part) => part.own === null || part.other === null ? null : part.own - part.other;
+    const told = (value, part) => element("td", { class: "number" }, value === null ? "–" : number(value, part.view));
     const largest = Math.max(...parts.map((part) => Math.abs(difference(part) ?? 0))) || 1;
     const bar = (value) => element("span", { class: `lead-bar ${value > 0 ? "more" : "less"}-bar`, "aria-hidden": "true", style: { "--share": `${50 * Math.abs(value) / largest}%` } });
     fill(byId("classes"), [heading("Class"), heading("A", "number"), heading("B", "number"), heading("A − B", "number chosen"), heading("")],
-      parts.sort((x, y) => (difference(y) ?? 0) - (difference(x) ?? 0)).map((part) => element("tr", {}, element("th", { scope: "row" }, part.name), valueCell(part.own, part.view), valueCell(part.other, part.view),
+      parts.sort((x, y) => (difference(y) ?? 0) - (difference(x) ?? 0)).map((part) => element("tr", {}, element("th", { scope: "row" }, part.name), told(part.own, part), told(part.other, part),
         element("td", { class: "number chosen" }, difference(part) === null ? "–" : signed(difference(part), part.view)), element("td", { class: "bars" }, difference(part) === null ? null : bar(difference(part))))), "No classes.");
   }
 
@@ -139,18 +141,19 @@
     const settled = await Board.settle(state);
     const { set, views, view } = settled;
     const { a, b, usual } = settleMethods(view);
-    Board.menus(state, views.filter((one) => one.class === null || one === view));
+    Board.menus(state, views.filter((one) => !one.class || one === view));
     const options = [...view.rows.keys()].map((method) => [method.id, method.label]);
     for (const key of ["a", "b"]) Site.choices(byId(key), options, state[key]);
     Board.slider(set, view.psnrs, state);
-    const [halves, scenes] = await Promise.all([halfWidths(set, view, a, b), byScene(set, view, a, b)]);
+    const [halves, scenes, classes] = await Promise.all([halfWidths(set, view, a, b), byScene(set, view, a, b),
+      view.classes ? Site.load(`sets/${set.id}/classes-${view.number}`) : []]);
     if (mine !== turn) return;
     const found = differences(view, a, b, halves);
     byId("compare-title").textContent = `${view.metric}: ${a.label} minus ${b.label}`;
     byId("numbers-caption").textContent = `Differences of ${view.metric} between ${a.label} and ${b.label}, ${better(view)}.`;
     byId("status").textContent = `A: ${a.label}. B: ${b.label}. ${better(view)[0].toUpperCase()}${better(view).slice(1)}, so ${view.higher ? "above" : "below"} 0 is for A.`;
     differenceTable(found, view);
-    classTable(set, view, a, b);
+    classTable(classes, view, a, b);
     byId("scenes-title").textContent = `Scenes where they differ most at ${state.psnr} dB`;
     byId("scenes-note").textContent = scenes.length ? `Of ${scenes.length} scenes, A is better in ${scenes.filter((one) => one.lead > 0).length}, B in ${scenes.filter((one) => one.lead < 0).length}. A scene's value is its own, of that scene alone.`
       : `Scenes have no values of their own in ${view.metric} for both methods at this PSNR.`;
