@@ -148,6 +148,10 @@ class Config(_Section):
     train: dict[str, TrainSection] = Field(default_factory=dict)
     regress: RegressSection = RegressSection()
 
+    def evaluator(self, metric: str, dataset: str) -> str | None:
+        """The network that a metric asks on a data set, None where that is the first that it knows."""
+        return self.metrics.get(metric, MetricSection()).evaluators.get(dataset)
+
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:
     """Names of the fields beside the unknown key at `location` (the path of keys that pydantic reports)."""

@@ -15,7 +15,7 @@ from bench.api.registry import METHODS, METRICS
 from bench.api.scenes import SceneSource
 from bench.api.specs import build_method, parse_spec
 from bench.channels.registry import build_channel
-from bench.config import Config, MetricSection
+from bench.config import Config
 from bench.run.setting import data_set_names, method_setting, open_configured
 from bench.run.trial import identity_of
 from metrics.evaluators.published import LISTED
@@ -74,9 +74,7 @@ def _metrics(config: Config, source: SceneSource) -> Iterator[Finding]:
     topic = f"metrics on {source.name}"
     for name in METRICS.names():
         try:
-            evaluator = config.metrics.get(name, MetricSection()).evaluators.get(source.name)
-            context = MetricContext.of(source, evaluator)
-            metric = METRICS.build(name, context)
+            metric = METRICS.build(name, MetricContext.of(source, config.evaluator(name, source.name)))
             metric.prepare()
             protocol = identity_of(metric, name).get("protocol")
         except MetricError as error:

@@ -105,13 +105,11 @@ def _metrics(config: Config) -> Iterator[Entry]:
     from bench.api.errors import MetricError
     from bench.api.metric import MetricContext
     from bench.api.registry import METRICS
-    from bench.config import MetricSection
 
     sources = _sources(config)
 
     def build(name: str, source: SceneSource) -> None:
-        evaluator = config.metrics.get(name, MetricSection()).evaluators.get(source.name)
-        METRICS.build(name, MetricContext.of(source, evaluator))
+        METRICS.build(name, MetricContext.of(source, config.evaluator(name, source.name)))
 
     for name in METRICS.names():
         try:

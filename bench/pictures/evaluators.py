@@ -52,17 +52,13 @@ def load_evaluators(dataset: str, config: Config) -> Evaluators:
     """A data set's detector and depth network, those configured else the default ones, as far as they are here."""
     detector, depth, threshold, missing = None, None, 0.0, {}
 
-    def named(metric: str) -> str | None:
-        section = config.metrics.get(metric)
-        return section.evaluators.get(dataset) if section else None
-
     try:
-        choice = choose_detector(dataset, named("objects"))
+        choice = choose_detector(dataset, config.evaluator("objects", dataset))
         detector, threshold = choice.load(None, CPU), choice.threshold
     except MetricError as error:
         missing["detections"] = str(error)
     try:
-        depth = load_estimator(dataset, named("depth"), None, CPU)
+        depth = load_estimator(dataset, config.evaluator("depth", dataset), None, CPU)
     except MetricError as error:
         missing["depth"] = str(error)
     return Evaluators(detector, threshold, depth, missing)

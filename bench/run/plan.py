@@ -34,7 +34,7 @@ from bench.api.seeding import canonical, text_digest
 from bench.api.specs import CODED, FREE, HEADER, LINK, USES, MethodSpec, build_method
 from bench.channels.awgn import Awgn
 from bench.channels.registry import build_channel
-from bench.config import Config, MetricSection
+from bench.config import Config
 from bench.data.registry import known_dataset, open_dataset
 from bench.run.setting import method_setting, open_configured
 from bench.run.summary import summary_version
@@ -252,9 +252,9 @@ def metric_plans(
     dataset = source.name
     cannot: list[tuple[str, MetricError]] = []
     for name in asked:
-        evaluator = config.metrics.get(name, MetricSection()).evaluators.get(dataset)
+        context = MetricContext.of(source, config.evaluator(name, dataset))
         try:
-            plans.append(trial(METRICS, name, _metric_plan, name, MetricContext.of(source, evaluator)))
+            plans.append(trial(METRICS, name, _metric_plan, name, context))
         except MetricFault as error:
             told.failed(f"{name} on {dataset}", error)
         except MetricError as error:
