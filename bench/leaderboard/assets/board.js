@@ -26,8 +26,12 @@ const Board = (() => {
   const isCost = (view) => view.family === "cost";
   const arrow = (view) => (view.higher ? "↑" : "↓");
   const better = (view) => (view.higher ? "higher is better" : "lower is better");
-  const number = (value, view) => value === null ? "undefined"
-    : value.toLocaleString("en", { minimumFractionDigits: view.decimals, maximumFractionDigits: view.decimals });
+  const formats = new Map();  // a number's own `toLocaleString` makes one each time, which is most of a table's cost
+  function number(value, { decimals }) {
+    if (value === null) return "undefined";
+    if (!formats.has(decimals)) formats.set(decimals, new Intl.NumberFormat("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals }));
+    return formats.get(decimals).format(value);
+  }
   const interval = (cell, view) => cell.low === null ? "–" : `${number(cell.low, view)} – ${number(cell.high, view)}`;
 
   // A cost of a method, of whatever protocol: block_lost has one a link.

@@ -83,23 +83,36 @@ const Site = (() => {
     };
   }
 
+  // Whether a holder was last made of just these: then it is left alone, with its focus.
+  const madeOf = new WeakMap();
+  function isMadeOf(holder, ...parts) {
+    const key = JSON.stringify(parts);
+    if (madeOf.get(holder) === key) return true;
+    madeOf.set(holder, key);
+    return false;
+  }
+
   // Radio buttons that look like one control. Options: [value, label] pairs.
   function segments(holder, name, options, chosen, changed) {
-    const focused = document.activeElement?.name === name && holder.contains(document.activeElement);
-    holder.replaceChildren(...options.map(([value, label]) => element("label", {},
-      element("input", { type: "radio", name, value, checked: value === chosen, on: { change: () => changed(value) } }),
-      element("span", {}, label))));
-    if (focused) holder.querySelector("input:checked")?.focus();
+    if (!isMadeOf(holder, options)) {
+      const focused = holder.contains(document.activeElement);
+      holder.replaceChildren(...options.map(([value, label]) => element("label", {},
+        element("input", { type: "radio", name, value, on: { change: () => changed(value) } }), element("span", {}, label))));
+      if (focused) holder.querySelectorAll("input")[options.findIndex(([value]) => value === chosen)]?.focus();
+    }
+    holder.querySelectorAll("input").forEach((input, k) => { input.checked = options[k][0] === chosen; });
   }
 
   // Options: [value, label, group]; those of a group follow each other.
   function choices(select, options, chosen) {
-    const made = ([value, label]) => element("option", { value, selected: value === chosen }, label);
-    const groups = unique(options.map(([, , group]) => group));
-    select.replaceChildren(...groups.flatMap((group) => {
-      const own = options.filter((option) => option[2] === group).map(made);
-      return group === undefined ? own : [element("optgroup", { label: group }, ...own)];
-    }));
+    if (!isMadeOf(select, options)) {
+      const groups = unique(options.map(([, , group]) => group));
+      select.replaceChildren(...groups.flatMap((group) => {
+        const own = options.filter((option) => option[2] === group).map(([value, label]) => element("option", { value }, label));
+        return group === undefined ? own : [element("optgroup", { label: group }, ...own)];
+      }));
+    }
+    select.value = chosen;
     select.disabled = options.length < 2;
   }
 
@@ -152,5 +165,5 @@ const Site = (() => {
 
   setUpTheme();
   document.querySelectorAll(".scroll").forEach(hintAtMore);
-  return { address, among, byId, choices, element, fold, load, meanSnr, receive, saveCsv, script, segments, setUpCopy, theme, unique, unpack };
+  return { address, among, byId, choices, element, fold, isMadeOf, load, meanSnr, receive, saveCsv, script, segments, setUpCopy, theme, unique, unpack };
 })();

@@ -102,31 +102,44 @@
       element("span", { class: "sub" }, method.submitted ? `${method.name} · ${method.authors.join(", ")}` : method.name));
   }
 
-  function table(view, columns, order, shown) {
+  // The rows of all methods with these columns: a search, an order or a box makes none anew.
+  let made = { columns: null, rows: new Map(), boxes: new Map() };
+  function rowsOf(view, columns) {
+    const same = made.columns?.length === columns.length && made.columns.every((one, k) => one.view === columns[k].view && one.psnr === columns[k].psnr && one.kind === columns[k].kind);
+    if (same) return made;
     const all = [...view.rows.keys()].map((method) => cellOf(view, method, state.psnr));
     const ranks = all.map((cell) => cell?.rank);
     const tied = (cell) => ranks.filter((rank) => rank === cell?.rank).length > 1;
     const bounds = all.filter((cell) => cell && cell.low !== null && !cell.noise);
     const range = [Math.min(...bounds.map((cell) => cell.low)), Math.max(...bounds.map((cell) => cell.high))];
-    const ranking = byId("ranking");
-    ranking.tHead.replaceChildren(header(columns));
-    ranking.tBodies[0].replaceChildren(...order.map((method) => {
+    made = { columns, rows: new Map(), boxes: new Map() };
+    for (const method of view.rows.keys()) {
       const cell = cellOf(view, method, state.psnr);
-      return element("tr", {},
-        element("td", { class: "pick" }, element("label", {},
-          element("input", { type: "checkbox", id: `pick-${method.id}`, checked: shown.includes(method), "aria-label": `${method.label} in the chart`, on: { change: (event) => pick(method, shown, event.target) } }),
-          Looks.swatch(method.look))),
+      const box = element("input", { type: "checkbox", id: `pick-${method.id}`, "aria-label": `${method.label} in the chart`, on: { change: () => pick(method, box) } });
+      made.boxes.set(method, box);
+      made.rows.set(method, element("tr", {},
+        element("td", { class: "pick" }, element("label", {}, box, Looks.swatch(method.look))),
         rankCell(cell, tied(cell)),
         methodCell(method),
-        ...columns.map((column) => column.kind === "interval" ? intervalCell(view, cell, range) : numberCell(column, method)));
-    }));
+        ...columns.map((column) => column.kind === "interval" ? intervalCell(view, cell, range) : numberCell(column, method))));
+    }
+    return made;
+  }
+
+  let inChart = [];  // the methods in colour
+  function table(view, columns, order, shown) {
+    inChart = shown;
+    const ranking = byId("ranking"), { rows, boxes } = rowsOf(view, columns);
+    ranking.tHead.replaceChildren(header(columns));
+    ranking.tBodies[0].replaceChildren(...order.map((method) => rows.get(method)));
+    for (const [method, box] of boxes) box.checked = shown.includes(method);
     if (!order.length) {
       ranking.tBodies[0].append(element("tr", {}, element("td", { colspan: columns.length + 3, class: "empty" }, `No method matches “${state.q}”.`)));
     }
   }
 
-  function pick(method, shown, box) {
-    const before = chosen() ?? shown;  // with a search some of the chosen are not in the table: they stay chosen
+  function pick(method, box) {
+    const before = chosen() ?? inChart;  // with a search some of the chosen are not in the table: they stay chosen
     const after = box.checked ? [...before, method] : before.filter((other) => other !== method);
     state.show = after.map((one) => one.id).join(",") || "none";
     update(box.id);
@@ -140,12 +153,15 @@
       state.cols = (box.checked ? [...ids, column.id] : ids.filter((id) => id !== column.id)).join(",") || "none";
       update(box.id);
     };
+    const boxOf = (column) => element("input", { type: "checkbox", id: `column-${column.id}`, on: { change: (event) => toggle(column, event.target) } });
     const groups = [["psnr", `${view.metric} at other PSNRs`], ["metric", `Other metrics at ${state.psnr} dB`], ["cost", `Costs at ${state.psnr} dB`]];
-    byId("choose").replaceChildren(...groups.flatMap(([group, title]) => {
-      const own = columns.filter((column) => column.group === group);
-      return own.length ? [element("fieldset", {}, element("legend", {}, title), ...own.map((column) => element("label", {},
-        element("input", { type: "checkbox", id: `column-${column.id}`, checked: isShown(column), on: { change: (event) => toggle(column, event.target) } }), column.heading)))] : [];
-    }));
+    if (!Site.isMadeOf(byId("choose"), set.id, view.id, state.psnr)) {
+      byId("choose").replaceChildren(...groups.flatMap(([group, title]) => {
+        const own = columns.filter((column) => column.group === group);
+        return own.length ? [element("fieldset", {}, element("legend", {}, title), ...own.map((column) => element("label", {}, boxOf(column), column.heading)))] : [];
+      }));
+    }
+    for (const column of columns) byId(`column-${column.id}`).checked = isShown(column);
   }
 
   function filters(view, views, set) {
