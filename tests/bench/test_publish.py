@@ -58,7 +58,8 @@ def test_the_workflow_builds_with_what_this_command_has_and_deploys_pages(cli: C
     commands = [shlex.split(step["run"]) for step in steps if "run" in step]
     assert commands[0] == ["pip", "install", "--quiet", "git+https://x.org/bench@v1"]
     assert cli(*commands[1][1:], "--help").code == 0
-    assert commands[1][1:] == ["leaderboard", "build", "--results", "results", "--out", "site"]
+    here = ["--repository", "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY"]
+    assert commands[1][1:] == ["leaderboard", "build", "--results", "results", "--out", "site", *here]
     assert made["jobs"]["publish"]["permissions"] == {"pages": "write", "id-token": "write"}
     assert made[True]["push"]["branches"] == ["main"]
     assert "(up to date)" in cli("leaderboard", "publish", "--install", "git+https://x.org/bench@v1").out
