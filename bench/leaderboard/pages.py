@@ -109,6 +109,15 @@ def published(text: str) -> str:
     return _LOCAL.sub(r"…/\1", text)
 
 
+def published_facts(facts: Any) -> Any:
+    """JSON data whose texts are as `published` makes them."""
+    if isinstance(facts, dict):
+        return {key: published_facts(value) for key, value in facts.items()}
+    if isinstance(facts, list):
+        return [published_facts(value) for value in facts]
+    return published(facts) if isinstance(facts, str) else facts
+
+
 def run_facts(run: Run, number: int, runs: int) -> dict[str, Any]:
     """Provenance of one of so many runs for people, without repetitions and without paths of its machine."""
     facts = run.facts

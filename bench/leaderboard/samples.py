@@ -22,6 +22,7 @@ from bench.api.errors import BenchError
 from bench.api.files import replacing, safe_name, sha256
 from bench.api.scenes import LabelSpace
 from bench.api.seeding import digest
+from bench.leaderboard.pages import published_facts
 from bench.pictures.album import Album
 from bench.pictures.evaluators import Evaluators, load_evaluators, paint_nearness, span_of
 from bench.results.request import Request, parts
@@ -62,7 +63,8 @@ def write_samples(request: Request, scenes: int = SCENES) -> dict[str, Any]:
     with replacing(out) as draft:
         draft.mkdir()
         sets = [_write_set(album, draft) for album in albums]
-        provenance = {key: request.facts.get(key) for key in ("commit", "dirty", "date", "command", "devices")}
+        told = {key: request.facts.get(key) for key in ("commit", "dirty", "date", "command", "devices")}
+        provenance = published_facts(told)
         index = sealed({"schema": SCHEMA, "provenance": provenance, "sets": sets}, draft)
         (draft / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
     return index

@@ -161,10 +161,11 @@ def _data(board: Board, about: Mapping[str, About], draft: Path) -> Iterator[dic
     yield _download(draft, "results.json", made, "the same as JSON; undefined values are left out")
     for number, run in enumerate(board.runs):
         label = "" if len(board.runs) == 1 else f"-{number}"
-        write_one_file(run.folder, draft / "data" / f"run{label}.parquet")
+        write_one_file(run.folder, draft / "data" / f"run{label}.parquet", pages.published_facts)
         yield _offered(draft, f"run{label}.parquet", "the run's rows, by scene too, with what scenes contribute")
         file = run.folder / PROVENANCE
-        facts = file.read_bytes() if file.is_file() else json.dumps(run.facts, indent=1).encode()
+        whole = json.loads(file.read_bytes()) if file.is_file() else run.facts
+        facts = json.dumps(pages.published_facts(whole), indent=1, ensure_ascii=False).encode()
         yield _download(draft, f"provenance{label}.json", facts, "where the run's numbers come from")
     for name, submission in board.submissions.items():
         what = f"submission of {', '.join(about[name].authors)}"

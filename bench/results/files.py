@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from bench.api.errors import BenchError, UsageError
-from bench.api.files import replacing, storing, write_atomically
+from bench.api.files import replacing, storing
 from bench.api.names import PURE_NOISE
 from bench.results.budgets import with_derived
 from bench.results.dataset import (
@@ -195,15 +195,20 @@ def write_csv(out: Path) -> Path:
     return path
 
 
-def write_one_file(out: Path, path: Path) -> None:
-    """Write the results of a folder as one sealed file, which readers take as a folder's results.parquet."""
-    if not is_dataset(out):
-        write_atomically(path, _bytes(out / RESULTS))
-        return
-    facts, frames = each_part(out)
+def write_one_file(out: Path, path: Path, told: Callable[[dict[str, Any]], Any] = lambda facts: facts) -> None:
+    """Write the results of a folder as one sealed file, which readers take as a folder's results.parquet.
+
+    `told` makes of the provenance what the file says.
+    """
+    frames: Iterable[pd.DataFrame]
+    if is_dataset(out):
+        facts, frames = each_part(out)
+    else:
+        frame, facts = whole_results(out)
+        frames = [frame]
     with storing(path), replacing(path) as temporary:
         tables = (table for frame in frames for table in in_one_file(frame))
-        write_sealed(temporary, tables, facts, [f"{CONTRIBUTIONS}.list.element"])
+        write_sealed(temporary, tables, told(facts), [f"{CONTRIBUTIONS}.list.element"])
 
 
 def add_results(added: Sequence[Results], out: Path, replace: bool = False) -> tuple[Results, list[str]]:

@@ -26,6 +26,7 @@ from bench.leaderboard.looks import looks
 from bench.leaderboard.names import method_ids, page_names, set_names
 from bench.leaderboard.pages import published
 from bench.leaderboard.site import PAGES, build_site
+from bench.results.files import read_results, write_results
 from bench.results.published import paper_values
 from bench.results.schema import COLUMNS
 from bench.tables.build import PAPER_TABLES
@@ -183,6 +184,21 @@ def test_a_method_page_tells_configuration_weights_licence_costs_and_citation(re
     ):
         assert expected in text, expected
     assert "Weights</dt><dd>none" in (site / "methods" / "full_image.html").read_text()
+
+
+def test_nothing_that_the_site_offers_names_a_folder_of_the_machine(results: Path, tmp_path: Path) -> None:
+    frame, facts = read_results(results)
+    facts["runs"][0]["command"] = "bench run --out /home/ada/runs"
+    facts["weights_dirs"] = {"gesco": "/home/ada/weights"}
+    write_results(frame, facts, results)
+    site = build_site([results], tmp_path / "site", Config()).parent
+    assert b"/home/ada/weights" in (results / "provenance.json").read_bytes()
+    for file in site.rglob("*"):
+        assert not file.is_file() or b"/home/ada" not in file.read_bytes(), file
+    read_again = tmp_path / "again"
+    read_again.mkdir()
+    shutil.copy(site / "data" / "run.parquet", read_again / "results.parquet")
+    pd.testing.assert_frame_equal(read_results(read_again)[0], frame, check_like=True)
 
 
 def test_published_commands_have_no_folders_of_the_machine(tmp_path: Path) -> None:
