@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.api.lazy import Tensor, torch
-from methods.common.diffusion.reverse import Prediction, learned_log_variance, posterior_mean, table, to_x0
+from methods.common.diffusion.reverse import (
+    Prediction,
+    edm_scales,
+    learned_log_variance,
+    posterior_mean,
+    table,
+    to_x0,
+)
 
 if TYPE_CHECKING:
     from methods.common.diffusion.schedule import NoiseSchedule
@@ -83,6 +90,10 @@ def hybrid_loss(
     if prediction == "x0":
         weight = table(1 / np.maximum(1 - schedule.alphas_cumprod, X0_LOSS_FLOOR), index, index)
         denoising = weight * ((x0 - predicted) ** 2).mean(dim=(1, 2, 3))
+    elif prediction == "edm":
+        skip, out = edm_scales(schedule)
+        target = (x0 - table(skip, index, x) * x) / table(out, index, x)
+        denoising = ((target - predicted) ** 2).mean(dim=(1, 2, 3))
     else:
         denoising = ((noise - predicted) ** 2).mean(dim=(1, 2, 3))
 

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 #: information, and what a small network on pixel blocks learns far sooner: it need not carry every pixel's noise
 #: through its few channels (Li & He 2025, "Back to Basics: Let Denoising Generative Models Denoise"), and its errors
 #: are not multiplied, by up to 157 at the noisiest step, on the way from epsilon to x_0.
-Prediction = Literal["epsilon", "x0"]
+#: "edm" is what Karras et al. 2022 ("Elucidating the Design Space of Diffusion-Based Generative Models", Table 1)
+#: have the network predict: x_0 where noise prevails, and where little is left the correction of the noisy picture,
+#: so that the error falls with the noise instead of ending at what redrawing a picture costs.
+Prediction = Literal["epsilon", "x0", "edm"]
+#: sigma_data of "edm": the deviation of pictures in [-1, 1].
+DATA_DEVIATION = 0.5
 
 
 def table(values: np.ndarray, index: Tensor, like: Tensor) -> Tensor:
@@ -41,8 +46,22 @@ def to_x0(schedule: NoiseSchedule, x: Tensor, index: Tensor, predicted: Tensor, 
     """x_0 implied by the network's prediction, not clipped."""
     if prediction == "x0":
         return predicted
+    if prediction == "edm":
+        skip, out = edm_scales(schedule)
+        return table(skip, index, x) * x + table(out, index, x) * predicted
     alpha = schedule.alphas_cumprod
     return table(np.sqrt(1 / alpha), index, x) * x - table(np.sqrt(1 / alpha - 1), index, x) * predicted
+
+
+def edm_scales(schedule: NoiseSchedule) -> tuple[np.ndarray, np.ndarray]:
+    """(c_skip, c_out) of "edm" by step: x_0 = c_skip x_t + c_out F, F of unit variance in training.
+
+    Both as in Karras et al. 2022, Table 1, for sigma = sqrt((1 - alpha_t) / alpha_t); c_skip is divided by
+    sqrt(alpha_t), because x_t is the picture in the variance-preserving scale and not the picture plus noise.
+    """
+    alpha = schedule.alphas_cumprod
+    variance, data = (1 - alpha) / alpha, DATA_DEVIATION**2
+    return data / (variance + data) / np.sqrt(alpha), np.sqrt(variance * data / (variance + data))
 
 
 def to_epsilon(schedule: NoiseSchedule, x: Tensor, index: Tensor, x0: Tensor) -> Tensor:
@@ -70,11 +89,11 @@ def learned_log_variance(
 ) -> Tensor:
     """Log variance between the clipped posterior's (-1) and log beta (+1) (Nichol & Dhariwal 2021, Eq. 15).
 
-    Published networks that predict epsilon are left free to go beyond that range. Where x_0 is predicted the range is
-    kept: there the error of the mean at nearly noiseless steps is larger than any variance in the range explains, the
+    Published networks that predict epsilon are left free to go beyond that range. For others the range is kept: where
+    x_0 is predicted the error of the mean at nearly noiseless steps is larger than any variance in the range explains, the
     network answers with interpolations beyond 10, and a respaced schedule, whose range is wide, explodes on them.
     """
-    if prediction == "x0":
+    if prediction != "epsilon":
         interpolation = interpolation.clamp(-1, 1)
     low = table(schedule.posterior_log_variance_clipped, index, interpolation)
     high = table(np.log(schedule.betas), index, interpolation)
