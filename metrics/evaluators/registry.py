@@ -248,7 +248,9 @@ def training_task(name: str, context: MethodContext, options: Mapping[str, Any])
     MetricError for a size or profile that it cannot have and for a data set that lacks what it learns, MethodError for
     an option that it does not have.
     """
-    spec = spec_for_training(name, context.dataset, (context.height, context.width), context.label_space)
+    options = dict(options)
+    size, network = (context.height, context.width), options.pop("network", None)
+    spec = spec_for_training(name, context.dataset, size, context.label_space, network)
     if context.profile != "embedded":
         raise MetricError(f"the {spec.title} has no profile '{context.profile}'; leave --profile away")
     task: TrainingTask = import_module(EVALUATORS[name].module).Task(spec, context, options)

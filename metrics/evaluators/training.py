@@ -25,7 +25,7 @@ from bench.api.specs import apply_options
 from bench.api.training.augment import vary_light
 from bench.api.training.task import TrainingScenes, TrainingTask
 from bench.api.training.update import Precision, ema_update
-from metrics.evaluators.block_unet import BlockUNet
+from metrics.evaluators.block_unet import EvaluatorNet
 
 if TYPE_CHECKING:
     from metrics.evaluators.embedded import EvaluatorSpec
@@ -107,9 +107,9 @@ class EvaluatorTask(TrainingTask, Generic[N]):
         """The values of a score, one a class, by name."""
         return {f"{score}[{self.space.names[c]}]": v for c, v in zip(self.spec.classes, values, strict=True)}
 
-    def shipped(self, network: N) -> BlockUNet:
+    def shipped(self, network: N) -> EvaluatorNet:
         """The part of a trained network that ships; all of it, where nothing else is said."""
-        assert isinstance(network, BlockUNet)
+        assert isinstance(network, EvaluatorNet)
         return network
 
     def rate(self, step: int) -> float:
@@ -125,6 +125,7 @@ class EvaluatorTask(TrainingTask, Generic[N]):
         return {
             "model": self.spec.version,
             "widths": list(self.spec.widths),
+            **({} if self.spec.network == "unet" else {"network": self.spec.network}),
             **asdict(self.settings),
             "steps": self.steps,
             "loss": self.objective,

@@ -40,17 +40,20 @@ def claim(holds: bool, sentence: str) -> None:
 
 
 @cache
-def _results(ablation: str | None) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _results(ablation: str | None, folder: str = ".") -> tuple[pd.DataFrame, dict[str, Any]]:
     """The committed rows and their provenance: of sweeps, or on the scenes of an ablation."""
     if ablation is None:
-        return read_results(RESULTS)
+        return read_results(RESULTS / folder)
     return read_ablation(RESULTS, ablation, PSNR)
 
 
 @cache
-def table(what: str, dataset: str = "streets") -> Table:
-    """The table that `bench table WHAT --out results` prints of the committed results, for one data set."""
-    frame, _ = _results(what if what in ABLATIONS else None)
+def table(what: str, dataset: str = "streets", folder: str = ".") -> Table:
+    """The table that `bench table WHAT --out results` prints of the committed results, for one data set.
+
+    `folder` is one of other results below the committed ones.
+    """
+    frame, _ = _results(what if what in ABLATIONS else None, folder)
     found = [one for one in named_tables(frame, what, PSNR) if one.scenes.dataset == dataset]
     if len(found) != 1:
         raise Untrue(f"the committed results have {len(found)} tables {what} of {dataset}, not one")
@@ -105,6 +108,13 @@ def arm(ablation: str, method: str, metric: str, dataset: str = "streets") -> Sc
     )
 
 
+def column(metric: str, psnr: float, folder: str = ".") -> dict[str, Score]:
+    """The scores of all methods at a PSNR."""
+    found = table(metric, folder=folder)
+    (place,) = (k for k, one in enumerate(found.columns) if one.psnr == psnr)
+    return {row.method: score for row in found.rows if (score := row.scores[place]) is not None}
+
+
 def methods(metric: str = "mIoU", dataset: str = "streets") -> list[str]:
     """The methods of a table, in its order."""
     return [row.method for row in table(metric, dataset).rows]
@@ -118,9 +128,9 @@ def scenes(what: str = "mIoU", dataset: str = "streets") -> int:
     return int(found[1].replace(",", ""))
 
 
-def ceiling(what: str = "mIoU", dataset: str = "streets") -> float:
+def ceiling(what: str = "mIoU", dataset: str = "streets", folder: str = ".") -> float:
     """The mIoU of the originals themselves, from the caption of a table."""
-    found = re.search(r"originals themselves have mIoU ([\d.]+\d)", table(what, dataset).caption)
+    found = re.search(r"originals themselves have mIoU ([\d.]+\d)", table(what, dataset, folder).caption)
     if found is None:
         raise Untrue(f"the caption of table {what} names no ceiling")
     return float(found[1])
@@ -144,10 +154,17 @@ def images_seen(dataset: str) -> int:
 
 def training_minutes() -> list[float]:
     """How long the shipped networks were trained, ascending, from the model cards."""
-    texts = [card.read_text(encoding="utf-8") for card in (ROOT / "methods" / "weights").glob("*-*.md")]
-    found = [float(re.search(r"\| (\d+) minutes, ", text)[1]) for text in texts]  # type: ignore[index]
-    evaluators = [card.read_text(encoding="utf-8") for card in (ROOT / "metrics" / "weights").glob("*.md")]
-    return sorted([*found, *(float(re.search(r"; (\d+) s on cpu", text)[1]) / 60 for text in evaluators)])  # type: ignore[index]
+    cards = [*(ROOT / "methods" / "weights").glob("*-*.md"), *(ROOT / "metrics" / "weights").glob("*.md")]
+    return sorted(_minutes(card) for card in cards)
+
+
+def _minutes(card: Path) -> float:
+    text = card.read_text(encoding="utf-8")
+    if found := re.search(r"\| (\d+) minutes, ", text):
+        return float(found[1])
+    if found := re.search(r"; (\d+) s on cpu", text):
+        return float(found[1]) / 60
+    raise Untrue(f"{card.name} does not say how long its network was trained")
 
 
 def carded(card: str, pattern: str) -> float:

@@ -13,6 +13,7 @@ from bench.api.errors import MetricError
 from bench.data.cityscapes import CITYSCAPES
 from metrics import fid
 from metrics.fid import FrechetLite0
+from metrics.lite0 import load_lite0
 from metrics.stats.distances import frechet, kernel
 
 
@@ -96,7 +97,7 @@ def test_one_scene_has_no_distance_and_no_scene_is_an_error(metric):
 def test_weights_of_another_network_are_refused(tmp_path):
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(MetricError, match="does not fit"):
-        fid._load_lite0(tmp_path / "other.pth")
+        load_lite0(tmp_path / "other.pth")
     (tmp_path / "broken.pth").write_bytes(b"nonsense")
     with pytest.raises(MetricError, match="cannot read"):
-        fid._load_lite0(tmp_path / "broken.pth")
+        load_lite0(tmp_path / "broken.pth")

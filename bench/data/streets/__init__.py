@@ -15,9 +15,15 @@ class Streets(RenderedSource):
     name = "streets"
     counterpart = "cityscapes"
     guidance = 2.0
-    evaluators: ClassVar = dict.fromkeys(("segmenter", "detector", "depth"), ("streets",))
+    evaluators: ClassVar = {
+        "segmenter": ("streets", "streets_wide"),
+        "detector": ("streets",),
+        "depth": ("streets",),
+    }
     label_space = CITYSCAPES
     default_size = (64, 128)
+    #: How much wider than those of `streets` the ranges are that a scene is drawn from.
+    widened: ClassVar[float] = 1.0
 
     def renderer_version(self) -> int:
         """The renderer's own."""
@@ -29,5 +35,16 @@ class Streets(RenderedSource):
         """A street, with depth."""
         from bench.data.streets.render import render_street
 
-        scene = render_street(split, index, self.height, self.width)
+        scene = render_street(split, index, self.height, self.width, self.widened)
         return SceneArrays(scene_id, scene.image, scene.labels, scene.instances, scene.depth)
+
+
+class WideStreets(Streets):
+    """Scenes of the same renderer with every random range 1.4 times as wide, and rarer things less rare.
+
+    What the second segmenter of `streets` is trained on, so that its errors are not those of the first.
+    """
+
+    name = "streets_wide"
+    evaluators: ClassVar = {"segmenter": ("streets_wide",)}
+    widened: ClassVar[float] = 1.4

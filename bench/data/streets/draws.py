@@ -17,14 +17,18 @@ Colour = tuple[float, float, float]
 class Draws:
     """A stream of uniform draws from one Generator.
 
+    With `widened` above 1 every range is wider by that factor about its middle (none that begins at 0 or above goes
+    below 0), and uneven choices are more even: other scenes of the same kind.
+
     Blocks of uniforms are drawn at once: a scene needs around a thousand scalars, and a Generator call per
     scalar would cost as much as the rendering.
     """
 
     _BLOCK = 1024
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, widened: float = 1.0) -> None:
         self._rng = rng
+        self._widened = widened
         self._values: list[float] = []
 
     def unit(self) -> float:
@@ -34,7 +38,10 @@ class Draws:
         return self._values.pop()
 
     def uniform(self, low: float, high: float) -> float:
-        """Uniform in [low, high)."""
+        """Uniform in [low, high), or in the widened range."""
+        if self._widened != 1:
+            more = (self._widened - 1) * (high - low) / 2
+            low, high = (max(0.0, low - more) if low >= 0 else low - more), high + more
         return low + (high - low) * self.unit()
 
     def integer(self, low: int, high: int) -> int:
@@ -55,6 +62,8 @@ class Draws:
 
     def weighted(self, weights: dict[str, float]) -> str:
         """A key of `weights`, drawn in proportion to its weight."""
+        if self._widened != 1:
+            weights = {name: weight ** (1 / self._widened) for name, weight in weights.items()}
         left = self.unit() * sum(weights.values())
         for name, weight in weights.items():
             left -= weight

@@ -51,8 +51,8 @@ class Box:
     y1: int
 
 
-def render_street(split: str, index: int, height: int = 64, width: int = 128) -> RenderedStreet:
-    """Scene `index` of `split`: a pure function of its arguments and RENDERER_VERSION.
+def render_street(split: str, index: int, height: int = 64, width: int = 128, widened: float = 1.0) -> RenderedStreet:
+    """Scene `index` of `split`: a pure function of its arguments and RENDERER_VERSION; `widened` as in `Draws`.
 
     The world does not depend on the size. The vertical field of view is fixed; a wider image sees more to the
     sides. Each image pixel is the mean of 2 x 2 sub-pixels. Label, instance and depth of a pixel are those of
@@ -64,14 +64,14 @@ def render_street(split: str, index: int, height: int = 64, width: int = 128) ->
         raise ValueError(f"scene index must be 0 or more, got {index}")
     if height < MIN_SIDE or width < MIN_SIDE:
         raise ValueError(f"size must be at least {MIN_SIDE} x {MIN_SIDE} pixels, got {height} x {width}")
-    world = sample_world(_generator(split, index, _WORLD_STREAM))
+    world = sample_world(_generator(split, index, _WORLD_STREAM, widened), widened)
     grid = PixelGrid(height, width, SUPERSAMPLE)
     ids, faces = rasterise(world.scene, world.camera, grid)
     shaded = shade(ids, faces, world.scene, world.street, world.light, world.camera, grid)
 
     colour = shaded.colour.reshape(height, SUPERSAMPLE, width, SUPERSAMPLE * 3)
     colour = colour.sum(axis=1).reshape(height, width, SUPERSAMPLE, 3).sum(axis=2) / SUPERSAMPLE**2
-    sensor = _generator(split, index, _SENSOR_STREAM).standard_normal(colour.shape, dtype=np.float32)
+    sensor = _generator(split, index, _SENSOR_STREAM, widened).standard_normal(colour.shape, dtype=np.float32)
     colour += world.light.noise * sensor
     image = np.clip(colour * 255 + 0.5, 0, 255).astype(np.uint8)
 
@@ -81,9 +81,11 @@ def render_street(split: str, index: int, height: int = 64, width: int = 128) ->
     return RenderedStreet(image, labels, np.where(things, key, 0).astype(np.int32), depth)
 
 
-def _generator(split: str, index: int, stream: int) -> np.random.Generator:
-    seed = np.random.SeedSequence([RENDERER_VERSION, _SPLIT_WORDS[split], index, stream])
-    return np.random.Generator(np.random.PCG64(seed))
+def _generator(split: str, index: int, stream: int, widened: float) -> np.random.Generator:
+    words = [RENDERER_VERSION, _SPLIT_WORDS[split], index, stream]
+    if widened != 1:  # no scene of the usual ranges has its twin among the widened
+        words.append(round(1000 * widened))
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
 
 
 def _majority(key: NDArray[np.int32], depth: Floats) -> tuple[NDArray[np.int32], Floats]:

@@ -39,9 +39,9 @@ class World:
     camera: Camera
 
 
-def sample_world(rng: np.random.Generator) -> World:
-    """Draw a world."""
-    draws = Draws(rng)
+def sample_world(rng: np.random.Generator, widened: float = 1.0) -> World:
+    """Draw a world; `widened` as in `Draws`."""
+    draws = Draws(rng, widened)
     street = sample_street(draws)
     light = sample_light(draws)
     camera = Camera(

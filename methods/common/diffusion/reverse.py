@@ -90,8 +90,8 @@ def learned_log_variance(
     """Log variance between the clipped posterior's (-1) and log beta (+1) (Nichol & Dhariwal 2021, Eq. 15).
 
     Published networks that predict epsilon are left free to go beyond that range. For others the range is kept: where
-    x_0 is predicted the error of the mean at nearly noiseless steps is larger than any variance in the range explains, the
-    network answers with interpolations beyond 10, and a respaced schedule, whose range is wide, explodes on them.
+    x_0 is predicted the error of the mean at nearly noiseless steps is larger than any variance in the range explains,
+    the network answers with interpolations beyond 10, and a respaced schedule, whose range is wide, explodes on them.
     """
     if prediction != "epsilon":
         interpolation = interpolation.clamp(-1, 1)

@@ -22,7 +22,16 @@ from bench.api.scenes import Scene
 from bench.api.training.batches import in_order
 from bench.api.training.task import TrainingScenes
 from metrics.depth import SCORES, depth_errors, errors
-from metrics.evaluators.block_unet import BLOCK, BlockUNet, ConvNorm, at_size, from_blocks, load_network, to_blocks
+from metrics.evaluators.block_unet import (
+    BLOCK,
+    BlockUNet,
+    ConvNorm,
+    EvaluatorNet,
+    at_size,
+    from_blocks,
+    load_network,
+    to_blocks,
+)
 from metrics.evaluators.depth import FARTHEST, valid_depth
 from metrics.evaluators.embedded import EmbeddedDepth, EvaluatorSpec
 from metrics.evaluators.labels import IGNORED, train_ids
@@ -139,7 +148,7 @@ class Task(EvaluatorTask[TwoHeads]):
         network = TwoHeads(spec, len(context.label_space.evaluated))
         super().__init__(spec, context, network, Recipe(4000, 16), options)
 
-    def shipped(self, network: TwoHeads) -> BlockUNet:
+    def shipped(self, network: TwoHeads) -> EvaluatorNet:
         """The depth network without the second head."""
         return network.network
 

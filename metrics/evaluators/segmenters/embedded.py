@@ -5,6 +5,7 @@ picture of 64x128 on one CPU core).
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from bench.api.training.task import TrainingScenes
 from metrics.evaluators.block_unet import BLOCK, BlockUNet, at_size, from_blocks, load_network, to_blocks
 from metrics.evaluators.embedded import EmbeddedSegmenter, EvaluatorSpec
 from metrics.evaluators.labels import IGNORED, train_ids
+from metrics.evaluators.segmenters.lite0 import Lite0Net, from_imagenet
 from metrics.evaluators.training import MEASURED_AT_ONCE, EvaluatorTask, Recipe, augment
 from metrics.miou import class_counts, iou_from_counts
 
@@ -47,13 +49,20 @@ class SegmenterNet(BlockUNet):
         return result
 
 
+def fresh(spec: EvaluatorSpec, trained: bool = False) -> SegmenterNet | Lite0Net:
+    """The network of a spec, not trained; with `trained` its features are ImageNet's where it has any of them."""
+    if spec.network == "unet":
+        return SegmenterNet(spec)
+    return from_imagenet(spec) if trained else Lite0Net(spec)
+
+
 def load(spec: EvaluatorSpec, weights: Path, device: torch.device | str) -> Callable[[Tensor], Tensor]:
     """`EmbeddedSegmenter.predict` with the weights of a file.
 
     Pictures of another size than the network's are brought to it with an antialiased bilinear filter, and the logits
     back to the pictures' size.
     """
-    network = load_network(SegmenterNet(spec), spec, weights, device)
+    network = load_network(fresh(spec), spec, weights, device)
     label_ids = torch.tensor(spec.classes, dtype=torch.uint8, device=device)
 
     @torch.inference_mode()
@@ -70,13 +79,19 @@ def load(spec: EvaluatorSpec, weights: Path, device: torch.device | str) -> Call
     return predict
 
 
-class Task(EvaluatorTask[SegmenterNet]):
+def recipe_of(spec: EvaluatorSpec) -> Recipe:
+    """How a segmenter is trained: features that are there already need fewer steps, and smaller ones."""
+    usual = Recipe(2500, 32, sparse=len(spec.classes) > 100)
+    return usual if spec.network == "unet" else replace(usual, steps=400, learning_rate=1e-3)
+
+
+class Task(EvaluatorTask["SegmenterNet | Lite0Net"]):
     """Cross-entropy of every pixel's class, rare classes weighing more."""
 
     objective: ClassVar[str] = "class-weighted cross-entropy"
 
     def __init__(self, spec: EvaluatorSpec, context: MethodContext, options: Mapping[str, Any]) -> None:
-        super().__init__(spec, context, SegmenterNet(spec), Recipe(2500, 32, sparse=len(spec.classes) > 100), options)
+        super().__init__(spec, context, fresh(spec, trained=True), recipe_of(spec), options)
         self.cross_entropy = nn.CrossEntropyLoss(ignore_index=IGNORED)
 
     def begin(self, scenes: TrainingScenes) -> None:
@@ -84,7 +99,7 @@ class Task(EvaluatorTask[SegmenterNet]):
         weights = _class_weights(self.spec, scenes).to(self.device)
         self.cross_entropy = nn.CrossEntropyLoss(weight=weights, ignore_index=IGNORED)
 
-    def loss(self, network: SegmenterNet, scene: Scene, generator: torch.Generator) -> Tensor:
+    def loss(self, network: SegmenterNet | Lite0Net, scene: Scene, generator: torch.Generator) -> Tensor:
         """Weighted cross-entropy, on changed pictures."""
         places = torch.from_numpy(train_ids(scene.labels, self.spec.classes)).long()
         images, (targets,) = augment(scene.image, [places], generator)
