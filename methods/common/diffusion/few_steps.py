@@ -104,7 +104,7 @@ class FewSteps(DiffusionMethod):
         """The distillation of a teacher, whose network, prediction and edges it takes over."""
         from methods.common.diffusion.distil import DistillationTask
 
-        fixed = (*FIXED, "drop_from", "finetune_rate", "kl_weight")
+        fixed = (*FIXED, "prediction", "drop_from", "finetune_rate", "kl_weight")
         settings = [cls.profile_for(context), Distillation()]
         profile, distillation = apply_options(options or {}, cls.name, settings, fixed)
         teacher = cls.teacher_class(cls._of_teacher(context, distillation.teacher))

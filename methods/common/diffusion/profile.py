@@ -12,7 +12,7 @@ from methods.common.diffusion.reverse import Prediction
 from methods.common.semantic.maps import Edges
 
 #: What no training option may set: other options of `bench train`, the data set, and what sampling is told elsewhere.
-FIXED = ("steps", "sampler", "sampling_steps", "prediction", "variance", "edges", "map_channels", "in_channels")
+FIXED = ("steps", "sampler", "sampling_steps", "variance", "edges", "map_channels", "in_channels")
 #: The variance of an ancestral step. "learned" is the network's (paper Eq. 3); the fixed ones are for networks whose
 #: variance channels were never trained, as the authors' published code leaves them (it drops L_KL): "fixed_small" is
 #: the posterior's, "fixed_large" beta (Ho et al. 2020, section 3.2).
