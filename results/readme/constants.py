@@ -9,6 +9,7 @@ from results.readme.numbers import claim, images_seen
 PAPER = {"2306.04321": "the paper's number on arXiv", "3.11": "requires-python"}
 GUIDANCE = {"2.5": "GESCO's guidance on COCO-Stuff's labels", "1.5": "SDM's guidance"}
 SWEEP = {"64 scenes": "default of `bench run`, and of validation in training"}
+WIDE = {"1.4": "WideStreets.widened"}
 RANKS = {
     "95 %": "the level of intervals and ranks",
     "6 %": "what the simulation in the tests of ranks asserts",
@@ -21,6 +22,7 @@ def constants() -> dict[str, dict[str, str]]:
     """Page -> number as written -> where it is from. Untrue where a default is no longer what is written."""
     from bench.api.scenes import facts_of
     from bench.config import RunSection
+    from bench.data.streets import WideStreets
     from methods.gesco.method import BEHIND_FDS_FROM, Gesco
     from methods.sdm import Sdm
 
@@ -30,6 +32,7 @@ def constants() -> dict[str, dict[str, str]]:
     claim(Gesco.papers_guidance and facts_of("stuff").guidance == 2.5, "GESCO's guidance on COCO-Stuff's labels is 2.5")
     claim(Sdm.default_options["guidance"] == 1.5, "SDM's guidance is 1.5")
     claim(images_seen("streets") == 28_000, "28,000 pictures were seen in training")
+    claim(WideStreets.widened == 1.4, "the ranges of `streets_wide` are 1.4 times as wide")
     return {
         "README.md": {**PAPER, **SWEEP, "2.0": "the licence's version"},
         "docs/index.md": {
@@ -79,7 +82,8 @@ def constants() -> dict[str, dict[str, str]]:
             "28,000": "the model cards",
         },
         "docs/decisions/samplers.md": {"61 MB": "the size of diffusers when it was left out"},
-        "results/README.md": {"100 scenes": "of the ablations; about run time"},
+        "docs/guide/data.md": dict(WIDE),
+        "results/README.md": {"100 scenes": "of the ablations; about run time", **WIDE},
         "results/performance/README.md": {"5 %": "judgement"},
     }
 

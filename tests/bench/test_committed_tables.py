@@ -44,22 +44,24 @@ def test_the_start_page_names_the_tables() -> None:
     assert {"mIoU", "LPIPS", "FID", "coco", "ablation", "objects", "depth", "bits"} <= set(words())
 
 
-def test_there_is_one_data_set_for_each_of_the_two_questions() -> None:
+def test_there_is_one_data_set_for_each_question() -> None:
     files = (file.relative_to(RESULTS) for file in RESULTS.rglob("provenance.json") if "local" not in file.parts)
-    assert sorted(file.as_posix() for file in files) == ["links/provenance.json", "provenance.json"]
+    folders = sorted(file.parent.as_posix() for file in files)
+    assert folders == [".", "links", "second-segmenter", "seeds"]
     assert not [file for file in RESULTS.rglob("results.*") if "local" not in file.parts]
 
 
-def test_both_files_say_the_same_of_the_cells_that_they_share() -> None:
+@pytest.mark.parametrize("folder", ["links", "seeds"])
+def test_both_files_say_the_same_of_the_cells_that_they_share(folder: str) -> None:
     """They may have other numbers of scenes, so scene by scene."""
     key, scores = ["dataset", "channel", "method", "psnr", "metric", "scene"], ["mIoU[scene]", "LPIPS", "channel_uses"]
     halves = []
-    for folder in (RESULTS, RESULTS / "links"):
-        frame, _ = read_results(folder)
+    for root in (RESULTS, RESULTS / folder):
+        frame, _ = read_results(root)
         frame = unfolded(frame[frame["metric"].isin(scores)])
         halves.append(frame[frame["scene"] != WHOLE_SET].set_index(key)["value"])
     shared = halves[0].index.intersection(halves[1].index)
-    assert len(shared) >= 3 * 7 * 7 * 200  # of seven methods at seven PSNRs
+    assert len(shared) >= {"links": 3 * 7 * 7 * 200, "seeds": 3 * 7 * 200}[folder]  # metrics, methods, PSNRs, scenes
     pd.testing.assert_series_equal(halves[0][shared], halves[1][shared])
 
 

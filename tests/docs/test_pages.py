@@ -92,9 +92,9 @@ def options_of(command: Any) -> set[str]:
 def test_options_that_pages_name_exist(page: str) -> None:
     of_torchrun = {"--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-id", "--rdzv-endpoint"}
     of_clusters = {"--array", "--wrap", "--nthreads"}
-    of_others = {"--slow", "--strict", "--use_ddim", "--diffusion_steps", "--rows", *of_torchrun, *of_clusters}
+    of_others = {"--slow", "--dist", "--strict", "--use_ddim", "--diffusion_steps", "--rows"}
     named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", re.sub(r"<!--.*?-->", "", text(page), flags=re.DOTALL)))
-    assert named - options_of(typer.main.get_command(app)) - of_others == set()
+    assert named - options_of(typer.main.get_command(app)) - of_others - of_torchrun - of_clusters == set()
 
 
 def test_the_picture_of_the_rooms_is_the_codes() -> None:
