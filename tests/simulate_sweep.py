@@ -73,12 +73,15 @@ def plan_of(rows: float) -> Plan:
 
 def write_cell(out: Path, metrics: tuple[MetricPlan, ...], provenance: dict[str, Any], cell: Cell) -> None:
     """One cell and its measurements, of values that its key draws."""
-    rng = np.random.default_rng(int(cell.key_digest[:12], 16))
+    if cell_path(out, cell).is_dir() and len(list((out / "metrics" / cell.name).glob("*"))) == len(metrics):
+        return  # of a simulation that was stopped
+    drawn_by = cell.key_digest
+    rng = np.random.default_rng(int(drawn_by[:12], 16))
     count = len(cell.scenes.ids)
     facts = []
     with Draft(out) as draft:
         for k, scene in enumerate(cell.scenes.ids):
-            draft.pack(f"{k:05d}-{scene}.png", cell.key_digest[:8].encode() + k.to_bytes(4, "little"))
+            draft.pack(f"{k:05d}-{scene}.png", drawn_by[:8].encode() + k.to_bytes(4, "little"))
             cost = {
                 "bits": int(rng.integers(1000, 9000)),
                 "side_bytes": 9,
@@ -145,8 +148,7 @@ def measured(*arguments: str) -> dict[str, float]:
 def simulated(folder: Path, rows: float) -> Iterator[dict[str, Any]]:
     """Each step at one size."""
     out = folder / f"rows-{rows:.0f}"
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    out.mkdir(parents=True, exist_ok=True)
     plan = plan_of(rows)
     start = time.perf_counter()
     with ProcessPoolExecutor(2) as pool:
