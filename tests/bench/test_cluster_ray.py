@@ -89,7 +89,7 @@ def test_two_nodes_give_what_one_machine_gives_though_one_is_killed(
 
 
 def test_without_a_cluster_the_message_says_how_to_start_one(
-    cli: Callable[..., Answer], fakes: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Callable[..., Answer], fakes: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
     monkeypatch.setenv("RAY_CLIENT_RECONNECT_GRACE_PERIOD", "1")
     answer = cli(*SWEEP, "--out", "o", "--cluster", f"ray://127.0.0.1:{free_port()}")
@@ -97,3 +97,4 @@ def test_without_a_cluster_the_message_says_how_to_start_one(
     assert "no Ray cluster answers at ray://127.0.0.1:" in answer.err
     assert "ray start --head" in answer.err
     assert "Traceback" not in answer.err
+    assert not [warning for warning in recwarn if warning.category is UserWarning]

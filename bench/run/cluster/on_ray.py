@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -55,7 +56,9 @@ class RayCluster:
         if self._begun:
             return
         try:
-            ray.init(address=self.where, log_to_driver=False, logging_level=logging.CRITICAL)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of attempts that failed, which the last one's error tells
+                ray.init(address=self.where, log_to_driver=False, logging_level=logging.CRITICAL)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise BenchError(
                 f"no Ray cluster answers at {self.where} ({error}); `ray start --head --ray-client-server-port 10001` "
