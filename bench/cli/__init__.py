@@ -80,6 +80,14 @@ class _Help(_Context.formatter_class):  # type: ignore[misc]
         super().write_dl(rows, col_max if self.width >= NARROW else 1, col_spacing)
 
 
+class _Spoken(logging.Handler):
+    """Log records as lines for people."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        say(self.format(record), err=True)
+
+
 def check_packages() -> None:
     """BenchError, naming the file, where something else comes before one of this project's packages. Imports none."""
     here = Path(__file__).resolve().parents[2]
@@ -122,7 +130,7 @@ def main() -> None:
 
 def _main() -> None:
     _Context.formatter_class = _Help
-    handler = logging.StreamHandler()
+    handler = _Spoken()
     handler.setFormatter(logging.Formatter("warning: %(message)s"))
     logger = logging.getLogger("bench")
     logger.addHandler(handler)

@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import FormatOption, OutOption, ProtocolOption, names, numbers, print_sheets
+from bench.cli.options import (
+    FormatOption,
+    OutOption,
+    ProtocolOption,
+    ToOption,
+    names,
+    numbers,
+    print_sheets,
+    write_sheets,
+)
 
 
 def compare(
@@ -15,6 +24,7 @@ def compare(
     out: OutOption = None,
     style: FormatOption = "text",
     protocol: ProtocolOption = False,
+    to: ToOption = None,
 ) -> None:
     """Print the difference of two methods of a run, paired by scene, with its 95 % interval and p.
 
@@ -27,4 +37,7 @@ def compare(
     style = check_format(style)
     folder = results_folder(out, load_config())
     found = read_comparison(folder, first, second, names(metrics or ""), numbers(psnr or "", "--psnr"))
-    print_sheets(found, style, protocol=protocol)
+    if to is None:
+        print_sheets(found, style, protocol=protocol)
+    else:
+        write_sheets(found, style, to, folder)

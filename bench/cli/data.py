@@ -12,7 +12,7 @@ from bench.api.terminal import say
 from bench.cli.options import ConfigOption
 
 if TYPE_CHECKING:
-    from bench.api.scenes import SceneSource
+    from bench.api.scenes import LabelSpace, SceneSource
     from bench.config import Config
     from bench.data.folder import FolderSource
 
@@ -28,25 +28,20 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 @app.command("list")
 def list_datasets(config: ConfigOption = None) -> None:
     """Every data set: embedded or where its root was found, scenes a split, size and label ids."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Column, Table
-
     from bench.api.errors import DataError
     from bench.api.registry import DATASETS
-    from bench.api.terminal import visible
     from bench.config import load_config
     from bench.data.registry import own_names
 
     configuration = load_config(config)
-    table = Table("data set", Column("where", overflow="fold"), "scenes", "size", "label ids")
     for name in (*DATASETS.names(), *own_names(configuration.data)):
         try:
-            row = _whereabouts(name, configuration)
+            facts, *lines = _whereabouts(name, configuration)
         except DataError as error:  # of a package that is broken
-            row = str(error), "-", "-", "-"
-        table.add_row(name, escape(visible(row[0])), *row[1:])
-    Console().print(table)
+            facts, lines = "", [str(error)]
+        say(f"{name:<10}  {facts}".rstrip())
+        for line in filter(None, lines):
+            say(f"  {line}")
 
 
 @app.command()
@@ -161,8 +156,8 @@ def _parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _whereabouts(name: str, config: Config) -> tuple[str, str, str, str]:
-    """Where a data set is, its scenes a split, the size it is read at and its label ids, in words."""
+def _whereabouts(name: str, config: Config) -> tuple[str, str, str]:
+    """The size that a data set is read at with its label ids, its scenes a split ("" for none), and where it is."""
     from bench.api.errors import DataError
     from bench.api.registry import DATASETS
     from bench.config import DataSection
@@ -175,26 +170,27 @@ def _whereabouts(name: str, config: Config) -> tuple[str, str, str, str]:
         assert isinstance(own, FolderSource)
         return _described(own, f"[data.{name}] in bench.toml")
     kind = DATASETS.load(name)
-    labels = f"{kind.label_space.size}\n{len(kind.label_space.evaluated)} scored"
-    size = "{}x{}".format(*(section.size or kind.default_size))
+    facts = _facts(section.size or kind.default_size, kind.label_space)
     if not issubclass(kind, FolderSource):
-        scenes = "\n".join(f"{split} {len(kind(section.size).ids(split))}" for split in kind.splits)
-        where, more = ("embedded: rendered here", "\n(more with --limit)") if kind.rendered else ("installed", "")
-        return where, scenes + more, size, labels
+        scenes = ", ".join(f"{split} {len(kind(section.size).ids(split))}" for split in kind.splits)
+        where, more = ("embedded: rendered here", " (more with --limit)") if kind.rendered else ("installed", "")
+        return facts, f"scenes: {scenes}{more}", where
     root = find_root(name, None, section.root)
     if root is None:
-        return f"no root: --root, {environment_variable(name)} or bench.toml", "-", size, labels
+        return facts, "", f"no root: --root, {environment_variable(name)} or bench.toml"
     try:
         return _described(kind(root.path, section.size), root.origin)
     except DataError as error:
-        return str(error), "-", size, labels
+        return facts, "", str(error)
 
 
-def _described(source: FolderSource, origin: str) -> tuple[str, str, str, str]:
-    space = source.label_space
-    scenes = "\n".join(_count(source, split) for split in source.available_splits()) or "none"
-    size, labels = f"{source.height}x{source.width}", f"{space.size}\n{len(space.evaluated)} scored"
-    return f"{source.root}\n({origin})", scenes, size, labels
+def _described(source: FolderSource, origin: str) -> tuple[str, str, str]:
+    scenes = ", ".join(_count(source, split) for split in source.available_splits()) or "none"
+    return _facts((source.height, source.width), source.label_space), f"scenes: {scenes}", f"{source.root} ({origin})"
+
+
+def _facts(size: tuple[int, int], labels: LabelSpace) -> str:
+    return f"{size[0]}x{size[1]}, {labels.size} label ids, {len(labels.evaluated)} of them scored"
 
 
 def _count(source: FolderSource, split: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from bench.api.errors import BenchError, UsageError
+from bench.api.terminal import say
 
 if TYPE_CHECKING:
     from bench.config import Config
@@ -41,6 +44,10 @@ FormatOption = Annotated[str, typer.Option("--format", help="text, md, csv, late
 FullOption = Annotated[bool, typer.Option("--full", help="Of text: standard errors (±) and ranks too.")]
 ProtocolOption = Annotated[bool, typer.Option("--protocol", help="Of text: the whole caption, every protocol in full.")]
 
+ToOption = Annotated[
+    Path | None, typer.Option("--to", help="File to write instead; beside a csv its captions, as .json.")
+]
+
 
 def print_sheets(
     sheets: Sequence[Sheet], style: str = "text", full: bool = False, protocol: bool = False, hint: bool = False
@@ -60,7 +67,39 @@ def print_sheets(
     console.print(in_columns(sheets, Layout(console.width, full, protocol)), end="", soft_wrap=True)
     more = [*([] if full else ["--full: ± and ranks"]), *([] if protocol else ["--protocol: whole captions"])]
     if hint and more and console.is_terminal:
-        console.print("; ".join(more), style="dim", soft_wrap=True)
+        console.print("; ".join(more), style="dim")
+
+
+def write_sheets(sheets: Sequence[Sheet], style: str, to: Path, folder: Path) -> None:
+    """Write the tables of a folder of results to a file, beside a csv what they are; the files are named."""
+    from bench.api.files import check_file, write_atomically
+    from bench.api.provenance import command_line
+    from bench.tables import csv_facts, render_sheets
+
+    check_file(to, "--to")
+    write_atomically(to, render_sheets(sheets, style).encode())
+    say(to)
+    if style == "csv":
+        facts = {"results": str(folder), "command": command_line(), **csv_facts(sheets)}
+        write_atomically(to.with_suffix(".json"), (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
+        say(to.with_suffix(".json"))
+
+
+def print_page(page: str) -> None:
+    """Print a page of Markdown: at a terminal with its tables in columns and its lines folded, elsewhere as it is."""
+    from bench.tables.model import Printed, Sheet
+
+    if not sys.stdout.isatty():
+        typer.echo(page)
+        return
+    for block in page.strip().split("\n\n"):
+        if not block.startswith("| "):
+            say(f"{block}\n")
+            continue
+        heads, kinds, *rows = ([cell.strip() for cell in line.strip("| ").split(" | ")] for line in block.splitlines())
+        labels = len(kinds) - kinds[::-1].index("---")  # of what is no number
+        cells = tuple(tuple(Printed(cell) for cell in row) for row in rows)
+        print_sheets([Sheet(labels, tuple(heads), cells, (), None, (), ())])
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.api.terminal import say
-from bench.cli.options import integers, names, numbers
+from bench.cli.options import integers, names, numbers, print_page
 
 app = typer.Typer(help="Measure speed, and quality against the number of sampling steps.", no_args_is_help=True)
 
@@ -83,7 +83,7 @@ def _measure(
     facts = provenance(size, where)
     measured = measure(size, where, steps, repeats or size.repeats, lambda line: say(line, err=True))
     files = write_report(kind, measured, facts, out)
-    typer.echo(as_markdown(kind, measured, facts))
+    print_page(as_markdown(kind, measured, facts))
     for path in files:
         say(path)
 
@@ -135,7 +135,7 @@ def quality(
         out=out,
     )
     text, files = measure_quality(request, lambda line: say(line, err=True))
-    typer.echo(text)
+    print_page(text)
     for path in files:
         say(path)
 
@@ -161,6 +161,6 @@ def pipeline(
     report = partial(say, err=True)
     measured = measure_pipeline(names(methods), names(metrics), dataset, psnr, scenes, device, report)
     files = write_pipeline(measured, out)
-    typer.echo(as_markdown(measured))
+    print_page(as_markdown(measured))
     for path in files:
         say(path)

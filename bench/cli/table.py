@@ -1,12 +1,10 @@
 """`bench table`: the paper's tables, measured, and the paper's values beside them."""
 
-import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.cli.options import FormatOption, FullOption, OutOption, ProtocolOption, print_sheets
+from bench.cli.options import FormatOption, FullOption, OutOption, ProtocolOption, ToOption, print_sheets, write_sheets
 from bench.run.ablations import ABLATIONS
 
 _OTHERS = ", ".join(name for name in ABLATIONS if name != "fds")
@@ -25,7 +23,7 @@ def table(
     psnr: Annotated[float, typer.Option(help="PSNR of the tables coco and of ablations.")] = 10.0,
     full: FullOption = False,
     protocol: ProtocolOption = False,
-    to: Annotated[Path | None, typer.Option(help="File to write instead; beside a csv its captions, as .json.")] = None,
+    to: ToOption = None,
 ) -> None:
     """Print a table of a run: methods against PSNR, or several metrics at one PSNR.
 
@@ -42,15 +40,5 @@ def table(
     sheets = as_sheets(read_for_table(folder, what, psnr), published)
     if to is None:
         print_sheets(sheets, style, full, protocol, hint=True)
-        return
-    from bench.api.files import check_file, write_atomically
-    from bench.api.provenance import command_line
-    from bench.tables import csv_facts, render_sheets
-
-    check_file(to, "--to")
-    write_atomically(to, render_sheets(sheets, style).encode())
-    typer.echo(to)
-    if style == "csv":
-        facts = {"results": str(folder), "command": command_line(), **csv_facts(sheets)}
-        write_atomically(to.with_suffix(".json"), (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
-        typer.echo(to.with_suffix(".json"))
+    else:
+        write_sheets(sheets, style, to, folder)

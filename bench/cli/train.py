@@ -7,6 +7,7 @@ import typer
 
 from bench.api.errors import UsageError, known_name
 from bench.api.registry import METHODS
+from bench.api.terminal import say
 from bench.cli.options import ConfigOption
 
 WHAT = (
@@ -129,22 +130,22 @@ def train(
         options={**section.options, **_options(option or []), **({"teacher": str(teacher)} if teacher else {})},
     )
     with process_group(chosen):
-        path = train_target(request, lambda line: print(line, flush=True))
+        path = train_target(request, say)
     if not here.first:
         return
     if path is None:
-        print(f"not finished; run the same command again to continue from {request.out / 'checkpoint.pt'}")
+        say(f"not finished; run the same command again to continue from {request.out / 'checkpoint.pt'}")
         return
-    print(f"wrote {path}")
+    say(f"wrote {path}")
     if method in SPECS:
         metric, called = SPECS[method]["streets"].metric, request.source.name
         if name or weights_dir or facts_of(called).evaluators.get(method):
-            print(f"to use it, in bench.toml: {request.to.to_evaluate(metric, called)}")
+            say(f"to use it, in bench.toml: {request.to.to_evaluate(metric, called)}")
         else:
-            print(f"{metric} asks it on {called} from now on")
+            say(f"{metric} asks it on {called} from now on")
     else:
         named = dataset if dataset.startswith(SCHEME) else request.source.name
-        print(f"to use it: {request.to.to_use(method, named)}")
+        say(f"to use it: {request.to.to_use(method, named)}")
 
 
 def _options(texts: list[str]) -> dict[str, Any]:

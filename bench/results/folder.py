@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.files import write_atomically
+from bench.api.terminal import say
 from bench.results.dataset import RESULTS, is_dataset
 
 if TYPE_CHECKING:
@@ -49,5 +49,5 @@ def results_folder(named: Path | None, config: Config) -> Path:
             if last.is_dir():
                 folder, why = last, ", the folder of your last run (--out chooses another)"
     if holds_results(folder):  # else an error will name the folder
-        print(f"reading the results in {folder}{why}", file=sys.stderr)
+        say(f"reading the results in {folder}{why}", err=True)
     return folder

@@ -43,7 +43,9 @@ def as_csv(sheets: Sequence[Sheet]) -> str:
 def csv_facts(sheets: Sequence[Sheet]) -> dict[str, Any]:
     """What belongs beside `as_csv`: the captions, and what the columns' endings mean."""
     captions = [{"heading": made.headings[0], "caption": made.caption} for made in sheets]
-    return {"tables": captions, "columns": {f"*{end}": meaning for end, meaning in NUMBERS.items()}}
+    names = [name for made in sheets for name in made.header]
+    endings = {f"*{end}": meaning for end, meaning in NUMBERS.items() if any(name.endswith(end) for name in names)}
+    return {"tables": captions, "columns": endings}
 
 
 #: Characters and what prints them; applied to each character once, so that no replacement is replaced again.

@@ -79,11 +79,13 @@ def _blocks(
         max(cell, *(cell_len(word) for word in re.split(" (?![↑↓])", head)), 1)
         for cell, head in zip(cells[labels:], heads[labels:], strict=True)
     ]
-    widest = max(1, width - GAP - max(numbers, default=0))
+    widest = max(1, width - (GAP + max(numbers) if numbers else 0))
     narrow = min(widest, sum(min(name, NARROW) for name in names) + GAP * (labels - 1))
     fewest = len(_parted(numbers, width - narrow))
     room = max(r for r in range(narrow, max(narrow, widest) + 1) if len(_parted(numbers, width - r)) == fewest)
-    names = _narrowed(names, room)
+    texts = [" ".join(column) for column in zip(heads, *rows, strict=True)][:labels]
+    least = [max((cell_len(piece.rstrip()) for piece in _PIECES.findall(text)), default=0) for text in texts]
+    names = _narrowed(names, room, least)
     return [
         ([*range(labels), *(labels + k for k in block)], [*names, *(numbers[k] for k in block)])
         for block in _parted(numbers, width - room)
@@ -100,11 +102,15 @@ def _parted(numbers: Sequence[int], room: int) -> list[list[int]]:
     return blocks
 
 
-def _narrowed(names: Sequence[int], room: int) -> list[int]:
-    """Widths that take at most `room` columns together, the widest made narrower first."""
+def _narrowed(names: Sequence[int], room: int, least: Sequence[int]) -> list[int]:
+    """Widths that take at most `room` columns together, the widest made narrower first.
+
+    None becomes narrower than `least`, of its longest word, as long as another one can.
+    """
     found = list(names)
     while sum(found) + GAP * (len(found) - 1) > room and max(found, default=1) > 1:
-        found[found.index(max(found))] -= 1
+        wide = [k for k, width in enumerate(found) if width > least[k]] or range(len(found))
+        found[max(wide, key=found.__getitem__)] -= 1
     return found
 
 
@@ -121,7 +127,8 @@ def _folded(text: str, width: int) -> list[str]:
         if lines[-1] and cell_len(lines[-1] + piece.rstrip()) > width:
             lines.append("")
         *cut, rest = chop_cells(piece.rstrip(), width) or [""]
-        lines[-1:] = [*(lines[-1] + part for part in cut[:1]), *cut[1:], rest if cut else lines[-1] + piece]
+        end = piece[len(piece.rstrip()) :]
+        lines[-1:] = [*(lines[-1] + part for part in cut[:1]), *cut[1:], (rest if cut else lines[-1] + rest) + end]
     return [line.rstrip() for line in lines]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -30,6 +31,17 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
         yield from commands(inner, (*path, name))
 
 
+BENCH = "from bench.cli import main; main()"
+#: Each argument is a command.
+EACH = """import sys
+from bench.cli import main
+for command in sys.argv[1:]:
+    sys.argv = ["bench", *command.split()]
+    try:
+        main()
+    except SystemExit:
+        pass
+"""
 COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
@@ -109,18 +121,35 @@ def test_a_run_without_options_says_what_it_would_do_and_what_to_type(cli: Cli, 
 
 @pytest.mark.parametrize(("typed", "done"), [("n", False), ("y", True)])
 def test_a_run_without_options_asks_at_a_terminal(fakes: Path, typed: str, done: bool) -> None:
-    shown = at_terminal(80, "run", typed=f"{typed}\n")
+    shown = at_terminal(80, "run", typed=f"{typed}\n", terminal="dumb")
     assert "Start? [Y/n]" in shown
     assert (fakes / "results" / "local" / "rows").is_dir() == done
     assert too_wide(shown, 80) == []
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("run", "--psnr", "10", "--metrics", "FakeMSE,FakeMisfit"), ("run", "--methods", "fake_pixel"), ("data", "list")],
-)
-def test_at_a_terminal_no_line_is_wider_than_it(fakes: Path, arguments: tuple[str, ...]) -> None:
-    assert too_wide(at_terminal(80, *arguments), 80) == []
+@pytest.mark.parametrize("columns", [80, 40])
+def test_at_a_terminal_no_line_is_wider_than_it(fakes: Path, columns: int) -> None:
+    shown = at_terminal(
+        columns, "run --psnr 100,10 --methods fake_pixels,full_image", "table FakeMSE",
+        "table FakeMSE --full --protocol", "table bits",
+        "compare fake_pixels full_image --metrics FakeMSE", "plot psnr --metrics FakeMSE", "sheet",
+        "run --methods fake_pixel", "data list", "list methods", "list metrics", "list channels", "weights list",
+        "doctor", script=EACH,
+    )  # fmt: skip
+    assert shown.count("error: ") == 1  # of the method that there is not
+    assert too_wide(shown, columns) == []
+
+
+def test_a_page_of_markdown_fits_the_terminal() -> None:
+    table = "| way | of | milliseconds a step |\n| --- | --- | ---: |\n| ours | all of it | 1.50 |"
+    page = f"# Speed\n\n{table}\n\nNotes: a b c.\n"
+    script = f"from bench.cli.options import print_page\nprint_page({page!r})"
+    lines = at_terminal(30, script=script).splitlines()
+    assert [line.split() for line in lines if "1.50" in line or "ours" in line] == [["ours", "all", "of", "it", "1.50"]]
+    assert "milliseconds" in " ".join(lines)
+    assert too_wide("\n".join(lines), 30) == []
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{page}\n"
 
 
 def test_lines_are_folded_at_words_and_paths_stay_whole() -> None:
@@ -128,14 +157,14 @@ def test_lines_are_folded_at_words_and_paths_stay_whole() -> None:
     assert _folded(f"  wrote it to {path} and more", 30) == ["  wrote it to", f"    {path}", "    and more"]
 
 
-def at_terminal(columns: int, *arguments: str, typed: str = "") -> str:
-    """What `bench ARGUMENTS` shows at a terminal of so many columns, control sequences of colours left out."""
+def at_terminal(columns: int, *arguments: str, typed: str = "", script: str = BENCH, terminal: str = "xterm") -> str:
+    """What `bench ARGUMENTS` shows at a terminal of so many columns, control sequences left out."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     process = subprocess.Popen(
-        [sys.executable, "-c", "from bench.cli import main; main()", *arguments],
-        stdin=theirs, stdout=theirs, stderr=theirs, env={**environment, "NO_COLOR": "1", "TERM": "dumb"},
+        [sys.executable, "-c", script, *arguments],
+        stdin=theirs, stdout=theirs, stderr=theirs, env={**environment, "NO_COLOR": "1", "TERM": terminal},
     )  # fmt: skip
     os.close(theirs)
     if typed:
@@ -151,7 +180,8 @@ def at_terminal(columns: int, *arguments: str, typed: str = "") -> str:
         shown += part
     process.wait()
     os.close(ours)
-    return shown.decode(errors="replace").replace("\r\n", "\n").replace("\x1b[1m", "").replace("\x1b[0m", "")
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode(errors="replace")).replace("\r\n", "\n")
+    return "\n".join(line.rpartition("\r")[2] for line in text.split("\n"))
 
 
 def test_what_is_typed_has_no_case(cli: Cli, fakes: Path) -> None:

@@ -163,6 +163,11 @@ def test_a_csv_file_has_its_caption_beside_it(cli: Cli, fakes: Path) -> None:
     told = json.loads((fakes / "made" / "miou.json").read_text())
     assert "paper calibration" in told["tables"][0]["caption"]
     assert told["columns"]["*_stderr"] == "its standard error"
+    compared = cli("compare", "gesco", "smis_x", "--out", "o", "--format", "csv", "--to", "made/two.csv")
+    assert (compared.code, compared.out) == (0, "made/two.csv\nmade/two.json\n")
+    told = json.loads((fakes / "made" / "two.json").read_text())
+    assert "gesco less smis_x" in told["tables"][0]["caption"]
+    assert told["columns"] == {}  # no column has one of a table's endings
 
 
 def test_latex_escapes_names_and_bolds_the_best() -> None:
