@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -127,9 +128,9 @@ def plot_losses(losses: Mapping[str, Sequence[float]]) -> bytes:
 
     with blank_figure(1, 1, (6.4, 3.2)) as (figure, axes):
         axis = axes[0, 0]
-        for name, values in losses.items():
+        for (name, values), dash in zip(losses.items(), itertools.cycle(("-", "--"))):
             series = pd.Series(values, index=range(1, len(values) + 1))
-            (line,) = axis.plot(series.rolling(SMOOTHED, min_periods=1).mean(), linewidth=1.8, label=name)
+            (line,) = axis.plot(series.rolling(SMOOTHED, min_periods=1).mean(), dash, linewidth=1.8, label=name)
             axis.plot(series, linewidth=0.6, alpha=0.4, color=line.get_color())
         axis.set_xlabel("update")
         axis.set_ylabel("loss")

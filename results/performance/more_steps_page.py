@@ -11,6 +11,8 @@ import numpy as np
 from more_steps_arms import DATA, SCHEDULES, Arm
 
 PAGE = DATA.with_suffix(".md")
+#: Mark and dash of each line, told apart without colour.
+LOOKS = ("o-", "s-.", "^:")
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -97,17 +99,17 @@ def figure(data: dict[str, Any], curves: dict[str, Arm], steps: dict[str, dict[i
     axes = drawn.subplot_mosaic([["error", "blocks", "steps"]])
     for place, band, noise in (("error", "error", "sigma"), ("blocks", "block error", "block noise")):
         axis = axes[place]
-        for name, arm in curves.items():
+        for (name, arm), look in zip(curves.items(), LOOKS, strict=True):
             levels = [level for level in data[f"real: {arm.key}"] if level["t"] <= 399]
-            axis.loglog([level["sigma"] for level in levels], [level[band] for level in levels], "o-", ms=3, label=name)
+            axis.loglog([level["sigma"] for level in levels], [level[band] for level in levels], look, ms=4, label=name)
         axis.loglog([v["sigma"] for v in levels], [v[noise] for v in levels], "k--", lw=1, label="noise left as it is")
         axis.set(xlabel="noise in the picture", ylabel="error (RMS)")
         axis.legend(fontsize=7)
     axes["error"].set_title("The denoiser's error, all pixels", fontsize=9)
     axes["blocks"].set_title("The same, means of 8x8 blocks", fontsize=9)
-    for name, arms in steps.items():
+    for (name, arms), look in zip(steps.items(), LOOKS, strict=True):
         known = {count: data[arm.key]["mIoU"] for count, arm in arms.items() if arm.key in data}
-        axes["steps"].semilogx(list(known), list(known.values()), "o-", ms=3, label=name)
+        axes["steps"].semilogx(list(known), list(known.values()), look, ms=4, label=name)
     axes["steps"].set(xlabel="steps", ylabel="mIoU")
     axes["steps"].set_title("mIoU against steps, 100 dB", fontsize=9)
     axes["steps"].legend(fontsize=7)
