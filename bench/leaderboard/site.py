@@ -221,7 +221,7 @@ def _pages(
     samples = pages.sample_data(board, about, indices)
     write_load(draft, "samples", samples)
     paths = page_names(board.methods)
-    write("index.html", "index.html", facts=_facts(board))
+    write("index.html", "index.html", facts=site_facts(board))
     write("overall.html", "overall.html", draws=DRAWS)
     write("compare.html", "compare.html", samples=bool(samples))
     write("budget.html", "budget.html")
@@ -241,12 +241,16 @@ def _pages(
         )  # fmt: skip
 
 
-def _facts(board: Board) -> list[tuple[str, str]]:
+def site_facts(board: Board) -> list[tuple[str, str]]:
     """Numbers for the head of the ranking page."""
     submitted = len(board.submissions)
+    sets: dict[tuple[str, str, str], int] = {}  # a set of more scenes begins with those of a smaller one
+    for track in board.tracks:
+        key = track.dataset, track.split, track.size
+        sets[key] = max(track.scenes, sets.get(key, 0))
     counts = [
         (len(board.methods), "methods" + (f", {submitted} of them submitted" if submitted else "")),
-        (sum(track.scenes for track in board.tracks), f"scenes of {', '.join(t.dataset for t in board.tracks)}"),
+        (sum(sets.values()), f"scenes of {', '.join(dict.fromkeys(dataset for dataset, _, _ in sets))}"),
         (len({psnr for view in board.views for psnr in view.psnrs}), "channel qualities"),
         (len({view.metric for view in board.views}), "metrics"),
     ]

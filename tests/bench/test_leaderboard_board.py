@@ -15,6 +15,7 @@ from bench.api.errors import UsageError
 from bench.leaderboard.board import Board, Run, View, build_board, read_runs
 from bench.leaderboard.load import board_data, set_data
 from bench.leaderboard.methods import about_methods
+from bench.leaderboard.site import site_facts
 from bench.leaderboard.submission import Submission
 from bench.results.files import read_results
 from bench.results.scores import measured
@@ -152,6 +153,7 @@ def test_what_cannot_be_compared_has_a_view_of_its_own(change: dict[str, str]) -
 def test_another_number_of_scenes_is_another_track() -> None:
     board = build_board([run_of()], [Submission(fakes_.submission(scenes=7))])
     assert [track.scenes for track in board.tracks] == [12, 7]
+    assert ("12", "scenes of streets") in site_facts(board)  # the seven are among the twelve
 
 
 def test_runs_are_put_together_and_the_first_ones_numbers_count(caplog: pytest.LogCaptureFixture) -> None:
