@@ -4,13 +4,15 @@
     python -m tests.cluster_campaign --out FOLDER --methods full_image,oasis --psnr 30,10 --scenes 8 --kills 3
 
 Kills are spread over working time: one after each of so many finished cells, at a random worker, after a random part of
-a cell's mean time. What came of it is printed, and kept in FOLDER/report.json; the exit code is 0 where all holds.
+a cell's mean time. What came of it is printed, kept in TO/cluster.json and told in TO/cluster.md (without --to that is
+FOLDER); the exit code is 0 where all holds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.api.provenance import commit_in_words
 from bench.results.files import whole_results
 from bench.results.schema import CONTRIBUTIONS
 from bench.results.tidy import unfolded
@@ -85,6 +88,46 @@ def without_scheduler(out: Path, sweep: list[str]) -> dict[str, Any]:
         dask.end()
 
 
+def facts_of(out: Path) -> dict[str, Any]:
+    """Where a folder's last run was."""
+    run = whole_results(out)[1]["runs"][-1]
+    return {name: run[name] for name in ("commit", "dirty", "cpu", "date")} | {"cores": os.cpu_count()}
+
+
+def told(report: dict[str, Any], path: Path) -> None:
+    """The page of a report."""
+    two, facts = report["two"], report["facts"]
+    path.write_text(
+        f"""# Two Dask workers, one killed after the other
+
+{report["cells"]} cells on one machine, and on two workers of a Dask scheduler with different working folders, of which
+one is killed (`kill -9`) and replaced at {len(two["killed"])} moments of working time; then once more, and the
+scheduler is killed:
+
+    bench run {" ".join(report["sweep"])}
+
+| what | |
+| --- | --- |
+| workers killed, when so many cells were finished | {", ".join(str(kill["finished"]) for kill in two["killed"])} |
+| exit code | {two["exit"]} |
+| pictures equal one machine's, byte for byte | {_word(two["pictures_equal"])} |
+| rows equal one machine's ({two["rows"]:,}) | {_word(two["rows_equal"])} |
+| rows twice | {two["twice"]} |
+| temporary files and claims left over | {len(two["left_over"])} |
+| exit code without the scheduler | {report["no_scheduler"]["exit"]} |
+| what is said then | {report["no_scheduler"]["said"]} |
+
+`python -m tests.cluster_campaign --out DIR --to results/performance`, {two["seconds"]:.0f} s with the kills;
+{facts["cores"]} cores of {facts["cpu"]}, commit {commit_in_words(facts)[:8]}, {facts["date"][:10]}.
+""",
+        encoding="utf-8",
+    )
+
+
+def _word(holds: bool) -> str:
+    return "yes" if holds else "no"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
@@ -94,6 +137,7 @@ def main() -> int:
     parser.add_argument("--metrics", default="mIoU,LPIPS")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--to", type=Path, help="where the page goes")
     asked = parser.parse_args()
     sweep = ["--methods", asked.methods, "--psnr", asked.psnr, "--scenes", asked.scenes, "--metrics", asked.metrics]
     one, two = asked.out / "one", asked.out / "two"
@@ -120,8 +164,11 @@ def main() -> int:
         and report["no_scheduler"]["exit"] == 1
         and "the same command goes on from there" in report["no_scheduler"]["said"]
     )
-    text = json.dumps({**report, "holds": holds}, indent=1)
-    (asked.out / "report.json").write_text(text + "\n")
+    report |= {"sweep": sweep, "facts": facts_of(two), "holds": holds}
+    text = json.dumps(report, indent=1)
+    to = asked.to or asked.out
+    (to / "cluster.json").write_text(text + "\n")
+    told(report, to / "cluster.md")
     print(text)
     return 0 if holds else 1
 

@@ -159,10 +159,12 @@ class Campaign:
         shutil.copytree(self.folder / "whole", out)
         kind, turn = KINDS[number % len(KINDS)], number // len(KINDS)
         path = self.random.choice(sorted(out.glob(kind)))
-        place, told, read = path.relative_to(out), TOLD[turn % len(TOLD)], turn // len(TOLD) % 2
-        if read and place.parts[0] in ("cells", "references"):
-            shutil.rmtree(out / "metrics" / place.parent.relative_to(place.parts[0]))
-        elif read and place.parts[0] == "metrics":
+        place, told = path.relative_to(out), TOLD[turn % len(TOLD)]
+        room = place.parts[0]
+        must_read = turn // len(TOLD) % 2 and room in ("cells", "references", "metrics")
+        if must_read and room != "metrics":
+            shutil.rmtree(out / "metrics" / place.parent.relative_to(room))
+        elif must_read:
             for name in ("rows", "draws"):
                 shutil.rmtree(out / name)
             for name in ("provenance.json", ".provenance.json"):
@@ -176,7 +178,8 @@ class Campaign:
             os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         if told == TOLD[2] and place.name != "verified.json":
             trust(out)
-        self.counts[f"of {kind}"] += 1
+        self.counts[f"of `{kind}`"] += 1
+        self.counts["of what the next run has to read"] += must_read
         self.counts[f"told {told}"] += 1
         if told == TOLD[2]:  # what nothing has read stays as it is: its number is not used
             code, said = self.again(out)
@@ -280,8 +283,8 @@ def told(parts: dict[str, Any], path: Path) -> None:
         lines += [f"| {what} | {count} |" for what, count in counts.items() if what not in WRONG]
         lines += [f"| {what.lower()} | {counts.get(what, 0)} |" for what in WRONG]
         lines += [
-            "", f"{bad} of what must not be. `python -m tests.faults DIR --parts {name}`, {part['seconds']:.0f} s; "
-            f"{facts['cores']} cores of {facts['cpu']}, commit {commit_in_words(facts)[:8]}, {facts['date']}.",
+            "", f"{bad} of what must not be. `{part['command']}`, {part['seconds']:.0f} s; {facts['cores']} cores of "
+            f"{facts['cpu']}, commit {commit_in_words(facts)[:8]}, {facts['date']}.",
         ]  # fmt: skip
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -312,12 +315,14 @@ def main() -> None:
     bad = 0
     for name in asked.parts.split(","):
         title, times, happen = PARTS[name]
-        campaign.counts = collections.Counter(dict.fromkeys(WRONG, 0))
+        campaign.counts = collections.Counter(dict.fromkeys(["tried", *WRONG], 0))
         start = time.perf_counter()
         for number in range(asked.times or times):
             happen(campaign, number)
         facts = {**code_provenance(), "cores": os.cpu_count(), "date": datetime.date.today().isoformat()}
-        parts[name] = {"counts": campaign.counts, "seconds": time.perf_counter() - start, "facts": facts}
+        command = f"python -m tests.faults DIR --parts {name}"
+        seconds = time.perf_counter() - start
+        parts[name] = {"command": command, "seconds": seconds, "counts": campaign.counts, "facts": facts}
         print(f"{title}: {dict(campaign.counts)}", flush=True)
         kept.write_text(json.dumps(parts, indent=1) + "\n")
         bad += sum(campaign.counts[what] for what in WRONG)

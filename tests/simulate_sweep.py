@@ -198,7 +198,8 @@ def told(costs: list[dict[str, Any]], facts: dict[str, Any], path: Path) -> None
         "# What results cost from 10⁵ rows on", "",
         "![Time of a core a row, and memory, against rows](sweep.png)", "",
         "Each step is a process of its own over drawn values (`tests/simulate_sweep.py`). What a start costs is the",
-        "slope on the left; gathering draws a plot, too. The same run again computes and writes nothing.",
+        "slope on the left; gathering draws a plot, too. The same run again computes and writes nothing. Seconds (s)",
+        "are a clock's, while the machine did other work as well; those of cores are a step's own.",
         "", "| rows | cells x scenes | step | s | s of cores | µs of a core a row | MiB at most |",
         "| ---: | ---: | --- | ---: | ---: | ---: | ---: |",
     ]  # fmt: skip
@@ -208,10 +209,11 @@ def told(costs: list[dict[str, Any]], facts: dict[str, Any], path: Path) -> None
                 "| {rows:,} | {cells:,} x {scenes:,} | {step} | {seconds:.1f} | {cpu_seconds:.1f} | ".format(**one)
                 + f"{1e6 * one['cpu_seconds'] / one['rows']:.2f} | {one['mib']:,.0f} |"
             )
-    sizes = ",".join(f"{size:g}" for size in dict.fromkeys(one["asked"] for one in costs))
+    sizes = ",".join(f"{size:g}" for size in sorted({one["asked"] for one in costs}))
+    commits = ", ".join(dict.fromkeys(one["commit"] for one in costs))
     lines += [
         "", f"`python -m tests.simulate_sweep DIR --rows {sizes} --to results/performance`; {facts['cores']} cores of "
-        f"{facts['cpu']}, commit {commit_in_words(facts)[:8]}, {facts['date']}.",
+        f"{facts['cpu']}, commit {commits}, {facts['date']}.",
     ]  # fmt: skip
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -233,7 +235,7 @@ def main() -> None:
     facts = {**code_provenance(), "cores": os.cpu_count(), "date": datetime.date.today().isoformat()}
     for rows in map(float, asked.rows.split(",")):
         for one in simulated(asked.folder, rows):
-            one = {**one, "asked": rows}
+            one = {**one, "asked": rows, "commit": commit_in_words(facts)[:8]}
             costs = [o for o in costs if (o["rows"], o["step"]) != (one["rows"], one["step"])] + [one]
             line = "{rows:>11,} rows  {step:<16} {seconds:8.1f} s ({cpu_seconds:.1f} s of cores) {mib:8.0f} MiB"
             print(line.format(**one), flush=True)
