@@ -11,6 +11,7 @@ results.compare("gesco", "oasis+fds")
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,11 @@ class _Callable(ModuleType):
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """As `bench.session.run`, which says what it takes."""
         return import_module("bench.session").run(*arguments, **named)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """That of `bench.session.run`, for notebooks and editors."""
+        return inspect.signature(import_module("bench.session").run)
 
 
 _run.__class__ = _Callable

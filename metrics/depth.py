@@ -107,7 +107,7 @@ def _declared(score: str, protocol: str) -> ScoreInfo:
 
 
 class Depth(EvaluatorMetric):
-    """Errors of the estimated depth; the scores are those of the module's description."""
+    """`AbsRel`, `RMSE` and `delta1`: errors of the depth that a network estimates in the pictures."""
 
     name = kind = "depth"
     scores = tuple(_declared(score, protocol) for protocol in ("judge", "gt", "original") for score in SCORES)

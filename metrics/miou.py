@@ -81,7 +81,7 @@ _declared = partial(
 
 
 class MeanIoU(EvaluatorMetric):
-    """mIoU under the data set's segmenter, or any that bench.toml names (`metrics/evaluators/registry.py`).
+    """`mIoU`, and `IoU[...]` of each class, by the data set's segmenter or one that bench.toml names.
 
     The embedded ones for `streets` and `stuff`, DRN-D-105 for `cityscapes`, MaskFormer for `coco_stuff`.
     """

@@ -63,7 +63,7 @@ def _declared(score: str, protocol: str, of: str = "") -> ScoreInfo:
 
 
 class Objects(EvaluatorMetric):
-    """Recall and average precision of objects; the scores are those of the module's description.
+    """`AP50` and `recall`: what a detector finds of the objects; all scores: the module's description.
 
     Objects of fewer than 12 visible pixels are neither asked for nor held against a detection that fits them.
     """

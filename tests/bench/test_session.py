@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -125,6 +126,10 @@ def code_of(results: bench.Results, method: str = "Plain") -> str:
 
 
 # --- classes and instances
+
+
+def test_what_a_run_takes_is_told_where_people_look() -> None:
+    assert list(inspect.signature(bench.run).parameters)[:3] == ["methods", "psnr", "datasets"]
 
 
 def test_classes_of_all_four_kinds_run_without_a_package(tmp_path: Path) -> None:
