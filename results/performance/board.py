@@ -1,9 +1,10 @@
 """How much the leaderboard's pages load, and how fast they answer, with many methods and scenes.
 
 Writes runs of drawn values, builds their sites and opens them from disk in Chromium; the page `board.md` is made of
-what is measured. It takes minutes, and its times mean something on an idle machine only:
+what is measured. It takes minutes, and its times mean something on an idle machine only, or at a priority above the
+rest (`nice`). Arguments are the numbers of scenes of the boards to measure, without any all:
 
-    python results/performance/board.py
+    python results/performance/board.py 500
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ def measured(site: Path) -> dict[str, float]:
 
 def main() -> None:
     lines, load = [], os.getloadavg()[0]
-    for scenes, datasets, single in BOARDS:
+    asked = [int(text) for text in sys.argv[1:]] or [scenes for scenes, _, _ in BOARDS]
+    for scenes, datasets, single in (board for board in BOARDS if board[0] in asked):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             frame = pd.DataFrame((row for d in datasets for row in rows(d, scenes, single)),
@@ -137,7 +139,7 @@ def main() -> None:
         "another metric: from the input to what it changed on screen; the chart follows. Medians (slowest) in ms.", "",
         "| methods | scenes | data sets | MB that the ranking loads | MB by need, all pages | first view | a search "
         "| another metric | building, s |", "| ---: |" + " ---: |" * 8, *lines, "",
-        f"Measured on {cpu_name()}, {cores()} cores, load {load:.1f} before the run, commit "
+        f"Measured on {cpu_name()}, {cores()} cores, load {load:.1f} before the run, niceness {os.nice(0)}, commit "
         f"{commit_in_words(code_provenance())[:8]}.",
     ]  # fmt: skip
     PAGE.write_text("\n".join(head) + "\n", encoding="utf-8")
