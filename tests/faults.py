@@ -115,9 +115,9 @@ class Campaign:
         columns = [name for name in rows if name not in ("contributions", "cell")]
         return rows[~rows["metric"].isin(CLOCKED)].sort_values(key)[columns].reset_index(drop=True)
 
-    def judge(self, out: Path, run: Callable[..., tuple[int, str]], *more: str) -> None:
+    def judge(self, out: Path, *more: str) -> None:
         """The same command once more, and what is there then."""
-        code, said = run(out, *more)
+        code, said = self.again(out, *more)
         self.counts["tried"] += 1
         if code or "Traceback" in said:
             self.counts["FAILED"] += 1
@@ -150,7 +150,7 @@ class Campaign:
             self.counts["of the group"] += 1
         process.communicate()
         self.counts["with a finished cell behind it"] += done > 0
-        self.judge(out, self.finish)
+        self.judge(out)
 
     def flip(self, number: int) -> None:
         """One bit of a file of a finished sweep, kind by kind; of the cache also where the next run has to read it."""
@@ -185,7 +185,7 @@ class Campaign:
             code, said = self.again(out)
             self.counts["FAILED"] += bool(code) or "Traceback" in said
             self.counts["WRONG ROWS"] += not self.read(out).equals(self.rows)
-        self.judge(out, self.again, *(["--verify"] if told == TOLD[2] else []))
+        self.judge(out, *(["--verify"] if told == TOLD[2] else []))
 
     def at_once(self, number: int) -> None:
         """Three runs into one folder."""
@@ -197,7 +197,7 @@ class Campaign:
             self.counts["runs"] += 1
             self.counts["FAILED"] += bool(run.returncode) or "Traceback" in said
         computed = {path: path.stat().st_mtime_ns for path in (out / "cells").rglob("manifest.json")}
-        self.judge(out, self.again)
+        self.judge(out)
         again = {path: path.stat().st_mtime_ns for path in (out / "cells").rglob("manifest.json")}
         self.counts["LOST OR OTHER PICTURES"] += again != computed
 
@@ -221,7 +221,7 @@ class Campaign:
             self.counts["stopped the run in a clear line"] += bool(code) and "Traceback" not in said
             self.counts["UNCLEAR"] += "Traceback" in said or bool(code) != ("free some space" in said)
             subprocess.run(["mount", "-o", "remount,size=200m,nr_inodes=100k", out], check=True)
-            self.judge(out / "o", self.again)
+            self.judge(out / "o")
         finally:
             subprocess.run(["umount", out], check=True)
 
