@@ -60,6 +60,14 @@ def own_weights(spec: str) -> str | None:
     return option_in(spec, "weights")
 
 
+_WEIGHTS = re.compile(r":weights=[^:+]+")
+
+
+def trained_of(spec: str) -> str:
+    """`oasis+fds` of `oasis+fds:weights=seed1`: what further trainings of a method have in common."""
+    return _WEIGHTS.sub("", spec)
+
+
 def base_name(spec: str) -> str:
     """`oasis` of `oasis+fds`, `gesco` of `gesco:steps=5`."""
     found = re.match(r"[A-Za-z0-9_]+", spec)

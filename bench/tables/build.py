@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import stdev
 from typing import TYPE_CHECKING
 
 from bench.api.channel import PAPER_PSNRS
 from bench.api.errors import UsageError
-from bench.api.names import metric_variants
+from bench.api.names import metric_variants, trained_of
 from bench.channels.awgn import Awgn
 from bench.channels.registry import channel_words
 from bench.results.request import (
@@ -46,6 +47,29 @@ def seed_notes(rows: pd.DataFrame) -> list[str]:
             found[method] = ", ".join(str(seed) for seed in sorted(common)) or "not the same at every PSNR"
     told = "; ".join(f"{method} ({seeds})" for method, seeds in found.items())
     return [f"Not over all of these seeds: {told}."] if told else []
+
+
+def training_note(columns: Sequence[Column], rows: Sequence[TableRow]) -> Note:
+    """How far another training moves the numbers, which neither ± nor ranks know: rows of one method by its weights."""
+    trainings: dict[str, list[TableRow]] = {}
+    for row in rows:
+        trainings.setdefault(trained_of(row.method), []).append(row)
+    told = []
+    for method, own in trainings.items():
+        if len({row.method for row in own}) < 2:
+            continue
+        spread = []
+        for k, column in enumerate(columns):
+            values = [score.value for row in own if (score := row.scores[k]) is not None]
+            spread.append(column.number(stdev(values)) if len(values) > 1 else "-")
+        told.append(f"{method} ({len(own)} trainings) {', '.join(spread)}")
+    if not told:
+        return Note(
+            "Another training is in neither ± nor ranks: how far it moves a number is unknown.", of_numbers=True
+        )
+    deviation = f"Standard deviation over trainings, by column: {'; '.join(told)}."
+    unknown = "" if len(told) == len(trainings) else " Of the others it is unknown."
+    return Note(f"{deviation}{unknown} It is in neither ± nor ranks.", f"{deviation}{unknown}")
 
 
 def noise_notes(columns: Sequence[Measured], scores: Sequence[Score | None]) -> list[str]:
@@ -131,6 +155,7 @@ def _psnr_table(data: Measured, rows: pd.DataFrame, channel: str, key: str, ceil
         *seed_notes(rows),
         Note(f"Protocol: {data.protocol}.", f"Protocol: {protocol_name(data.protocol)}."),
         ERROR_NOTE,
+        training_note(columns, table_rows),
         Note("Columns: PSNR in dB.", f"Columns: PSNR in dB ({peak_levels(rows, psnrs)})."),
         *ceiling,
         *noise_notes([data], [e for column in by_column for e in column]),
@@ -215,6 +240,7 @@ def _arms_table(
         *seed_notes(rows),
         protocol_notes(found),
         ERROR_NOTE,
+        training_note(columns, table_rows),
         *ceiling,
         *noise_notes(found, [e for column in by_column for e in column]),
         *([f"Not in these results: {', '.join(lacking)}."] if lacking else []),

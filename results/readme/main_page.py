@@ -11,6 +11,8 @@ from results.readme.numbers import (
     carded,
     ceiling,
     claim,
+    column,
+    costs,
     entry,
     images_seen,
     methods,
@@ -94,6 +96,9 @@ def _what_it_says() -> str:
     large = 24600
     picture = links_page.score("LPIPS", f"full_image+digital:codec=webp:uses={large}")
     claim(picture < 0.5 * links_page.score("LPIPS", "oasis+digital"), "a large picture is far ahead in LPIPS")
+    joint, seen = (column(metric, 10, "deepjscc")["deepjscc"].value for metric in ("mIoU", "LPIPS"))
+    uses = costs("channel_uses", "deepjscc")["deepjscc"].value
+    thumbnail = column("LPIPS", 10, "hybrid")["hybrid+digital"].value
     fewer = links_page.uses("oasis") / links_page.uses("oasis+digital")
     return f"""The peak SNR is 1 / sigma² for the noise that was used. Channel uses are real symbols a scene. `+digital` is the map's or
 picture's bytes over one fixed 5G LDPC scheme (QPSK, rate 0.4), to a receiver that is told nothing of the noise. Bold:
@@ -103,14 +108,15 @@ the first rank among uncoded semantic methods; a rank is 1 + the number of metho
 OASIS from {alone:.3f} to {behind:.3f}. At 1 dB only training on noise does it. The block in front of a network that was trained on raw noisy maps costs
 quality at every PSNR at this size, which contradicts the paper's Table 5.
 - **What does meaning buy at an equal budget?** Behind a link every label is a clean channel: OASIS has {link:.3f} at 1 dB, with {fewer:.0f} times
-fewer channel uses than its uncoded maps take. No picture here has that mIoU at a map's price; in LPIPS a picture of {large:,} uses is far ahead.
+fewer channel uses than its uncoded maps take. No picture here has that mIoU at a map's price; in LPIPS a picture of {large:,} uses is far ahead. `deepjscc` sends
+pictures as the field usually does: {uses:,.0f} uses, mIoU {joint:.2f} and LPIPS {seen:.2f} at 10 dB, where `hybrid+digital`'s thumbnail brings LPIPS to {thumbnail:.2f} ([both](results/README.md#a-thumbnail-beside-the-map)).
 
 All tables, curves, provenance and what they mean: [results](results/README.md), [equal budgets](results/links/README.md)."""
 
 
 @block(METHODS, "pictures seen")
 def pictures_seen() -> str:
-    return f"""All embedded weights for `streets` have seen the same {images_seen("streets"):,} pictures, those for `stuff` the same {images_seen("stuff"):,}."""
+    return f"""All embedded generators for `streets` have seen the same {images_seen("streets"):,} pictures, those for `stuff` the same {images_seen("stuff"):,}; `deepjscc`, which draws nothing, {images_seen("streets", "deepjscc"):,}."""
 
 
 @block(TRAINING, "training")
@@ -121,8 +127,8 @@ def training() -> str:
     minutes = training_minutes()
     segmenters = [carded(f"{name}_judge.md", r"dataset level: \*\*([\d.]+)\*\*") for name in ("streets", "stuff")]
     return f"""The detector reaches AP50 {cars:.2f} for cars (mean of 8 classes {mean:.2f}), the depth network δ<1.25 of {depth:.3f}, both on 500 original test scenes; the segmenters mIoU {segmenters[0]:.2f}
-on `streets` and {segmenters[1]:.2f} on `stuff`. Each network takes {minutes[0]:.0f} to {minutes[-1]:.0f} minutes on one core (times, losses and recipes are on the model cards). One trainer does all of them; every
-method sees the same {images_seen("streets"):,} pictures (on `stuff`, with `--dataset stuff --steps 2500`, the same {images_seen("stuff"):,})."""
+on `streets` and {segmenters[1]:.2f} on `stuff`. Each network took {minutes[0]:.0f} to {minutes[-1]:.0f} minutes on one core, often shared (times, losses and recipes are on the model cards). One trainer does all of them; every
+generator sees the same {images_seen("streets"):,} pictures (on `stuff`, with `--dataset stuff --steps 2500`, the same {images_seen("stuff"):,})."""
 
 
 @block(METHODS, "sampling")

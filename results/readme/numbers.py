@@ -120,9 +120,16 @@ def methods(metric: str = "mIoU", dataset: str = "streets") -> list[str]:
     return [row.method for row in table(metric, dataset).rows]
 
 
-def scenes(what: str = "mIoU", dataset: str = "streets") -> int:
+def costs(metric: str, folder: str = ".") -> dict[str, Score]:
+    """What a scene costs each method: `bits` or `channel_uses`."""
+    found = table("bits", folder=folder)
+    place = [one.metric for one in found.columns].index(metric)
+    return {row.method: score for row in found.rows if (score := row.scores[place]) is not None}
+
+
+def scenes(what: str = "mIoU", dataset: str = "streets", folder: str = ".") -> int:
     """How many scenes a table is about."""
-    found = re.search(r"\b([\d,]+) scenes", table(what, dataset).title)
+    found = re.search(r"\b([\d,]+) scenes", table(what, dataset, folder).title)
     if found is None:
         raise Untrue(f"the title of table {what} names no number of scenes")
     return int(found[1].replace(",", ""))
@@ -144,11 +151,15 @@ def peak_levels() -> list[str]:
     return levels
 
 
-def images_seen(dataset: str) -> int:
-    """How many pictures each shipped network of a data set saw in training, from the model cards."""
+def images_seen(dataset: str, kind: str = "generative") -> int:
+    """How many pictures each shipped network of a data set saw in training, from the model cards.
+
+    `kind`: "generative", or "deepjscc", which draws nothing and is trained as its paper does.
+    """
     cards = sorted((ROOT / "methods" / "weights").glob(f"*-{dataset}-*.md"))
+    cards = [card for card in cards if card.name.startswith("deepjscc") == (kind == "deepjscc")]
     counts = {re.search(r"images seen \| .*?(\d+) \|", card.read_text(encoding="utf-8"))[1] for card in cards}  # type: ignore[index]
-    claim(len(counts) == 1, f"all networks of {dataset} have seen the same number of pictures")
+    claim(len(counts) == 1, f"all {kind} networks of {dataset} have seen the same number of pictures")
     return int(counts.pop())
 
 

@@ -114,8 +114,8 @@ def test_table_4_is_measured_out_of_the_box(tmp_path: Path) -> None:
     assert score(rows, "mIoU", "gesco", 10) > 2 * max(score(rows, "mIoU", m, 10) for m in methods[:-1])
 
 
-def test_own_weights_stay_within_60_megabytes() -> None:
+def test_own_weights_stay_within_95_megabytes() -> None:
     folders = [Path(__file__).parents[2] / name / "weights" for name in ("methods", "metrics")]
     others = ("alexnet_trunk.safetensors", "vgg16_features.safetensors")  # ImageNet's, see the NOTICE files
     sizes = [f.stat().st_size for folder in folders for f in folder.glob("*.safetensors") if f.name not in others]
-    assert sum(sizes) <= 60 * 2**20
+    assert sum(sizes) <= 95_000_000

@@ -253,3 +253,24 @@ def test_all_pairs_at_once_are_tested_as_one_pair_is() -> None:
     assert found.ranks[0] == tuple(1 + n for n in worse)
     assert 1 < len(set(worse)) < 8
     assert "28 pairs" in explained(found)
+
+
+# --- what neither ± nor ranks know
+
+
+def test_a_method_of_one_training_says_that_another_ones_numbers_are_unknown() -> None:
+    said = "Another training is in neither ± nor ranks: how far it moves a number is unknown."
+    assert said in caption(per_scene({"oasis": SCENES, "sdm": SCENES + JITTER[0]}))
+
+
+def test_trainings_of_one_method_say_how_far_another_moves_its_numbers() -> None:
+    rows = per_scene({"oasis": SCENES, "oasis:weights=seed1": SCENES + 0.02, "sdm": SCENES + JITTER[0]})
+    said = "Standard deviation over trainings, by column: oasis (2 trainings) 0.014. Of the others it is unknown."
+    assert said in caption(rows)
+    short = [one.short for one in metric_tables(rows, "mIoU")[0].sentences if "over trainings" in one]
+    assert short == [said]
+
+
+def test_a_method_behind_the_block_is_no_other_training_of_the_one_without() -> None:
+    rows = per_scene({"oasis": SCENES, "oasis+fds:weights=seed1": SCENES + 0.02})
+    assert "how far it moves a number is unknown" in caption(rows)
