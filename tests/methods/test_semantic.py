@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -164,3 +165,9 @@ def test_the_receiver_pools_as_asked() -> None:
     for pool in POOLS:
         assert torch.equal(shown(fds=True, pool=pool).received_maps(received)[0], fast_denoise(symbols, pool))
     assert torch.equal(shown(pool="max").received_maps(received)[0], symbols)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (6, 1), (7, 9)])
+def test_the_blocks_maximum_is_that_of_the_library(size: tuple[int, int]) -> None:
+    maps = torch.randn(3, *size, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(fast_denoise(maps, "max"), F.max_pool2d(maps, 3, stride=1, padding=1))

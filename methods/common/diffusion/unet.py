@@ -126,11 +126,14 @@ class SemanticUNet(nn.Module):
     def modulations(self, maps: Tensor) -> Iterator[Modulation]:
         """What `prepare` returns, layer by layer: all of them are the most of sampling's memory at paper size."""
         patch = self.config.patch
-        maps = maps.to(self._dtype)
+        weight = self._spades()[0].mlp_shared[0].weight
+        last = weight.is_contiguous(memory_format=torch.channels_last)  # type: ignore[operator]
+        laid_out = torch.channels_last if last else torch.contiguous_format  # once for all layers, not once a layer
+        maps = maps.to(self._dtype).contiguous(memory_format=laid_out)
         resized: dict[int, Tensor] = {}
         for factor in {spade.factor for spade in self._spades()}:
             if factor == 1 and patch > 1:
-                resized[factor] = F.pixel_unshuffle(maps, patch)
+                resized[factor] = F.pixel_unshuffle(maps, patch).contiguous(memory_format=laid_out)
             else:
                 size = (maps.shape[2] // (factor * patch), maps.shape[3] // (factor * patch))
                 resized[factor] = F.interpolate(maps, size=size, mode="nearest")

@@ -127,7 +127,18 @@ def fast_denoise(maps: Tensor, pool: str = "avg-max") -> Tensor:
     steps = () if pool == "none" else pool.split("-")
     if "avg" in steps:
         maps = F.avg_pool2d(maps, 3, stride=1, padding=1)
-    return F.max_pool2d(maps, 3, stride=1, padding=1) if "max" in steps else maps
+    return _max_pool3(maps) if "max" in steps else maps
+
+
+def _max_pool3(maps: Tensor) -> Tensor:
+    """`F.max_pool2d(maps, 3, stride=1, padding=1)`, rows then columns: that one also finds where, 28 times as slow."""
+    for axis in (-2, -1):
+        length, before = maps.shape[axis] - 1, maps
+        maps = before.clone()
+        for start, other in ((1, 0), (0, 1)):
+            part = maps.narrow(axis, start, length)
+            torch.maximum(part, before.narrow(axis, other, length), out=part)
+    return maps
 
 
 def check_noise_levels(levels: Sequence[float]) -> None:
