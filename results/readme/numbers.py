@@ -154,10 +154,14 @@ def peak_levels() -> list[str]:
 def images_seen(dataset: str, kind: str = "generative") -> int:
     """How many pictures each shipped network of a data set saw in training, from the model cards.
 
-    `kind`: "generative", or "deepjscc", which draws nothing and is trained as its paper does.
+    `kind`: "generative", "deepjscc", which draws nothing and is trained as its paper does, or "student", which starts
+    as its teacher.
     """
     cards = sorted((ROOT / "methods" / "weights").glob(f"*-{dataset}-*.md"))
-    cards = [card for card in cards if card.name.startswith("deepjscc") == (kind == "deepjscc")]
+    special = {"deepjscc": "deepjscc-", "student": "gesco_fast-"}
+    cards = [
+        c for c in cards if next((k for k, name in special.items() if c.name.startswith(name)), "generative") == kind
+    ]
     counts = {re.search(r"images seen \| .*?(\d+) \|", card.read_text(encoding="utf-8"))[1] for card in cards}  # type: ignore[index]
     claim(len(counts) == 1, f"all {kind} networks of {dataset} have seen the same number of pictures")
     return int(counts.pop())
@@ -188,6 +192,12 @@ def carded(card: str, pattern: str) -> float:
 
 
 @cache
+def receiver_ms(method: str) -> float:
+    """What a receiver of the embedded scenes takes a picture, in milliseconds of one thread."""
+    rows = speed("pipeline-streets-cpu")["rows"]
+    return next(1000 * row["seconds"] for row in rows if (row["method"], row["stage"]) == (method, "receive"))
+
+
 def speed(name: str) -> dict[str, Any]:
     """A measurement of `bench speed`, results/performance/NAME.json."""
     return json.loads((PERFORMANCE / f"{name}.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
