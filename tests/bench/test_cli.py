@@ -139,7 +139,7 @@ def test_doctor_names_every_gap_and_exits_with_zero(cli: Cli, monkeypatch: pytes
     assert answer.code == 0
     assert "ok   streets at 32x64, rendered on demand" in answer.out
     assert "gap  camvid needs a data root" in answer.out
-    assert re.match(r"ready: streets with \d+ methods and \d+ metrics; stuff with ", answer.out)
+    assert re.match(r"ready: streets with \d+ methods and \d+ metrics; streets_wide with .*; stuff with ", answer.out)
     ready, gaps = answer.out.split("\noptional gaps\n")
     assert "gap  " not in ready
     assert "ok   " not in gaps

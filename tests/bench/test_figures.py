@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -289,9 +290,11 @@ def test_seconds_are_those_of_bench_speed_and_name_their_machine(tmp_path: Path)
 
 def test_every_figure_says_where_its_numbers_come_from(committed: Request, drawn: dict[str, list[Drawing]]) -> None:
     scenes = f"{committed.frame['scenes'].max()} scenes"
+    drawn_at = [commit[:8] for commit in committed.facts["cells_computed_at"]]
     for name, (first, *_) in drawn.items():
         said = notes(first.figure)
-        for word in (committed.facts["commit"][:8], "streets test at 64x128", scenes, "seeds 0", "paper calibr",
+        assert re.search(rf"gesco-bench ({'|'.join(drawn_at)})", said), name
+        for word in ("streets test at 64x128", scenes, "seeds 0", "paper calibr",
                      "judge=streets-v1@64x128"):  # fmt: skip
             assert word in said, (name, word)
 

@@ -240,3 +240,17 @@ def test_nothing_is_compiled_on_the_cpu() -> None:
     source = open_dataset("streets")
     method = Gesco(MethodContext("streets", source.label_space, 64, 128), {"steps": 25, "compile": "always"})
     assert not method._worth_compiling()
+
+
+def test_modulations_without_room_are_made_anew_to_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    unet = network()
+    maps, x, index = inputs(2)
+    made = []
+    with torch.inference_mode():
+        for room in (2**40, 2**16, 0):
+            monkeypatch.setattr("methods.common.diffusion.guidance.ROOM", room)
+            made.append(guided_denoiser(unet, maps, 2.0)(x, index))
+        kept = [sum(isinstance(one, tuple) for one in unet.prepare(maps, room)) for room in (2**40, 2**18, 0)]
+    assert torch.equal(made[0], made[1])
+    assert torch.equal(made[0], made[2])
+    assert kept[0] > kept[1] > kept[2] == 0

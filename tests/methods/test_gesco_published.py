@@ -95,8 +95,8 @@ def test_label_ids_are_those_of_the_scene_and_survive_dropping_and_noise(scene: 
 def test_a_network_on_label_ids_generates_from_what_the_sender_sends(scene: Scene, tmp_path: Path) -> None:
     method = built(GescoOnLabels, tmp_path, {"steps": 2})
     seen: list[torch.Tensor] = []
-    modulations = method.network.modulations  # type: ignore[attr-defined]
-    method.network.modulations = lambda maps: (seen.append(maps), modulations(maps))[1]  # type: ignore[attr-defined]
+    prepare = method.network.prepare  # type: ignore[attr-defined]
+    method.network.prepare = lambda maps, room: (seen.append(maps), prepare(maps, room))[1]  # type: ignore[attr-defined]
     sent = method.send(scene)
     rngs = [torch.Generator().manual_seed(i) for i in range(len(scene))]
     pictures = method.receive(Received(sent.symbols, sent.side_info), rngs)

@@ -127,7 +127,7 @@ def test_segmenters_by_data_set_and_name() -> None:
     assert names("segmenter", "cityscapes") == (
         "drn_d_105@generated", "drn_d_105@full", "drn_d_22@generated", "drn_d_22@full",
     )  # fmt: skip
-    assert names("segmenter", "streets") == ("streets",)
+    assert names("segmenter", "streets") == ("streets", "streets_wide")
     assert names("segmenter", "stuff") == ("stuff",)
     assert names("segmenter", "coco_stuff") == ("maskformer",)
     every = {name for dataset in DATASETS.built_in() for name in names("segmenter", dataset)}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.api.lazy import Tensor, torch
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: (modulations, branches) -> evaluation; `branches` as in `SemanticUNet.forward`
 Bind = Callable[[Iterable[Modulation], int], Evaluate]
+#: What a picture's modulations may take of a CPU's memory; at paper size all of them take 7.6 GiB.
+ROOM = 2**28
 _INTERPOLATION = {"fixed_small": -1.0, "fixed_large": 1.0}
 
 
@@ -46,14 +48,20 @@ def guided_denoiser(network: SemanticUNet, maps: Tensor, scale: float, bind: Bin
 
     SPADE's gamma and beta are prepared here, once for all steps. Both passes are one: the encoder, which does not see
     the maps, runs once for both, and the null label's modulations are kept once. `bind` turns modulations into the
-    evaluation (x, timesteps) -> output; without it the network is called as it is.
+    evaluation (x, timesteps) -> output; without it the network is called as it is, on a CPU with no more than `ROOM` of
+    them kept a picture.
     """
-    if bind is None:
-        bind = partial(_bound, network)
+
+    def bound(maps: Tensor, branches: int) -> Evaluate:
+        if bind is not None:
+            return bind(network.modulations(maps), branches)
+        kept = network.prepare(maps, ROOM * len(maps) if maps.device.type == "cpu" else math.inf)
+        return lambda x, timesteps: network(x, timesteps, kept, branches)
+
     if scale <= 1:
-        evaluate = bind(network.modulations(maps), 1)
+        evaluate = bound(maps, 1)
         return lambda x, timesteps: evaluate(x, timesteps).float()
-    evaluate_both = bind(network.modulations(torch.cat([maps, torch.zeros_like(maps[:1])])), 2)
+    evaluate_both = bound(torch.cat([maps, torch.zeros_like(maps[:1])]), 2)
 
     def denoise(x: Tensor, timesteps: Tensor) -> Tensor:
         conditional, unconditional = evaluate_both(x, timesteps).float().chunk(2)
@@ -76,11 +84,6 @@ def plain_denoiser(network: SemanticUNet, maps: Tensor, scale: float) -> Denoise
         return _guided(conditional, unconditional, scale)
 
     return denoise
-
-
-def _bound(network: SemanticUNet, modulations: Iterable[Modulation], branches: int) -> Evaluate:
-    kept = list(modulations)
-    return lambda x, timesteps: network(x, timesteps, kept, branches)
 
 
 def _guided(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:

@@ -5,6 +5,7 @@ rows and ours are the same list.
 """
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 #: gamma and beta of one SPADE layer, each (B, channels, h, w), or of fewer images than the layer's input: the last one
 #: then serves all further images of the batch (the null label's, in guidance)
 Modulation = tuple[Tensor, Tensor]
+#: A modulation, or what makes it at each evaluation anew, where memory does not hold it
+Prepared = Modulation | Callable[[], Modulation]
 
 
 def timestep_embedding(timesteps: Tensor, width: int) -> Tensor:
@@ -76,16 +79,20 @@ class SpadeGroupNorm(nn.Module):
         hidden = self.mlp_shared(maps)
         return self.mlp_gamma(hidden), self.mlp_beta(hidden)
 
-    def forward(self, x: Tensor, modulation: Modulation) -> Tensor:
+    def forward(self, x: Tensor, modulation: Prepared) -> Tensor:
         """Normalise, then scale and shift; one modulation or one a picture, the last one standing for the rest."""
-        gamma, beta = modulation
-        h = self.param_free_norm(x)
+        gamma, beta = modulation() if callable(modulation) else modulation
+        h: Tensor = self.param_free_norm(x)
         if len(gamma) in (1, len(h)):
             return torch.addcmul(beta, h, 1 + gamma)
         own = len(gamma) - 1
         if torch.compiler.is_compiling():  # the choice of rows becomes part of the loads; else it would cost a copy
             rows = torch.arange(len(h), device=h.device).clamp(max=own)
             return torch.addcmul(beta[rows], h, 1 + gamma[rows])
+        if not torch.is_grad_enabled():  # in place: at paper size this is where sampling takes most memory
+            for part in (slice(own), slice(own, None)):
+                torch.addcmul(beta[part], h[part], 1 + gamma[part], out=h[part])
+            return h
         return torch.cat(
             [torch.addcmul(beta[:own], h[:own], 1 + gamma[:own]), torch.addcmul(beta[own:], h[own:], 1 + gamma[own:])]
         )
@@ -162,7 +169,7 @@ class DecoderBlock(nn.Module):
         )
         self.skip_connection = nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
 
-    def forward(self, x: Tensor, time: Tensor, modulations: list[Modulation]) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, modulations: Sequence[Prepared]) -> Tensor:
         """(B, C, H, W), time codes and all modulations -> (B, out_channels, H, W), or twice the size."""
         act, conv = self.in_layers
         h = act(self.in_norm(x, modulations[self.in_norm.slot]))

@@ -6,7 +6,9 @@ outputs (prediction and variance). `SemanticUNet(UNetConfig())` is the paper-siz
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +21,7 @@ from methods.common.diffusion.layers import (
     EncoderBlock,
     GroupNorm,
     Modulation,
+    Prepared,
     SpadeGroupNorm,
     timestep_embedding,
 )
@@ -119,12 +122,25 @@ class SemanticUNet(nn.Module):
     def _spades(self) -> list[SpadeGroupNorm]:
         return [module for module in self.modules() if isinstance(module, SpadeGroupNorm)]
 
-    def prepare(self, maps: Tensor) -> list[Modulation]:
-        """Gamma and beta of every SPADE layer for maps (B, map_channels, H, W); valid for any timestep."""
-        return list(self.modulations(maps))
+    def prepare(self, maps: Tensor, room: float = math.inf) -> list[Prepared]:
+        """Gamma and beta of every SPADE layer for maps (B, map_channels, H, W); valid for any timestep.
+
+        From the coarsest on, as far as they fit into `room` bytes; the finest, which are the most of them, are else
+        made at each evaluation anew, of the same values.
+        """
+        prepared: list[Prepared] = []
+        for spade, layer in self._layers(maps):
+            room -= 2 * spade.mlp_gamma.out_channels * layer[:, 0].numel() * layer.element_size()
+            prepared.append(spade.modulation(layer) if room >= 0 else partial(spade.modulation, layer))
+        return prepared
 
     def modulations(self, maps: Tensor) -> Iterator[Modulation]:
-        """What `prepare` returns, layer by layer: all of them are the most of sampling's memory at paper size."""
+        """All modulations, layer by layer: together they are the most of sampling's memory at paper size."""
+        for spade, layer in self._layers(maps):
+            yield spade.modulation(layer)
+
+    def _layers(self, maps: Tensor) -> Iterator[tuple[SpadeGroupNorm, Tensor]]:
+        """The SPADE layers, each with the maps at its resolution."""
         patch = self.config.patch
         weight = self._spades()[0].mlp_shared[0].weight
         last = weight.is_contiguous(memory_format=torch.channels_last)  # type: ignore[operator]
@@ -138,14 +154,14 @@ class SemanticUNet(nn.Module):
                 size = (maps.shape[2] // (factor * patch), maps.shape[3] // (factor * patch))
                 resized[factor] = F.interpolate(maps, size=size, mode="nearest")
         for spade in self._spades():
-            yield spade.modulation(resized[spade.factor])
+            yield spade, resized[spade.factor]
 
     @property
     def _dtype(self) -> torch.dtype:
         """The precision of the weights, to which whatever comes in is brought."""
         return self.time_embed[0].weight.dtype  # type: ignore[return-value]
 
-    def forward(self, x: Tensor, timesteps: Tensor, modulations: list[Modulation], branches: int = 1) -> Tensor:
+    def forward(self, x: Tensor, timesteps: Tensor, modulations: Sequence[Prepared], branches: int = 1) -> Tensor:
         """See the class; with `branches` > 1 the modulations are of `branches` maps a picture.
 
         They are (branches * B, ...) with the pictures of the first map first, and so is the output: the encoder does
