@@ -33,6 +33,7 @@ from more_steps_arms import (
     clean_copy,
     denoiser,
     pictures,
+    rms,
     scenes,
     scored,
 )
@@ -113,10 +114,6 @@ def bands(v: Tensor) -> tuple[Tensor, Tensor]:
     """Means of 8x8 blocks, and the rest."""
     coarse = blocks(v)
     return coarse, v - coarse
-
-
-def rms(v: Tensor) -> float:
-    return float(v.square().mean().sqrt())
 
 
 def on_real_pictures(arm: Arm) -> list[dict[str, float]]:

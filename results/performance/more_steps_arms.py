@@ -109,6 +109,11 @@ def clean_copy(x: Tensor, t: int) -> Tensor:
     return x / float(np.sqrt(FULL.alphas_cumprod[t]))
 
 
+def rms(v: Tensor) -> float:
+    """The root of the mean square."""
+    return float(v.square().mean().sqrt())
+
+
 def blocks(v: Tensor) -> Tensor:
     """The means of 8x8 blocks, at full size."""
     return F.interpolate(F.avg_pool2d(v, 8), scale_factor=8.0, mode="bilinear")

@@ -20,9 +20,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from more_steps_arms import FULL, LEVELS, SCENES, SCHEDULES, SIGMAS, blocks, method, received_maps, scenes, scored
-from more_steps_page import PAGE, filled
-from torch import Tensor
+from more_steps_arms import FULL, LEVELS, SCENES, SCHEDULES, SIGMAS, blocks, method, received_maps, rms, scenes, scored
+from more_steps_page import PAGE, filled, table
 
 import methods.common.diffusion.loss as loss
 from bench.api.files import write_atomically
@@ -108,21 +107,17 @@ def measured(network: SemanticUNet, prediction: Prediction) -> dict[str, Any]:
     return {"levels": levels, "scores": scores}
 
 
-def rms(v: Tensor) -> float:
-    return float(v.square().mean().sqrt())
-
-
-def table(data: dict[str, Any]) -> str:
+def ways_table(data: dict[str, Any]) -> str:
     """The ways beside the shipped network."""
     shown = (0, 9, 39, 99, 399)
     head = ["", *(f"error at {t}" for t in shown), "mIoU, 10 steps", "100 steps", "LPIPS, 10 steps", "100 steps"]
-    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+    rows = []
     for way, found in data.items():
         errors = {level["t"]: level["error"] for level in found["levels"]}
         cells = [f"{errors[t]:.3f}" for t in shown]
         cells += [f"{found['scores'][n][metric]:.3f}" for metric in ("mIoU", "LPIPS") for n in ("10", "100")]
-        lines.append(f"| {way} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([way, *cells])
+    return table(head, rows)
 
 
 def anew(weights_dir: Path) -> SemanticUNet:
@@ -148,10 +143,9 @@ def main() -> None:
         with torch.inference_mode():
             kept["ways"]["added, trained from scratch"] = measured(anew(Path(sys.argv[1])), "edm")
         write(kept)
-    print(table(kept["ways"]))
-    write_atomically(
-        PAGE, filled(PAGE.read_text(), {"cure": table(kept["ways"]), "cure provenance": kept["made"]}).encode()
-    )
+    made = ways_table(kept["ways"])
+    print(made)
+    write_atomically(PAGE, filled(PAGE.read_text(), {"cure": made, "cure provenance": kept["made"]}).encode())
 
 
 def write(kept: dict[str, Any]) -> None:

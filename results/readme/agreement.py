@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import kendalltau
 
+from metrics.stats.significance import standard_error
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -67,5 +69,4 @@ def _contributions(score: Score) -> np.ndarray:
 
 
 def _told_apart(values: np.ndarray, parts: np.ndarray, a: int, b: int) -> bool:
-    difference = parts[a] - parts[b]
-    return abs(values[a] - values[b]) > 1.96 * float(difference.std(ddof=1)) / len(difference) ** 0.5
+    return abs(values[a] - values[b]) > 1.96 * standard_error(parts[a] - parts[b])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 #: The text of one block.
 Block = Callable[[], str]
@@ -43,6 +43,12 @@ def registered(blocks: dict[str, Block], name: str) -> Callable[[Block], Block]:
         return made
 
     return register
+
+
+def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[int] = (0,)) -> str:
+    """A table in Markdown; the columns at `words` to the left, all others, of numbers, to the right."""
+    rule = ["---" if place in words else "---:" for place in range(len(heading))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heading, rule, *rows))
 
 
 def wrapped(text: str) -> str:

@@ -116,7 +116,7 @@ All tables, curves, provenance and what they mean: [results](results/README.md),
 
 @block(METHODS, "pictures seen")
 def pictures_seen() -> str:
-    return f"""All embedded generators for `streets` have seen the same {images_seen("streets"):,} pictures, those for `stuff` the same {images_seen("stuff"):,}; `deepjscc`, which draws nothing, {images_seen("streets", "deepjscc"):,}, and `gesco_fast`, which starts as `gesco`, {images_seen("streets", "student"):,} of its teacher's."""
+    return f"""All embedded generators for `streets` have seen the same {images_seen("streets"):,} pictures, those for `stuff` the same {images_seen("stuff"):,}; `deepjscc`, which draws nothing, {images_seen("streets", "deepjscc"):,}, and `gesco_fast`, which starts as `gesco`, {images_seen("streets", "gesco_fast"):,} of its teacher's."""
 
 
 @block(TRAINING, "training")

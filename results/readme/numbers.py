@@ -16,7 +16,7 @@ from bench.results.merge import identity_of
 from bench.results.scores import Score
 from bench.run.ablations import ABLATIONS, PSNR
 from bench.tables import named_tables, render
-from bench.tables.model import Table
+from bench.tables.model import Column, Table
 from bench.tables.named import read_ablation
 
 if TYPE_CHECKING:
@@ -73,13 +73,18 @@ def markdown(what: str, dataset: str = "streets") -> str:
     return render([table(what, dataset)], "md").strip()
 
 
-def _entry(one: Table, method: str, fits: Callable[[Any], bool], asked: str) -> Score:
-    rows = [row for row in one.rows if row.method == method]
-    columns = [k for k, column in enumerate(one.columns) if fits(column)]
-    entry = rows[0].scores[columns[0]] if rows and columns else None
+def _entry(one: Table, method: str, fits: Callable[[Column], bool], asked: str) -> Score:
+    entry = _scores(one, fits).get(method)
     if entry is None:
         raise Untrue(f"the committed results have no {asked}")
     return entry
+
+
+def _scores(one: Table, fits: Callable[[Column], bool]) -> dict[str, Score]:
+    """The scores in the first column that fits, of the methods that have one."""
+    places = [k for k, column in enumerate(one.columns) if fits(column)]
+    found = ((row.method, row.scores[place]) for place in places[:1] for row in one.rows)
+    return {method: score for method, score in found if score is not None}
 
 
 def entry(metric: str, method: str, psnr: float = 10, dataset: str = "streets") -> Score:
@@ -110,9 +115,7 @@ def arm(ablation: str, method: str, metric: str, dataset: str = "streets") -> Sc
 
 def column(metric: str, psnr: float, folder: str = ".") -> dict[str, Score]:
     """The scores of all methods at a PSNR."""
-    found = table(metric, folder=folder)
-    (place,) = (k for k, one in enumerate(found.columns) if one.psnr == psnr)
-    return {row.method: score for row in found.rows if (score := row.scores[place]) is not None}
+    return _scores(table(metric, folder=folder), lambda one: one.psnr == psnr)
 
 
 def methods(metric: str = "mIoU", dataset: str = "streets") -> list[str]:
@@ -122,9 +125,7 @@ def methods(metric: str = "mIoU", dataset: str = "streets") -> list[str]:
 
 def costs(metric: str, folder: str = ".") -> dict[str, Score]:
     """What a scene costs each method: `bits` or `channel_uses`."""
-    found = table("bits", folder=folder)
-    place = [one.metric for one in found.columns].index(metric)
-    return {row.method: score for row in found.rows if (score := row.scores[place]) is not None}
+    return _scores(table("bits", folder=folder), lambda one: one.metric == metric)
 
 
 def scenes(what: str = "mIoU", dataset: str = "streets", folder: str = ".") -> int:
@@ -151,19 +152,22 @@ def peak_levels() -> list[str]:
     return levels
 
 
-def images_seen(dataset: str, kind: str = "generative") -> int:
+#: Methods that are trained otherwise: one draws nothing, the other starts as its teacher.
+APART = ("deepjscc", "gesco_fast")
+
+
+def images_seen(dataset: str, method: str | None = None) -> int:
     """How many pictures each shipped network of a data set saw in training, from the model cards.
 
-    `kind`: "generative", "deepjscc", which draws nothing and is trained as its paper does, or "student", which starts
-    as its teacher.
+    Of `method`, or of all that are not `APART`.
     """
     cards = sorted((ROOT / "methods" / "weights").glob(f"*-{dataset}-*.md"))
-    special = {"deepjscc": "deepjscc-", "student": "gesco_fast-"}
-    cards = [
-        c for c in cards if next((k for k, name in special.items() if c.name.startswith(name)), "generative") == kind
-    ]
+    named = {card: card.name.split("-")[0] for card in cards}
+    cards = [card for card, name in named.items() if (name == method if method else name not in APART)]
     counts = {re.search(r"images seen \| .*?(\d+) \|", card.read_text(encoding="utf-8"))[1] for card in cards}  # type: ignore[index]
-    claim(len(counts) == 1, f"all {kind} networks of {dataset} have seen the same number of pictures")
+    claim(
+        len(counts) == 1, f"all networks of {method or 'generators'} on {dataset} have seen the same number of pictures"
+    )
     return int(counts.pop())
 
 

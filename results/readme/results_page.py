@@ -7,7 +7,7 @@ from statistics import median, stdev
 
 from bench.tables.model import arrow
 from results.readme.agreement import agreement
-from results.readme.blocks import Block, registered
+from results.readme.blocks import Block, markdown_table, registered
 from results.readme.numbers import (
     PSNRS,
     arm,
@@ -86,18 +86,15 @@ def second_segmenter() -> str:
     protocol = table("mIoU", folder="second-segmenter").caption
     claim("streets-wide-lite0-v1" in protocol, "the second segmenter is the other network")
     first, second = ceiling(), ceiling(folder="second-segmenter")
-    lines = [
-        "| PSNR | tau | 95 % interval | pairs swapped, of " + f"{_pairs()} | swapped and told apart by both |",
-        "| ---: | ---: | ---: | ---: | --- |",
-    ]
+    heads = ("PSNR", "tau", "95 % interval", f"pairs swapped, of {_pairs()}", "swapped and told apart by both")
+    rows = []
     for psnr, one in found.items():
         shown = ", ".join(f"`{a}` > `{b}`" for a, b in one.shown) or "none"
-        lines.append(
-            f"| {psnr} | {one.tau:.3f} | {one.interval[0]:.3f} to {one.interval[1]:.3f} | {len(one.swapped)} | {shown} |"
-        )
+        low, high = one.interval
+        rows.append((str(psnr), f"{one.tau:.3f}", f"{low:.3f} to {high:.3f}", str(len(one.swapped)), shown))
     taus = [one.tau for one in found.values()]
     return (
-        "\n".join(lines)
+        markdown_table(heads, rows, words=(len(heads) - 1,))
         + f"""
 
 Kendall's tau of the {len(methods())} methods' mIoU under the two segmenters is {between(taus, 2)}. The second one gives the originals {second:.3f} (the first {first:.3f}). Pairs are written as the first
@@ -112,11 +109,8 @@ def _pairs() -> int:
 
 @block("further trainings")
 def further_trainings() -> str:
-    lines = [
-        "| metric | PSNR | shipped | another training | a third | deviation of trainings | of scenes |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    times = []
+    heads = ("metric", "PSNR", "shipped", "another training", "a third", "deviation of trainings", "of scenes")
+    rows, times = [], []
     for metric, decimals in (("mIoU", 3), ("LPIPS", 3), ("FID[lite0]", 1)):
         for psnr in PSNRS:
             found = column(metric, psnr, "seeds")
@@ -126,11 +120,11 @@ def further_trainings() -> str:
             claim(scenes_error is not None, "the shipped training's scores have a standard error over scenes")
             deviation = stdev(values)
             times.append(deviation / scenes_error)  # type: ignore[operator]
-            numbers = " | ".join(f"{one:.{decimals}f}" for one in (*values, deviation, scenes_error))
-            lines.append(f"| {metric} | {psnr:g} | {numbers} |")
+            numbers = (f"{one:.{decimals}f}" for one in (*values, deviation, scenes_error))
+            rows.append((metric, f"{psnr:g}", *numbers))
     claim(median(times) > 2, "another training moves a score by more than the scenes' error")
     return (
-        "\n".join(lines)
+        markdown_table(heads, rows)
         + f"""
 
 OASIS, all three at 28,000 pictures, one seed each for weights, order and noise. The deviation between trainings is {min(times):.1f} to {max(times):.1f} times the standard error over scenes, {median(times):.1f} at the median. Ranks and ± of the other
@@ -141,29 +135,27 @@ tables rest on scenes alone: they say how these networks compare, and of methods
 @block("fewer evaluations")
 def fewer_evaluations() -> str:
     teacher, students = "gesco", ("gesco_fast", "gesco_fast:steps=1")
-    lines = [
-        "| method | evaluations | receiver, ms | PSNR | mIoU ↑ | LPIPS ↓ | FID[lite0] ↓ |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    heads = ("method", "evaluations", "receiver, ms", "PSNR", "mIoU ↑", "LPIPS ↓", "FID[lite0] ↓")
+    rows = []
     evaluations = {teacher: "20, guided in pairs", students[0]: "2", students[1]: "1"}
     ms = {one: receiver_ms(one) for one in (teacher, *students)}
     changes: dict[str, list[float]] = {one: [] for one in students}
     for one in (teacher, *students):
         for psnr in (100, 10, 1):
             miou, lpips, fid = (column(metric, psnr, "fast") for metric in ("mIoU", "LPIPS", "FID[lite0]"))
-            shown = f"{miou[one].value:.3f} | {lpips[one].value:.3f} | {fid[one].value:.1f}"
-            lines.append(f"| `{one}` | {evaluations[one]} | {ms[one]:.0f} | {psnr} | {shown} |")
+            shown = f"{miou[one].value:.3f}", f"{lpips[one].value:.3f}", f"{fid[one].value:.1f}"
+            rows.append((f"`{one}`", evaluations[one], f"{ms[one]:.0f}", str(psnr), *shown))
             if one != teacher:
                 changes[one].append(100 * (lpips[one].value / lpips[teacher].value - 1))
     two, one = (ms[teacher] / ms[student] for student in students)
     return (
-        "\n".join(lines)
+        markdown_table(heads, rows)
         + f"""
 
 {scenes("mIoU", folder="fast")} test scenes. Two evaluations are {two:.1f} times as fast as the teacher's ten guided steps, one {one:.1f} times (CPU seconds of one thread, [the whole way](performance/pipeline-streets-cpu.md)). Against the
 teacher LPIPS changes by {_signed(changes[students[0]])} % with two and by {_signed(changes[students[1]])} % with one, at 100, 10 and 1 dB. What remains beside the evaluations is the same for all: FDS, and the maps' own
 convolutions, once a picture. Looked at beside each other, the student's pictures are smoother, with fewer stray
-strokes and less texture: mIoU likes that, LPIPS does not. It learned from {images_seen("streets", "student"):,} pictures of its teacher by the adversarial objective; the other objective was not trained to compare."""
+strokes and less texture: mIoU likes that, LPIPS does not. It learned from {images_seen("streets", "gesco_fast"):,} pictures of its teacher by the adversarial objective; the other objective was not trained to compare."""
     )
 
 
@@ -176,11 +168,11 @@ def hybrid() -> str:
     columns = [column(name, 10, "hybrid") for name in ("mIoU", "LPIPS", "FID[lite0]")]
     bits = costs("bits", "hybrid")
     names = ["sdm+digital", "hybrid+digital:thumbnail=4", "hybrid+digital", "hybrid+digital:thumbnail=16"]
-    lines = ["| method | bits | mIoU ↑ | LPIPS ↓ | FID[lite0] ↓ |", "| --- | ---: | ---: | ---: | ---: |"]
+    rows = []
     for name in names:
-        miou, lpips, fid = (found[name] for found in columns)
-        numbers = f"{miou.value:.3f} ± {miou.stderr:.3f} | {lpips.value:.3f} ± {lpips.stderr:.3f} | {fid.value:.1f} ± {fid.stderr:.1f}"
-        lines.append(f"| `{name}` | {bits[name].value:,.0f} | {numbers} |")
+        scores = zip((found[name] for found in columns), (3, 3, 1), strict=True)
+        numbers = (f"{one.value:.{decimals}f} ± {one.stderr:.{decimals}f}" for one, decimals in scores)
+        rows.append((f"`{name}`", f"{bits[name].value:,.0f}", *numbers))
     ours, sdm = "hybrid+digital", "sdm+digital"
     more = bits[ours].value - bits[sdm].value
     less = 1 - columns[1][ours].value / columns[1][sdm].value
@@ -189,7 +181,7 @@ def hybrid() -> str:
     claim(less >= 0.15, "the thumbnail lowers LPIPS by 15 %")
     claim(away <= 0.01, "the thumbnail leaves mIoU within 0.01")
     return (
-        "\n".join(lines)
+        markdown_table(("method", "bits", "mIoU ↑", "LPIPS ↓", "FID[lite0] ↓"), rows)
         + f"""
 
 The usual thumbnail takes {more:,.0f} bits more than the map alone. They lower LPIPS by {100 * less:.0f} %, at a mIoU that is {away:.3f} lower. {scenes("mIoU", folder="hybrid")} test scenes behind the link, so every
@@ -199,19 +191,18 @@ PSNR is the same; one training each, both on 28,000 pictures."""
 
 @block("deepjscc")
 def deepjscc() -> str:
-    lines = []
+    tables = []
     for metric in ("PSNR[picture]", "LPIPS", "mIoU"):
         one = table(metric, folder="deepjscc")
-        heads = [column.heading for column in one.columns]
-        lines += [f"| {metric} {arrow(one.columns[0].higher_is_better)} | " + " | ".join(heads) + " |"]
-        lines += ["| --- |" + " ---: |" * len(heads)]
-        for row in one.rows:
-            cells = [
-                "-" if score is None else f"{score.value:.{c.decimals}f}"
-                for c, score in zip(one.columns, row.scores, strict=True)
-            ]
-            lines.append(f"| `{row.method}` | " + " | ".join(cells) + " |")
-        lines.append("")
+        rows = [
+            (
+                f"`{row.method}`",
+                *("-" if s is None else c.number(s.value) for c, s in zip(one.columns, row.scores, strict=True)),
+            )
+            for row in one.rows
+        ]
+        heads = (f"{metric} {arrow(one.columns[0].higher_is_better)}", *(column.heading for column in one.columns))
+        tables.append(markdown_table(heads, rows) + "\n")
     ours = {p: column("PSNR[picture]", p, "deepjscc")["deepjscc"].value for p in PSNRS}
     at10 = column("PSNR[picture]", 10, "deepjscc")
     jpegs = {p: column("PSNR[picture]", p, "deepjscc")[JPEG].value for p in (15, 10, 1)}
@@ -222,7 +213,7 @@ def deepjscc() -> str:
     claim(all(ours[p] > told[p] for p in PSNRS), "the adaptive form is below the plain one at every ratio")
     steps = [ours[15] - ours[10], ours[10] - ours[5], ours[5] - ours[1]]
     return (
-        "\n".join(lines)
+        "\n".join(tables)
         + f"""
 At 10 dB `deepjscc` has {ours[10]:.2f} dB, JPEG behind the best scheme for that ratio {jpeg:.2f}. From 15 to 1 dB it loses {", ".join(f"{step:.1f}" for step in steps)} dB from label to label: no cliff, where JPEG falls by {jpegs[15] - jpegs[1]:.1f} dB. WebP, younger than the
 comparisons in the literature, has {at10[WEBP].value:.2f} dB at 10: a learned code does not beat every picture format on these scenes. The adaptive form, trained on as many pictures, is {between((ours[p] - told[p] for p in PSNRS), 1)} dB

@@ -142,18 +142,19 @@ class SemanticUNet(nn.Module):
     def _layers(self, maps: Tensor) -> Iterator[tuple[SpadeGroupNorm, Tensor]]:
         """The SPADE layers, each with the maps at its resolution."""
         patch = self.config.patch
-        weight = self._spades()[0].mlp_shared[0].weight
+        spades = self._spades()
+        weight = spades[0].mlp_shared[0].weight
         last = weight.is_contiguous(memory_format=torch.channels_last)  # type: ignore[operator]
         laid_out = torch.channels_last if last else torch.contiguous_format  # once for all layers, not once a layer
         maps = maps.to(self._dtype).contiguous(memory_format=laid_out)
         resized: dict[int, Tensor] = {}
-        for factor in {spade.factor for spade in self._spades()}:
+        for factor in {spade.factor for spade in spades}:
             if factor == 1 and patch > 1:
                 resized[factor] = F.pixel_unshuffle(maps, patch).contiguous(memory_format=laid_out)
             else:
                 size = (maps.shape[2] // (factor * patch), maps.shape[3] // (factor * patch))
                 resized[factor] = F.interpolate(maps, size=size, mode="nearest")
-        for spade in self._spades():
+        for spade in spades:
             yield spade, resized[spade.factor]
 
     @property

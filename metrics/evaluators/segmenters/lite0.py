@@ -66,6 +66,6 @@ class Lite0Net(EvaluatorNet):
 def from_imagenet(spec: EvaluatorSpec) -> Lite0Net:
     """A network whose features are ImageNet's; MetricError where their package is missing."""
     network = Lite0Net(spec)
-    features = {key: value for key, value in load_lite0(lite0_file()).state_dict().items()}
+    features = load_lite0(lite0_file()).state_dict()
     network.encoder.load_state_dict({key: features[key] for key in network.encoder.state_dict()})
     return network
