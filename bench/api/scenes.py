@@ -32,11 +32,19 @@ class LabelSpace:
     never: tuple[int, ...] = ()
     #: Whether the data sets' own instance pictures are 8 bit (their ids here are moved up): clipping changes nothing.
     eight_bit_instances: bool = False
+    #: Whether maps have the channel of instance edges. False for data sets without instances whose published networks
+    #: have none; where there are merely no instances, as in a folder of the user's own, it holds the labels' edges.
+    edges: bool = True
 
     @property
     def size(self) -> int:
         """Number of label ids, that is, of one-hot channels."""
         return len(self.names)
+
+    @property
+    def map_channels(self) -> int:
+        """Channels of a full semantic map: label ids, and the edge channel where there is one."""
+        return self.size + int(self.edges)
 
 
 @dataclass(frozen=True)

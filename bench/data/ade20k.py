@@ -1,7 +1,7 @@
 """ADE20K's scene parsing (SceneParse150): 150 classes and 150 for unlabelled pixels; no instances.
 
-Label files hold class number + 1 (1..150) and 0 where nothing is labelled. SPADE, SMIS and SDM read them so that the
-unlabelled come last (`data/ade20k_dataset.py` of SPADE).
+Label files hold class number + 1 (1..150) and 0 where nothing is labelled. SPADE, CC-FPSE, SMIS, SDM and GESCO read
+them so that the unlabelled come last (`data/ade20k_dataset.py` of SPADE), and none of them has an edge channel here.
 """
 
 from typing import ClassVar
@@ -33,6 +33,7 @@ ADE20K = LabelSpace(
     palette=(*distinct_palette(150), (0, 0, 0)),
     evaluated=tuple(range(150)),
     unknown=150,
+    edges=False,
 )
 #: The authors' names of the splits whose labels are published.
 _FOLDERS = {"train": "training", "val": "validation"}
@@ -43,6 +44,7 @@ class Ade20k(FolderSource):
 
     name = "ade20k"
     title = "ADE20K"
+    guidance = 2.5  # ispamm/GESCO's README
     evaluators: ClassVar = {"depth": ("dpt_large",)}
     label_space = ADE20K
     splits = tuple(_FOLDERS)

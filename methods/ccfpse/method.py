@@ -163,22 +163,23 @@ class CcFpse(AdversarialMethod):
     @classmethod
     def profile_for(cls, context: MethodContext) -> CcFpseProfile:
         """Networks and training of the profile that a context names, `embedded` or `paper`."""
-        height, width, labels = context.height, context.width, context.label_space.size
+        height, width, channels = context.height, context.width, context.label_space.map_channels
         check_context(context, cls.name, {"embedded": 16, "paper": 64}, smallest=32)
         if context.profile == "paper":
-            generator = paper_config(height, width, labels + 1, deep=labels == CITYSCAPES_LABELS)
+            deep = context.label_space.size == CITYSCAPES_LABELS
+            generator = paper_config(height, width, channels, deep)
             return CcFpseProfile(
                 generator=generator,
                 encoder=paper_encoder(latent=generator.latent),
-                discriminator=paper_discriminator(labels + 1),
+                discriminator=paper_discriminator(channels),
                 batch_size=16,
                 steps=37_000,  # 200 epochs of Cityscapes's 2975 scenes
             )
-        generator = embedded_config(height, width, labels + 1)
+        generator = embedded_config(height, width, channels)
         return CcFpseProfile(
             generator=generator,
             encoder=embedded_encoder(height, width, generator.latent),
-            discriminator=embedded_discriminator(labels + 1),
+            discriminator=embedded_discriminator(channels),
             **EMBEDDED,
             identity_start=True,
         )

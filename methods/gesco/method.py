@@ -37,7 +37,8 @@ class Gesco(DiffusionMethod):
     """The paper's method: a semantic diffusion model trained on raw noisy maps, with FDS in front at the receiver.
 
     Guidance s is the paper's (section 4.1) and its authors': 2 for Cityscapes, 2.5 for COCO-Stuff, and so for the
-    embedded data sets that stand for them. It is the published code's s, one more than the s of Eq. 13.
+    embedded data sets that stand for them; 2.5 for ADE20K by the authors' README alone. It is the published code's s,
+    one more than the s of Eq. 13.
     """
 
     name: ClassVar[str] = "gesco"
@@ -125,12 +126,12 @@ class GescoOnLabels(GescoPublished):
 
     @classmethod
     def profile_for(cls, context: MethodContext) -> DiffusionProfile:
-        """For two channels of conditioning."""
+        """For two channels of conditioning, one without edges."""
         profile = super().profile_for(context)
-        return replace(profile, network=replace(profile.network, map_channels=2))
+        return replace(profile, network=replace(profile.network, map_channels=1 + int(context.label_space.edges)))
 
     def generate(self, maps: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
         """From the strongest map and the edges."""
         from methods.gesco.task import label_values
 
-        return super().generate(label_values(maps), rngs)
+        return super().generate(label_values(maps, self.with_edges), rngs)

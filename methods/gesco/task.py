@@ -84,16 +84,22 @@ def with_broadcast_noise(maps: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
 
 
 def corrupted_maps(
-    maps: Tensor, sigma: Tensor, generator: torch.Generator, behind_fds: bool, noise: NoiseKind = "independent"
+    maps: Tensor,
+    sigma: Tensor,
+    generator: torch.Generator,
+    behind_fds: bool,
+    noise: NoiseKind = "independent",
+    with_edges: bool = True,
 ) -> Tensor:
-    """What GESCO's receiver would see of clean maps (B, C + 1, H, W), the last channel being the edges.
+    """What GESCO's receiver would see of clean maps (B, C + E, H, W), the last channel being the edges, if any.
 
     Noise of standard deviation `sigma` (B,), independent per channel, on the channels that the sender keeps (classes
     present in the scene, and the edges); the others stay zero. With `behind_fds` the FDS block follows, as at the
     receiver. For "broadcast" noise see `NoiseKind`. Maps, sigma and generator on one device.
     """
     kept = (maps.amax(dim=(2, 3), keepdim=True) > 0).float()
-    kept[:, -1] = 1.0
+    if with_edges:
+        kept[:, -1] = 1.0
     if noise == "broadcast":
         drawn = torch.randn((len(maps), 1, *maps.shape[2:]), generator=generator, device=maps.device)
         received = with_broadcast_noise(maps, sigma, drawn)
@@ -137,22 +143,24 @@ class GescoTask(DiffusionTask):
         maps = scene_maps(scene, self.profile.edges)
         behind_fds = self.behind_fds_from is not None and step >= self.behind_fds_from * self.steps
         sigma = draw_noise_levels(len(scene), generator, self.corruption.levels, self.corruption.weights)
-        return corrupted_maps(maps, sigma, generator, behind_fds, self.corruption.noise)
+        return corrupted_maps(maps, sigma, generator, behind_fds, self.corruption.noise, scene.label_space.edges)
 
     def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """Clean maps, behind FDS where the recipe trains so."""
-        clean = scene_maps(scene, self.profile.edges)
-        return corrupted_maps(clean, torch.zeros(len(scene)), generator, self.behind_fds_from is not None)
+        clean, silent = scene_maps(scene, self.profile.edges), torch.zeros(len(scene))
+        behind_fds, edges = self.behind_fds_from is not None, scene.label_space.edges
+        return corrupted_maps(clean, silent, generator, behind_fds, with_edges=edges)
 
 
-def label_values(maps: Tensor) -> Tensor:
-    """The two channels of a network on label ids: (B, C + 1, H, W) received maps -> (B, 2, H, W) [id, edges].
+def label_values(maps: Tensor, with_edges: bool = True) -> Tensor:
+    """The channels of a network on label ids: (B, C + E, H, W) received maps -> (B, 1 + E, H, W) [id, edges].
 
     The id of a pixel is that of the strongest map, among those that were sent: a map that is zero everywhere was
     dropped. For clean maps it is the label itself. (How the published code would receive such maps is not known: its
     sampling script has 36 channels.)
     """
-    classes, edges = maps[:, :-1], maps[:, -1:]
+    labels = maps.shape[1] - int(with_edges)
+    classes, edges = maps[:, :labels], maps[:, labels:]
     dropped = classes.abs().amax(dim=(2, 3), keepdim=True) == 0
     strongest = classes.masked_fill(dropped, -torch.inf).argmax(dim=1, keepdim=True)
     return torch.cat([strongest.to(maps.dtype), edges], dim=1)
@@ -182,5 +190,5 @@ class LabelsTask(DiffusionTask):
         return {"conditioning": "label ids and edges"}
 
     def sample_maps(self, scene: Scene, generator: torch.Generator) -> Tensor:
-        """Clean label ids and edges, (B, 2, H, W)."""
-        return label_values(scene_maps(scene, self.profile.edges))
+        """Clean label ids and edges, (B, 1 + E, H, W)."""
+        return label_values(scene_maps(scene, self.profile.edges), scene.label_space.edges)

@@ -15,6 +15,8 @@ from methods.common.gan.method import (
 )
 
 LATENT = 8  # latent channels a class, as published
+#: Residual blocks of the published networks, in order.
+BLOCKS = ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3")
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class SmisBlockConfig:
     """One residual block: its widths, the groups of its convolutions and what its normalisation looks like.
 
     `hidden`, `map_groups`, `modulation_groups` and `kernel` are those of `methods.common.layers.ModulationConfig`; the
-    labels are split into `map_groups` equal runs, each of which sees the edge channel. `upsample` doubles the size
-    before it.
+    labels are split into `map_groups` equal runs, each of which sees the edge channel where there is one. `upsample`
+    doubles the size before it.
     """
 
     name: str
@@ -39,11 +41,12 @@ class SmisBlockConfig:
 
 @dataclass(frozen=True)
 class SmisConfig:
-    """A whole generator: label ids, seed size (height, width) and blocks in order."""
+    """A whole generator: label ids, seed size (height, width), blocks in order, whether maps have the edge channel."""
 
     labels: int
     seed: tuple[int, int]
     blocks: tuple[SmisBlockConfig, ...]
+    edges: bool = True
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -58,12 +61,34 @@ def paper_config(height: int, width: int, labels: int = 35, base: int = 280) -> 
     hidden width is labels x groups. Six doublings lead from the seed to the image, so the sides are multiples of 64.
     """
     widths = (16 * base, 16 * base, 16 * base, 16 * base, 8 * base, 4 * base, 2 * base, base)
-    names = ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3")
     blocks = tuple(
         SmisBlockConfig(name, widths[i], widths[i + 1], groups, labels * groups, labels, labels, upsample=i > 0)
-        for i, (name, groups) in enumerate(zip(names, (35, 35, 20, 14, 10, 4, 1), strict=True))
+        for i, (name, groups) in enumerate(zip(BLOCKS, (35, 35, 20, 14, 10, 4, 1), strict=True))
     )
     return SmisConfig(labels, (height // 64, width // 64), blocks)
+
+
+def ade20k_config(height: int, width: int, labels: int = 151, base: int = 64) -> SmisConfig:
+    """The published ADE20K network, without edges (66.5 M parameters; its authors' file holds a block more, unused).
+
+    Only the first block has a group a label. The maps' own convolutions have one throughout; scale and shift have the
+    groups of the block, and the hidden width is what both numbers of groups divide. Six doublings, as for Cityscapes.
+    """
+    widths = (16 * labels, 16 * labels, 32 * base, 16 * base, 16 * base, 8 * base, 4 * base, 2 * base)
+    blocks = tuple(
+        SmisBlockConfig(
+            name,
+            widths[i],
+            widths[i + 1],
+            groups,
+            labels * (groups if labels % groups else 2),
+            labels,
+            groups,
+            upsample=i > 0,
+        )
+        for i, (name, groups) in enumerate(zip(BLOCKS, (labels, 16, 16, 8, 4, 2, 1), strict=True))
+    )
+    return SmisConfig(labels, (height // 64, width // 64), blocks, edges=False)
 
 
 def embedded_config(height: int, width: int, labels: int = 35) -> SmisConfig:
@@ -98,8 +123,13 @@ class SmisEncoderConfig:
 
 
 def paper_encoder(height: int, width: int, labels: int = 35) -> SmisEncoderConfig:
-    """The published encoder: regions at full size, six layers of stride 2."""
+    """The published encoder for Cityscapes: regions at full size, six layers of stride 2."""
     return SmisEncoderConfig(labels, (height, width), (10, 20, 40, 80, 80, 80))
+
+
+def ade20k_encoder(height: int, width: int, labels: int = 151) -> SmisEncoderConfig:
+    """The published encoder for ADE20K: fewer channels a label."""
+    return SmisEncoderConfig(labels, (height, width), (4, 8, 16, 32, 32, 32))
 
 
 def embedded_encoder(height: int, width: int, labels: int = 35) -> SmisEncoderConfig:
@@ -137,6 +167,14 @@ class Smis(AdversarialMethod):
         """Networks and training of the profile that a context names, `embedded` or `paper`."""
         height, width, labels = context.height, context.width, context.label_space.size
         check_context(context, cls.name, {"embedded": 16, "paper": 64})
+        if context.profile == "paper" and context.label_space.name == "ade20k":
+            return SmisProfile(
+                ade20k_config(height, width, labels),
+                ade20k_encoder(height, width, labels),
+                patches(context),
+                batch_size=4,
+                steps=1_010_500,  # 200 epochs of 20,210 scenes
+            )
         if labels % 35:
             raise ImpossibleError(
                 "smis groups its channels for the 35 label ids of Cityscapes and streets; "

@@ -2,7 +2,7 @@
 
 Every class owns eight latent channels. The first convolutions keep the classes apart, one group a class, and the number
 of groups falls towards the output, so that classes can agree with each other. Written from the paper and checked
-against the layout of the published Cityscapes checkpoint.
+against the layouts of the published Cityscapes and ADE20K checkpoints.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def arrange(maps: Tensor, groups: int) -> Tensor:
 class SmisGenerator(nn.Module):
     """Semantic maps and a latent to a picture.
 
-    Input: maps (B, labels + 1, H, W), edge last, any real values, and a latent (B, 8 * labels, h, w) at the seed's
+    Input: maps (B, labels + edges, H, W), edge last, any real values, and a latent (B, 8 * labels, h, w) at the seed's
     size; output (B, 3, H, W) in [-1, 1] where H, W are the seed's size doubled once a block that upsamples.
     """
 
@@ -48,8 +48,9 @@ class SmisGenerator(nn.Module):
         first, last = config.blocks[0].in_width, config.blocks[-1].out_width
         self.fc = nn.Conv2d(config.latent_shape[0], first, 3, padding=1, groups=config.labels)
         for block in config.blocks:
+            channels = config.labels + block.map_groups * config.edges
             modulation = ModulationConfig(
-                config.labels + block.map_groups, block.hidden, block.map_groups, block.modulation_groups, block.kernel
+                channels, block.hidden, block.map_groups, block.modulation_groups, block.kernel
             )
             self.add_module(block.name, SpadeBlock(block.in_width, block.out_width, modulation, block.groups))
         self.conv_img = nn.Conv2d(last, 3, 3, padding=1)
@@ -61,7 +62,8 @@ class SmisGenerator(nn.Module):
             if block.upsample:
                 x = F.interpolate(x, scale_factor=2, mode="nearest")
             small = F.interpolate(maps, size=x.shape[-2:], mode="nearest") if maps.shape[-2:] != x.shape[-2:] else maps
-            x = self.get_submodule(block.name)(x, arrange(small, block.map_groups))
+            arranged = arrange(small, block.map_groups) if self.config.edges else small
+            x = self.get_submodule(block.name)(x, arranged)
         return torch.tanh(self.conv_img(F.leaky_relu(x, 0.2)))
 
 

@@ -35,17 +35,21 @@ class SpadeBlockConfig:
 class SpadeConfig:
     """A whole generator: label ids, seed size (height, width) and blocks in order.
 
-    The last convolution gives `patch` x `patch` pixels of the picture for each of its own.
+    The last convolution gives `patch` x `patch` pixels of the picture for each of its own. `edges`: whether the maps
+    have the edge channel.
     """
 
     labels: int
     seed: tuple[int, int]
     blocks: tuple[SpadeBlockConfig, ...]
     patch: int = 1
+    edges: bool = True
 
 
-def paper_config(height: int, width: int, labels: int, doublings: int, base: int = 64) -> SpadeConfig:
-    """The published network: six doublings for Cityscapes (93.0 M parameters), five for COCO-Stuff (97.5 M).
+def paper_config(
+    height: int, width: int, labels: int, doublings: int, base: int = 64, edges: bool = True
+) -> SpadeConfig:
+    """The published network: six doublings for Cityscapes (93.0 M parameters), else five (COCO-Stuff: 97.5 M).
 
     The sides are multiples of 2 to the power of `doublings`. The authors call six of them "more", five "normal".
     """
@@ -56,10 +60,10 @@ def paper_config(height: int, width: int, labels: int, doublings: int, base: int
         SpadeBlockConfig(name, widths[i], widths[i + 1], 128, upsample=upsample.get(name, True))
         for i, name in enumerate(names)
     )
-    return SpadeConfig(labels, (height >> doublings, width >> doublings), blocks)
+    return SpadeConfig(labels, (height >> doublings, width >> doublings), blocks, edges=edges)
 
 
-def embedded_config(height: int, width: int, labels: int) -> SpadeConfig:
+def embedded_config(height: int, width: int, labels: int, edges: bool = True) -> SpadeConfig:
     """The small network that ships: four blocks, four doublings, the last block at half the picture's size.
 
     Where it differs from the paper's besides width and depth: no block works at full size, the last convolution gives
@@ -74,7 +78,7 @@ def embedded_config(height: int, width: int, labels: int) -> SpadeConfig:
         SpadeBlockConfig("up_1", 128, 32, 32, kernel=1),
         SpadeBlockConfig("up_2", 32, 32, 32, kernel=1, stride=2),
     )
-    return SpadeConfig(labels, (height // 16, width // 16), blocks, patch=2)
+    return SpadeConfig(labels, (height // 16, width // 16), blocks, patch=2, edges=edges)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,20 +109,23 @@ class Spade(AdversarialMethod):
     @classmethod
     def profile_for(cls, context: MethodContext) -> SpadeProfile:
         """Networks and training of the profile that a context names, `embedded` or `paper`."""
-        height, width, labels = context.height, context.width, context.label_space.size
+        height, width, space = context.height, context.width, context.label_space
         # the authors' option `num_upsampling_layers` is "more" for Cityscapes and "normal" for all other data sets
-        doublings = 6 if context.label_space.name == "cityscapes" else 5
+        doublings = 6 if space.name == "cityscapes" else 5
         check_context(context, cls.name, {"embedded": 16, "paper": 2**doublings})
         if context.profile == "embedded":
             return SpadeProfile(
-                generator=embedded_config(height, width, labels), discriminator=patches(context), **EMBEDDED
+                generator=embedded_config(height, width, space.size, space.edges),
+                discriminator=patches(context),
+                **EMBEDDED,
             )
-        cityscapes = doublings == 6
+        # 200 epochs of 2975 or 20,210 scenes with a falling rate in the second half; 100 of 118,287 at a constant one
+        published = {"cityscapes": (16, 37_187, 0.5), "ade20k": (32, 126_312, 0.5)}
+        batch_size, steps, constant = published.get(space.name, (32, 369_647, 1.0))
         return SpadeProfile(
-            generator=paper_config(height, width, labels, doublings),
+            generator=paper_config(height, width, space.size, doublings, edges=space.edges),
             discriminator=patches(context),
-            batch_size=16 if cityscapes else 32,
-            # 200 epochs of 2975 scenes with a falling rate in the second half; 100 epochs of 118,287 at a constant one
-            steps=37_187 if cityscapes else 369_647,
-            constant=0.5 if cityscapes else 1.0,
+            batch_size=batch_size,
+            steps=steps,
+            constant=constant,
         )

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 class SpadeGenerator(nn.Module):
     """Semantic maps to a picture.
 
-    Input: maps (B, labels + 1, H, W), edge last, any real values; output (B, 3, H, W) in [-1, 1], where H, W are the
-    seed's size, doubled once a block that upsamples, times `patch`.
+    Input: maps (B, labels + edges, H, W), edge last, any real values; output (B, 3, H, W) in [-1, 1], where H, W are
+    the seed's size, doubled once a block that upsamples, times `patch`.
     """
 
     def __init__(self, config: SpadeConfig) -> None:
         super().__init__()
         self.config = config
-        channels = config.labels + 1
+        channels = config.labels + int(config.edges)
         self.fc = nn.Conv2d(channels, config.blocks[0].in_width, 3, padding=1)
         for block in config.blocks:
             modulation = ModulationConfig(channels, block.hidden, kernel=block.kernel, stride=block.stride)

@@ -1,4 +1,4 @@
-"""Cityscapes and COCO-Stuff at paper size, from official layouts and imported checkpoints to tables and a site.
+"""Cityscapes, COCO-Stuff and ADE20K at paper size, from official layouts and imported checkpoints to tables and a site.
 
 The checkpoints are filled, and the small published networks random: what is tested is that everything fits together.
 Minutes and gigabytes each (--slow).
@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from conftest import Answer
 from PIL import Image
+from scene_roots import save
 from table_frames import all_rows
 
 from bench.api.files import file_digest
 from bench.checkpoints.catalogue import load_catalogue
+from bench.data.ade20k import ADE20K
 from bench.data.coco_stuff import COCO_STUFF
 from bench.data.export import FILE_NAME, SUMS, export
 from bench.data.streets import Streets
@@ -43,6 +45,11 @@ def official_root(dataset: str, root: Path) -> Path:
         (root / SUMS).unlink()
         return root
     scene = Stuff((480, 640)).load("val", "val-000000")
+    if dataset == "ade20k":
+        values = np.where(scene.labels == COCO_STUFF.unknown, 0, scene.labels % 150 + 1).astype(np.uint8)
+        save(root / "annotations" / "validation" / "ADE_val_00000001.png", values)
+        save(root / "images" / "validation" / "ADE_val_00000001.jpg", scene.image)
+        return root
     pictures, labels = root / "val2017", root / "stuffthingmaps_trainval2017" / "val2017"
     for folder in (pictures, labels):
         folder.mkdir(parents=True)
@@ -64,6 +71,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_detr(folder / DETR.folder)
     write_dpt(folder / DPT.folder)
     maskformer(folder / MASKFORMER.folder, coco_classes())
+    maskformer(folder / "ade", ADE20K.names[:-1])
     write_inception(folder / INCEPTION.file)
     monkeypatch.setattr(fid, "INCEPTION", replace(INCEPTION, sha256=file_digest(folder / INCEPTION.file)))
     return folder
@@ -75,24 +83,27 @@ def test_a_scene_goes_from_the_official_layout_to_a_site(
     method: str, dataset: str, user: Path, tmp_path: Path, cli: Cli
 ) -> None:
     root = official_root(dataset, tmp_path / "root")
+    with Path("bench.toml").open("a") as settings:
+        settings.write('[metrics.mIoU.evaluators]\nade20k = "hf:ade"\n')
     assert cli("data", "check", dataset, "--root", str(root), "--jobs", "1", "--quiet").code == 0
     wanted = {(method, dataset), ("drn_d_105", dataset)}
     for entry in load_catalogue().entries:
         if (entry.name, entry.dataset) in wanted:
             import_filled(entry, user)
     spec = f"{method}:steps=2" if method in ("sdm", "gesco") else method
-    metrics = "mIoU,LPIPS,objects,depth,FID[inception]"
+    objects = {"AP50[judge]"} if dataset != "ade20k" else set()  # ADE20K's classes are none of COCO's, which DETR knows
+    metrics = f"mIoU,LPIPS,depth,FID[inception]{',objects' if objects else ''}"
     run = ("--datasets", dataset, "--root", str(root), "--split", "val", "--scenes", "1", "--psnr", "10")
     answer = cli("run", "--methods", spec, *run, "--metrics", metrics, "--backend", "sequential", "--out", "o")
     assert answer.code == 0, answer.err
     assert "left out" not in answer.err
     frame = all_rows("o")
     own = frame[(frame["method"] == spec) & (frame["scene"] == "all")].set_index("metric")
-    assert {"mIoU", "LPIPS", "AP50[judge]", "AbsRel[judge]", "FID[inception]", "bits"} <= set(own.index)
+    assert {"mIoU", "LPIPS", "AbsRel[judge]", "FID[inception]", "bits"} | objects <= set(own.index)
     assert np.isfinite(own.loc[["mIoU", "LPIPS", "bits"], "value"]).all()
     assert set(own["scale"]) == {"paper"}
     assert set(own["size"]) == {"256x512" if dataset == "cityscapes" else "256x256"}
-    judge = "DRN-D-105" if dataset == "cityscapes" else "maskformer"
+    judge = {"cityscapes": "DRN-D-105", "coco_stuff": "maskformer-resnet101-coco-stuff", "ade20k": " ade@"}[dataset]
     assert judge in own.loc["mIoU", "protocol"]
     for command in (("table", "mIoU"), ("table", "bits"), ("plot", "psnr"), ("sheet",)):
         answer = cli(*command, "--out", "o")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from weights_fakes import CATALOGUE, save, state
 
+from bench.checkpoints.catalogue import load_catalogue
 from bench.checkpoints.importing import import_weights
 from bench.checkpoints.inventory import inventory, verify_file
 
 Cli = Callable[..., Answer]
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "weights.md"
 
 
 @pytest.fixture
@@ -54,6 +57,19 @@ def test_the_list_tells_installed_from_missing_and_how_to_get_it(installed: Path
     nowhere = items["bare", "cityscapes"]
     assert (nowhere.state, nowhere.command, nowhere.note) == ("missing", None, "nobody publishes it")
     assert items["gesco", "streets"].state == "packaged"
+
+
+def test_the_guide_says_which_checkpoints_are_published() -> None:
+    rows = [line.split("|")[1:-1] for line in GUIDE.read_text().splitlines() if line.startswith(("| |", "| `"))]
+    datasets = re.findall("`(.+?)`", "".join(rows[0]))
+    told = {
+        (name, dataset)
+        for names, *cells in rows[1:]
+        for name in re.findall("`(.+?)`", names)
+        for dataset, cell in zip(datasets, cells, strict=True)
+        if cell.strip() == "yes"
+    }
+    assert told == {(entry.name, entry.dataset) for entry in load_catalogue().entries if entry.public}
 
 
 def test_a_named_folder_comes_before_the_users(installed: Path, tmp_path: Path) -> None:

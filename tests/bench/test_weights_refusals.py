@@ -21,9 +21,10 @@ from weights_fakes import CATALOGUE, save, saved_bytes, state, tarred, zipped
 from bench.api.errors import UsageError
 from bench.checkpoints import archives
 from bench.checkpoints.archives import CheckpointError
-from bench.checkpoints.catalogue import load_catalogue
+from bench.checkpoints.catalogue import load_catalogue, recognise
 from bench.checkpoints.importing import import_weights
 from bench.checkpoints.inventory import inventory
+from tests.methods.diffusion_golden import layout, with_map_channels
 
 
 class Caller:
@@ -142,6 +143,15 @@ def test_a_fork_that_shares_every_used_row_is_told_by_the_unused_ones(tmp_path: 
     assert "it is that of bare" in str(refusal(save(tmp_path / "a.pth", rows), tmp_path, "other"))
     rows["spare.weight"] = torch.rand(2)
     assert "it is that of other" in str(refusal(save(tmp_path / "b.pth", rows), tmp_path, "bare"))
+
+
+def test_the_file_that_gescos_authors_offer_for_coco_is_told_to_be_that_for_ade20k() -> None:
+    catalogue = load_catalogue()
+    rows = with_map_channels(layout("paper"), 151)  # ispamm/GESCO issue 8
+    offered = {key: torch.empty(shape, device="meta") for key, shape in rows}
+    other = recognise(offered, catalogue.find("gesco", "coco_stuff"), catalogue)
+    assert other is not None
+    assert other.command() == "bench weights import gesco FILE --dataset ade20k"
 
 
 def test_another_number_of_labels_is_explained(tmp_path: Path) -> None:

@@ -37,7 +37,10 @@ def unused_rows(entry: Published) -> list[tuple[str, list[int], str]]:
     """The rows that the authors' file holds beside the network's, from the layouts of the parity tests."""
     if entry.name == "ccfpse":
         layouts = json.loads((DATA / "ccfpse_layout.json").read_text())
-        rows = [(key, shape) for key, shape, _ in layouts[entry.dataset.removesuffix("_stuff")]]
+        # they look at no map, so that ADE20K's are COCO-Stuff's
+        rows = [(key, shape) for key, shape, _ in layouts["cityscapes" if entry.dataset == "cityscapes" else "coco"]]
+    elif entry.name == "smis":
+        rows = [(key, shape) for key, shape, _ in json.loads((DATA / "smis_layout.json").read_text())["ade20k"]["G"]]
     else:
         rows = layout("paper")
     return [(k, s, "float32") for k, s in rows if any(re.search(pattern, k) for pattern in entry.unused)]

@@ -8,6 +8,7 @@ and v are not converged and an implementation that recomputes the largest singul
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,11 @@ def filled_state(rows: list[tuple[str, list[int], str]]) -> dict[str, np.ndarray
             matrix = state[stem + "weight_orig"].astype(np.float64)
             state[key] = _unit(matrix.reshape(len(matrix), -1).T @ state[stem + "weight_u"].astype(np.float64))
     return {key: state[key] for key, _, _ in rows}
+
+
+def with_widths(rows: list[list[Any]], widths: dict[int, int]) -> list[list[Any]]:
+    """The same rows where every size that is a key of `widths` is its value: a network for other conditioning."""
+    return [[key, [widths.get(size, size) for size in shape], dtype] for key, shape, dtype in rows]
 
 
 def checksum(state: dict[str, np.ndarray]) -> tuple[float, float]:

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from bench.api.method import MethodContext
 from bench.checkpoints.catalogue import load_catalogue
-from methods.ccfpse.method import embedded_config, paper_config, paper_encoder
+from bench.data.ade20k import ADE20K
+from methods.ccfpse.method import CcFpse, embedded_config, paper_config, paper_encoder
 from methods.ccfpse.network import CcFpseEncoder, CcFpseGenerator
 from methods.common.semantic.maps import one_hot
 from tests.methods.golden_helper import check, noisy_maps
-from tests.methods.reference_fill import checksum, filled_state
+from tests.methods.reference_fill import checksum, filled_state, with_widths
 
 DATA = Path(__file__).parent / "data"
 UNUSED = load_catalogue().find("ccfpse", "cityscapes").unused
@@ -55,6 +57,14 @@ def test_paper_generator_has_the_published_rows_that_are_used(layout: dict, data
     # the reference counts 84 without the batch counters, of which the seven blocks have three each
     assert len([key for key in dropped if not key.endswith("num_batches_tracked")]) == 84
     assert len(dropped) == 84 + 21
+
+
+def test_paper_generator_for_ade20k_is_that_for_coco_on_151_channels(layout: dict) -> None:
+    """xh-liu/CC-FPSE's test_ade.sh: COCO-Stuff's depth and no instances; 64 channels are the pyramid's."""
+    with torch.device("meta"):
+        network = CcFpse.build_network(MethodContext("ade20k", ADE20K, 256, 256, profile="paper"))
+    widths = {184: 151, 184 + 64: 151 + 64, 9 * 184: 9 * 151}
+    assert rows_of(network) == [row for row in with_widths(layout["coco"], widths) if not unused(row[0])]
 
 
 def test_paper_encoder_has_the_published_rows(layout: dict) -> None:

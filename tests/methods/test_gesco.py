@@ -94,9 +94,9 @@ def test_spec_options_reach_the_sampler_and_the_identity(context: MethodContext)
 
 
 def test_guidance_is_the_papers_for_the_data_set_unless_named(context: MethodContext) -> None:
-    """2 on Cityscapes, 2.5 on COCO-Stuff (section 4.1), and the same on the embedded data sets that stand for them."""
+    """2 on Cityscapes, 2.5 on COCO-Stuff (section 4.1), as on what stands for them; 2.5 on ADE20K (README)."""
     assert Gesco(context).identity()["options"]["guidance"] == 2.0
-    for dataset in ("stuff", "coco_stuff"):
+    for dataset in ("stuff", "coco_stuff", "ade20k"):
         other = replace(context, dataset=dataset)
         write_weights(
             context.weights_dir / weights_name("gesco", other),  # type: ignore[operator]
@@ -170,6 +170,17 @@ def test_training_sees_what_the_receiver_would_see(scene: Scene) -> None:
     assert not maps[1][~present].any()  # dropped classes stay clean
     behind = corrupted_maps(clean, sigma, torch.Generator().manual_seed(0), behind_fds=True)
     assert torch.equal(behind[0], fast_denoise(clean[:1])[0])
+
+
+def test_without_an_edge_channel_training_keeps_absent_classes_clean_to_the_last() -> None:
+    clean = torch.zeros(1, 3, 8, 8)
+    clean[:, 0] = 1
+    received = {
+        edges: corrupted_maps(clean, torch.ones(1), torch.Generator().manual_seed(0), False, with_edges=edges)[0]
+        for edges in (True, False)
+    }
+    assert [bool(one[-1].any()) for one in received.values()] == [True, False]
+    assert torch.equal(received[True][:-1], received[False][:-1])
 
 
 def test_training_lowers_the_loss_and_exports_loadable_weights(scene: Scene, tmp_path: Path) -> None:

@@ -17,20 +17,20 @@ from bench.api.method import Method, MethodContext, Received
 from bench.api.scenes import LabelSpace, Scene, stack
 from bench.api.tensors import write_weights
 from bench.api.weights import weights_name
+from bench.data.ade20k import ADE20K
 from bench.data.cityscapes import CITYSCAPES
 from bench.data.coco_stuff import COCO_STUFF
 from bench.data.registry import open_dataset
 from methods.common.diffusion.profile import UNetConfig, embedded_profile
 from methods.common.diffusion.samplers import SAMPLERS
 from methods.common.diffusion.unet import SemanticUNet
-from methods.common.semantic.maps import restore_channels, semantic_maps
+from methods.common.semantic.maps import one_hot, restore_channels, semantic_maps
 from methods.gesco.method import Gesco, GescoOnLabels, GescoPublished
 from methods.gesco.task import PUBLISHED_LEVELS, PublishedTask, label_values
 from methods.sdm import Sdm
 from tests.methods.diffusion_golden import layout, with_map_channels
 
 CATALOGUE = Path(__file__).parents[2] / "bench" / "checkpoints" / "catalogue.toml"
-ADE20K = LabelSpace("ade20k", tuple(str(i) for i in range(150)), ((0, 0, 0),) * 150, tuple(range(150)))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def built(method: type[Method], folder: Path, options: dict[str, object] | None 
 def test_paper_networks_have_the_published_rows(method: type[Gesco], space: LabelSpace) -> None:
     """SDM's rows, in order, and GESCO's but for what the catalogue calls unused. ADE20K has 151 channels, no edges."""
     unused = tomllib.loads(CATALOGUE.read_text())["methods"]["gesco"]["unused"]
-    channels = 151 if space is ADE20K else space.size + 1
+    channels = {"cityscapes": 36, "coco_stuff": 184, "ade20k": 151}[space.name]
     rows = with_map_channels(layout("paper"), channels)
     expected = [(key, shape) for key, shape in rows if not any(re.search(pattern, key) for pattern in unused)]
     assert len(rows) == 868
@@ -90,6 +90,13 @@ def test_label_ids_are_those_of_the_scene_and_survive_dropping_and_noise(scene: 
     received = restore_channels(maps[0, list(kept)] * 4 + noise, kept, 36)  # kept classes far below the dropped ones' 0
     received[-1] = maps[0, -1]
     assert torch.equal(label_values(received[None])[0, 0], scene.labels[0].float())
+
+
+def test_label_ids_without_edges_are_one_channel() -> None:
+    labels = torch.tensor([[[150, 3], [0, 3]]])
+    assert torch.equal(label_values(one_hot(labels, 151), with_edges=False), labels[:, None].float())
+    context = MethodContext("ade20k", ADE20K, 256, 256, profile="paper")
+    assert GescoOnLabels.profile_for(context).network.map_channels == 1
 
 
 def test_a_network_on_label_ids_generates_from_what_the_sender_sends(scene: Scene, tmp_path: Path) -> None:

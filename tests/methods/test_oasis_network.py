@@ -10,9 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from bench.api.method import MethodContext
+from bench.data.ade20k import ADE20K
 from methods.common.layers import convolve_with_code
 from methods.common.semantic.maps import one_hot
 from methods.oasis.method import (
+    Oasis,
     OasisConfig,
     OasisDiscriminatorConfig,
     embedded_config,
@@ -20,9 +23,9 @@ from methods.oasis.method import (
     paper_config,
     paper_discriminator,
 )
-from methods.oasis.network import OasisDiscriminator, OasisGenerator, ResidualBlock
+from methods.oasis.network import OasisDiscriminator, OasisGenerator, ResidualBlock, label_order
 from tests.methods.golden_helper import check, draws, noisy_maps
-from tests.methods.reference_fill import checksum, filled_state
+from tests.methods.reference_fill import checksum, filled_state, with_widths
 
 DATA = Path(__file__).parent / "data"
 #: label channels, size of the fixture, seeds of its noise on the maps and of its noise vectors
@@ -56,6 +59,16 @@ def test_paper_network_has_the_published_rows(dataset: str, height: int, width: 
         generator = OasisGenerator(paper_config(height, width, CASES[dataset][0]))
     assert rows_of(generator) == layout[dataset]
     assert sum(p.numel() for p in generator.parameters()) == parameters
+
+
+def test_paper_network_for_ade20k_is_that_for_coco_on_151_labels_unknown_first() -> None:
+    """boschresearch/OASIS's loader leaves the files' values as they are: 0 is unlabelled."""
+    context = MethodContext("ade20k", ADE20K, 256, 256, profile="paper")
+    with torch.device("meta"):
+        generator = Oasis.build_network(context)
+    widths = {183 + 64: 151 + 64}
+    assert rows_of(generator) == with_widths(json.loads((DATA / "oasis_layout.json").read_text())["coco"], widths)
+    assert label_order(ADE20K) == (150, *range(150))
 
 
 @pytest.mark.parametrize("case", ["clean", "noisy"])

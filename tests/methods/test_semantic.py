@@ -15,8 +15,10 @@ from hypothesis.extra import numpy as hnp
 
 from bench.api.errors import MethodError
 from bench.api.method import MethodContext, Received
-from bench.api.scenes import LabelSpace
-from methods.common.semantic.codec import CODECS
+from bench.api.scenes import LabelSpace, Scene
+from bench.data.ade20k import ADE20K
+from bench.data.coco_stuff import COCO_STUFF
+from methods.common.semantic.codec import CARRIED, CODECS
 from methods.common.semantic.frontend import SemanticMethod
 from methods.common.semantic.maps import (
     POOLS,
@@ -142,10 +144,39 @@ class Shown(SemanticMethod):
         return maps[:, :3]
 
 
-def shown(**options: Any) -> Shown:
+def shown(space: LabelSpace | None = None, **options: Any) -> Shown:
     names = tuple("abcdefg")
-    space = LabelSpace("seven", names, ((0, 0, 0),) * 7, tuple(range(7)))
-    return Shown(MethodContext("seven", space, 6, 7), options)
+    space = space or LabelSpace("seven", names, ((0, 0, 0),) * 7, tuple(range(7)))
+    return Shown(MethodContext(space.name, space, 6, 7), options)
+
+
+def scene_of(labels: torch.Tensor, space: LabelSpace) -> Scene:
+    image, instances = torch.zeros(1, 3, *labels.shape), torch.zeros(1, *labels.shape, dtype=torch.int32)
+    return Scene(image, labels[None], instances, None, ("a",), space)
+
+
+def test_on_a_data_set_without_edges_a_method_that_uses_them_sends_labels_alone() -> None:
+    """ADE20K has no instances, and its published networks no edge channel: 151 channels, unknown last."""
+    labels = torch.tensor([0, 3, 150]).repeat(14).reshape(6, 7)
+    scene, one_map_a_class = scene_of(labels, ADE20K), one_hot(labels[None], 151)
+    method = shown(ADE20K)
+    assert (method.num_channels, ADE20K.map_channels, COCO_STUFF.map_channels) == (151, 151, 184)
+    assert torch.equal(method.send(scene).symbols[0], one_map_a_class[0])
+    dropping = shown(ADE20K, drop_absent=True)
+    sent = dropping.send(scene)
+    assert torch.equal(sent.symbols[0], one_map_a_class[0, [0, 3, 150]])
+    assert torch.equal(dropping.received_maps(Received(sent.symbols, sent.side_info)), one_map_a_class)
+    for codec in CARRIED:
+        digital = shown(ADE20K, codec=codec)
+        [payload] = digital.encode(scene)
+        assert torch.equal(torch.from_numpy(digital._read(payload)), one_map_a_class[0]), codec
+
+
+def test_a_folder_of_ones_own_without_instances_keeps_the_edges_of_its_labels() -> None:
+    method = shown()
+    labels = torch.tensor([0, 3, 6]).repeat(14).reshape(6, 7)
+    assert method.num_channels == 8
+    assert method.send(scene_of(labels, method.context.label_space)).symbols[0][-1].any()
 
 
 def test_the_pooling_is_in_the_identity_only_where_it_changes_something() -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from methods.smis.method import embedded_config, paper_config, paper_encoder
+from bench.api.method import MethodContext
+from bench.checkpoints.catalogue import load_catalogue
+from bench.data.ade20k import ADE20K
+from methods.smis.method import Smis, ade20k_config, embedded_config, paper_config, paper_encoder
 from methods.smis.network import SmisEncoder, SmisGenerator, arrange
 from tests.methods.golden_helper import check, draws, noisy_maps
 from tests.methods.reference_fill import checksum, filled_state
@@ -40,6 +45,30 @@ def test_paper_networks_have_the_published_rows(layout: dict) -> None:
     assert rows_of(generator) == layout["cityscapes"]["G"]
     assert rows_of(encoder) == layout["cityscapes"]["E"]
     assert sum(p.numel() for p in generator.parameters()) == 76_501_358
+
+
+def test_paper_networks_for_ade20k_have_the_published_rows_but_for_the_block_that_is_skipped(layout: dict) -> None:
+    context, entry = MethodContext("ade20k", ADE20K, 256, 256, profile="paper"), load_catalogue().find("smis", "ade20k")
+    published = layout["ade20k"]["G"]
+    with torch.device("meta"):
+        generator, encoder = Smis.build_network(context), SmisEncoder(Smis.profile_for(context).encoder)
+    used = [row for row in published if not any(re.search(pattern, row[0]) for pattern in entry.unused)]
+    assert rows_of(generator) == used
+    assert {row[0].split(".")[0] for row in published if row not in used} == {"up_4"}
+    assert rows_of(encoder) == layout["ade20k"]["E"]
+
+
+def test_without_an_edge_channel_a_group_sees_its_label_alone() -> None:
+    network = SmisGenerator(ade20k_config(64, 64, labels=4, base=8)).eval()
+    assert network.head_0.norm_0.mlp_shared[0].weight.shape == (2 * 4, 1, 3, 3)
+    maps, latent = torch.zeros(1, 4, 64, 64), torch.randn(1, *network.config.latent_shape)
+    with torch.no_grad():
+        blank = network.head_0(network.fc(latent), F.interpolate(maps, size=(1, 1)))
+        maps[:, 2] = 1
+        lit = network.head_0(network.fc(latent), F.interpolate(maps, size=(1, 1)))
+    changed = (blank != lit).reshape(4, -1).any(1)
+    assert changed.tolist() == [False, False, True, False]
+    assert network(maps, latent).shape == (1, 3, 64, 64)
 
 
 @pytest.mark.parametrize("case", ["clean", "noisy"])

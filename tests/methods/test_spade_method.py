@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from bench.api.registry import METHODS
 from bench.api.scenes import LabelSpace, Scene
 from bench.api.tensors import write_weights
 from bench.api.weights import weights_name
+from bench.data.ade20k import ADE20K
 from methods.spade.method import Spade
 from methods.spade.network import SpadeTask
 from tests.methods.gan_checks import (
@@ -96,6 +98,25 @@ def test_paper_profile_is_the_authors_training() -> None:
 def begin(seed: int) -> tuple[SpadeTask, torch.Generator]:
     torch.manual_seed(seed)
     return SpadeTask(CONTEXT, Spade.profile_for(CONTEXT)), torch.Generator().manual_seed(5)
+
+
+def test_paper_profile_on_ade20k_is_the_authors_training_without_edges() -> None:
+    profile = Spade.profile_for(MethodContext("ade20k", ADE20K, 256, 256, profile="paper"))
+    assert profile.steps * profile.batch_size == pytest.approx(200 * 20_210, rel=1e-4)
+    assert (profile.batch_size, profile.constant, profile.generator.seed) == (32, 0.5, (8, 8))
+    assert profile.discriminator.channels == 151 + 3
+
+
+def test_a_data_set_without_edges_is_trained_and_drawn_without_them() -> None:
+    space = dataclasses.replace(SPACE, edges=False)
+    context, scene = dataclasses.replace(CONTEXT, label_space=space), dataclasses.replace(scenes(), label_space=space)
+    task = SpadeTask(context, Spade.profile_for(context))
+    assert all(map(math.isfinite, task.step(scene, torch.Generator().manual_seed(0), 0).values()))
+    assert task.generator.fc.in_channels == SPACE.size
+    assert task.sample(scene, torch.Generator()).shape == scene.image.shape
+    assert task.recipe()["generator"]["edges"] is False
+    # a training that was begun before there was a choice goes on
+    assert "edges" not in SpadeTask(CONTEXT, Spade.profile_for(CONTEXT)).recipe()["generator"]
 
 
 def test_an_untrained_network_draws_no_chequers() -> None:

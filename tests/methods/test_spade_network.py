@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from bench.api.method import MethodContext
+from bench.data.ade20k import ADE20K
 from methods.common.semantic.maps import one_hot
-from methods.spade.method import embedded_config, paper_config
+from methods.spade.method import Spade, embedded_config, paper_config
 from methods.spade.network import SpadeGenerator
 from tests.methods.golden_helper import check, noisy_maps
-from tests.methods.reference_fill import checksum, filled_state
+from tests.methods.reference_fill import checksum, filled_state, with_widths
 
 DATA = Path(__file__).parent / "data"
 #: labels, doublings, size of the fixture, seed of the noise on its maps
@@ -50,6 +52,15 @@ def test_paper_network_has_the_published_rows(dataset: str, height: int, width: 
         generator = SpadeGenerator(paper_config(height, width, labels, doublings))
     assert rows_of(generator) == layout[dataset]
     assert sum(p.numel() for p in generator.parameters()) == parameters
+
+
+def test_paper_network_for_ade20k_is_that_for_coco_on_151_channels() -> None:
+    """`fc.weight` of the authors' file is [1024, 151, 3, 3] (NVlabs/SPADE issue 115)."""
+    with torch.device("meta"):
+        generator = Spade.build_network(MethodContext("ade20k", ADE20K, 256, 256, profile="paper"))
+    rows = rows_of(generator)
+    assert rows == with_widths(json.loads((DATA / "spade_layout.json").read_text())["coco"], {184: 151})
+    assert dict((key, shape) for key, shape, _ in rows)["fc.weight"] == [1024, 151, 3, 3]
 
 
 @pytest.mark.parametrize("case", ["clean", "noisy"])

@@ -175,7 +175,7 @@ def named_profile(context: MethodContext, method: str) -> DiffusionProfile:
     makers = {"embedded": embedded_profile, "paper": paper_profile}
     if context.profile not in makers:
         raise MethodError(f"unknown profile '{context.profile}' for {method}; known: {', '.join(makers)}")
-    return makers[context.profile](context.label_space.size + 1)
+    return makers[context.profile](context.label_space.map_channels)
 
 
 def configured(

@@ -74,7 +74,7 @@ class PatchConfig:
 def patches(context: MethodContext) -> PatchConfig:
     """Two scales: the published ones of four layers from width 64, or embedded ones of three from 16."""
     widths = (64, 128, 256, 512) if context.profile == "paper" else (16, 32, 64)
-    return PatchConfig(context.label_space.size + 1 + 3, widths)
+    return PatchConfig(context.label_space.map_channels + 3, widths)
 
 
 #: The training of the embedded profiles: a few thousand steps, at 5 and 2.5 times the rates of SPADE's authors.

@@ -24,7 +24,7 @@ from methods.common.gan.losses import (
     view,
 )
 from methods.common.layers import SpectralConv2d
-from methods.common.semantic.maps import semantic_maps
+from methods.common.semantic.maps import scene_maps, semantic_maps
 
 if TYPE_CHECKING:
     from methods.common.gan.method import AdversarialProfile
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class Batch:
     """A training batch on the device, mirrored at random.
 
-    `image` (B, 3, H, W) in [-1, 1] and `maps` (B, labels + 1, H, W) in {0, 1}, edges last, both channels-last in
-    memory; `labels` (B, H, W) int64.
+    `image` (B, 3, H, W) in [-1, 1] and `maps` (B, C + E, H, W) in {0, 1}, edges last, both channels-last in memory;
+    `labels` (B, H, W) int64.
     """
 
     image: Tensor
@@ -137,6 +137,8 @@ class AdversarialTask(TrainingTask):
         """The profile, and what the perceptual term looks at."""
         # with the steps, which the learning rates depend on
         recipe = {**asdict(self.profile), "steps": self.steps, "training_maps": "clean"}
+        if (recipe["generator"] or {}).get("edges"):  # recipes from before it could be without stay valid
+            del recipe["generator"]["edges"]
         if self.features is not None:
             recipe["perceptual_features"] = PERCEPTUAL_FEATURES
         return recipe
@@ -197,7 +199,8 @@ class AdversarialTask(TrainingTask):
         image = torch.where(mirror[:, None, None, None], scene.image.flip(-1), scene.image)
         labels = torch.where(mirror[:, None, None], scene.labels.flip(-1), scene.labels)
         instances = torch.where(mirror[:, None, None], scene.instances.flip(-1), scene.instances)
-        maps = semantic_maps(labels, instances, self.context.label_space.size)
+        space = self.context.label_space
+        maps = semantic_maps(labels, instances, space.size, space.edges)
         device = self.context.device
         return Batch(
             (image * 2 - 1).to(device).contiguous(memory_format=torch.channels_last),
@@ -231,7 +234,7 @@ class AdversarialTask(TrainingTask):
     @torch.no_grad()
     def sample(self, scene: Scene, generator: torch.Generator) -> Tensor:
         """Pictures of the averaged generator for clean maps."""
-        maps = semantic_maps(scene.labels, scene.instances, self.context.label_space.size)
+        maps = scene_maps(scene)
         pictures = self.picture(self.average, maps.to(self.context.device), generator)
         return ((pictures + 1) / 2).clamp(0, 1).cpu()
 

@@ -51,7 +51,7 @@ class SemanticMethod(Method):
         "pool": "avg-max",
     }
     digital_options: ClassVar[Mapping[str, Any]] = {"codec": "label-ctx"}
-    #: False for networks without the instance-edge channel (OASIS)
+    #: False for networks that take no instance-edge channel on any data set (OASIS)
     uses_edges: ClassVar[bool] = True
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
@@ -67,21 +67,26 @@ class SemanticMethod(Method):
         return "instances"
 
     @property
+    def with_edges(self) -> bool:
+        """Whether the full map has the edge channel: method and data set have to have it."""
+        return self.uses_edges and self.context.label_space.edges
+
+    @property
     def num_channels(self) -> int:
         """Channels of the full map: label ids plus the edge channel."""
-        return self.context.label_space.size + int(self.uses_edges)
+        return self.context.label_space.size + int(self.with_edges)
 
     def send(self, scene: Scene) -> Transmission:
         """One-hot maps and edges of the scenes, absent classes dropped, through the codec (paper, section 3.2)."""
         num_labels = self.context.label_space.size
-        maps = scene_maps(scene, self.options["edges"]) if self.uses_edges else one_hot(scene.labels, num_labels)
+        maps = scene_maps(scene, self.options["edges"]) if self.with_edges else one_hot(scene.labels, num_labels)
         symbols, side_info, bits = [], [], []
         for one, labels in zip(maps, scene.labels, strict=True):
             header = b""
             if self.options["drop_absent"]:
                 header = pack_labels(present_labels(labels, num_labels), num_labels)
             kept = self.sent_channels(header)
-            classes = len(kept) - int(self.uses_edges)
+            classes = len(kept) - int(self.with_edges)
             encoded = CODECS[self.options["codec"]](keep_channels(one, kept).numpy(), classes)
             symbols.append(torch.from_numpy(encoded.decoded))
             side_info.append(header)
@@ -94,7 +99,7 @@ class SemanticMethod(Method):
         if codec not in CARRIED:
             raise MethodError(f"codec '{codec}' is no single map: a digital link carries {', '.join(CARRIED)}")
         check_labels(scene.labels, labels)
-        edges = scene_edges(scene, self.options["edges"])[:, 0].numpy() if self.uses_edges else [None] * len(scene)
+        edges = scene_edges(scene, self.options["edges"])[:, 0].numpy() if self.with_edges else [None] * len(scene)
         payloads = (
             write_map(codec, label_map.numpy(), edge_map, labels)
             for label_map, edge_map in zip(scene.labels, edges, strict=True)
@@ -110,7 +115,7 @@ class SemanticMethod(Method):
         height, width, labels = self.context.height, self.context.width, self.context.label_space.size
         try:
             if payload is not None:
-                return read_map(self.options["codec"], payload, height, width, labels, self.uses_edges)
+                return read_map(self.options["codec"], payload, height, width, labels, self.with_edges)
         except ValueError:
             pass
         return np.zeros((self.num_channels, height, width), dtype=np.float32)
@@ -122,7 +127,7 @@ class SemanticMethod(Method):
         """
         num_labels = self.context.label_space.size
         classes = unpack_labels(header, num_labels) if header else tuple(range(num_labels))
-        return (*classes, num_labels) if self.uses_edges else classes
+        return (*classes, num_labels) if self.with_edges else classes
 
     def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
         """Denoise the maps where FDS is on, restore the dropped classes, and generate."""

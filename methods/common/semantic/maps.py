@@ -59,9 +59,10 @@ def instance_edges(labels: Tensor, instances: Tensor, edges: Edges = "instances"
     return edge[:, None].float()
 
 
-def semantic_maps(labels: Tensor, instances: Tensor, num_labels: int) -> Tensor:
-    """One-hot maps with the instance-edge channel last: (B, H, W) twice -> (B, num_labels + 1, H, W) in {0, 1}."""
-    return torch.cat([one_hot(labels, num_labels), instance_edges(labels, instances)], dim=1)
+def semantic_maps(labels: Tensor, instances: Tensor, num_labels: int, with_edges: bool = True) -> Tensor:
+    """One-hot maps, the instance-edge channel last: (B, H, W) twice -> (B, num_labels + with_edges, H, W) in {0, 1}."""
+    maps = one_hot(labels, num_labels)
+    return torch.cat([maps, instance_edges(labels, instances)], dim=1) if with_edges else maps
 
 
 def scene_edges(scene: Scene, edges: Edges = "instances") -> Tensor:
@@ -72,8 +73,9 @@ def scene_edges(scene: Scene, edges: Edges = "instances") -> Tensor:
 
 
 def scene_maps(scene: Scene, edges: Edges = "instances") -> Tensor:
-    """One-hot maps of a batch of scenes, the instance-edge channel last: (B, labels + 1, H, W) in {0, 1}."""
-    return torch.cat([one_hot(scene.labels, scene.label_space.size), scene_edges(scene, edges)], dim=1)
+    """One-hot maps of scenes, the edge channel last where the data set has one: (B, C + E, H, W) in {0, 1}."""
+    maps = one_hot(scene.labels, scene.label_space.size)
+    return torch.cat([maps, scene_edges(scene, edges)], dim=1) if scene.label_space.edges else maps
 
 
 def present_labels(labels: Tensor, num_labels: int) -> tuple[int, ...]:
