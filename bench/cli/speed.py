@@ -147,6 +147,9 @@ def pipeline(
     dataset: Annotated[str, typer.Option(help="The data set.")] = "streets",
     psnr: Annotated[float, typer.Option(help="The PSNR in dB.")] = 10.0,
     scenes: Annotated[int, typer.Option(min=2, help="Scenes of a batch.")] = 8,
+    anchors: Annotated[
+        bool, typer.Option("--anchors/--no-anchors", help="Time the published samplers, pytorch-fid, torch-fidelity.")
+    ] = True,
     device: DeviceOption = "auto",
     out: FolderOption = OUT,
 ) -> None:
@@ -159,7 +162,7 @@ def pipeline(
 
     check_folder(out, "--out")
     report = partial(say, err=True)
-    measured = measure_pipeline(names(methods), names(metrics), dataset, psnr, scenes, device, report)
+    measured = measure_pipeline(names(methods), names(metrics), dataset, psnr, scenes, device, anchors, report)
     files = write_pipeline(measured, out)
     print_page(as_markdown(measured))
     for path in files:

@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from bench.api.files import write_files
-from bench.api.metric import Comparison
+from bench.api.metric import Comparison, MetricContext
 from bench.api.provenance import commit_in_words
 from bench.config import Config, RunSection
 from bench.run.cell import batches, channel_streams, png, receiver_streams
@@ -21,9 +21,12 @@ from bench.run.contract import as_bytes
 from bench.run.plan import Cell, MetricPlan, make_plan
 from bench.run.transport import Arrival, transport
 from bench.run.worker import WORKER, keep_freed_memory, one_thread
+from bench.speed.anchors import OURS, Anchor, inception, measure_anchor, sampler
 from bench.speed.report import circumstances
 from bench.speed.timing import count_flops, matmul_peak, timed
 
+#: The paper's T, as the published samplers take it.
+PAPERS_STEPS = 1000
 #: Rounds of what later cells cost; the fastest counts.
 ROUNDS = 5
 Stages = dict[str, Callable[[], object]]
@@ -75,9 +78,12 @@ def measure_pipeline(
     psnr: float,
     scenes: int,
     device: str,
+    anchors: bool,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
     """Rows (one a method and stage) and the matmul peak, JSON-serialisable; seconds and operations are of one scene.
+
+    With `anchors`, rows of `bench.speed.anchors` too, and `missing`, what packages they lack.
 
     One process and thread; on the CPU its own CPU seconds, so that what else runs there counts less. Other scenes warm
     everything up; then the stages run in turn over `scenes` scenes of the method's own, which are new to them in the
@@ -100,6 +106,8 @@ def measure_pipeline(
     where = torch.device(name)
     clock = time.process_time if where.type == "cpu" else time.perf_counter
     rows: list[dict[str, Any]] = []
+    beside: list[dict[str, Any]] = []
+    missing: list[str] = []
     peaks: list[float] = []
     keep_freed_memory()
     with one_thread(), torch.inference_mode():
@@ -125,7 +133,32 @@ def measure_pipeline(
                         "operations": count_flops(call) / len(ids),
                     }
                 )
-    return {"dataset": dataset, "psnr": psnr, "scenes": scenes, "peak": max(peaks), "rows": rows, "provenance": facts}
+        for anchor in _anchors(plan.cells, scenes, name) if anchors else ():
+            report(anchor.work)
+            missing += anchor.missing
+            told, peak = measure_anchor(anchor, scenes, ROUNDS, where, clock)
+            beside += told
+            peaks.append(peak)
+    return {
+        "dataset": dataset,
+        "psnr": psnr,
+        "scenes": scenes,
+        "peak": max(peaks),
+        "rows": rows,
+        "anchors": beside,
+        "missing": missing,
+        "provenance": facts,
+    }
+
+
+def _anchors(cells: Sequence[Cell], scenes: int, device: str) -> Iterator[Anchor]:
+    """Others' code beside the cells' samplers and FID, on originals."""
+    first = cells[0].scenes
+    pictures = WORKER.scene(first, first.ids[:scenes]).image
+    for cell in cells:
+        if (found := sampler(WORKER.pair(cell, device).receiver, pictures)) is not None:
+            yield found
+    yield inception(pictures, MetricContext.of(WORKER.source(first), device_name=device))
 
 
 def as_markdown(measured: dict[str, Any]) -> str:
@@ -145,10 +178,12 @@ def as_markdown(measured: dict[str, Any]) -> str:
             lines.append([method, row["stage"], *cells, f"{row['seconds'] / known:.0%}", *gflop])
         told.append(f"- {method}: {1 / known:.1f} scenes a second and core, {1 / new:.1f} where scenes are new.")
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    beside = "".join(f"\n{line}" for line in _anchor_lines(measured))
     load = "unknown" if facts["load_before"] is None else f"{facts['load_before']:.1f}"
     return (
         f"# Speed of the whole way: {measured['dataset']} at {measured['psnr']:g} dB\n\n{table}\n\n"
         + "\n".join(told)
+        + beside
         + "\n\nOne process and thread (on the CPU: its CPU seconds), one scene of a batch of "
         f"{measured['scenes']}. A scene is new in a sweep's first cell; from then on it is kept, codecs and metrics "
         f"know it, and the fastest of {ROUNDS} rounds counts. Matmul peak {peak / 1e9:.0f} GFLOP/s, measured in every "
@@ -156,6 +191,29 @@ def as_markdown(measured: dict[str, Any]) -> str:
         f"torch {facts['packages'].get('torch')}, commit {commit_in_words(facts)}. "
         f"`{facts['command']}`, {facts['date']}.\n"
     )
+
+
+def _anchor_lines(measured: dict[str, Any]) -> Iterator[str]:
+    """A table of what others' code takes beside ours, and what to install for more of it."""
+    rows, peak = measured["anchors"], measured["peak"]
+    if rows:
+        yield from ("", "Beside code that others published, on the same scenes:", "")
+        yield "| work | way | ms | scenes a second and core | ours | GFLOP | of the matmul peak |"
+        yield "| --- | --- | " + " | ".join(["---:"] * 5) + " |"
+    ours = {row["work"]: row["seconds"] for row in rows if row["way"] == OURS}
+    for row in rows:
+        seconds, work = row["seconds"], row["operations"]
+        ratio = "" if row["way"] == OURS else f"{seconds / ours[row['work']]:.2f} times as fast"
+        yield (
+            f"| {row['work']} | {row['way']} | {1e3 * seconds:.2f} | {1 / seconds:.1f} | {ratio} | {work / 1e9:.2f} | "
+            f"{work / seconds / peak:.0%} |"
+        )
+    for row in rows:
+        if row["steps"] and row["way"] != OURS:
+            whole = row["seconds"] * PAPERS_STEPS / row["steps"]
+            yield from ("", f"{row['work'].partition(',')[0]}, {row['way']}, {PAPERS_STEPS} steps: {whole:.0f} s.")
+    for package in measured["missing"]:
+        yield from ("", f"Left out: {package} is not installed; `pip install {package}`.")
 
 
 def write_pipeline(measured: dict[str, Any], out: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import pytest
 import torch
 
 from bench.api.errors import UsageError
+from bench.api.metric import MetricContext
 from bench.config import Config, RunSection
 from bench.run.plan import make_plan
 from bench.run.runner import RunReport
+from bench.run.worker import WORKER
+from bench.speed.anchors import OURS, Anchor, inception, measure_anchor, sampler
 from bench.speed.pipeline import measure_pipeline, write_pipeline
 from bench.speed.published import in_published_arithmetic
 from bench.speed.quality import (
@@ -98,7 +102,7 @@ def test_sampling_compares_the_same_pictures(tmp_path: Path) -> None:
 
 
 def test_the_whole_way_is_told_stage_by_stage(tmp_path: Path) -> None:
-    measured = measure_pipeline(("full_image", "spade"), ("LPIPS",), "streets", 10, 2, "cpu", quiet)
+    measured = measure_pipeline(("full_image", "spade"), ("LPIPS",), "streets", 10, 2, "cpu", False, quiet)
     rows = {(row["method"], row["stage"]): row for row in measured["rows"]}
     order = ["render", "send", "channel", "receive", "files", "LPIPS"]
     assert [stage for method, stage in rows if method == "spade"] == order
@@ -112,6 +116,40 @@ def test_the_whole_way_is_told_stage_by_stage(tmp_path: Path) -> None:
     known = sum(row["seconds"] for (method, _), row in rows.items() if method == "spade")
     assert f"- spade: {1 / known:.1f} scenes a second and core" in text
     assert text.count("| spade | ") == len(order) + 1
+    assert "Beside code" not in text
+
+
+def test_code_of_others_does_the_same_work_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    methods = ("gesco:steps=2", "full_image")
+    cell, other = make_plan(Config(run=RunSection(methods=methods, psnr=(10,), scenes=2, device="cpu"))).cells
+    pictures = WORKER.scene(cell.scenes, cell.scenes.ids).image
+    drawn = sampler(WORKER.pair(cell, "cpu").receiver, pictures)
+    assert drawn is not None
+    assert sampler(WORKER.pair(other, "cpu").receiver, pictures) is None
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    looked = inception(pictures, MetricContext.of(WORKER.source(cell.scenes)))
+    assert (drawn.steps, looked.steps, looked.missing) == (2, None, ("torch-fidelity",))
+    with torch.inference_mode():
+        for anchor in (drawn, looked):
+            found = []
+            for call in anchor.ways.values():
+                torch.manual_seed(0)  # the samplers' noise
+                found.append(call())
+            ours, theirs = found
+            assert ours.shape == theirs.shape
+            assert float(ours.std()) > 0
+            assert float((ours - theirs).abs().max()) < 1e-3 * float(ours.abs().max())
+
+
+def test_anchors_stand_beside_ours(tmp_path: Path) -> None:
+    measured = measure_pipeline(("full_image",), ("PSNR[picture]",), "streets", 10, 2, "cpu", False, quiet)
+    work = Anchor("sums, 2 steps", {OURS: lambda: torch.eye(2) @ torch.eye(2), "theirs": lambda: torch.zeros(1)}, 2)
+    rows, _ = measure_anchor(work, 2, 1, CPU, iter(range(1000)).__next__)
+    assert [(row["way"], row["seconds"], row["operations"]) for row in rows] == [(OURS, 0.5, 8.0), ("theirs", 0.5, 0.0)]
+    text = write_pipeline({**measured, "anchors": rows, "missing": ["theirs"]}, tmp_path)[1].read_text()
+    assert "| sums, 2 steps | theirs | 500.00 | 2.0 | 1.00 times as fast | 0.00 | 0% |" in text
+    assert "sums, theirs, 1000 steps: 250 s." in text
+    assert "`pip install theirs`" in text
 
 
 def test_the_published_arithmetic_computes_the_same_function() -> None:
