@@ -116,7 +116,9 @@ class Depth(EvaluatorMetric):
     def _load(self, context: MetricContext) -> None:
         network = load_estimator(context.dataset, context.evaluator, context.weights_dir, context.device_name)
         self._network = network
-        self._estimates = PerPicture(network.estimate, context.device_name, _MEMORY_BYTES, network.gpu_batch)
+        self._estimates = PerPicture(
+            network.estimate, context.device_name, _MEMORY_BYTES, network.gpu_batch, context.kept
+        )
 
     @property
     def protocol(self) -> str:

@@ -57,7 +57,7 @@ class FeatureDistance(NetworkMetric):
 
     def __init__(self, context: MetricContext) -> None:
         super().__init__(context, self._find(context))
-        self._features = PerPicture(self._extract, context.device_name)
+        self._features = PerPicture(self._extract, context.device_name, kept=context.kept)
 
     @classmethod
     @abstractmethod

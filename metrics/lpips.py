@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 WEIGHTS_FILE = "alexnet_trunk.safetensors"
-#: Memory for the features of originals: 900 pictures of 64x128, 60 of 256x512.
+#: Memory for the features of originals: 900 pictures of 64x128, 60 of 256x512. They are not kept between runs: of what
+#: the embedded metrics know of an original they are 85 % of the bytes and 9 % of the time.
 _MEMORY_BYTES = 256 << 20
 
 

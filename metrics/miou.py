@@ -103,7 +103,9 @@ class MeanIoU(EvaluatorMetric):
         segmenter = load_segmenter(context)
         self._network, self._evaluated = segmenter, segmenter.evaluated
         self._counts_every_label = facts_of(context.dataset).counts_every_label
-        self._maps = PerPicture(segmenter.predict, context.device_name, gpu_batch=segmenter.gpu_batch)
+        self._maps = PerPicture(
+            segmenter.predict, context.device_name, gpu_batch=segmenter.gpu_batch, kept=context.kept
+        )
 
     @property
     def protocol(self) -> str:

@@ -81,7 +81,9 @@ class Objects(EvaluatorMetric):
         self._threshold, self._answered_as = choice.threshold, choice.answered_as
         self._columns = _columns(self._network.classes, context.label_space.names)
         self._width = max(len(SINGLED_OUT), *(column + 1 for column in self._columns.values()))
-        self._detections = PerPicture(self._detect, context.device_name, gpu_batch=self._network.gpu_batch)
+        self._detections = PerPicture(
+            self._detect, context.device_name, gpu_batch=self._network.gpu_batch, kept=context.kept
+        )
 
     @property
     def protocol(self) -> str:

@@ -16,6 +16,7 @@ from cachetools import LRUCache
 from bench.api.errors import MetricError
 from bench.api.files import file_digest
 from bench.api.lazy import Tensor, torch
+from bench.api.memory import Kept
 from bench.api.metric import Comparison, Metric, MetricContext, Score
 from bench.api.seeding import text_digest
 from metrics.evaluators.published import check_unchanged
@@ -106,10 +107,15 @@ class PerPicture:
         device: torch.device | str,
         memory_bytes: int = 64 << 20,
         gpu_batch: int = 64,
+        kept: Kept | None = None,
     ) -> None:
-        """`memory_bytes` bounds what `remembered` keeps; `gpu_batch` is the number of pictures a GPU gets at once."""
+        """`memory_bytes` bounds what `remembered` keeps, `kept` is where later runs find it.
+
+        `gpu_batch` is the number of pictures a GPU gets at once.
+        """
         self._function = function
         self._device = device
+        self._kept = kept
         self._memory: LRUCache[bytes, Tensor] = LRUCache(memory_bytes, getsizeof=lambda result: result.nbytes)
         self._chunk = 1 if str(device).startswith("cpu") else gpu_batch
 
@@ -127,11 +133,19 @@ class PerPicture:
         found = {key: self._memory[key] for key in keys if key in self._memory}
         new = [number for number, key in enumerate(keys) if key not in found]
         if new:
-            found.update(zip((keys[number] for number in new), self._results(pictures[new]), strict=True))
+            found.update(zip((keys[n] for n in new), self._first(pictures[new], [keys[n] for n in new]), strict=True))
         for key, result in found.items():
             if result.nbytes <= self._memory.maxsize:
                 self._memory[key] = result
         return torch.stack([found[key] for key in keys])
+
+    def _first(self, pictures: Tensor, keys: list[bytes]) -> Tensor:
+        """Results of pictures that this process sees for the first time."""
+        if self._kept is None:
+            return self._results(pictures)
+        of = [list(pictures.shape), *(key.hex() for key in keys)]
+        kept = self._kept.array(of, lambda: self._results(pictures).cpu().numpy())
+        return torch.from_numpy(kept).to(self._device)
 
     def _results(self, *pictures: Tensor) -> Tensor:
         with torch.inference_mode():

@@ -18,6 +18,7 @@ import numpy as np
 
 from bench.api.errors import MetricError
 from bench.api.lazy import Tensor, torch
+from bench.api.memory import Kept
 from bench.api.scenes import LabelSpace, SceneSource
 from bench.api.scores import ScoreInfo
 
@@ -31,6 +32,7 @@ class MetricContext:
 
     `device_name` is what PyTorch calls the device. `weights_dir` is a folder that somebody named. `evaluator` chooses
     among `Metric.evaluators`; None is the first of them. `size` is the pictures' height and width; None: not known.
+    `kept` is where what a network says of originals lies between runs; None: nowhere.
     """
 
     dataset: str
@@ -39,6 +41,7 @@ class MetricContext:
     weights_dir: Path | None = None
     evaluator: str | None = None
     size: tuple[int, int] | None = None
+    kept: Kept | None = None
 
     @classmethod
     def of(cls, source: SceneSource, evaluator: str | None = None, device_name: str = "cpu") -> MetricContext:

@@ -241,8 +241,8 @@ def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch
     """
     start, path = time.perf_counter(), metric_path(out, cell, pictures, plan)
     there = _measured_before(cell, pictures, plan, out)
-    measured, saved = (read_arrays(there), 0.0) if there else _measured(cell, pictures, plan, batch_size, device)
-    facts, contributions = summarised(WORKER.metric(cell.scenes, plan, device), measured)
+    measured, saved = (read_arrays(there), 0.0) if there else _measured(cell, pictures, plan, out, batch_size, device)
+    facts, contributions = summarised(WORKER.metric(cell.scenes, plan, device, out), measured)
     seconds = there.manifest["seconds"] if there else time.perf_counter() - start + saved
     with Draft(out) as draft:
         draft.write(ARRAYS, packed(measured))
@@ -253,10 +253,10 @@ def measure_cell(cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch
 
 
 def _measured(
-    cell: Cell, pictures: Entry, plan: MetricPlan, batch_size: int, device: str
+    cell: Cell, pictures: Entry, plan: MetricPlan, out: Path, batch_size: int, device: str
 ) -> tuple[dict[str, np.ndarray], float]:
     """A metric's arrays of all scenes of a cell, and the seconds that measuring the remembered batches had taken."""
-    metric: Metric = WORKER.metric(cell.scenes, plan, device)
+    metric: Metric = WORKER.metric(cell.scenes, plan, device, out)
     of_all = digest([cell.scenes.fingerprint, cell.scenes.dataset, plan.identity, device])
     parts: list[dict[str, np.ndarray]] = []
     counts: list[int] = []

@@ -16,7 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -27,10 +27,11 @@ from cachetools import LRUCache
 from bench.api.device import Devices, resolve_devices
 from bench.api.errors import BenchError
 from bench.api.lazy import Tensor, torch
+from bench.api.memory import Kept
 from bench.api.method import Method, Received, Transmission
 from bench.api.metric import Metric, MetricContext
 from bench.api.names import PURE_NOISE
-from bench.api.provenance import code_provenance
+from bench.api.provenance import code_provenance, device_names
 from bench.api.registry import METRICS, OWN
 from bench.api.scenes import Scene, SceneArrays, SceneSource, stack
 from bench.api.seeding import canonical, digest
@@ -52,6 +53,8 @@ KEPT_SOURCES = 4
 KEPT_PICTURE_BYTES = KEPT_ARRAY_BYTES = 128 << 20
 #: Memory for scenes. Fewer than a cell has would be read or rendered again for every metric of every cell.
 KEPT_SCENE_BYTES = 512 << 20
+#: What of the code's provenance a network's last bits depend on.
+_LAST_BITS = ("packages", "cpu")
 
 
 def _method_key(cell: Cell, device: str) -> str:
@@ -206,21 +209,26 @@ class Worker(threading.local):
             check_identity(plan.spec, plan.identity, built.identity())
         return built
 
-    def metric(self, scenes: SceneSet, plan: MetricPlan, device: str) -> Metric:
-        """A metric for the data set of `scenes`, built on `device`."""
-        key = digest([plan.identity, scenes.dataset, device])
+    def metric(self, scenes: SceneSet, plan: MetricPlan, device: str, out: Path | None = None) -> Metric:
+        """A metric for the data set of `scenes`, built on `device`; what it knows of originals is kept in `out`."""
+        key = digest([plan.identity, scenes.dataset, device, str(out)])
 
         def build() -> Metric:
-            built = self.unprepared(scenes, plan, device)
+            built = self.unprepared(scenes, plan, device, out)
             with house_rules():
                 built.prepare()
             return built
 
         return self._metrics.of(key, build)
 
-    def unprepared(self, scenes: SceneSet, plan: MetricPlan, device: str) -> Metric:
+    def unprepared(self, scenes: SceneSet, plan: MetricPlan, device: str, out: Path | None = None) -> Metric:
         """A metric, built anew and not prepared; BenchError where it is not the one that was planned."""
-        context = MetricContext.of(self.source(scenes), plan.evaluator, device)
+        kept = None
+        if out is not None:
+            here = code_provenance()  # other versions and processors answer with other last bits
+            made_by = {"metric": plan.identity, "device": device_names((device,)), **{k: here[k] for k in _LAST_BITS}}
+            kept = Kept(out, plan.name, made_by)
+        context = replace(MetricContext.of(self.source(scenes), plan.evaluator, device), kept=kept)
         with house_rules():
             built = METRICS.build(plan.name, context)
             check_identity(plan.name, plan.identity, built.identity())

@@ -24,6 +24,8 @@ from table_frames import all_rows
 
 from bench.api.method import Received, Transmission
 from bench.api.scenes import Scene
+from bench.run.worker import WORKER
+from metrics.fid import FrechetLite0
 
 Cli = Callable[..., Answer]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -248,6 +250,33 @@ def test_another_metric_is_measured_on_the_cached_pictures(cli: Cli, fakes: Path
     more = cli("run", "--psnr", "10", "--metrics", "FakeMSE,FakeFID", "--out", "o")
     assert "0 computed, 1 from the cache" in more.out
     assert cli("table", "FakeFID", "--out", "o").code == 0
+
+
+def test_originals_are_looked_at_once_for_all_runs_into_a_folder_and_scores_stay(
+    cli: Cli, fakes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extract, looked = FrechetLite0._extract, []
+
+    def counted(metric: FrechetLite0, pictures: torch.Tensor) -> torch.Tensor:
+        looked.append(len(pictures))
+        return extract(metric, pictures)
+
+    def pictures_looked_at(psnr: str, out: str) -> int:
+        WORKER._metrics.clear()  # as in another process
+        WORKER.measured.clear()
+        looked.clear()
+        asked = ("--psnr", psnr, "--scenes", "2", "--metrics", "FID[lite0]", "--out", out)
+        assert cli("run", *asked).code == 0
+        return sum(looked)
+
+    monkeypatch.setattr(FrechetLite0, "_extract", counted)
+    assert pictures_looked_at("10", "o") == 2 + 2 + 2  # the method's, the noise reference's and the originals
+    assert pictures_looked_at("1", "o") == 2
+    assert pictures_looked_at("1", "fresh") == 2 + 2 + 2
+    found = sorted((fakes / "fresh" / "metrics").rglob("arrays.npz"))
+    assert len(found) == 2
+    for file in found:
+        assert (fakes / "o" / file.relative_to(fakes / "fresh")).read_bytes() == file.read_bytes()
 
 
 def test_one_failing_method_costs_no_other_cell(cli: Cli, fakes: Path) -> None:

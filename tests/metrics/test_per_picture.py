@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import torch
 
+from bench.api.memory import ARRAY, Kept
 from metrics.pictures import PerPicture
 
 CPU = torch.device("cpu")
@@ -59,3 +64,33 @@ def test_a_function_of_two_tensors_gets_the_same_picture_of_both():
     run = PerPicture(lambda pictures, values: pictures.mean(dim=(1, 2, 3)) + values.sum(dim=1), CPU)
     expected = [(a.mean() + b.sum()).item() for a, b in zip(one, other, strict=True)]
     np.testing.assert_allclose(run(one, other), expected, rtol=1e-6)
+
+
+def test_a_later_run_reads_what_an_earlier_one_knew_of_originals_and_makes_anew_what_is_damaged(tmp_path):
+    seen = []
+
+    def function(pictures):
+        seen.append(len(pictures))
+        return pictures.amax(dim=(2, 3))
+
+    def knows(kept, pictures):
+        seen.clear()
+        found = PerPicture(function, CPU, kept=kept).remembered(pictures)
+        np.testing.assert_array_equal(found, pictures.amax(dim=(2, 3)))
+        return len(seen)
+
+    kept = Kept(tmp_path, "FID[x]", {"metric": "x"})
+    pictures = torch.rand(4, 3, 8, 8)
+    assert [knows(kept, pictures), knows(kept, pictures)] == [4, 0]
+    # other pictures, another order, another shape of equal bytes, another metric
+    assert knows(kept, torch.rand(4, 3, 8, 8)) == 4
+    assert knows(kept, pictures.flip(0)) == 4
+    assert knows(kept, pictures.reshape(4, 3, 4, 16)) == 4
+    assert knows(replace(kept, identity={"metric": "y"}), pictures) == 4
+    for damage in (lambda file: file.write_bytes(file.read_bytes()[:-1]), Path.unlink):
+        for file in (tmp_path / "originals").rglob(ARRAY):
+            damage(file)
+        assert [knows(kept, pictures), knows(kept, pictures)] == [4, 0]
+    assert not list((tmp_path / "tmp").iterdir())
+    shutil.rmtree(tmp_path / "originals")
+    assert knows(kept, pictures) == 4
