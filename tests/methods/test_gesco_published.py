@@ -27,6 +27,7 @@ from methods.common.diffusion.unet import SemanticUNet
 from methods.common.semantic.maps import one_hot, restore_channels, semantic_maps
 from methods.gesco.method import Gesco, GescoOnLabels, GescoPublished
 from methods.gesco.task import PUBLISHED_LEVELS, PublishedTask, label_values
+from methods.hybrid import Hybrid
 from methods.sdm import Sdm
 from tests.methods.diffusion_golden import layout, with_map_channels
 
@@ -39,9 +40,11 @@ def scene() -> Scene:
     return stack([source.load("test", i) for i in source.ids("test", 2)], source.label_space)
 
 
-def built(method: type[Method], folder: Path, options: dict[str, object] | None = None, **changes: object) -> Method:
-    """A method with random weights of its own in `folder`."""
-    context = MethodContext("streets", CITYSCAPES, 64, 128, weights_dir=folder, **changes)  # type: ignore[arg-type]
+def built(
+    method: type[Method], folder: Path, options: dict[str, object] | None = None, space: LabelSpace | None = None
+) -> Method:
+    """A method with random weights of its own in `folder`, for `streets` or for the data set of `space`."""
+    context = MethodContext(space.name if space else "streets", space or CITYSCAPES, 64, 128, weights_dir=folder)
     torch.manual_seed(0)
     write_weights(folder / weights_name(method.name, context), method.build_network(context).state_dict(), {})
     return method(context, options)
@@ -112,6 +115,19 @@ def test_a_network_on_label_ids_generates_from_what_the_sender_sends(scene: Scen
     assert sent.symbols[0].amax() == 1  # one-hot maps, not ids: the channel's peak power is kept
     assert seen[0].shape == (3, 2, 64, 128)  # two scenes and the null label
     assert not seen[0][2].any()
+
+
+@pytest.mark.parametrize("method", [Gesco, Sdm, GescoOnLabels, Hybrid])
+def test_without_an_edge_channel_pictures_come_from_the_labels_alone(
+    scene: Scene, tmp_path: Path, method: type[Method]
+) -> None:
+    bare = replace(scene, label_space=ADE20K)  # ids below 35 are ADE20K's too
+    drawing = built(method, tmp_path, {"steps": 2}, ADE20K)
+    sent = drawing.send(bare)
+    rngs = [torch.Generator().manual_seed(i) for i in range(len(bare))]
+    pictures = drawing.receive(Received(sent.symbols, sent.side_info), rngs)
+    assert pictures.shape == bare.image.shape
+    assert pictures.isfinite().all()
 
 
 def test_published_noise_is_one_map_and_one_level_a_batch(scene: Scene) -> None:
