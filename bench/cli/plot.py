@@ -70,6 +70,10 @@ def sheet(
     out: OutOption = None,
     scenes: Annotated[int, typer.Option("--scenes", min=1, help="How many scenes, from the first.")] = 4,
     psnr: Annotated[str, typer.Option("--psnr", help="PSNRs of the rows, for example 100,10,1.")] = "100,10,1",
+    methods: Annotated[str | None, typer.Option(help="Methods of the results, comma-separated.")] = None,
+    originals: Annotated[
+        bool, typer.Option("--originals/--labels-only", help="Labels only: of scenes that may not be shown.")
+    ] = True,
     to: ToOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -80,5 +84,6 @@ def sheet(
     from bench.pictures.sheet import make_sheets
 
     levels = numbers(psnr, "--psnr")
-    for path in make_sheets(chosen_results(out, to, config), scenes, levels):
+    request = chosen_results(out, to, config, methods=names(methods or ""))
+    for path in make_sheets(request, scenes, levels, originals):
         say(path)

@@ -25,9 +25,11 @@ MIN_WIDTH = 240
 GAP, MARGIN, HEADER = 6, 64, 28
 
 
-def _block(album: Album, scene: str, psnrs: Sequence[float], sender: str | None, first: bool) -> list[SheetRow]:
+def _block(
+    album: Album, scene: str, psnrs: Sequence[float], sender: str | None, first: bool, originals: bool
+) -> list[SheetRow]:
     """The pictures of one scene: a row a PSNR; columns: the truth, the received map, one a method."""
-    truth = [album[scene].image, album.labels(scene)]
+    truth = [*([album[scene].image] if originals else []), album.labels(scene)]
     space = [0 if first else 3 * GAP, *[GAP] * len(psnrs)]
     rows = []
     for number, psnr in enumerate(psnrs):
@@ -86,8 +88,12 @@ def paste(
     return buffer.getvalue()
 
 
-def make_sheets(request: Request, scenes: int = 4, psnrs: Sequence[float] = DEFAULT_PSNRS) -> list[Path]:
+def make_sheets(
+    request: Request, scenes: int = 4, psnrs: Sequence[float] = DEFAULT_PSNRS, originals: bool = True
+) -> list[Path]:
     """Write sheet-DATASET.png, one a list of scenes and channel, of the results' cached cells; the files made.
+
+    Without `originals` a scene is shown by its labels alone.
 
     The maps that reached the receiver are not in the cache: they are sent again through the same channel with the same
     noise, by the first method that sends class maps. PSNRs that were not run are left out.
@@ -103,8 +109,8 @@ def make_sheets(request: Request, scenes: int = 4, psnrs: Sequence[float] = DEFA
         if not shown:
             raise UsageError(f"no cell at PSNR {', '.join(f'{p:g}' for p in psnrs)}; choose others with --psnr")
         sender = next(album.map_senders(), None)
-        rows = [row for k, scene in enumerate(album.ids) for row in _block(album, scene, shown, sender, not k)]
-        headings = ["original, labels", *([f"received map ({sender})"] if sender else []), *album.specs]
+        rows = [row for k, scene in enumerate(album.ids) for row in _block(album, scene, shown, sender, not k, originals)]
+        headings = ["original, labels" if originals else "labels", *([f"received map ({sender})"] if sender else []), *album.specs]
         name = next(stem for k, stem in enumerate(stems[number]) if sum(other[k] == stem for other in stems) == 1)
         path = request.to / f"sheet-{safe_name(name)}.png"
         write_atomically(path, paste(headings, rows, HEADER, GAP, MIN_WIDTH, MARGIN, 3 * GAP))

@@ -67,6 +67,19 @@ def test_a_single_psnr_leaves_room_for_the_labels(cli: Cli, fakes: Path) -> None
         assert picture.height == HEADER + 2 * (32 * 4 + GAP) + 2 * GAP
 
 
+def test_a_sheet_of_chosen_methods_shows_no_picture_that_may_not_be_shown(cli: Cli, fakes: Path) -> None:
+    assert cli("run", "--methods", "fake_pixels,fake_maps", "--psnr", "10", "--out", "o").code == 0
+    answer = cli("sheet", "--scenes", "1", "--psnr", "10", "--methods", "fake_maps", "--labels-only", "--out", "o")
+    assert answer.code == 0, answer.err
+    with Image.open(Path(answer.out.strip())) as picture:
+        sheet = np.array(picture)
+    high, wide, columns = 32 * 4, 64 * 4, 3  # labels, received map and the one method
+    assert sheet.shape == (HEADER + high + GAP + 2 * GAP, GAP + columns * (wide + GAP) + MARGIN, 3)
+    source = open_dataset("streets", size=(32, 64))
+    labels = paint_labels(source.load("test", source.ids("test", 1)[0]).labels, CITYSCAPES)
+    assert np.array_equal(sheet[HEADER : HEADER + high : 4, GAP : GAP + wide : 4], labels)
+
+
 def test_a_psnr_that_was_not_run_is_refused_and_a_lost_cache_is_named(cli: Cli, fakes: Path) -> None:
     assert cli("run", "--psnr", "10", "--out", "o").code == 0
     answer = cli("sheet", "--psnr", "20", "--out", "o")
