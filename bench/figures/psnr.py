@@ -1,5 +1,6 @@
 """Metrics against PSNR with 95 % bands, and the paper's curve dashed: Tables 1 to 3 as curves.
 
+Further trainings of a method have no curves of their own: a capped bar at its curve reaches over all of them.
 Few methods share a panel for each metric. More than `TOGETHER` would hide each other: then each family of methods gets
 a panel of its own in which all the others are grey, and each metric a figure.
 """
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 
+from bench.api.names import trained_of
 from bench.api.scenes import facts_of
 from bench.api.scores import declared_scores, score_info, shown_always
 from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
@@ -32,6 +34,8 @@ ACROSS = 4
 
 #: (method, PSNR) -> the paper's value
 Published = Mapping[tuple[str, float | None], float]
+#: method -> all its trainings, itself the first
+Trainings = Mapping[str, Sequence[str]]
 
 
 def draw(request: Request) -> list[Drawing]:
@@ -42,13 +46,31 @@ def draw(request: Request) -> list[Drawing]:
         default = shown_always(part.rows["metric"].unique()) or shown_always(info.name for info in declared_scores())
         found = measured_metrics(request, part, default)
         psnrs = chosen_psnrs(request, part, part.psnrs)[::-1]
-        look = looks(part.methods)
-        if len(part.methods) <= TOGETHER:
+        trained = _trainings(part.methods)
+        look = looks(list(trained))
+        if len(trained) <= TOGETHER:
             name = f"-{'-'.join(d.metric for d in found)}" if request.metrics else ""
-            made.append(_together(request, part, found, psnrs, look, f"psnr-{part.key}{name}"))
+            made.append(_together(request, part, found, psnrs, trained, look, f"psnr-{part.key}{name}"))
         else:
-            made += [_by_family(request, part, d, psnrs, look, f"psnr-{part.key}-{d.metric}") for d in found]
+            made += [_by_family(request, part, d, psnrs, trained, look, f"psnr-{part.key}-{d.metric}") for d in found]
     return made
+
+
+def _trainings(methods: Sequence[str]) -> Trainings:
+    """The methods, further trainings of one below the first."""
+    grouped: dict[str, list[str]] = {}
+    for method in methods:
+        grouped.setdefault(trained_of(method), []).append(method)
+    return {own[0]: own for own in grouped.values()}
+
+
+def _training_note(trained: Trainings) -> str:
+    several = {method: len(own) for method, own in trained.items() if len(own) > 1}
+    if not several:
+        return "How far another training moves a curve is unknown."
+    others = "" if len(several) == len(trained) else " Of the others it is unknown."
+    told = ", ".join(f"{method} ({count})" for method, count in several.items())
+    return f"Capped bars: from the lowest to the highest of several trainings, {told}.{others}"
 
 
 def _published(part: Part, data: Measured) -> tuple[Published, str]:
@@ -73,11 +95,14 @@ def _published(part: Part, data: Measured) -> tuple[Published, str]:
     )
 
 
-def _notes(request: Request, part: Part, found: Sequence[Measured], paper: Sequence[str]) -> tuple[str, ...]:
+def _notes(
+    request: Request, part: Part, found: Sequence[Measured], trained: Trainings, paper: Sequence[str]
+) -> tuple[str, ...]:
     references = ", ".join(f"{d.metric} {reference:.3g}" for d in found if (reference := _reference(d)) is not None)
     return (
         request.provenance(part.rows),
         *interval_notes(found),
+        _training_note(trained),
         *undrawn_notes(part, found),
         *dict.fromkeys(filter(None, paper)),
         *([f"Dotted: pure noise ({references})."] if references else []),
@@ -104,6 +129,20 @@ def _curve(axis: Any, part: Part, data: Measured, psnrs: Sequence[float], method
         axis.fill_between(
             *zip(*ends, strict=True), color=look.colour, alpha=0.22, linewidth=0, gid=f"band {method}"
         )  # fmt: skip
+
+
+def _training_bar(
+    axis: Any, part: Part, data: Measured, psnrs: Sequence[float], own: Sequence[str], look: Look
+) -> None:
+    """From the lowest to the highest of a method's trainings; nothing of one."""
+    first = own[0]
+    for k, psnr in enumerate(psnrs):
+        found = [p.value for method in own if (p := point(data, (part.channel, method, psnr)))]
+        if len(found) > 1:
+            middle, reach = (max(found) + min(found)) / 2, (max(found) - min(found)) / 2
+            axis.errorbar(
+                k, middle, reach, fmt="none", ecolor=look.colour, elinewidth=0.6, capsize=2.4, capthick=0.6, zorder=2
+            )[2][0].set_gid(f"trainings {first} {psnr:g}")
 
 
 def _paper_curve(axis: Any, published: Published, psnrs: Sequence[float], method: str, look: Look) -> bool:
@@ -139,19 +178,21 @@ def _finish(axis: Any, data: Measured, psnrs: Sequence[float]) -> None:
 
 
 def _together(
-    request: Request, part: Part, found: Sequence[Measured], psnrs: Sequence[float], look: Mapping[str, Look], stem: str
-) -> Drawing:
+    request: Request, part: Part, found: Sequence[Measured], psnrs: Sequence[float], trained: Trainings,
+    look: Mapping[str, Look], stem: str,
+) -> Drawing:  # fmt: skip
     published = [_published(part, data) for data in found]
-    notes = _notes(request, part, found, [sentence for _, sentence in published])
-    handles = [Line2D([], [], label=m, **look[m].curve()) for m in part.methods]
+    notes = _notes(request, part, found, trained, [sentence for _, sentence in published])
+    handles = [Line2D([], [], label=m, **look[m].curve()) for m in trained]
     if any(values for values, _ in published):
         handles.append(paper_handle())
     width, height = PANEL_INCHES
     frame = framed(width * max(len(found), 2), height, f"Quality against PSNR, {part.first('dataset')}", notes, handles)
     for axis, data, (values, _) in zip(_axes(frame, 1, len(found)), found, published, strict=True):
-        for method in part.methods:
+        for method, own in trained.items():
             _paper_curve(axis, values, psnrs, method, look[method])
             _curve(axis, part, data, psnrs, method, look[method])
+            _training_bar(axis, part, data, psnrs, own, look[method])
         _finish(axis, data, psnrs)
         axis.set_ylabel(axis_label(data))
         axis.set_xlabel("PSNR of the channel (dB)")
@@ -165,11 +206,12 @@ def _axes(frame: Framed, rows: int, columns: int, shared: bool = False) -> list[
 
 
 def _by_family(
-    request: Request, part: Part, data: Measured, psnrs: Sequence[float], look: Mapping[str, Look], stem: str
-) -> Drawing:
-    grouped = families(part.methods)
+    request: Request, part: Part, data: Measured, psnrs: Sequence[float], trained: Trainings,
+    look: Mapping[str, Look], stem: str,
+) -> Drawing:  # fmt: skip
+    grouped = families(list(trained))
     values, sentence = _published(part, data)
-    notes = _notes(request, part, [data], [sentence, "Grey: the other methods."])
+    notes = _notes(request, part, [data], trained, [sentence, "Grey: the other methods."])
     columns = min(ACROSS, len(grouped))
     rows = -(-len(grouped) // columns)
     most = max(len(members) for members in grouped.values()) + 1
@@ -178,12 +220,13 @@ def _by_family(
     frame = framed(SMALL_INCHES[0] * columns, height, title, notes)
     axes = _axes(frame, rows, columns, shared=True)
     for axis, members in zip(axes, grouped.values(), strict=False):
-        for method in [m for m in part.methods if m not in members]:
+        for method in [m for m in trained if m not in members]:
             _context(axis, part, data, psnrs, method)
         dashed = False
         for method in members:
             dashed |= _paper_curve(axis, values, psnrs, method, look[method])
             _curve(axis, part, data, psnrs, method, look[method])
+            _training_bar(axis, part, data, psnrs, trained[method], look[method])
         handles, labels = axis.get_legend_handles_labels()
         if dashed:
             handles, labels = [*handles, paper_handle(look[members[0]].colour)], [*labels, "paper"]

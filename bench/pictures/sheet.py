@@ -109,8 +109,14 @@ def make_sheets(
         if not shown:
             raise UsageError(f"no cell at PSNR {', '.join(f'{p:g}' for p in psnrs)}; choose others with --psnr")
         sender = next(album.map_senders(), None)
-        rows = [row for k, scene in enumerate(album.ids) for row in _block(album, scene, shown, sender, not k, originals)]
-        headings = ["original, labels" if originals else "labels", *([f"received map ({sender})"] if sender else []), *album.specs]
+        rows = [
+            row for k, scene in enumerate(album.ids) for row in _block(album, scene, shown, sender, not k, originals)
+        ]
+        headings = [
+            "original, labels" if originals else "labels",
+            *([f"received map ({sender})"] if sender else []),
+            *album.specs,
+        ]
         name = next(stem for k, stem in enumerate(stems[number]) if sum(other[k] == stem for other in stems) == 1)
         path = request.to / f"sheet-{safe_name(name)}.png"
         write_atomically(path, paste(headings, rows, HEADER, GAP, MIN_WIDTH, MARGIN, 3 * GAP))

@@ -1,4 +1,4 @@
-"""How far two networks agree on the order of methods: Kendall's tau of their scores, with its interval over scenes."""
+"""How far two columns of scores agree on the order of methods: Kendall's tau, with its interval over scenes."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ class Agreement:
     shown: tuple[tuple[str, str], ...]
 
 
-def agreement(one: Mapping[str, Score], two: Mapping[str, Score]) -> Agreement:
-    """The agreement of two networks on methods that both scored, on the same scenes in the same order.
+def agreement(one: Mapping[str, Score], two: Mapping[str, Score], paired: bool = True) -> Agreement:
+    """The agreement of two columns on the methods that both have.
 
-    Scenes are drawn anew with their contributions to each score, which move it to first order.
+    Scenes are drawn anew with their contributions to each score, which move it to first order: once for both columns
+    where they are `paired`, of the same scenes in the same order, else for each of its own.
     """
     names = [name for name in one if name in two]
     first, second = (np.array([scores[name].value for name in names]) for scores in (one, two))
     parts = [np.stack([_contributions(scores[name]) for name in names]) for scores in (one, two)]
     rng = np.random.default_rng(0)
-    count = parts[0].shape[1]
     taus = []
     for _ in range(DRAWN):
-        shares = rng.multinomial(count, np.full(count, 1 / count)) / count - 1 / count
-        taus.append(kendalltau(first + parts[0] @ shares, second + parts[1] @ shares).statistic)
+        shares = [_redrawn(rng, part.shape[1]) for part in (parts[:1] if paired else parts)]
+        taus.append(kendalltau(first + parts[0] @ shares[0], second + parts[1] @ shares[-1]).statistic)
     low, high = np.quantile(taus, (0.025, 0.975))
     swapped = [
         (a, b) if first[a] > first[b] else (b, a)
@@ -60,6 +60,11 @@ def agreement(one: Mapping[str, Score], two: Mapping[str, Score]) -> Agreement:
         return tuple((names[a], names[b]) for a, b in pairs)
 
     return Agreement(kendalltau(first, second).statistic, (float(low), float(high)), named(swapped), named(shown))
+
+
+def _redrawn(rng: np.random.Generator, count: int) -> np.ndarray:
+    """By how much each scene's share of a mean changes where as many are drawn with replacement."""
+    return rng.multinomial(count, np.full(count, 1 / count)) / count - 1 / count
 
 
 def _contributions(score: Score) -> np.ndarray:

@@ -38,7 +38,7 @@ def frame(dataset: str = "streets") -> pd.DataFrame:
 
 
 @cache
-def _measured(metric: str, channel: str, dataset: str) -> dict[tuple[str, float], Score]:
+def measured_on(metric: str, channel: str, dataset: str = "streets") -> dict[tuple[str, float], Score]:
     rows = frame(dataset)
     found = measured(rows[rows["channel"].isin([channel, NO_CHANNEL])], metric).scores
     return {(method, psnr): score for (_, method, psnr), score in found.items()}
@@ -46,7 +46,7 @@ def _measured(metric: str, channel: str, dataset: str) -> dict[tuple[str, float]
 
 def score(metric: str, method: str, psnr: float = PSNR, channel: str = AWGN, dataset: str = "streets") -> float:
     """A method's score at a PSNR on a channel; Untrue where it was not measured."""
-    found = _measured(metric, channel, dataset).get((method, psnr))
+    found = measured_on(metric, channel, dataset).get((method, psnr))
     if found is None:
         raise Untrue(f"the results of the links have no {metric} of {method} at {psnr:g} dB on {channel}")
     return found.value

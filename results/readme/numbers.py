@@ -113,9 +113,9 @@ def arm(ablation: str, method: str, metric: str, dataset: str = "streets") -> Sc
     )
 
 
-def column(metric: str, psnr: float, folder: str = ".") -> dict[str, Score]:
+def column(metric: str, psnr: float, folder: str = ".", dataset: str = "streets") -> dict[str, Score]:
     """The scores of all methods at a PSNR."""
-    return _scores(table(metric, folder=folder), lambda one: one.psnr == psnr)
+    return _scores(table(metric, dataset, folder), lambda one: one.psnr == psnr)
 
 
 def methods(metric: str = "mIoU", dataset: str = "streets") -> list[str]:

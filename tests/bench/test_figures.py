@@ -132,6 +132,25 @@ def test_many_methods_get_a_panel_a_family_with_the_others_in_grey(drawn: dict[s
         assert (len(members | grey), members & grey) == (14, set())
 
 
+def test_further_trainings_are_a_bar_from_the_lowest_to_the_highest_at_one_curve() -> None:
+    seeds = read_request(ROOT / "results" / "seeds", Path("unused"), metrics=("mIoU",))
+    figure = only("psnr", seeds.frame, metrics=("mIoU",))
+    assert [method for method, _, _ in artists(figure, "curve")] == ["oasis"]
+    values = whole_set(seeds.frame, "mIoU")
+    bars = {place: artist.get_segments()[0][:, 1].tolist() for place, _, artist in artists(figure, "trainings")}
+    assert sorted(bars) == sorted(f"oasis {psnr}" for psnr in (100, 30, 20, 15, 10, 5, 1))
+    for place, ends in bars.items():
+        own = [values[f"oasis{weights}", place.split()[1]] for weights in ("", ":weights=seed1", ":weights=seed2")]
+        assert ends == pytest.approx([min(own), max(own)])
+    assert "several trainings, oasis (3)." in notes(figure)
+
+
+def test_one_training_a_method_is_said_to_be_one(committed: Request) -> None:
+    figure = only("psnr", committed.frame, methods=("spade", "gesco"), metrics=("mIoU",))
+    assert not list(artists(figure, "trainings"))
+    assert "How far another training moves a curve is unknown." in notes(figure)
+
+
 def test_chosen_methods_share_panels_in_the_order_chosen(committed: Request) -> None:
     chosen = select(Request(Path("o"), committed.frame, committed.facts, Path("x"), methods=("smis", "gesco")))
     (drawing,) = draw_figure("psnr", chosen)
