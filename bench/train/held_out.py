@@ -5,12 +5,27 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.api.errors import MethodError
+from bench.api.scenes import Scene
 from bench.api.training.distributed import ranks
 from bench.api.training.task import TrainingScenes, TrainingTask
 from bench.train.record import Record, validation_losses
 
 #: Loss on held-out scenes over that on training scenes from which on a network is said to overfit.
 OVERFITS = 1.25
+
+
+class _Spread:
+    """So many of other scenes, at even distances: neighbours in a list are often of one drive."""
+
+    def __init__(self, scenes: TrainingScenes, number: int) -> None:
+        self.scenes, self.number = scenes, min(number, len(scenes))
+
+    def __len__(self) -> int:
+        return self.number
+
+    def batch(self, indices: list[int]) -> Scene:
+        """As of all scenes."""
+        return self.scenes.batch([index * len(self.scenes) // self.number for index in indices])
 
 
 class HeldOut:
@@ -50,7 +65,7 @@ class HeldOut:
     def facts(
         self, seen: TrainingScenes, report: Callable[[str], None], restore: Callable[[], object]
     ) -> dict[str, Any]:
-        """What a card says of the trained network: the best step, and the loss here and on as many scenes `seen`.
+        """What a card says of the trained network: the best step, and the loss here and on as many of those `seen`.
 
         `restore` brings the best network back, where there is one.
         """
@@ -60,7 +75,7 @@ class HeldOut:
             found["best"] = self.best
         if self.scenes is None:
             return found
-        both = (validation_losses(self.task, scenes, len(self.scenes)) for scenes in (self.scenes, seen))
+        both = (validation_losses(self.task, scenes) for scenes in (self.scenes, _Spread(seen, len(self.scenes))))
         losses = [next(iter(losses.values()), math.nan) for losses in both]
         if not all(map(math.isfinite, losses)):
             return found

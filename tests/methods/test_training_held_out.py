@@ -68,6 +68,20 @@ def test_how_far_it_overfits_is_said_in_the_end(tmp_path: Path, loss: float, war
     assert "best" not in summary
 
 
+def test_known_scenes_are_those_at_even_distances(tmp_path: Path) -> None:
+    """The first ones of a list are often of one drive."""
+    asked: list[int] = []
+
+    class Known(TinyScenes):
+        def batch(self, indices: list[int]) -> Scene:
+            asked.extend(indices)
+            return super().batch(indices)
+
+    settings = run_in(tmp_path, 20, validate_every=2)
+    train(HeldOutTask([]), Known(10), settings, {}, lambda _: None, TinyScenes(2))
+    assert asked[-2:] == [0, 5]
+
+
 def a_scene(count: int = 3) -> Scene:
     """Pictures whose red is their label, with instances and depth of the same shape."""
     labels = torch.randint(0, 2, (count, 2, 3), generator=torch.Generator().manual_seed(0))
