@@ -68,7 +68,7 @@ def _scenes(text: str | None) -> int | tuple[str, ...] | None:
 
 def sheet(
     out: OutOption = None,
-    scenes: Annotated[int, typer.Option("--scenes", min=1, help="How many scenes, from the first.")] = 4,
+    scenes: Annotated[str, typer.Option(help="How many scenes, from the first, or their ids.")] = "4",
     psnr: Annotated[str, typer.Option("--psnr", help="PSNRs of the rows, for example 100,10,1.")] = "100,10,1",
     methods: Annotated[str | None, typer.Option(help="Methods of the results, comma-separated.")] = None,
     originals: Annotated[
@@ -84,6 +84,6 @@ def sheet(
     from bench.pictures.sheet import make_sheets
 
     levels = numbers(psnr, "--psnr")
-    request = chosen_results(out, to, config, methods=names(methods or ""))
-    for path in make_sheets(request, scenes, levels, originals):
+    request = chosen_results(out, to, config, methods=names(methods or ""), scenes=_scenes(scenes))
+    for path in make_sheets(request, levels, originals):
         say(path)

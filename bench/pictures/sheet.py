@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 DEFAULT_PSNRS = (100.0, 10.0, 1.0)
+#: From the first one on, where the request does not choose.
+SCENES = 4
 #: Of pictures on the sheet.
 MIN_WIDTH = 240
 GAP, MARGIN, HEADER = 6, 64, 28
@@ -88,9 +90,7 @@ def paste(
     return buffer.getvalue()
 
 
-def make_sheets(
-    request: Request, scenes: int = 4, psnrs: Sequence[float] = DEFAULT_PSNRS, originals: bool = True
-) -> list[Path]:
+def make_sheets(request: Request, psnrs: Sequence[float] = DEFAULT_PSNRS, originals: bool = True) -> list[Path]:
     """Write sheet-DATASET.png, one a list of scenes and channel, of the results' cached cells; the files made.
 
     Without `originals` a scene is shown by its labels alone.
@@ -98,7 +98,7 @@ def make_sheets(
     The maps that reached the receiver are not in the cache: they are sent again through the same channel with the same
     noise, by the first method that sends class maps. PSNRs that were not run are left out.
     """
-    albums = [album for part in parts(request) if (album := Album(request, part, scenes)).look_for_all()]
+    albums = [album for part in parts(request) if (album := Album(request, part, SCENES)).look_for_all()]
     if not albums:
         out = request.folder
         raise BenchError(f"the cache in {out} holds none of the results' cells; run `bench run --out {out}` again")
