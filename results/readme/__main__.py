@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from results.readme import links_page, main_page, performance_page, results_page
+from results.readme import camvid_page, links_page, main_page, performance_page, results_page
 from results.readme.blocks import rewritten
 from results.readme.numbers import ROOT, Untrue
 
 PAGES = {
     **main_page.PAGES,
     "results/README.md": results_page.BLOCKS,
+    "results/camvid/README.md": camvid_page.BLOCKS,
     "results/links/README.md": links_page.BLOCKS,
     "results/performance/README.md": performance_page.BLOCKS,
 }

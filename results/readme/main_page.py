@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from results.readme import links_page
+from results.readme import camvid_page, links_page
 from results.readme.blocks import Block, registered
 from results.readme.numbers import (
     PSNRS,
@@ -122,6 +122,7 @@ quality at every PSNR at this size, which contradicts the paper's Table 5.
 - **What does meaning buy at an equal budget?** Behind a link every label is a clean channel: OASIS has {link:.3f} at 1 dB, with {fewer:.0f} times
 fewer channel uses than its uncoded maps take. No picture here has that mIoU at a map's price; in LPIPS a picture of {large:,} uses is far ahead. `deepjscc` sends
 pictures as the field usually does: {uses:,.0f} uses, mIoU {joint:.2f} and LPIPS {seen:.2f} at 10 dB, where `hybrid+digital`'s thumbnail brings LPIPS to {thumbnail:.2f} ([both](results/README.md#a-thumbnail-beside-the-map)).
+- **And on photographs?** {camvid_page.in_short()} ([CamVid](results/camvid/README.md)).
 
 All tables, curves, provenance and what they mean: [results](results/README.md), [equal budgets](results/links/README.md)."""
 

@@ -123,9 +123,9 @@ def methods(metric: str = "mIoU", dataset: str = "streets") -> list[str]:
     return [row.method for row in table(metric, dataset).rows]
 
 
-def costs(metric: str, folder: str = ".") -> dict[str, Score]:
+def costs(metric: str, folder: str = ".", dataset: str = "streets") -> dict[str, Score]:
     """What a scene costs each method: `bits` or `channel_uses`."""
-    return _scores(table("bits", folder=folder), lambda one: one.metric == metric)
+    return _scores(table("bits", dataset, folder), lambda one: one.metric == metric)
 
 
 def scenes(what: str = "mIoU", dataset: str = "streets", folder: str = ".") -> int:

@@ -47,7 +47,8 @@ def test_the_start_page_names_the_tables() -> None:
 def test_there_is_one_data_set_for_each_question() -> None:
     files = (file.relative_to(RESULTS) for file in RESULTS.rglob("provenance.json") if "local" not in file.parts)
     folders = sorted(file.parent.as_posix() for file in files)
-    assert folders == [".", "deepjscc", "fast", "hybrid", "links", "second-segmenter", "seeds"]
+    photographs = ["camvid", "camvid/known", "camvid/sampling"]
+    assert folders == [".", *photographs, "deepjscc", "fast", "hybrid", "links", "second-segmenter", "seeds"]
     assert not [file for file in RESULTS.rglob("results.*") if "local" not in file.parts]
 
 

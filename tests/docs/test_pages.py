@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 #: Pages that people read on the repository's own site, where links have to be valid too.
 TOP = (
     "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "results/README.md", "results/links/README.md",
-    "results/performance/README.md",
+    "results/camvid/README.md", "results/performance/README.md",
 )  # fmt: skip
 PAGES = sorted({*TOP, *(page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md"))})
 _CODE = re.compile(r"```.*?```", re.DOTALL)
