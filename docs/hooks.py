@@ -37,7 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages of results/, with their pictures, under the paths that they have there, and the command line's."""
     for path in sorted((ROOT / "results").rglob("*")):
         inside = path.relative_to(ROOT)
-        if path.suffix in {".md", ".png", ".py"} and not LEFT_OUT & set(inside.parts):
+        if path.suffix in {".md", ".png", ".webp", ".py"} and not LEFT_OUT & set(inside.parts):
             files.append(File.generated(config, inside.as_posix(), abs_src_path=str(path)))
     files.append(File.generated(config, "results/published.md", abs_src_path=str(PUBLISHED)))
     files.append(File.generated(config, "command-line.md", content=command_line()))

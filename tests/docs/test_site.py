@@ -64,3 +64,13 @@ def test_every_page_of_the_results_is_in_the_site(site: Path) -> None:
         if inside.parts[1] not in ("local", "samples"):
             built = inside.with_name("index.html") if page.name == "README.md" else inside.with_suffix(".html")
             assert (site / built).is_file(), inside
+
+
+def test_every_picture_of_a_page_is_in_the_site(site: Path) -> None:
+    shown = {
+        (page, source)
+        for page in site.rglob("*.html")
+        for source in re.findall(r"<img[^>]* src=\"([^\":]+)\"", page.read_text(encoding="utf-8"))
+    }
+    assert any(source.endswith(".webp") for _, source in shown)
+    assert [(page, source) for page, source in sorted(shown) if not (page.parent / source).is_file()] == []
