@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
+import pytest
 import torch
 
 from bench.api.memory import ARRAY, Kept
@@ -94,3 +97,18 @@ def test_a_later_run_reads_what_an_earlier_one_knew_of_originals_and_makes_anew_
     assert not list((tmp_path / "tmp").iterdir())
     shutil.rmtree(tmp_path / "originals")
     assert knows(kept, pictures) == 4
+
+
+def test_runs_that_leave_the_same_array_at_once_all_have_it_and_one_stays(tmp_path):
+    kept, together = Kept(tmp_path, "FID[x]", {"metric": "x"}), Barrier(4)
+
+    def make():
+        together.wait()  # all have found nothing before the first one leaves its own
+        return np.arange(6.0)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: kept.array("pictures", make), range(4)))
+    assert all(np.array_equal(one, np.arange(6.0)) for one in found)
+    assert len(list((tmp_path / "originals").rglob(ARRAY))) == 1
+    assert not list((tmp_path / "tmp").iterdir())
+    np.testing.assert_array_equal(kept.array("pictures", pytest.fail), np.arange(6.0))
