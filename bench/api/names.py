@@ -63,9 +63,12 @@ def own_weights(spec: str) -> str | None:
 _WEIGHTS = re.compile(r":weights=[^:+]+")
 
 
-def trained_of(spec: str) -> str:
-    """`oasis+fds` of `oasis+fds:weights=seed1`: what further trainings of a method have in common."""
-    return _WEIGHTS.sub("", spec)
+def by_training(specs: Iterable[str]) -> dict[str, list[str]]:
+    """What further trainings of a method have in common (`oasis+fds` of `oasis+fds:weights=seed1`) -> their specs."""
+    found: dict[str, list[str]] = {}
+    for spec in dict.fromkeys(specs):
+        found.setdefault(_WEIGHTS.sub("", spec), []).append(spec)
+    return found
 
 
 def base_name(spec: str) -> str:

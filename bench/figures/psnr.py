@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 
-from bench.api.names import trained_of
+from bench.api.names import by_training
 from bench.api.scenes import facts_of
 from bench.api.scores import declared_scores, score_info, shown_always
 from bench.figures.intervals import axis_label, interval_notes, measured_metrics, point, say_nothing, undrawn_notes
@@ -46,7 +46,7 @@ def draw(request: Request) -> list[Drawing]:
         default = shown_always(part.rows["metric"].unique()) or shown_always(info.name for info in declared_scores())
         found = measured_metrics(request, part, default)
         psnrs = chosen_psnrs(request, part, part.psnrs)[::-1]
-        trained = _trainings(part.methods)
+        trained = {own[0]: own for own in by_training(part.methods).values()}
         look = looks(list(trained))
         if len(trained) <= TOGETHER:
             name = f"-{'-'.join(d.metric for d in found)}" if request.metrics else ""
@@ -54,14 +54,6 @@ def draw(request: Request) -> list[Drawing]:
         else:
             made += [_by_family(request, part, d, psnrs, trained, look, f"psnr-{part.key}-{d.metric}") for d in found]
     return made
-
-
-def _trainings(methods: Sequence[str]) -> Trainings:
-    """The methods, further trainings of one below the first."""
-    grouped: dict[str, list[str]] = {}
-    for method in methods:
-        grouped.setdefault(trained_of(method), []).append(method)
-    return {own[0]: own for own in grouped.values()}
 
 
 def _training_note(trained: Trainings) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.api.channel import PAPER_PSNRS
 from bench.api.errors import UsageError
-from bench.api.names import metric_variants, trained_of
+from bench.api.names import by_training, metric_variants
 from bench.channels.awgn import Awgn
 from bench.channels.registry import channel_words
 from bench.results.request import (
@@ -51,13 +51,12 @@ def seed_notes(rows: pd.DataFrame) -> list[str]:
 
 def training_note(columns: Sequence[Column], rows: Sequence[TableRow]) -> Note:
     """How far another training moves the numbers, which neither ± nor ranks know: rows of one method by its weights."""
-    trainings: dict[str, list[TableRow]] = {}
-    for row in rows:
-        trainings.setdefault(trained_of(row.method), []).append(row)
+    trainings = by_training(row.method for row in rows)
     told = []
-    for method, own in trainings.items():
-        if len({row.method for row in own}) < 2:
+    for method, specs in trainings.items():
+        if len(specs) < 2:
             continue
+        own = [row for row in rows if row.method in specs]
         spread = []
         for k, column in enumerate(columns):
             values = [score.value for row in own if (score := row.scores[k]) is not None]

@@ -51,6 +51,12 @@ def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]], words:
     return "\n".join(f"| {' | '.join(line)} |" for line in (heading, rule, *rows))
 
 
+def listed(specs: Iterable[str]) -> str:
+    """Specs as the value of an option, broken over lines of a shell."""
+    lines = textwrap.wrap(", ".join(specs), 110, break_long_words=False, break_on_hyphens=False)
+    return "\\\n".join(line.replace(", ", ",") for line in lines)
+
+
 def wrapped(text: str) -> str:
     """Markdown with its paragraphs and list items broken at `WIDTH`; tables, code, headings and HTML as they are."""
     done: list[str] = []

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from bench.api.names import shipped_spec
-from bench.results.files import read_results
 from bench.results.schema import WHOLE_SET
 from bench.results.tidy import unfolded
-from bench.tables import render
 from results.readme.agreement import agreement
-from results.readme.blocks import Block, markdown_table, registered
+from results.readme.blocks import Block, listed, markdown_table, registered
 from results.readme.links_page import AWGN, measured_on
-from results.readme.numbers import PSNRS, RESULTS, Untrue, ceiling, claim, column, costs, scenes, table
+from results.readme.numbers import (
+    PSNRS,
+    RESULTS,
+    Untrue,
+    ceiling,
+    claim,
+    column,
+    costs,
+    fact,
+    markdown,
+    rows_of,
+    scenes,
+    seen_by,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +47,12 @@ block = partial(registered, BLOCKS)
 @cache
 def photographs(metric: str, psnr: float) -> dict[str, Score]:
     """The methods' scores on the photographs, by the names that they have on `streets`."""
-    return {shipped_spec(spec): score for spec, score in column(metric, psnr, CAMVID, CAMVID).items()}
+    return _plain(column(metric, psnr, CAMVID, CAMVID))
+
+
+def _plain(scores: dict[str, Score]) -> dict[str, Score]:
+    """Scores by the names of methods without whose weights they had."""
+    return {shipped_spec(spec): score for spec, score in scores.items()}
 
 
 @cache
@@ -72,34 +87,21 @@ def mean(metric: str, method: str, psnr: float = 100) -> float:
     return found.value
 
 
-def _cards() -> dict[str, str]:
+def _cards() -> dict[str, Path]:
     """Network -> its card, the segmenter first."""
     found = sorted(CARDS.glob("*.md"), key=lambda path: (not path.stem.endswith("_judge"), path.name))
     claim(len(found) == 6, "there are cards of five methods and of the segmenter")
-    return {_network(path): path.read_text(encoding="utf-8") for path in found}
-
-
-def _network(card: Path) -> str:
-    return "segmenter" if card.stem.endswith("_judge") else card.stem.split("-")[0]
-
-
-def _fact(card: str, pattern: str) -> str:
-    found = re.search(pattern, card)
-    if found is None:
-        raise Untrue(f"a card of {CAMVID} has nothing like {pattern}")
-    return found[1]
+    return {"segmenter" if path.stem.endswith("_judge") else path.stem.split("-")[0]: path for path in found}
 
 
 def seen() -> int:
     """How many pictures each generator saw."""
-    counts = {int(_fact(card, r"images seen \| .*?(\d+) \|")) for name, card in _cards().items() if name != "segmenter"}
-    claim(len(counts) == 1, "all generators have seen the same number of photographs")
-    return counts.pop()
+    return seen_by((card for name, card in _cards().items() if name != "segmenter"), f"generators on {CAMVID}")
 
 
 @block("scale")
 def scale() -> str:
-    photos = int(_fact(_cards()["segmenter"], r"train, (\d+) scenes"))
+    photos = int(fact(_cards()["segmenter"], r"train, (\d+) scenes"))
     return f"""CamVid at 96×128: {photos} photographs to train on, {scenes("mIoU", CAMVID, CAMVID)} of `val` to measure on, 11 classes. Every generator saw {seen():,} pictures in training,
 crops and mirrored ones of those {photos}. The segmenter learned from the same {photos}; it gives the originals {ceiling("mIoU", CAMVID, CAMVID):.3f}. One training a method, so ± and ranks know of
 scenes alone."""
@@ -140,26 +142,27 @@ def what_it_shows() -> str:
     gained = {name: own - new for name, (own, new) in known_and_new().items()}
     claim(max(gained.values()) < 0, "nothing is better on photographs that it was trained on")
     claim(gained["sdm"] < min(gained["spade"], gained["oasis"]), "SDM loses more than the GANs there")
-    ways = {
-        metric: {
-            shipped_spec(spec): score.value for spec, score in column(metric, 100, f"{CAMVID}/sampling", CAMVID).items()
-        }
-        for metric in ("mIoU", "LPIPS")
-    }
+    ways = {metric: _plain(column(metric, 100, f"{CAMVID}/sampling", CAMVID)) for metric in ("mIoU", "LPIPS")}
     of_sdm = {
-        spec: ways["mIoU"][f"sdm:{spec}"] for spec in ("guidance=1.0", "guidance=2.0", "guidance=3.0", "steps=25")
+        spec: ways["mIoU"][f"sdm:{spec}"].value for spec in ("guidance=1.0", "guidance=2.0", "guidance=3.0", "steps=25")
     }
     claim(
         max(of_sdm.values()) < min(value(name) for name in ("spade", "oasis")),
         "no way of sampling SDM reaches the GANs",
     )
-    claim(min(ways["LPIPS"][f"sdm:{spec}"] for spec in of_sdm) > ways["LPIPS"]["sdm"], "LPIPS gets no better by it")
-    equal = (ways["mIoU"]["gesco-nofds:guidance=1.5"] - value("sdm"), value("gesco-nofds") - of_sdm["guidance=2.0"])
+    claim(
+        min(ways["LPIPS"][f"sdm:{spec}"].value for spec in of_sdm) > ways["LPIPS"]["sdm"].value,
+        "LPIPS gets no better by it",
+    )
+    equal = (
+        ways["mIoU"]["gesco-nofds:guidance=1.5"].value - value("sdm"),
+        value("gesco-nofds") - of_sdm["guidance=2.0"],
+    )
     claim(min(equal) > 0.01, "the network that was trained on noise is ahead at equal guidance")
     picture = "full_image+digital:codec=webp:uses=24600"
     drawn = max(value(name, 10) for name in compared(digital=True) if not name.startswith("full_image"))
     claim(value(picture, 10) > drawn, "a picture of 24,600 uses has more than any map")
-    uses = {shipped_spec(spec): score.value for spec, score in costs("channel_uses", CAMVID, CAMVID).items()}
+    uses = _plain(costs("channel_uses", CAMVID, CAMVID))
     taus = {psnr: held("mIoU", psnr).tau for psnr in (100, 10, 1)}
     said = ", ".join(f"{name} {number:.3f} ({on_streets[name]:.3f})" for name, number in clean.items())
     return f"""- **GESCO's robustness is there on photographs, and clearer than on rendered scenes.** At 10 dB `gesco` has mIoU {value("gesco", 10):.3f} of its {value("gesco"):.3f} on a clean channel, `gesco_fdstrain`
@@ -172,13 +175,13 @@ def what_it_shows() -> str:
 network that needs more of them than a GAN. That is not tested.
 - **Noise on the maps helps even where the channel has none.** `gesco-nofds` is the network of `sdm` but for the noise that it was trained on. At equal guidance (1.5 and 2) it is ahead by
 {equal[0]:.3f} and {equal[1]:.3f}; on `streets`, each with its own guidance, it has {rendered("mIoU", 100)["gesco-nofds"].value:.3f} against {on_streets["sdm"]:.3f}. (Each map is then seen in many forms: a guess.)
-- **At an equal budget the picture gains.** As WebP with {uses[picture]:,.0f} uses it has mIoU {value(picture, 10):.3f}, more than anything drawn from a map ({drawn:.3f}, with {uses["oasis+digital"]:,.0f} uses); on `streets` the map was ahead at
+- **At an equal budget the picture gains.** As WebP with {uses[picture].value:,.0f} uses it has mIoU {value(picture, 10):.3f}, more than anything drawn from a map ({drawn:.3f}, with {uses["oasis+digital"].value:,.0f} uses); on `streets` the map was ahead at
 that budget. What a map buys hangs on how good the drawing network is.
 - `val` is another part of one of the drives that `train` has. On drives that no network has seen expect less."""
 
 
 for _metric in METRICS:
-    BLOCKS[f"table {_metric}"] = lambda metric=_metric: render([table(metric, CAMVID, CAMVID)], "md").strip()
+    BLOCKS[f"table {_metric}"] = partial(markdown, _metric, CAMVID, CAMVID)
 
 
 @block("order")
@@ -201,7 +204,7 @@ def order() -> str:
             )
     names = compared()
     pairs = len(names) * (len(names) - 1) // 2
-    listed = "\n".join(f"- mIoU at {psnr} dB: {_pairs(held('mIoU', psnr).shown)}" for psnr in (100, 10, 1))
+    swapped = "\n".join(f"- mIoU at {psnr} dB: {_pairs(held('mIoU', psnr).shown)}" for psnr in (100, 10, 1))
     return (
         markdown_table(heads, rows)
         + f"""
@@ -209,7 +212,7 @@ def order() -> str:
 Kendall's tau of {len(names)} methods without a link ({pairs} pairs) on `streets` and on the photographs: 1 is the same order, 0 none, -1 the reverse. Intervals: the scenes of both
 data sets drawn anew 1,000 times with their contributions. "Told apart": the difference is more than 1.96 standard errors on both. Those pairs, the better one on `streets` first:
 
-{listed}
+{swapped}
 - mIoU behind a link, label 10: {_pairs(held("mIoU", 10, digital=True).shown)} (tau {held("mIoU", 10, digital=True).tau:.2f} of {len(compared(digital=True))} methods)"""
     )
 
@@ -223,16 +226,16 @@ def _pairs(pairs: tuple[tuple[str, str], ...]) -> str:
 
 
 @cache
-def _scene_means(folder: str, drive: str = "") -> dict[str, float]:
-    """The mean of mIoU[scene] over the scenes of a drive at 100 dB, by spec."""
-    rows = unfolded(read_results(RESULTS / folder)[0])
+def _scene_means(folder: str) -> dict[str, float]:
+    """The mean of mIoU[scene] over the scenes of `DRIVE` at 100 dB, by spec."""
+    rows = unfolded(rows_of(folder))
     rows = rows[(rows["metric"] == "mIoU[scene]") & (rows["scene"] != WHOLE_SET) & (rows["psnr"] == 100)]
-    return dict(rows[rows["scene"].str.startswith(drive)].groupby("method")["value"].mean())
+    return dict(rows[rows["scene"].str.startswith(DRIVE)].groupby("method")["value"].mean())
 
 
 def known_and_new() -> dict[str, tuple[float, float]]:
     """Method -> mean mIoU[scene] of photographs of one drive that it was trained on, and that it was not."""
-    known, new = _scene_means(f"{CAMVID}/known", DRIVE), _scene_means(CAMVID, DRIVE)
+    known, new = _scene_means(f"{CAMVID}/known"), _scene_means(CAMVID)
     return {shipped_spec(spec): (value, new[spec]) for spec, value in known.items()}
 
 
@@ -247,8 +250,8 @@ def known() -> str:
 
 @block("commands")
 def commands() -> str:
-    trained = [_fact(card, r"Reproduce \| `(bench train [^`]+)`") for card in _cards().values()]
-    specs = _listed(".")
+    trained = [fact(card, r"Reproduce \| `(bench train [^`]+)`") for card in _cards().values()]
+    specs = _specs(".")
     known_scenes = scenes("mIoU", CAMVID, f"{CAMVID}/known")
     lines = "\n".join(trained)
     return f"""```bash
@@ -258,17 +261,12 @@ bench run --datasets camvid --split val --scenes {scenes("mIoU", CAMVID, CAMVID)
 {specs}
 # known photographs, and other ways to sample
 bench run --datasets camvid --split train --scenes {known_scenes} --psnr 100 --metrics mIoU,LPIPS --out results/local/known --methods \\
-{_listed("known")}
+{_specs("known")}
 bench run --datasets camvid --split val --scenes {scenes("mIoU", CAMVID, CAMVID)} --psnr 100 --metrics mIoU,LPIPS --out results/local/sampling --methods \\
-{_listed("sampling")}
+{_specs("sampling")}
 ```"""
 
 
-def _listed(folder: str) -> str:
-    """The specs of the rows in a folder, broken below the page's width."""
-    lines: list[list[str]] = [[]]
-    for spec in column("mIoU", 100, f"{CAMVID}/{folder}", CAMVID):
-        if len(",".join([*lines[-1], spec])) > 110:
-            lines.append([])
-        lines[-1].append(spec)
-    return ",\\\n".join(",".join(line) for line in lines)
+def _specs(folder: str) -> str:
+    """The specs of the rows in a folder."""
+    return listed(column("mIoU", 100, f"{CAMVID}/{folder}", CAMVID))

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from bench.results.files import read_results
 from bench.results.schema import NO_CHANNEL
 from bench.results.scores import Score, measured, of_methods
 from bench.tables import named_tables, render
 from bench.tables.model import Table
-from results.readme.blocks import Block, registered
-from results.readme.numbers import PSNRS, RESULTS, Untrue, claim
+from results.readme.blocks import Block, listed, registered
+from results.readme.numbers import PSNRS, Untrue, claim, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LINKS = RESULTS / "links"
 AWGN, AVERAGE = "awgn-paper-peak", "awgn-paper-average"
 FADING = "rayleigh:calibration=paper:power=peak:block=0:interleaved=False:csi=receiver"
 INTERLEAVED = FADING.replace("block=0:interleaved=False", "block=64:interleaved=True")
@@ -26,19 +23,15 @@ PSNR = 10
 
 
 @cache
-def _rows() -> pd.DataFrame:
-    return read_results(LINKS)[0]
-
-
-@cache
 def frame(dataset: str = "streets") -> pd.DataFrame:
     """The committed rows of the links' sweep on a data set."""
-    rows = _rows()
+    rows = rows_of("links")
     return rows[rows["dataset"] == dataset]
 
 
 @cache
 def measured_on(metric: str, channel: str, dataset: str = "streets") -> dict[tuple[str, float], Score]:
+    """(method, PSNR) -> its score on a channel, or on none."""
     rows = frame(dataset)
     found = measured(rows[rows["channel"].isin([channel, NO_CHANNEL])], metric).scores
     return {(method, psnr): score for (_, method, psnr), score in found.items()}
@@ -111,11 +104,10 @@ def commands() -> str:
                 at = "all" if len(psnrs) == len(PSNRS) else ",".join(f"{p:g}" for p in psnrs)
                 asked.setdefault(at, []).append(str(method))
             for at, methods in asked.items():
-                listed = textwrap.wrap(", ".join(methods), 110, break_long_words=False, break_on_hyphens=False)
                 lines += [
                     f"bench run --datasets {dataset} --channel {channel} --psnr {at} \\",
                     f"--scenes {scenes(dataset)} --metrics mIoU,LPIPS,FID --out results/local/links \\",
-                    "--methods " + "\\\n".join(line.replace(", ", ",") for line in listed),
+                    f"--methods {listed(methods)}",
                 ]
     return "```bash\n" + "\n".join(lines) + "\n```"
 

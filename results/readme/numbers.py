@@ -68,9 +68,14 @@ def guidance(method: str, dataset: str) -> float:
     return float(identity["options"]["guidance"])
 
 
-def markdown(what: str, dataset: str = "streets") -> str:
+def rows_of(folder: str) -> pd.DataFrame:
+    """The committed rows of a folder below the results."""
+    return _results(None, folder)[0]
+
+
+def markdown(what: str, dataset: str = "streets", folder: str = ".") -> str:
     """A table with its caption, as `bench table WHAT --format md` prints it."""
-    return render([table(what, dataset)], "md").strip()
+    return render([table(what, dataset, folder)], "md").strip()
 
 
 def _entry(one: Table, method: str, fits: Callable[[Column], bool], asked: str) -> Score:
@@ -164,10 +169,13 @@ def images_seen(dataset: str, method: str | None = None) -> int:
     cards = sorted((ROOT / "methods" / "weights").glob(f"*-{dataset}-*.md"))
     named = {card: card.name.split("-")[0] for card in cards}
     cards = [card for card, name in named.items() if (name == method if method else name not in APART)]
-    counts = {re.search(r"images seen \| .*?(\d+) \|", card.read_text(encoding="utf-8"))[1] for card in cards}  # type: ignore[index]
-    claim(
-        len(counts) == 1, f"all networks of {method or 'generators'} on {dataset} have seen the same number of pictures"
-    )
+    return seen_by(cards, f"{method or 'generators'} on {dataset}")
+
+
+def seen_by(cards: Iterable[Path], whose: str) -> int:
+    """How many pictures each of these networks saw in training, from its card."""
+    counts = {fact(card, r"images seen \| .*?(\d+) \|") for card in cards}
+    claim(len(counts) == 1, f"all networks of {whose} have seen the same number of pictures")
     return int(counts.pop())
 
 
@@ -188,11 +196,15 @@ def _minutes(card: Path) -> float:
 
 def carded(card: str, pattern: str) -> float:
     """A number of a model card in metrics/weights, by a pattern with one group."""
-    text = (ROOT / "metrics" / "weights" / card).read_text(encoding="utf-8")
-    found = re.search(pattern, text)
+    return float(fact(ROOT / "metrics" / "weights" / card, pattern))
+
+
+def fact(card: Path, pattern: str) -> str:
+    """What a model card says, by a pattern with one group."""
+    found = re.search(pattern, card.read_text(encoding="utf-8"))
     if found is None:
-        raise Untrue(f"{card} has nothing like {pattern}")
-    return float(found[1])
+        raise Untrue(f"{card.name} has nothing like {pattern}")
+    return found[1]
 
 
 @cache
