@@ -140,8 +140,15 @@ class WorkerProcess:
     def close(self) -> None:
         """Kill the process, and what it started."""
         if self._pool is not None:
+            self._taken()
             self._pool.shutdown(wait=True, kill_workers=True)
             self._pool = None
+
+    def _taken(self) -> None:
+        """Until the pool's thread has taken the call: killed before, it looks for it in vain and prints a traceback."""
+        until = time.monotonic() + 1  # a thread that has ended takes none
+        while self._call is not None and not (self._call.running() or self._call.done()) and time.monotonic() < until:
+            time.sleep(0.001)
 
 
 def _ended(error: BrokenProcessPool) -> Ended:

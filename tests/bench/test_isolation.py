@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -230,6 +231,17 @@ def test_a_worker_process_is_replaced_after_it_ended(fakes: Path) -> None:
             worker.call(bench_fakes._misdeed, "interrupt")  # no interrupt of ours
     finally:
         worker.close()
+
+
+def test_a_worker_process_is_closed_quietly_as_soon_as_it_has_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    for _ in range(20):
+        worker = WorkerProcess()
+        worker.call(os.getpid)
+        worker.start(time.sleep, 3600)
+        worker.close()
+    assert failed == []
 
 
 def test_a_call_over_its_time_limit_is_ended_and_the_start_of_its_process_does_not_count() -> None:
