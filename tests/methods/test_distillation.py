@@ -152,12 +152,12 @@ def test_an_interrupted_distillation_ends_where_an_uninterrupted_one_does(
 
 
 def test_a_student_comes_nearer_to_its_teacher(context: MethodContext) -> None:
-    task = task_of(context, objective="regression", learning_rate=1e-2, warmup_steps=0, batch_size=4, ema_decay=0.5)
+    task = task_of(context, objective="regression", learning_rate=3e-3, warmup_steps=0, batch_size=4, ema_decay=0.5)
     scene = Scenes().batch([0, 1, 2, 3])
     first = task.validation(scene, torch.Generator().manual_seed(1))["perceptual"]
     for step in range(60):
         task.step(scene, torch.Generator().manual_seed(step), step)
-    assert task.validation(scene, torch.Generator().manual_seed(1))["perceptual"] < 0.95 * first
+    assert task.validation(scene, torch.Generator().manual_seed(1))["perceptual"] < 0.8 * first
 
 
 @pytest.mark.parametrize("steps", STEPS)
@@ -176,7 +176,7 @@ def test_a_picture_takes_as_many_unguided_evaluations_as_it_has_steps(context: M
 
 def test_a_student_is_sent_and_received_as_its_teacher_on_a_link_too(context: MethodContext) -> None:
     student, teacher, scene = GescoFast(context), Gesco(context), Scenes().batch([0, 1])
-    assert {**student.options, "guidance": 2.0, "steps": 10} == teacher.options
+    assert {**student.options, "guidance": 2.0, "sampler": "ancestral-quad", "steps": 10} == teacher.options
     assert all(map(torch.equal, student.send(scene).symbols, teacher.send(scene).symbols))
     link = GescoFast(context, dict(GescoFast.digital_options))
     payloads = link.encode(scene)
@@ -206,7 +206,7 @@ def test_a_teacher_of_the_paper_profile_has_a_student_of_it(context: MethodConte
     [
         ({"steps": 3}, "option steps=3 of gesco_fast: it was trained for 1, 2, 4"),
         ({"guidance": 2.0}, "gesco_fast has its guidance in the weights; leave guidance away, or use gesco"),
-        ({"sampler": "ddim"}, "gesco_fast is sampled with ddim-eta1-quadratic"),
+        ({"sampler": "dpmpp"}, "gesco_fast is sampled with ddim"),
     ],
 )
 def test_what_was_not_trained_cannot_be_chosen(context: MethodContext, options: dict[str, object], said: str) -> None:

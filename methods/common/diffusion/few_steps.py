@@ -15,22 +15,23 @@ from bench.api.specs import apply_options
 from bench.api.weights import weights_name
 from methods.common.diffusion.method import DiffusionMethod
 from methods.common.diffusion.profile import FIXED, DiffusionProfile
-from methods.common.diffusion.samplers import RECORDED, sampler_name
-from methods.common.diffusion.schedule import NoiseSchedule, linear_schedule, respaced_quadratic, subset
+from methods.common.diffusion.samplers import sampler_name
+from methods.common.diffusion.schedule import NoiseSchedule, linear_schedule, subset
 from methods.common.semantic.maps import NOISE_LEVELS, check_noise_levels
 
 if TYPE_CHECKING:
     from bench.api.training.task import TrainingTask
 
-#: Evaluations that a student is trained for: the points of 1 and of 2 are among those of 4.
-STEPS = (1, 2, 4)
-SAMPLER = "ddim-eta1-quadratic"
+#: Timesteps at which a student is evaluated, by the number of evaluations that it is trained for. The first leads from
+#: pure noise to a picture; where a second one adds most was measured (docs/decisions/distillation.md).
+POINTS = {1: (999,), 2: (160, 999), 4: (60, 160, 500, 999)}
+STEPS = tuple(POINTS)
+SAMPLER = "ddim"
 
 
 def few_steps(steps: int) -> NoiseSchedule:
-    """The schedule of a student: 1 step leads from pure noise to the picture, more are spaced quadratically."""
-    full = linear_schedule()
-    return subset(full, np.array([len(full) - 1])) if steps == 1 else respaced_quadratic(full, steps)
+    """The schedule of a student of so many evaluations."""
+    return subset(linear_schedule(), np.array(POINTS[steps]))
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class FewSteps(DiffusionMethod):
             finetune_rate=None,
             constant=0.5,
             kl_weight=0.0,
-            sampler=RECORDED[SAMPLER],
+            sampler=SAMPLER,
             sampling_steps=2,
         )
         if context.profile == "paper":
