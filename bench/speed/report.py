@@ -93,13 +93,29 @@ def _columns(kind: str, told: Sequence[str]) -> dict[str, Callable[[dict[str, An
     }
 
 
+#: Heading -> cell of a student's row.
+_STUDENT_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "student": lambda row: row["student"],
+    "ms an image": lambda row: (
+        f"{row['ms_per_image']:.1f} ({row['ms_per_image_min']:.1f} to {row['ms_per_image_max']:.1f})"
+    ),
+    "images a second": lambda row: f"{row['images_per_second']:.1f}",
+    "peak GiB": lambda row: _gib(row["peak_memory_bytes"]),
+    "GFLOP an image": lambda row: f"{row['gflop_per_image']:,.1f}",
+}
+
+
+def _table(columns: Mapping[str, Callable[[dict[str, Any]], str]], rows: Sequence[dict[str, Any]]) -> str:
+    cells = [list(columns), ["---", *["---:"] * (len(columns) - 1)]]
+    cells += [[cell(row) for cell in columns.values()] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells)
+
+
 def as_markdown(kind: str, measured: dict[str, Any], facts: dict[str, Any]) -> str:
     """The table of a measurement, its ratios, and a paragraph on where it comes from."""
     rows = measured["rows"]
     columns = _columns(kind, list(rows[0].get("s_per_image", ())))
-    cells = [list(columns), ["---", *["---:"] * (len(columns) - 1)]]
-    cells += [[cell(row) for cell in columns.values()] for row in rows]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in cells)
+    table = _table(columns, rows)
     ratios = "; ".join(f"{name}: {value:.2f} times as fast" for name, value in measured["ratios"].items())
     lines = [f"# Speed of {kind}, size {facts['size']}", "", table, "", f"{ratios}.", ""]
     if kind == "sampling":
@@ -107,6 +123,10 @@ def as_markdown(kind: str, measured: dict[str, Any], facts: dict[str, Any]) -> s
         lines += [
             "Seconds an image are what is prepared once plus the steps, from the median step. Relative error of one "
             f"guided evaluation against the published way in float32: {errors}.",
+            "",
+            "Students, whole pictures without guidance, in turn:",
+            "",
+            _table(_STUDENT_COLUMNS, measured["students"]),
             "",
         ]
     lines += [f"Left out: {left}\n" for left in measured.get("left_out", ())]

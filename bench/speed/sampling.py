@@ -1,7 +1,8 @@
-"""`bench speed sampling`: ours against the published way, side by side in one process.
+"""`bench speed sampling`: ours against the published way, side by side in one process, and whole pictures of students.
 
 The published way: float16 on CUDA (float32 on the CPU), the published network's arithmetic, two evaluations a step,
 each of them computing every SPADE layer's gamma and beta anew. Ours: the way `methods.common.diffusion.method` samples.
+A student is `gesco_fast`: few evaluations without guidance.
 """
 
 import statistics
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.speed.published import in_published_arithmetic
 from bench.speed.timing import CHANNELS, Size, count_flops, interleaved, matmul_peak, peak_memory, timed
 from methods.common.diffusion.compiled import CompiledNetwork
+from methods.common.diffusion.few_steps import SAMPLER, few_steps
 from methods.common.diffusion.guidance import guided_denoiser, plain_denoiser
-from methods.common.diffusion.samplers import Denoise, ancestral
+from methods.common.diffusion.samplers import SAMPLERS, Denoise, ancestral
 from methods.common.diffusion.schedule import NoiseSchedule, linear_schedule, respaced
 from methods.common.diffusion.unet import SemanticUNet
 
@@ -28,6 +30,9 @@ TOLD_STEPS = (1000, 25, 10)
 GROUPS = ((("published", 1), ("ours", 1)), (("published", 4), ("ours", 4), ("ours", 8)))
 #: Ours against published, as pairs of batch sizes.
 COMPARED = ((1, 1), (4, 4), (8, 4))
+#: (evaluations, batch) of the students: how long one picture takes, and how many a second there are.
+STUDENTS = ((1, 1), (2, 1), (1, 8), (2, 8))
+FLOAT8 = torch.float8_e4m3fn
 
 
 @dataclass(frozen=True)
@@ -111,29 +116,119 @@ def _made(
     return Variant(way, batch, dtype, lambda: ancestral(denoise, x, schedule, draw), seconds, peak)
 
 
+@dataclass(frozen=True)
+class Student:
+    """Pictures of a student at one batch size; `picture` makes a batch of them, conditioning and all."""
+
+    evaluations: int
+    batch: int
+    picture: Callable[[], Tensor]
+    peak_bytes: int | None
+
+    @property
+    def name(self) -> str:
+        """Evaluations and batch size, as in the tables."""
+        return f"{self.evaluations} evaluation{'s' if self.evaluations > 1 else ''}, batch {self.batch}"
+
+
+def _student(evaluations: int, batch: int, size: Size, device: torch.device, network: SemanticUNet) -> Student:
+    """Set one up and warm it up with pictures that are not counted."""
+    maps, x = inputs(size, batch, device)
+    bind = CompiledNetwork(network).bind if device.type == "cuda" else None
+
+    def picture() -> Tensor:
+        denoise = guided_denoiser(network, maps, 1.0, bind)
+        return SAMPLERS[SAMPLER].sample(denoise, x, few_steps(evaluations), lambda: x, "epsilon")
+
+    return Student(evaluations, batch, picture, peak_memory(picture, device))
+
+
+def flops_of_a_picture(size: Size, evaluations: int) -> int:
+    """Operations of a student's picture, conditioning and all; counted on tensors without contents."""
+    meta = torch.device("meta")
+    with meta:
+        network = SemanticUNet(size.network)
+    maps, x = (torch.empty(1, channels, size.height, size.width, device=meta) for channels in (CHANNELS, 3))
+    time = torch.zeros(1, dtype=torch.long, device=meta)
+
+    def picture() -> None:
+        denoise = guided_denoiser(network, maps, 1.0)
+        for _ in range(evaluations):
+            denoise(x, time)
+
+    return count_flops(picture)
+
+
+def _students(
+    size: Size, device: torch.device, network: SemanticUNet, repeats: int, report: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Rows of `STUDENTS`, all timed in turn."""
+    report("warm-up: students")
+    students = [_student(evaluations, batch, size, device, network) for evaluations, batch in STUDENTS]
+    timings = interleaved({s.name: s.picture for s in students}, repeats, device, report)
+    rows = []
+    for student in students:
+        runs = timings[student.name]
+        each = statistics.median(runs) / student.batch
+        rows.append(
+            {
+                "student": student.name,
+                "evaluations": student.evaluations,
+                "batch": student.batch,
+                "ms_per_image": 1e3 * each,
+                "ms_per_image_min": 1e3 * min(runs) / student.batch,
+                "ms_per_image_max": 1e3 * max(runs) / student.batch,
+                "images_per_second": 1 / each,
+                "peak_memory_bytes": student.peak_bytes,
+                "gflop_per_image": flops_of_a_picture(size, student.evaluations) / 1e9,
+            }
+        )
+    return rows
+
+
+def in_float8(network: SemanticUNet) -> SemanticUNet:
+    """Weights and inputs of convolutions and linear layers rounded to float8 (e4m3), the rest as the network has it.
+
+    One scale a tensor, so that its largest value is the format's. It tells the error of products in float8, not their
+    speed: the products themselves are in the network's own precision.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
+            module.weight.data = _rounded(module.weight)
+            module.register_forward_pre_hook(lambda _, given: (_rounded(given[0]),))
+    return network
+
+
+def _rounded(values: Tensor) -> Tensor:
+    scale = torch.finfo(FLOAT8).max / values.abs().max().float().clamp_min(1e-12)
+    return ((values.float() * scale).to(FLOAT8).float() / scale).to(values.dtype)
+
+
 def rounding(size: Size, device: torch.device) -> dict[str, float]:
     """The error of one guided evaluation, by precision, relative to the published way's root mean square in float32.
 
     Ours in float32 is the same arithmetic in another order. Float32 is float32 here: no TensorFloat-32, which PyTorch
-    allows convolutions on CUDA.
+    allows convolutions on CUDA. For float8 see `in_float8`.
     """
     maps, x = inputs(size, 1, device)
     time = torch.full((1,), 500, device=device)
 
-    def error(dtype: torch.dtype) -> float:
-        output = guided_denoiser(seeded_network(size, device, dtype), maps, GUIDANCE)(x, time)
+    def error(network: SemanticUNet) -> float:
+        output = guided_denoiser(network, maps, GUIDANCE)(x, time)
         return float((output - exact).square().mean().sqrt() / exact.square().mean().sqrt())
 
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         exact = plain_denoiser(seeded_network(size, device, torch.float32), maps, GUIDANCE)(x, time)
-        return {_name(d): error(d) for d in (torch.float32, torch.bfloat16, torch.float16)}
+        dtypes = (torch.float32, torch.bfloat16, torch.float16)
+        errors = {_name(dtype): error(seeded_network(size, device, dtype)) for dtype in dtypes}
+        return errors | {_name(FLOAT8): error(in_float8(seeded_network(size, device, torch.bfloat16)))}
 
 
 @torch.inference_mode()
 def measure_sampling(
     size: Size, device: torch.device, steps: int, repeats: int, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Rows (one a variant), the machine's matmul peaks and the rounding errors, JSON-serialisable.
+    """Rows (one a variant), students, the machine's matmul peaks and the rounding errors, JSON-serialisable.
 
     Timed are `steps` guided ancestral steps, noise and sampler included, and apart from them what is prepared once for
     a picture; seconds a picture follow from the two. A variant for which the device has not enough memory is named in
@@ -169,6 +264,7 @@ def measure_sampling(
         del variants
         if cuda:
             torch.cuda.empty_cache()
+    students = _students(size, device, networks["ours"], repeats, report)
     named = {_name(dtype): peak for dtype, peak in peaks.items()}
     for row in rows:
         row["share_of_matmul_peak"] = row["gflop_per_step"] * 1e9 / (row["ms_per_step"] / 1e3) / named[row["precision"]]
@@ -179,6 +275,7 @@ def measure_sampling(
         "repeats": repeats,
         "rows": rows,
         "left_out": left_out,
+        "students": students,
         "ratios": {
             f"ours at batch {ours} against published at batch {theirs}": each["published", theirs] / each["ours", ours]
             for ours, theirs in COMPARED

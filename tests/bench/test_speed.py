@@ -95,10 +95,17 @@ def test_sampling_compares_the_same_pictures(tmp_path: Path) -> None:
     assert rows["ours, batch 1"]["gflop_per_step"] < rows["published, batch 1"]["gflop_per_step"]
     assert rows["ours, batch 8"]["gflop_per_step"] == pytest.approx(8 * rows["ours, batch 1"]["gflop_per_step"])
     errors = measured["relative_error_against_float32"]
-    assert errors["float32"] < 1e-5 < errors["float16"] < errors["bfloat16"] < 0.1
+    assert errors["float32"] < 1e-5 < errors["float16"] < errors["bfloat16"] < errors["float8_e4m3fn"] < 0.5
+    students = {(row["evaluations"], row["batch"]): row for row in measured["students"]}
+    assert list(students) == [(1, 1), (2, 1), (1, 8), (2, 8)]
+    once, twice = (students[n, 1]["gflop_per_image"] for n in (1, 2))
+    assert once < twice < 2 * once  # the maps' part is made once a picture
+    assert twice < rows["ours, batch 1"]["gflop_per_step"] * 2
+    assert all(row["images_per_second"] * row["ms_per_image"] == pytest.approx(1000) for row in students.values())
     json_file, table = write_report("sampling", measured, provenance(TINY, CPU), tmp_path)
     assert json.loads(json_file.read_text())["provenance"]["threads"] == torch.get_num_threads()
     assert "ours, batch 8" in table.read_text()
+    assert "| 2 evaluations, batch 8 | " in table.read_text()
 
 
 def test_the_whole_way_is_told_stage_by_stage(tmp_path: Path) -> None:

@@ -183,6 +183,6 @@ def test_prepared_conditioning_is_that_of_every_spade_layer() -> None:
     for layer in layers:
         small = maps[:, :, :: layer.factor, :: layer.factor]  # nearest neighbour by a whole factor
         hidden = layer.mlp_shared(small)
-        gamma, beta = prepared[layer.slot]
-        assert torch.allclose(gamma, layer.mlp_gamma(hidden), atol=1e-5, rtol=0)
-        assert torch.allclose(beta, layer.mlp_beta(hidden), atol=1e-5, rtol=0)
+        scale, shift = prepared[layer.slot]
+        assert torch.allclose(scale, 1 + layer.mlp_gamma(hidden), atol=1e-5, rtol=0)
+        assert torch.allclose(shift, layer.mlp_beta(hidden), atol=1e-5, rtol=0)

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-#: gamma and beta of one SPADE layer, each (B, channels, h, w), or of fewer images than the layer's input: the last one
-#: then serves all further images of the batch (the null label's, in guidance)
+#: 1 + gamma and beta of one SPADE layer, each (B, channels, h, w), or of fewer images than the layer's input: the last
+#: one then serves all further images of the batch (the null label's, in guidance)
 Modulation = tuple[Tensor, Tensor]
 #: A modulation, or what makes it at each evaluation anew, where memory does not hold it
 Prepared = Modulation | Callable[[], Modulation]
@@ -24,6 +24,26 @@ def timestep_embedding(timesteps: Tensor, width: int) -> Tensor:
     frequencies = torch.exp(-math.log(10000) / half * torch.arange(half, dtype=torch.float32, device=timesteps.device))
     angles = timesteps.float()[:, None] * frequencies[None]
     return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+def in_place() -> bool:
+    """Whether values may be written over what only their maker has: a pass over memory less, where none are kept."""
+    return not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+
+
+def silu(h: Tensor) -> Tensor:
+    """SiLU of values that nobody else has."""
+    return F.silu(h, inplace=in_place())
+
+
+def scaled(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """The product with `scale`, plus `shift`, of an `h` that nobody else has."""
+    return torch.addcmul(shift, h, scale, out=h) if in_place() else torch.addcmul(shift, h, scale)
+
+
+def added(h: Tensor, x: Tensor) -> Tensor:
+    """The sum with `x` of an `h` that nobody else has."""
+    return h.add_(x) if in_place() else x + h
 
 
 class GroupNorm(nn.GroupNorm):
@@ -75,33 +95,29 @@ class SpadeGroupNorm(nn.Module):
         self.mlp_beta = nn.Conv2d(hidden, channels, 3, padding=1)
 
     def modulation(self, maps: Tensor) -> Modulation:
-        """Gamma and beta for maps that are already at this layer's resolution."""
+        """1 + gamma and beta for maps that are already at this layer's resolution."""
         hidden = self.mlp_shared(maps)
-        return self.mlp_gamma(hidden), self.mlp_beta(hidden)
+        gamma = self.mlp_gamma(hidden)
+        return (gamma.add_(1) if in_place() else 1 + gamma), self.mlp_beta(hidden)
 
     def forward(self, x: Tensor, modulation: Prepared) -> Tensor:
         """Normalise, then scale and shift; one modulation or one a picture, the last one standing for the rest."""
-        gamma, beta = modulation() if callable(modulation) else modulation
+        scale, shift = modulation() if callable(modulation) else modulation
         h: Tensor = self.param_free_norm(x)
-        if len(gamma) in (1, len(h)):
-            return torch.addcmul(beta, h, 1 + gamma)
-        own = len(gamma) - 1
+        if len(scale) in (1, len(h)):
+            return scaled(h, scale, shift)
+        own = len(scale) - 1
         if torch.compiler.is_compiling():  # the choice of rows becomes part of the loads; else it would cost a copy
             rows = torch.arange(len(h), device=h.device).clamp(max=own)
-            return torch.addcmul(beta[rows], h, 1 + gamma[rows])
-        if not torch.is_grad_enabled():  # in place: at paper size this is where sampling takes most memory
-            for part in (slice(own), slice(own, None)):
-                torch.addcmul(beta[part], h[part], 1 + gamma[part], out=h[part])
-            return h
-        return torch.cat(
-            [torch.addcmul(beta[:own], h[:own], 1 + gamma[:own]), torch.addcmul(beta[own:], h[own:], 1 + gamma[own:])]
-        )
+            return torch.addcmul(shift[rows], h, scale[rows])
+        parts = [scaled(h[part], scale[part], shift[part]) for part in (slice(own), slice(own, None))]
+        return h if in_place() else torch.cat(parts)
 
 
 def scale_shift(h: Tensor, embedding: Tensor) -> Tensor:
-    """`h` (B, C, H, W) scaled and shifted by the two halves of `embedding` (B, 2 C)."""
+    """`h` (B, C, H, W), which nobody else has, scaled and shifted by the two halves of `embedding` (B, 2 C)."""
     scale, shift = embedding[:, :, None, None].chunk(2, dim=1)
-    return torch.addcmul(shift, h, 1 + scale)
+    return scaled(h, 1 + scale, shift)
 
 
 class EncoderBlock(nn.Module):
@@ -128,17 +144,14 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """(B, C, H, W) and time codes -> (B, out_channels, H, W), or half the size."""
-        norm, act, conv = self.in_layers
-        h = act(norm(x))
+        norm, _, conv = self.in_layers
+        h = silu(norm(x))
         if self.down:
             h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
         h = conv(h)
-        norm, *rest = self.out_layers
-        h = self.scale_shift(norm(h), self.emb_layers(time))
-        for layer in rest:
-            h = layer(h)
-        result: Tensor = self.skip_connection(x) + h
-        return result
+        norm, _, dropout, conv = self.out_layers
+        h = silu(self.scale_shift(norm(h), self.emb_layers(time)))
+        return added(conv(dropout(h)), self.skip_connection(x))
 
 
 class DecoderBlock(nn.Module):
@@ -171,15 +184,15 @@ class DecoderBlock(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, modulations: Sequence[Prepared]) -> Tensor:
         """(B, C, H, W), time codes and all modulations -> (B, out_channels, H, W), or twice the size."""
-        act, conv = self.in_layers
-        h = act(self.in_norm(x, modulations[self.in_norm.slot]))
+        _, conv = self.in_layers
+        h = silu(self.in_norm(x, modulations[self.in_norm.slot]))
         if self.up:
             h = F.interpolate(h, scale_factor=2, mode="nearest")
             x = F.interpolate(x, scale_factor=2, mode="nearest")
         h = conv(h)
         h = self.scale_shift(self.out_norm(h, modulations[self.out_norm.slot]), self.emb_layers(time))
-        result: Tensor = self.skip_connection(x) + self.out_layers(h)
-        return result
+        _, dropout, conv = self.out_layers
+        return added(conv(dropout(silu(h))), self.skip_connection(x))
 
 
 class Attention(nn.Module):

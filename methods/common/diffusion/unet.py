@@ -123,7 +123,7 @@ class SemanticUNet(nn.Module):
         return [module for module in self.modules() if isinstance(module, SpadeGroupNorm)]
 
     def prepare(self, maps: Tensor, room: float = math.inf) -> list[Prepared]:
-        """Gamma and beta of every SPADE layer for maps (B, map_channels, H, W); valid for any timestep.
+        """1 + gamma and beta of every SPADE layer for maps (B, map_channels, H, W); valid for any timestep.
 
         From the coarsest on, as far as they fit into `room` bytes; the finest, which are the most of them, are else
         made at each evaluation anew, of the same values.
