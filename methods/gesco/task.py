@@ -13,7 +13,7 @@ from bench.api.errors import MethodError
 from bench.api.method import MethodContext
 from bench.api.scenes import Scene
 from methods.common.diffusion.task import DiffusionTask
-from methods.common.semantic.maps import NOISE_LEVELS, check_noise_levels, fast_denoise, scene_maps
+from methods.common.semantic.maps import NOISE_LEVELS, check_noise_levels, fast_denoise, scene_maps, strongest
 
 if TYPE_CHECKING:
     from methods.common.diffusion.profile import DiffusionProfile
@@ -155,15 +155,11 @@ class GescoTask(DiffusionTask):
 def label_values(maps: Tensor, with_edges: bool = True) -> Tensor:
     """The channels of a network on label ids: (B, C + E, H, W) received maps -> (B, 1 + E, H, W) [id, edges].
 
-    The id of a pixel is that of the strongest map, among those that were sent: a map that is zero everywhere was
-    dropped. For clean maps it is the label itself. (How the published code would receive such maps is not known: its
+    The id of a pixel is that of the strongest map. (How the published code would receive such maps is not known: its
     sampling script has 36 channels.)
     """
     labels = maps.shape[1] - int(with_edges)
-    classes, edges = maps[:, :labels], maps[:, labels:]
-    dropped = classes.abs().amax(dim=(2, 3), keepdim=True) == 0
-    strongest = classes.masked_fill(dropped, -torch.inf).argmax(dim=1, keepdim=True)
-    return torch.cat([strongest.to(maps.dtype), edges], dim=1)
+    return torch.cat([strongest(maps[:, :labels]).to(maps.dtype), maps[:, labels:]], dim=1)
 
 
 class PublishedTask(DiffusionTask):

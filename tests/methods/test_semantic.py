@@ -190,6 +190,30 @@ def test_the_pooling_is_in_the_identity_only_where_it_changes_something() -> Non
         shown(pool="mean")
 
 
+def test_a_hard_decision_is_for_the_strongest_class_that_was_sent() -> None:
+    generator = torch.Generator().manual_seed(2)
+    labels = torch.randint(7, (6, 7), generator=generator)
+    clean = torch.cat([torch.nn.functional.one_hot(labels, 7).permute(2, 0, 1).float(), torch.rand(1, 6, 7)])
+    noisy = clean + 0.1 * torch.randn(clean.shape, generator=generator)
+    hard = shown(decision="hard")
+    maps = hard.received_maps(Received((noisy, torch.zeros_like(noisy)), (b"", b"")))
+    assert torch.equal(maps[0, :-1], clean[:-1])
+    assert torch.equal(maps[0, -1], noisy[-1])  # edges are no classes
+    assert not maps[1].any()  # a lost payload
+    dropping = shown(decision="hard", drop_absent=True, fds=True)
+    header = pack_labels([2, 5], 7)
+    both = Received((torch.full((3, 6, 7), -1.0),), (header,))
+    assert not dropping.received_maps(both)[0, [0, 1, 3, 4, 6]].any()  # others are below zero, yet sent
+    assert torch.equal(dropping.received_maps(both)[0, :-1].sum(0), torch.ones(6, 7))
+
+
+def test_the_decision_is_in_the_identity_where_it_is_hard() -> None:
+    assert "decision" not in shown().identity()["options"]
+    assert shown(decision="hard").identity()["options"]["decision"] == "hard"
+    with pytest.raises(MethodError, match="unknown decision 'firm' for shown; known: soft, hard"):
+        shown(decision="firm")
+
+
 def test_the_receiver_pools_as_asked() -> None:
     symbols = torch.rand((8, 6, 7), generator=torch.Generator().manual_seed(1))
     received = Received((symbols,), (b"",))

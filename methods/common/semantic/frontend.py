@@ -1,7 +1,7 @@
 """`SemanticMethod`: the sender and the first half of the receiver that all semantic methods share.
 
 Sender: label map -> one-hot maps (+ instance edges) -> drop absent classes -> codec -> symbols.
-Receiver: FDS (if on) -> zero maps for the dropped classes -> the method's own `generate`.
+Receiver: FDS (if on) -> zero maps for the dropped classes -> a decision (if hard) -> the method's own `generate`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from bench.api.method import Method, MethodContext, Received, Transmission
 from bench.api.scenes import Scene
 from methods.common.semantic.codec import CARRIED, CODECS, read_map, write_map
 from methods.common.semantic.maps import (
+    DECISIONS,
     POOLS,
     Edges,
     check_labels,
+    decided,
     fast_denoise,
     keep_channels,
     one_hot,
@@ -36,7 +38,8 @@ from methods.common.semantic.maps import (
 class SemanticMethod(Method):
     """A method that transmits semantic maps. Subclasses implement `generate`.
 
-    Options: `fds` puts GESCO's FDS block behind the channel, `pool` (of `maps.POOLS`) says what is in it; `drop_absent`
+    Options: `fds` puts GESCO's FDS block behind the channel, `pool` (of `maps.POOLS`) says what is in it; `decision`
+    (of `maps.DECISIONS`, not in the paper) is "hard" where the receiver decides for one class a pixel; `drop_absent`
     sends only the classes that occur (the list of kept classes is side information, a bit mask in whole bytes);
     `codec` names an entry of `CODECS`; `edges` is where the edge channel comes from, "instances" or "clipped" (see
     `maps.Edges`), "auto" being what the method's networks were trained on.
@@ -49,6 +52,7 @@ class SemanticMethod(Method):
         "codec": "png1",
         "edges": "auto",
         "pool": "avg-max",
+        "decision": "soft",
     }
     digital_options: ClassVar[Mapping[str, Any]] = {"codec": "label-ctx"}
     #: False for networks that take no instance-edge channel on any data set (OASIS)
@@ -56,7 +60,8 @@ class SemanticMethod(Method):
 
     def __init__(self, context: MethodContext, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(context, {**self.semantic_options, **self.default_options, **(options or {})})
-        for option, valid in (("codec", CODECS), ("pool", POOLS), ("edges", ("auto", *get_args(Edges)))):
+        choices = {"codec": CODECS, "pool": POOLS, "decision": DECISIONS, "edges": ("auto", *get_args(Edges))}
+        for option, valid in choices.items():
             self.check_choice(option, valid)
         if self.options["edges"] == "auto":
             self.options["edges"] = self.auto_edges(context)
@@ -130,22 +135,25 @@ class SemanticMethod(Method):
         return (*classes, num_labels) if self.with_edges else classes
 
     def receive(self, received: Received, rngs: Sequence[torch.Generator]) -> Tensor:
-        """Denoise the maps where FDS is on, restore the dropped classes, and generate."""
+        """Denoise the maps where FDS is on, restore the dropped classes, decide where asked, and generate."""
         return self.generate(self.received_maps(received), rngs)
 
     def received_maps(self, received: Received) -> Tensor:
-        """The maps that condition the generator: (B, C + E, H, W) float32 on the CPU, unbounded where noisy."""
+        """The maps that condition the generator: (B, C + E, H, W) float32 on the CPU, unbounded where noise is left."""
         full = []
         for symbols, header in zip(received.symbols, received.side_info, strict=True):
             maps = fast_denoise(symbols, self.options["pool"]) if self.options["fds"] else symbols
             full.append(restore_channels(maps, self.sent_channels(header), self.num_channels))
-        return torch.stack(full)
+        maps = torch.stack(full)
+        return decided(maps, self.context.label_space.size) if self.options["decision"] == "hard" else maps
 
     def identity(self) -> dict[str, Any]:
-        """As for any method; `pool` only where it changes something: cells were computed before there was a choice."""
+        """As for any method; `pool` and `decision` only where they change something: older cells know of neither."""
         identity = super().identity()
         if not self.options["fds"] or self.options["pool"] == self.semantic_options["pool"]:
             identity["options"].pop("pool")
+        if self.options["decision"] == self.semantic_options["decision"]:
+            identity["options"].pop("decision")
         return identity
 
     @abstractmethod

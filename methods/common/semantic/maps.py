@@ -20,6 +20,8 @@ Edges = Literal["instances", "clipped"]
 
 #: What stands in the block: the paper's average and maximum, one of the two alone, or nothing.
 POOLS = ("avg-max", "avg", "max", "none")
+#: Maps as they come out of channel and FDS, or a decision for the strongest one at each pixel
+DECISIONS = ("soft", "hard")
 
 
 def check_labels(labels: Tensor, num_labels: int) -> None:
@@ -114,6 +116,26 @@ def restore_channels(received: Tensor, kept: Sequence[int], num_channels: int) -
     full = received.new_zeros((num_channels, *received.shape[1:]))
     full[list(kept)] = received
     return full
+
+
+def strongest(classes: Tensor) -> Tensor:
+    """The label of each pixel, (B, C, H, W) received class maps -> (B, 1, H, W) int64: that of its strongest map.
+
+    Among those that were sent: a map that is zero everywhere was dropped. For clean maps it is the label itself.
+    """
+    dropped = classes.abs().amax(dim=(2, 3), keepdim=True) == 0
+    return classes.masked_fill(dropped, -torch.inf).argmax(dim=1, keepdim=True)
+
+
+def decided(maps: Tensor, num_labels: int) -> Tensor:
+    """Received maps (B, C + E, H, W) with a one and zeros for the `num_labels` classes; edges stay as they came.
+
+    The decision is `strongest`'s; where nothing came, and all maps are zero, they stay so.
+    """
+    classes, edges = maps[:, :num_labels], maps[:, num_labels:]
+    came = classes.abs().amax(dim=(1, 2, 3), keepdim=True) > 0
+    hard = torch.zeros_like(classes).scatter_(1, strongest(classes), 1.0)
+    return torch.cat([hard * came, edges], dim=1)
 
 
 def fast_denoise(maps: Tensor, pool: str = "avg-max") -> Tensor:
