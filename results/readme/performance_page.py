@@ -7,7 +7,7 @@ import statistics
 from functools import partial
 
 from results.readme.blocks import Block, registered
-from results.readme.numbers import between, claim, ddim_noise, speed, steps, value
+from results.readme.numbers import PSNRS, between, claim, ddim_noise, speed, steps, value
 
 BLOCKS: dict[str, Block] = {}
 #: The paper's protocol, and the default.
@@ -52,6 +52,29 @@ Operations a guided step, counted: {operations[0]:.2f} TFLOP published, {operati
     )
 
 
+@block("students")
+def students() -> str:
+    from bench.speed.sampling import flops_of_a_picture
+    from bench.speed.timing import SIZES
+
+    measured = speed("sampling-paper-cuda")
+    guided = {row["variant"]: row for row in measured["rows"]}["ours, batch 8"]
+    peak = measured["matmul_peak_gflops"]["bfloat16"]
+    gflop = {n: flops_of_a_picture(SIZES["paper"], n) / 1e9 for n in (1, 2)}
+    floor, likely = 1e3 * gflop[2] / peak, 1e3 * gflop[2] / peak / guided["share_of_matmul_peak"]
+    small = speed("sampling-small-cpu")["relative_error_against_float32"]
+    times = small["float8_e4m3fn"] / small["bfloat16"]
+    claim(likely < 40, "at the share of the peak that guided steps reach, 25 pictures a second are in reach")
+    claim(times > 4, "float8's error is several times that of bfloat16")
+    return f"""**`gesco_fast` has not run there yet**: no GPU was lent since it exists. Counted, a picture of two evaluations takes {gflop[2] / 1e3:.1f} TFLOP with its maps, of one {gflop[1] / 1e3:.1f}; a guided step of `gesco` {guided["gflop_per_step"] / guided["batch"] / 1e3:.1f}. At the measured matmul peak that is {floor:.0f} ms, at the share of it that guided steps reach at batch 8 {likely:.0f} ms or {1e3 / likely:.0f} pictures a second (asked: 25): arithmetic, not a measurement.
+
+**float8** would make products cheaper and pictures worse: weights and inputs of all convolutions and linear layers rounded to it (e4m3, one scale a tensor) put the error of a guided evaluation at {small["float8_e4m3fn"]:.2f} of its root mean square, where bfloat16 has {small["bfloat16"]:.2f} (small size, [the table](sampling-small-cpu.md)). So no method offers it.
+
+```bash
+bash results/performance/on_a_gpu.sh results/performance    # what is asked of a GPU, about ten minutes a part
+```"""
+
+
 @block("against")
 def against() -> str:
     measured = speed("against")
@@ -69,8 +92,19 @@ def against() -> str:
     metrics = [median(measured["metrics"][side]) for side in ("before", "now")]
     claim(times[0] < 2 and metrics[0] / metrics[1] < 2.1, "neither of the two ratios that were asked for is reached")
     claim(metrics[1] < 80, "the five embedded metrics take less than 80 ms a picture and core")
+    stages = speed("pipeline-streets-cpu")
+    peak = stages["peak"] / 1e9
+    cells = sweep["scenes"] * len(PSNRS)
+    found = {(row["method"], row["stage"]): row for row in stages["rows"]}
+    looked = sum(row["operations"] for (method, _), row in found.items() if method == "full_image")
+    drawn = found["gesco", "receive"]["operations"]
+    least = cells * (drawn + 3 * looked) / 1e12
+    floor = 1e3 * least / peak
+    whole = [row for (method, _), row in found.items() if method == "gesco"]
+    reached = sum(row["operations"] for row in whole) / sum(row["seconds"] for row in whole) / 1e9 / peak
     return f"""[`against.md`](against.md), commit {before} against {now} in turn on one machine, seconds of cores: README's sweep {told(sweep, "core_seconds")} (asked: 2); `--methods all` with {everything["scenes"]} scenes {told(everything, "core_seconds")}; README's sweep with all of it cached {told(sweep, "core_again", 1)}.
 The five embedded metrics: {told(measured["metrics"])}, in ms of a core a picture (asked: 80 ms at most, and 2.1 times). **So neither ratio is reached.** What is left of the sweep are GESCO's pictures, whose ten guided evaluations are the same as before, and FID's network, whose convolutions cannot be fused with their normalisation without other last bits in every score.
+GESCO's pictures and the metrics alone are {least:.1f} TFLOP, counted, which at the matmul peak of one core ({peak:.0f} GFLOP/s, [measured beside the stages](pipeline-streets-cpu.md)) take {floor:.0f} s: half of the old time would ask for {100 * floor / (median(sweep["before"], "core_seconds") / 2):.0f} % of the peak from the first import to the last file. Today's stages reach {100 * reached:.0f} %.
 
 ```bash
 python results/performance/against.py ../before .        # two checkouts, each with its .venv

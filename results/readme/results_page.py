@@ -132,6 +132,28 @@ tables rest on scenes alone: they say how these networks compare, and of methods
     )
 
 
+#: Whose receivers decide in results/decision; all but the third are without it among the tables above.
+SOFT = ("gesco", "gesco-nofds", "sdm+fds", "oasis+fds", "oasis", "gesco_fdstrain")
+HARD = ("gesco:decision=hard", "gesco:decision=hard:pool=avg", "gesco-nofds:decision=hard",
+        "sdm+fds:decision=hard", "oasis+fds:decision=hard", "oasis:decision=hard")  # fmt: skip
+
+
+@block("decision")
+def decision() -> str:
+    levels, tables = (100, 20, 10, 5, 1), []
+    found = {}
+    for metric, decimals in (("mIoU", 3), ("LPIPS", 3), ("FID[lite0]", 1)):
+        for psnr in levels:
+            found[metric, psnr] = column(metric, psnr) | column(metric, psnr, "decision")
+        heads = (f"{metric} {'↑' if metric == 'mIoU' else '↓'}", *map(str, levels))
+        names = sorted((*SOFT, *HARD), key=lambda name: (name.split(":")[0], ":" in name, name))
+        rows = [
+            (f"`{name}`", *(f"{found[metric, psnr][name].value:.{decimals}f}" for psnr in levels)) for name in names
+        ]
+        tables.append(markdown_table(heads, rows) + "\n")
+    return "\n".join(tables)
+
+
 @block("fewer evaluations")
 def fewer_evaluations() -> str:
     teacher, students = "gesco", ("gesco_fast", "gesco_fast:steps=1")

@@ -48,7 +48,17 @@ def test_there_is_one_data_set_for_each_question() -> None:
     files = (file.relative_to(RESULTS) for file in RESULTS.rglob("provenance.json") if "local" not in file.parts)
     folders = sorted(file.parent.as_posix() for file in files)
     photographs = ["camvid", "camvid/known", "camvid/sampling"]
-    assert folders == [".", *photographs, "deepjscc", "fast", "hybrid", "links", "second-segmenter", "seeds"]
+    assert folders == [
+        ".",
+        *photographs,
+        "decision",
+        "deepjscc",
+        "fast",
+        "hybrid",
+        "links",
+        "second-segmenter",
+        "seeds",
+    ]
     assert not [file for file in RESULTS.rglob("results.*") if "local" not in file.parts]
 
 

@@ -45,7 +45,7 @@ class Distillation:
     """
 
     teacher: str = ""
-    objective: Literal["regression", "adversarial"] = "adversarial"
+    objective: Literal["regression", "adversarial"] = "regression"
     noise_levels: tuple[float, ...] = NOISE_LEVELS
     perceptual_weight: float = 10.0
     matching_weight: float = 10.0
