@@ -210,8 +210,17 @@ def fact(card: Path, pattern: str) -> str:
 @cache
 def receiver_ms(method: str) -> float:
     """What a receiver of the embedded scenes takes a picture, in milliseconds of one thread."""
+    return 1000 * float(_receiver(method)["seconds"])
+
+
+def operations(method: str) -> float:
+    """The floating-point operations of a receiver of the embedded scenes, a picture."""
+    return float(_receiver(method)["operations"])
+
+
+def _receiver(method: str) -> dict[str, Any]:
     rows = speed("pipeline-streets-cpu")["rows"]
-    return next(1000 * row["seconds"] for row in rows if (row["method"], row["stage"]) == (method, "receive"))
+    return next(row for row in rows if (row["method"], row["stage"]) == (method, "receive"))
 
 
 def speed(name: str) -> dict[str, Any]:
