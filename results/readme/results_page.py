@@ -241,7 +241,8 @@ Against the teacher, at 100, 10 and 1 dB: LPIPS {_signed(change("LPIPS", TWO))} 
 
 **Two objectives at equal length**, {images_seen("streets", "gesco_fast"):,} pictures each: `gesco_fast` learned by regression, `weights=adversarial` against a discriminator as well ([its card](fast/gesco_fast-adversarial.md)). Regression has the higher mIoU and,
 with two evaluations, the lower LPIPS; the discriminator the lower FID, most of all with one evaluation. Where the second of two evaluations lies matters as
-much ([measured](performance/second_evaluation.md)): at 160 without fresh noise, not at 249 with it. Behind [a hard decision](#a-hard-decision) the student's two evaluations are better than its teacher's pictures and than their own without it, in all three scores at every PSNR."""
+much ([measured](performance/second_evaluation.md)): at 160 without fresh noise, not at 249 with it. Behind [a hard decision](#a-hard-decision) the student's two evaluations are better than its teacher's pictures and than their own without it, in all three scores at every PSNR.
+Looked at beside each other, a student's pictures have fewer stray strokes than the teacher's and a faint grid of two pixels, that of one evaluation by regression most."""
     )
 
 
