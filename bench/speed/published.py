@@ -16,7 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.common.diffusion.layers import Attention, DecoderBlock, EncoderBlock, Modulation, SpadeGroupNorm
+from methods.common.diffusion.layers import (
+    Attention,
+    DecoderBlock,
+    EncoderBlock,
+    Modulation,
+    OwnSiLU,
+    SpadeGroupNorm,
+)
 
 if TYPE_CHECKING:
     from methods.common.diffusion.unet import SemanticUNet
@@ -24,7 +31,9 @@ if TYPE_CHECKING:
 
 def in_published_arithmetic(network: SemanticUNet) -> SemanticUNet:
     """`network`, from now on computing as published; its weights and what it returns stay, but for rounding."""
-    forwards: dict[type, Callable[..., Tensor]] = {nn.SiLU: _silu, SpadeGroupNorm: _spade, Attention: _attention}
+    forwards: dict[type, Callable[..., Tensor]] = {
+        nn.SiLU: _silu, OwnSiLU: _silu, SpadeGroupNorm: _spade, Attention: _attention,
+    }  # fmt: skip
     for module in network.modules():
         if isinstance(module, nn.GroupNorm) and module.affine:
             module.forward = partial(_group_norm, module)  # type: ignore[method-assign]
@@ -45,9 +54,9 @@ def _silu(_: nn.SiLU, x: Tensor) -> Tensor:
 
 
 def _spade(spade: SpadeGroupNorm, x: Tensor, modulation: Modulation) -> Tensor:
-    gamma, beta = modulation
+    scale, shift = modulation  # 1 + gamma and beta, made anew at each evaluation as published
     normalised: Tensor = spade.param_free_norm(x)
-    return normalised * (1 + gamma) + beta
+    return normalised * scale + shift
 
 
 def _scale_shift(h: Tensor, embedding: Tensor) -> Tensor:

@@ -31,9 +31,12 @@ def in_place() -> bool:
     return not torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
-def silu(h: Tensor) -> Tensor:
+class OwnSiLU(nn.SiLU):
     """SiLU of values that nobody else has."""
-    return F.silu(h, inplace=in_place())
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Of any shape."""
+        return F.silu(h, inplace=in_place())
 
 
 def scaled(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
@@ -131,12 +134,12 @@ class EncoderBlock(nn.Module):
         super().__init__()
         self.down = down
         self.in_layers = nn.Sequential(
-            GroupNorm(groups, channels), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)
+            GroupNorm(groups, channels), OwnSiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)
         )
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(time_width, 2 * out_channels))
         self.out_layers = nn.Sequential(
             GroupNorm(groups, out_channels),
-            nn.SiLU(),
+            OwnSiLU(),
             nn.Dropout(dropout),
             nn.Conv2d(out_channels, out_channels, 3, padding=1),
         )
@@ -144,13 +147,13 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """(B, C, H, W) and time codes -> (B, out_channels, H, W), or half the size."""
-        norm, _, conv = self.in_layers
-        h = silu(norm(x))
+        norm, act, conv = self.in_layers
+        h = act(norm(x))
         if self.down:
             h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
         h = conv(h)
-        norm, _, dropout, conv = self.out_layers
-        h = silu(self.scale_shift(norm(h), self.emb_layers(time)))
+        norm, act, dropout, conv = self.out_layers
+        h = act(self.scale_shift(norm(h), self.emb_layers(time)))
         return added(conv(dropout(h)), self.skip_connection(x))
 
 
@@ -174,25 +177,25 @@ class DecoderBlock(nn.Module):
         super().__init__()
         self.up = up
         self.in_norm = SpadeGroupNorm(channels, map_channels[0], hidden, groups, factors[0])
-        self.in_layers = nn.Sequential(nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1))
+        self.in_layers = nn.Sequential(OwnSiLU(), nn.Conv2d(channels, out_channels, 3, padding=1))
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(time_width, 2 * out_channels))
         self.out_norm = SpadeGroupNorm(out_channels, map_channels[1], hidden, groups, factors[1])
         self.out_layers = nn.Sequential(
-            nn.SiLU(), nn.Dropout(dropout), nn.Conv2d(out_channels, out_channels, 3, padding=1)
+            OwnSiLU(), nn.Dropout(dropout), nn.Conv2d(out_channels, out_channels, 3, padding=1)
         )
         self.skip_connection = nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
 
     def forward(self, x: Tensor, time: Tensor, modulations: Sequence[Prepared]) -> Tensor:
         """(B, C, H, W), time codes and all modulations -> (B, out_channels, H, W), or twice the size."""
-        _, conv = self.in_layers
-        h = silu(self.in_norm(x, modulations[self.in_norm.slot]))
+        act, conv = self.in_layers
+        h = act(self.in_norm(x, modulations[self.in_norm.slot]))
         if self.up:
             h = F.interpolate(h, scale_factor=2, mode="nearest")
             x = F.interpolate(x, scale_factor=2, mode="nearest")
         h = conv(h)
         h = self.scale_shift(self.out_norm(h, modulations[self.out_norm.slot]), self.emb_layers(time))
-        _, dropout, conv = self.out_layers
-        return added(conv(dropout(silu(h))), self.skip_connection(x))
+        act, dropout, conv = self.out_layers
+        return added(conv(dropout(act(h))), self.skip_connection(x))
 
 
 class Attention(nn.Module):
