@@ -193,7 +193,9 @@ def test_the_pooling_is_in_the_identity_only_where_it_changes_something() -> Non
 def test_a_hard_decision_is_for_the_strongest_class_that_was_sent() -> None:
     generator = torch.Generator().manual_seed(2)
     labels = torch.randint(7, (6, 7), generator=generator)
-    clean = torch.cat([torch.nn.functional.one_hot(labels, 7).permute(2, 0, 1).float(), torch.rand(1, 6, 7)])
+    clean = torch.cat(
+        [torch.nn.functional.one_hot(labels, 7).permute(2, 0, 1).float(), torch.rand((1, 6, 7), generator=generator)]
+    )
     noisy = clean + 0.1 * torch.randn(clean.shape, generator=generator)
     hard = shown(decision="hard")
     maps = hard.received_maps(Received((noisy, torch.zeros_like(noisy)), (b"", b"")))
