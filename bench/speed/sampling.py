@@ -74,14 +74,16 @@ def inputs(size: Size, batch: int, device: torch.device) -> tuple[Tensor, Tensor
 
 def flops_of_a_step(size: Size, batch: int, plain: bool) -> int:
     """Operations of one guided step, with what it conditions anew; counted on tensors without contents."""
-    meta = torch.device("meta")
-    with meta:
-        network = SemanticUNet(size.network)
-    maps = torch.empty(batch, CHANNELS, size.height, size.width, device=meta)
-    x = torch.empty(batch, 3, size.height, size.width, device=meta)
-    time = torch.zeros(batch, dtype=torch.long, device=meta)
+    network, maps, x, time = _without_contents(size, batch)
     denoise = (plain_denoiser if plain else guided_denoiser)(network, maps, GUIDANCE)
     return count_flops(lambda: denoise(x, time))
+
+
+def _without_contents(size: Size, batch: int) -> tuple[SemanticUNet, Tensor, Tensor, Tensor]:
+    """Network, maps, x and timesteps on which operations are counted, not computed."""
+    with torch.device("meta"):
+        maps, x = (torch.empty(batch, channels, size.height, size.width) for channels in (CHANNELS, 3))
+        return SemanticUNet(size.network), maps, x, torch.zeros(batch, dtype=torch.long)
 
 
 def _made(
@@ -145,11 +147,7 @@ def _student(evaluations: int, batch: int, size: Size, device: torch.device, net
 
 def flops_of_a_picture(size: Size, evaluations: int) -> int:
     """Operations of a student's picture, conditioning and all; counted on tensors without contents."""
-    meta = torch.device("meta")
-    with meta:
-        network = SemanticUNet(size.network)
-    maps, x = (torch.empty(1, channels, size.height, size.width, device=meta) for channels in (CHANNELS, 3))
-    time = torch.zeros(1, dtype=torch.long, device=meta)
+    network, maps, x, time = _without_contents(size, 1)
 
     def picture() -> None:
         denoise = guided_denoiser(network, maps, 1.0)
@@ -166,6 +164,7 @@ def _students(
     report("warm-up: students")
     students = [_student(evaluations, batch, size, device, network) for evaluations, batch in STUDENTS]
     timings = interleaved({s.name: s.picture for s in students}, repeats, device, report)
+    gflop = {evaluations: flops_of_a_picture(size, evaluations) / 1e9 for evaluations in dict(STUDENTS)}
     rows = []
     for student in students:
         runs = timings[student.name]
@@ -180,7 +179,7 @@ def _students(
                 "ms_per_image_max": 1e3 * max(runs) / student.batch,
                 "images_per_second": 1 / each,
                 "peak_memory_bytes": student.peak_bytes,
-                "gflop_per_image": flops_of_a_picture(size, student.evaluations) / 1e9,
+                "gflop_per_image": gflop[student.evaluations],
             }
         )
     return rows

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from results.readme import camvid_page, links_page
 from results.readme.blocks import Block, registered
 from results.readme.numbers import (
+    DECIDING,
     PSNRS,
     carded,
     ceiling,
@@ -33,8 +34,6 @@ LINKED = {
     "oasis+digital": "", "sdm+digital": "", "gesco+digital": "",
     "full_image+digital:codec=webp:uses=8000": " (WebP)", "full_image+digital:codec=webp:uses=24600": " (WebP)",
 }  # fmt: skip
-#: What a receiver that decides for one class a pixel is shown by.
-DECIDING = "oasis+fds:decision=hard"
 #: Of README's command in `.ci/run`, a fresh clone of commit 0c61f37, 2026-11-29.
 IDLE_SECONDS = 99
 README, METHODS, TRAINING = "README.md", "docs/guide/methods.md", "docs/guide/training.md"

@@ -157,6 +157,10 @@ def peak_levels() -> list[str]:
     return levels
 
 
+#: The FID of the embedded data sets.
+FID = "FID[lite0]"
+#: What a receiver that decides for one class a pixel is shown by.
+DECIDING = "oasis+fds:decision=hard"
 #: Methods that are trained otherwise: one draws nothing, the other starts as its teacher.
 APART = ("deepjscc", "gesco_fast")
 
